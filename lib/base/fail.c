@@ -1,0 +1,46 @@
+#include "fail.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int fail_set(struct fail *f, const char *fmt, ...)
+{
+    if (f != NULL) {
+        va_list ap;
+        va_start(ap, fmt);
+        (void)vsnprintf(f->text, sizeof f->text, fmt, ap);
+        va_end(ap);
+    }
+    return -1;
+}
+
+int fail_errno(struct fail *f, const char *fmt, ...)
+{
+    int saved = errno;
+    if (f != NULL) {
+        va_list ap;
+        va_start(ap, fmt);
+        int n = vsnprintf(f->text, sizeof f->text, fmt, ap);
+        va_end(ap);
+        if (n >= 0 && (size_t)n < sizeof f->text)
+            (void)snprintf(f->text + n, sizeof f->text - (size_t)n, ": %s", strerror(saved));
+    }
+    errno = saved;
+    return -1;
+}
+
+int fail_prefix(struct fail *f, const char *fmt, ...)
+{
+    if (f != NULL) {
+        struct fail old = *f;
+        va_list ap;
+        va_start(ap, fmt);
+        int n = vsnprintf(f->text, sizeof f->text, fmt, ap);
+        va_end(ap);
+        if (n >= 0 && (size_t)n < sizeof f->text)
+            (void)snprintf(f->text + n, sizeof f->text - (size_t)n, ": %s", old.text);
+    }
+    return -1;
+}

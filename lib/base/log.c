@@ -1,0 +1,147 @@
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "utf8.h"
+
+/* A longer value is cut, with an ellipsis: a log line is not a place to store mail. */
+#define VALUE_MAX 2048
+
+static char process_name[32] = "quartermaster";
+static enum log_level least_level = LOG_INFO_;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+void log_open(const char *name, enum log_level least)
+{
+    (void)snprintf(process_name, sizeof process_name, "%s", name);
+    least_level = least;
+}
+
+void log_set_level(enum log_level least)
+{
+    least_level = least;
+}
+
+int log_level_parse(const char *text, enum log_level *level)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+        if (strcmp(text, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static bool is_plain(struct span v)
+{
+    if (v.n == 0)
+        return false;
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] <= ' ' || v.p[i] == '"' || v.p[i] == '=' || v.p[i] == '\\' || v.p[i] >= 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static void put_quoted(struct buf *out, struct span v)
+{
+    buf_putc(out, '"');
+    for (size_t i = 0; i < v.n;) {
+        unsigned char c = v.p[i];
+        size_t len = utf8_sequence(v.p + i, v.n - i);
+        if (c == '"' || c == '\\')
+            buf_putf(out, "\\%c", c);
+        else if (c == '\n')
+            buf_puts(out, "\\n");
+        else if (c == '\r')
+            buf_puts(out, "\\r");
+        else if (c == '\t')
+            buf_puts(out, "\\t");
+        else if (len == 0 || c < ' ' || c == 0x7f || (c == 0xc2 && v.p[i + 1] < 0xa0))
+            buf_putf(out, "\\x%02x", c), len = 1;
+        else
+            buf_put(out, v.p + i, len);
+        i += len;
+    }
+    buf_putc(out, '"');
+}
+
+static void put_value(struct buf *out, struct span v)
+{
+    bool cut = v.n > VALUE_MAX;
+    if (cut)
+        v.n = VALUE_MAX;
+    if (is_plain(v))
+        buf_put_span(out, v);
+    else
+        put_quoted(out, v);
+    if (cut)
+        buf_puts(out, "...");
+}
+
+static void put_kv(struct buf *out, const struct log_kv *kv)
+{
+    buf_putf(out, " %s=", kv->key);
+    switch (kv->type) {
+    case LOG_STR:
+        put_value(out, span_text(kv->s));
+        break;
+    case LOG_SPAN:
+        put_value(out, kv->span);
+        break;
+    case LOG_INT:
+        buf_putf(out, "%" PRId64, kv->i);
+        break;
+    case LOG_UINT:
+        buf_putf(out, "%" PRIu64, kv->u);
+        break;
+    }
+}
+
+void log_ctx_add(struct log_ctx *ctx, const char *key, const char *value)
+{
+    struct buf text = {0};
+    put_kv(&text, &LS(key, value));
+    size_t used = strlen(ctx->text);
+    if (used + text.n < sizeof ctx->text)
+        (void)snprintf(ctx->text + used, sizeof ctx->text - used, "%s", buf_text(&text));
+    buf_free(&text);
+}
+
+void log_ctx_clear(struct log_ctx *ctx)
+{
+    ctx->text[0] = '\0';
+}
+
+void log_format(struct buf *out, enum log_level level, const struct log_ctx *ctx, const char *msg,
+                const struct log_kv *kv)
+{
+    buf_putf(out, "l=%s p=%s m=", level_names[level], process_name);
+    put_quoted(out, span_text(msg));
+    if (ctx != NULL)
+        buf_puts(out, ctx->text);
+    for (; kv->key != NULL; kv++)
+        put_kv(out, kv);
+    buf_putc(out, '\n');
+}
+
+void log_write(enum log_level level, const struct log_ctx *ctx, const char *msg,
+               const struct log_kv *kv)
+{
+    if (level < least_level)
+        return;
+    int saved = errno;
+    struct buf line = {0};
+    log_format(&line, level, ctx, msg, kv);
+    /* Nothing sensible is left to do when standard error is gone. */
+    ssize_t ignored = write(STDERR_FILENO, buf_span(&line).p, line.n);
+    (void)ignored;
+    buf_free(&line);
+    errno = saved;
+}
