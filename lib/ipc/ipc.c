@@ -1,0 +1,458 @@
+#include "ipc.h"
+
+#include <assert.h>
+#include <bsd/sys/queue.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "log.h"
+#include "mem.h"
+#include "record.h"
+
+#define MAGIC 0x69706321
+#define RECORDS_A_TURN 64 /* then others have their turn */
+
+struct outgoing {
+    STAILQ_ENTRY(outgoing) next;
+    struct record record;
+};
+
+struct pending {
+    TAILQ_ENTRY(pending) next;
+    uint64_t id;
+    ipc_on_reply *on_reply;
+    void *arg;
+};
+
+struct ipc {
+    unsigned magic;
+    char name[48];
+    int fd;
+    struct event *readable, *writable, *reaper;
+    const struct ipc_handler *handler;
+    void *arg;
+    STAILQ_HEAD(, outgoing) out;
+    /* Requests in the order of their ids; replies mostly come in that order, so a search is short. */
+    TAILQ_HEAD(, pending) pending;
+    size_t pendings, outgoings;
+    uint64_t last_id;
+    struct buf storage;
+    bool closed, closing;
+    unsigned running; /* callbacks of ours on the stack: the free waits for them */
+    bool freed;
+};
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_reaper(evutil_socket_t fd, short what, void *arg);
+
+static void check(const struct ipc *ch)
+{
+    assert(ch != NULL && ch->magic == MAGIC);
+}
+
+struct ipc *ipc_new(struct event_base *base, int fd, const char *name,
+                    const struct ipc_handler *handler, void *arg)
+{
+    struct ipc *ch = mem_zero(sizeof *ch);
+    ch->magic = MAGIC;
+    ch->fd = fd;
+    (void)snprintf(ch->name, sizeof ch->name, "%s", name);
+    ch->handler = handler;
+    ch->arg = arg;
+    STAILQ_INIT(&ch->out);
+    TAILQ_INIT(&ch->pending);
+    (void)evutil_make_socket_nonblocking(fd);
+    ch->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, ch);
+    ch->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, ch);
+    ch->reaper = event_new(base, -1, 0, on_reaper, ch);
+    assert(ch->readable != NULL && ch->writable != NULL && ch->reaper != NULL);
+    (void)event_add(ch->readable, NULL);
+    return ch;
+}
+
+static void drop_outgoing(struct ipc *ch)
+{
+    struct outgoing *o;
+    while ((o = STAILQ_FIRST(&ch->out)) != NULL) {
+        STAILQ_REMOVE_HEAD(&ch->out, next);
+        record_free(&o->record);
+        mem_free(&o);
+    }
+    ch->outgoings = 0;
+}
+
+static void answer_all_with_null(struct ipc *ch)
+{
+    struct pending *p;
+    while ((p = TAILQ_FIRST(&ch->pending)) != NULL) {
+        TAILQ_REMOVE(&ch->pending, p, next);
+        ch->pendings--;
+        (void)p->on_reply(p->arg, NULL, NULL);
+        mem_free(&p);
+    }
+}
+
+static void release(struct ipc *ch)
+{
+    ch->magic = 0;
+    event_free(ch->readable);
+    event_free(ch->writable);
+    event_free(ch->reaper);
+    (void)close(ch->fd);
+    buf_wipe(&ch->storage);
+    mem_free(&ch);
+}
+
+static void enter(struct ipc *ch)
+{
+    ch->running++;
+}
+
+static void leave(struct ipc *ch)
+{
+    if (--ch->running == 0 && ch->freed)
+        release(ch);
+}
+
+static void shut(struct ipc *ch)
+{
+    ch->closed = true;
+    (void)event_del(ch->readable);
+    (void)event_del(ch->writable);
+    drop_outgoing(ch);
+    answer_all_with_null(ch);
+}
+
+void ipc_free(struct ipc **chp)
+{
+    struct ipc *ch = *chp;
+    *chp = NULL;
+    if (ch == NULL)
+        return;
+    check(ch);
+    ch->freed = true;
+    enter(ch);
+    shut(ch);
+    leave(ch);
+}
+
+static void close_with(struct ipc *ch, const char *why)
+{
+    if (ch->closed)
+        return;
+    enter(ch);
+    shut(ch);
+    if (!ch->freed && ch->handler->on_closed != NULL)
+        ch->handler->on_closed(ch, ch->arg, why);
+    leave(ch);
+}
+
+static struct pending *find_pending(struct ipc *ch, uint64_t id)
+{
+    struct pending *p;
+    TAILQ_FOREACH (p, &ch->pending, next) {
+        if (p->id == id)
+            return p;
+    }
+    return NULL;
+}
+
+static int ignore_reply(void *arg, struct ipc_message *m, struct fail *f)
+{
+    return 0;
+}
+
+static int dispatch_reply(struct ipc *ch, struct ipc_message *m, struct fail *f)
+{
+    struct pending *p = find_pending(ch, m->id);
+    if (p == NULL)
+        return fail_set(f, "reply to nothing that was asked");
+    TAILQ_REMOVE(&ch->pending, p, next);
+    ch->pendings--;
+    int rc = p->on_reply(p->arg, m, f);
+    mem_free(&p);
+    return rc;
+}
+
+static int dispatch(struct ipc *ch, struct ipc_message *m, struct fail *f)
+{
+    int rc;
+    if (m->reply)
+        rc = dispatch_reply(ch, m, f);
+    else if (ch->handler->on_message == NULL)
+        rc = fail_set(f, "message to a side that only asks");
+    else
+        rc = ch->handler->on_message(ch, ch->arg, m, f);
+    record_close_fds(m);
+    return rc;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct ipc *ch = arg;
+    struct fail f = {{0}};
+    (void)what;
+    check(ch);
+    enter(ch);
+    for (int i = 0; i < RECORDS_A_TURN && !ch->closed; i++) {
+        struct ipc_message m;
+        int rc = record_receive(fd, &m, &ch->storage, &f);
+        if (rc == RECORD_AGAIN)
+            break;
+        if (rc == RECORD_CLOSED) {
+            close_with(ch, "closed by the peer");
+            break;
+        }
+        if (rc != 0 || dispatch(ch, &m, &f) != 0) {
+            log_error(NULL, "channel broken", LS("channel", ch->name), LS("why", f.text));
+            close_with(ch, f.text);
+        }
+    }
+    leave(ch);
+}
+
+/* True when nothing is left to send. */
+static bool send_waiting(struct ipc *ch, struct fail *f, bool *broken)
+{
+    struct outgoing *o;
+    while ((o = STAILQ_FIRST(&ch->out)) != NULL) {
+        int rc = record_send(ch->fd, &o->record, f);
+        if (rc == RECORD_AGAIN)
+            return false;
+        if (rc != 0) {
+            *broken = true;
+            return false;
+        }
+        STAILQ_REMOVE_HEAD(&ch->out, next);
+        ch->outgoings--;
+        record_free(&o->record);
+        mem_free(&o);
+    }
+    return true;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct ipc *ch = arg;
+    struct fail f = {{0}};
+    bool broken = false;
+    (void)fd;
+    (void)what;
+    check(ch);
+    if (send_waiting(ch, &f, &broken))
+        (void)event_del(ch->writable);
+    if (broken)
+        close_with(ch, f.text);
+}
+
+static void post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
+                 const int *fds, unsigned n)
+{
+    struct fail f = {{0}};
+    struct outgoing *o = mem_zero(sizeof *o);
+    check(ch);
+    if (record_make(&o->record, type, flags, id, payload, fds, n, &f) != 0) {
+        /* No memory file could be had. The channel cannot keep its promise of delivery: the loop ends it. */
+        log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f.text));
+        (void)shutdown(ch->fd, SHUT_RDWR);
+        mem_free(&o);
+        return;
+    }
+    if (ch->closed || ch->freed) {
+        record_free(&o->record);
+        mem_free(&o);
+        return;
+    }
+    bool first = STAILQ_EMPTY(&ch->out);
+    if (first && record_send(ch->fd, &o->record, &f) == 0) {
+        record_free(&o->record);
+        mem_free(&o);
+        return;
+    }
+    STAILQ_INSERT_TAIL(&ch->out, o, next);
+    ch->outgoings++;
+    if (first)
+        (void)event_add(ch->writable, NULL);
+}
+
+void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n)
+{
+    post(ch, type, 0, 0, payload, fds, n);
+}
+
+/* Answers what was asked of a channel that had ended already. */
+static void on_reaper(evutil_socket_t fd, short what, void *arg)
+{
+    struct ipc *ch = arg;
+    (void)fd;
+    (void)what;
+    check(ch);
+    enter(ch);
+    answer_all_with_null(ch);
+    leave(ch);
+}
+
+uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
+                     ipc_on_reply *on_reply, void *arg)
+{
+    check(ch);
+    struct pending *p = mem_zero(sizeof *p);
+    p->id = ++ch->last_id;
+    p->on_reply = on_reply;
+    p->arg = arg;
+    TAILQ_INSERT_TAIL(&ch->pending, p, next);
+    ch->pendings++;
+    uint64_t id = p->id;
+    if (ch->closed)
+        event_active(ch->reaper, EV_TIMEOUT, 0);
+    post(ch, type, 0, id, payload, fds, n);
+    return id;
+}
+
+void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,
+               unsigned n)
+{
+    post(ch, type, IPC_REPLY, id, payload, fds, n);
+}
+
+void *ipc_forget(struct ipc *ch, uint64_t id)
+{
+    check(ch);
+    struct pending *p = find_pending(ch, id);
+    if (p == NULL)
+        return NULL;
+    void *arg = p->arg;
+    p->on_reply = ignore_reply;
+    p->arg = NULL;
+    return arg;
+}
+
+size_t ipc_pending(const struct ipc *ch)
+{
+    return ch->pendings;
+}
+
+size_t ipc_unsent(const struct ipc *ch)
+{
+    return ch->outgoings;
+}
+
+const char *ipc_name(const struct ipc *ch)
+{
+    return ch->name;
+}
+
+bool ipc_is_open(const struct ipc *ch)
+{
+    return ch != NULL && !ch->closed;
+}
+
+static struct ucred peer_of(const struct ipc *ch)
+{
+    struct ucred cred = {.pid = -1, .uid = (uid_t)-1, .gid = (gid_t)-1};
+    socklen_t len = sizeof cred;
+    (void)getsockopt(ch->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+    return cred;
+}
+
+int64_t ipc_peer_uid(const struct ipc *ch)
+{
+    uid_t uid = peer_of(ch).uid;
+    return uid == (uid_t)-1 ? -1 : (int64_t)uid;
+}
+
+int64_t ipc_peer_pid(const struct ipc *ch)
+{
+    return peer_of(ch).pid;
+}
+
+static int wait_for(int fd, short what, int64_t until, struct fail *f)
+{
+    for (;;) {
+        int64_t left = until - clock_mono_ms();
+        struct pollfd p = {.fd = fd, .events = what};
+        int n = left <= 0 ? 0 : poll(&p, 1, (int)left);
+        if (n > 0)
+            return 0;
+        if (n == 0)
+            return fail_set(f, "no answer in time");
+        if (errno != EINTR)
+            return fail_errno(f, "cannot wait");
+    }
+}
+
+int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigned n, int timeout_ms,
+             uint16_t *reply_type, struct buf *out, struct fail *f)
+{
+    int64_t until = clock_mono_ms() + timeout_ms;
+    struct record r;
+    struct ipc_message m;
+    struct buf storage = {0};
+    int rc = record_make(&r, type, 0, 1, payload, fds, n, f);
+    if (rc != 0)
+        return -1;
+    while ((rc = record_send(fd, &r, f)) == RECORD_AGAIN) {
+        if (wait_for(fd, POLLOUT, until, f) != 0) {
+            rc = -1;
+            break;
+        }
+    }
+    record_free(&r);
+    while (rc == 0) {
+        if (wait_for(fd, POLLIN, until, f) != 0) {
+            rc = -1;
+            break;
+        }
+        rc = record_receive(fd, &m, &storage, f);
+        if (rc == RECORD_AGAIN) {
+            rc = 0;
+            continue;
+        }
+        if (rc == RECORD_CLOSED)
+            rc = fail_set(f, "the other side closed the connection");
+        break;
+    }
+    if (rc == 0) {
+        record_close_fds(&m);
+        if (!m.reply)
+            rc = fail_set(f, "no reply to what was asked");
+    }
+    if (rc == 0) {
+        *reply_type = m.type;
+        buf_put_span(out, m.payload);
+    }
+    buf_wipe(&storage);
+    return rc;
+}
+
+int ipc_pair(int fd[2], struct fail *f)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) != 0)
+        return fail_errno(f, "cannot make a socket pair");
+    return 0;
+}
+
+int ipc_connect(const char *path, struct fail *f)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof sa.sun_path)
+        return fail_set(f, "%s: path too long for a socket", path);
+    (void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(f, "cannot make a socket");
+    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
+        (void)fail_errno(f, "cannot connect to %s", path);
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}

@@ -1,0 +1,144 @@
+#include "mem.h"
+#include "proto_admin.h"
+
+#define TIMEOUT_MS 30000
+
+/* Asks, and hands the answer's octets on when it is of the wanted type. */
+static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer, struct fail *f)
+{
+    uint16_t got;
+    int rc = ipc_call(fd, type, buf_span(b), NULL, 0, TIMEOUT_MS, &got, answer, f);
+    buf_free(b);
+    if (rc != 0 || got == want)
+        return rc;
+    struct wire w = wire_open(buf_span(answer));
+    char *why = wire_text(&w, PROTO_TEXT_MAX);
+    rc = got == MSG_ADMIN_REFUSED && wire_end(&w) == 0 ? fail_set(f, "%s", why)
+                                                       : fail_set(f, "malformed answer from qmgr");
+    mem_free(&why);
+    return rc;
+}
+
+static int malformed(struct fail *f)
+{
+    return fail_set(f, "malformed answer from qmgr");
+}
+
+int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after, uint32_t limit,
+                   struct admin_page *page, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *page = (struct admin_page){0};
+    admin_filter_put(&b, filter);
+    wire_put_u64(&b, after);
+    wire_put_u32(&b, limit);
+    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_LIST : MSG_ADMIN_QUEUE_LIST, &b, MSG_ADMIN_QUEUE_PAGE,
+                 &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        page->next = wire_u64(&w);
+        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 73);
+        page->rows = mem_array(page->rows_n, sizeof *page->rows);
+        for (uint32_t i = 0; i < page->rows_n; i++)
+            admin_row_get(&w, &page->rows[i]);
+        if (wire_end(&w) != 0) {
+            admin_page_clear(page);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *item = (struct admin_item){0};
+    wire_put_u64(&b, id);
+    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_SHOW : MSG_ADMIN_QUEUE_SHOW, &b, MSG_ADMIN_QUEUE_ITEM,
+                 &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        admin_item_get(&w, item);
+        if (wire_end(&w) != 0) {
+            admin_item_clear(item);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
+                  uint64_t *count, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    wire_put_u8(&b, (uint8_t)action);
+    admin_filter_put(&b, filter);
+    wire_put_bool(&b, dry);
+    int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        *count = wire_u64(&w);
+        if (wire_end(&w) != 0)
+            rc = malformed(f);
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *page = (struct admin_hook_page){0};
+    wire_put_u64(&b, after);
+    wire_put_u32(&b, limit);
+    int rc = ask(fd, MSG_ADMIN_HOOK_LIST, &b, MSG_ADMIN_HOOK_PAGE, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        page->next = wire_u64(&w);
+        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 50);
+        page->rows = mem_array(page->rows_n, sizeof *page->rows);
+        for (uint32_t i = 0; i < page->rows_n; i++) {
+            struct admin_hook_row *r = &page->rows[i];
+            r->id = wire_u64(&w);
+            r->recipient = wire_u64(&w);
+            r->account = wire_text(&w, PROTO_NAME_MAX);
+            r->url = wire_text(&w, PROTO_TEXT_MAX);
+            r->event = wire_text(&w, PROTO_NAME_MAX);
+            r->last = wire_text(&w, PROTO_TEXT_MAX);
+            r->attempts = wire_u16(&w);
+            r->submitted_ms = wire_i64(&w);
+            r->next_ms = wire_i64(&w);
+        }
+        if (wire_end(&w) != 0) {
+            admin_hook_page_clear(page);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+static uint64_t *count_at(struct admin_counts *c, int i)
+{
+    uint64_t *const fields[] = {&c->messages, &c->recipients, &c->held,   &c->trying,     &c->due,
+                                &c->retired,  &c->hooks,      &c->events, &c->bytes_used, &c->bytes_free};
+    return i < (int)(sizeof fields / sizeof fields[0]) ? fields[i] : NULL;
+}
+
+int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    uint64_t *field;
+    int rc = ask(fd, MSG_ADMIN_COUNTS, &b, MSG_ADMIN_COUNTS_ARE, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        for (int i = 0; (field = count_at(counts, i)) != NULL; i++)
+            *field = wire_u64(&w);
+        if (wire_end(&w) != 0)
+            rc = malformed(f);
+    }
+    buf_free(&answer);
+    return rc;
+}

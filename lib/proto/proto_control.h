@@ -1,0 +1,51 @@
+#ifndef QM_PROTO_CONTROL_H
+#define QM_PROTO_CONTROL_H
+
+#include <stdint.h>
+
+#include "buf.h"
+#include "fail.h"
+#include "ipc.h"
+
+/* The control protocol: master tells every other process what it works with and when to stop.
+ *
+ * At start and at reload the order is: HAND for each descriptor of the new configuration, then CONFIG; the process
+ * prepares all of it and answers READY or REFUSED, and changes nothing yet. When every process is ready master sends
+ * COMMIT to all, otherwise ABORT. LINK brings the other end of a peer that was started anew. */
+
+/* ---- master's side ---- */
+
+void control_hand(struct ipc *ch, const char *purpose, int fd); /* takes fd */
+void control_link(struct ipc *ch, const char *name, int fd);    /* takes fd */
+
+/* refused: NULL when ready, else the sentence why not (also when the process went away). */
+typedef void control_on_prepared(void *arg, const char *refused);
+void control_config(struct ipc *ch, struct span share, control_on_prepared *on_prepared, void *arg);
+void control_commit(struct ipc *ch);
+void control_abort(struct ipc *ch);
+void control_stop(struct ipc *ch);
+void control_clock(struct ipc *ch, int64_t step_ms);
+
+/* n = 0 when the process went away. */
+typedef void control_on_counters(void *arg, const uint64_t *counters, uint32_t n);
+#define CONTROL_COUNTERS_MAX 4096
+void control_counters(struct ipc *ch, control_on_counters *on_counters, void *arg);
+
+/* ---- every other process ---- */
+
+struct control_message {
+    uint16_t type;
+    char *name;         /* HAND: the purpose; LINK: the link's name; owned by the message */
+    int fd;             /* HAND, LINK: taken by setting it to -1, else closed by control_clear */
+    struct span share;  /* CONFIG: points into the record */
+    int64_t step_ms;    /* CLOCK */
+    uint64_t request;   /* CONFIG, COUNTERS: for the answer */
+};
+
+int control_read(struct ipc_message *m, struct control_message *c, struct fail *f);
+void control_clear(struct control_message *c);
+void control_ready(struct ipc *ch, uint64_t request);
+void control_refuse(struct ipc *ch, uint64_t request, const char *why);
+void control_counters_are(struct ipc *ch, uint64_t request, const uint64_t *counters, uint32_t n);
+
+#endif

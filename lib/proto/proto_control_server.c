@@ -1,0 +1,77 @@
+#include "file.h"
+#include "mem.h"
+#include "proto_control.h"
+#include "proto_types.h"
+#include "wire.h"
+
+static void read_named_fd(struct ipc_message *m, struct wire *w, struct control_message *c)
+{
+    c->name = wire_text(w, PROTO_TEXT_MAX);
+    if (m->fds != 1) {
+        wire_fail(w);
+        return;
+    }
+    c->fd = m->fd[0];
+    m->fd[0] = -1;
+}
+
+int control_read(struct ipc_message *m, struct control_message *c, struct fail *f)
+{
+    struct wire w = wire_open(m->payload);
+    *c = (struct control_message){.type = m->type, .fd = -1, .request = m->id};
+    switch (m->type) {
+    case MSG_CONTROL_HAND:
+    case MSG_CONTROL_LINK:
+        read_named_fd(m, &w, c);
+        break;
+    case MSG_CONTROL_CONFIG:
+        c->share = m->payload;
+        w.n = 0;
+        break;
+    case MSG_CONTROL_CLOCK:
+        c->step_ms = wire_i64(&w);
+        break;
+    case MSG_CONTROL_COMMIT:
+    case MSG_CONTROL_ABORT:
+    case MSG_CONTROL_STOP:
+    case MSG_CONTROL_COUNTERS:
+        break;
+    default:
+        wire_fail(&w);
+    }
+    if (wire_end(&w) == 0)
+        return 0;
+    control_clear(c);
+    return fail_set(f, "malformed control message of type 0x%04x", m->type);
+}
+
+void control_clear(struct control_message *c)
+{
+    file_close(&c->fd);
+    mem_free(&c->name);
+}
+
+void control_ready(struct ipc *ch, uint64_t request)
+{
+    ipc_reply(ch, MSG_CONTROL_READY, request, (struct span){0}, NULL, 0);
+}
+
+/* MSG_CONTROL_REFUSED: why (text). */
+void control_refuse(struct ipc *ch, uint64_t request, const char *why)
+{
+    struct buf b = {0};
+    wire_put_text(&b, why);
+    ipc_reply(ch, MSG_CONTROL_REFUSED, request, buf_span(&b), NULL, 0);
+    buf_free(&b);
+}
+
+/* MSG_CONTROL_COUNTERS_ARE: count u32, counters u64. */
+void control_counters_are(struct ipc *ch, uint64_t request, const uint64_t *counters, uint32_t n)
+{
+    struct buf b = {0};
+    wire_put_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++)
+        wire_put_u64(&b, counters[i]);
+    ipc_reply(ch, MSG_CONTROL_COUNTERS_ARE, request, buf_span(&b), NULL, 0);
+    buf_free(&b);
+}

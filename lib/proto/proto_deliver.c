@@ -1,0 +1,91 @@
+#include "proto_deliver.h"
+
+#include "mem.h"
+#include "proto_submit.h"
+#include "proto_types.h"
+
+void deliver_job_free(struct deliver_job **jp)
+{
+    struct deliver_job *j = *jp;
+    if (j == NULL)
+        return;
+    for (uint32_t i = 0; i < j->recipients_n; i++) {
+        mem_free(&j->recipients[i].address);
+        mem_free(&j->recipients[i].orcpt);
+    }
+    mem_free(&j->recipients);
+    mem_free(&j->transport);
+    mem_free(&j->destination);
+    mem_free(&j->sender);
+    mem_free(&j->envid);
+    mem_free(&j->ret);
+    mem_free(jp);
+}
+
+#define RESULT_TEXTS 7
+
+static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
+{
+    texts[0] = &r->enhanced;
+    texts[1] = &r->reply;
+    texts[2] = &r->error;
+    texts[3] = &r->remote_host;
+    texts[4] = &r->remote_address;
+    texts[5] = &r->tls;
+    texts[6] = &r->stage;
+}
+
+void deliver_result_clear(struct deliver_result *r)
+{
+    char **texts[RESULT_TEXTS];
+    texts_of(r, texts);
+    for (int i = 0; i < RESULT_TEXTS; i++)
+        mem_free(texts[i]);
+}
+
+struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status)
+{
+    struct deliver_result r = {.id = id, .status = status};
+    char **texts[RESULT_TEXTS];
+    texts_of(&r, texts);
+    for (int i = 0; i < RESULT_TEXTS; i++)
+        *texts[i] = mem_text("");
+    return r;
+}
+
+void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from)
+{
+    char **texts[RESULT_TEXTS];
+    *to = *from;
+    texts_of(to, texts);
+    for (int i = 0; i < RESULT_TEXTS; i++)
+        *texts[i] = mem_text(*texts[i]);
+}
+
+/* id u64, status u8, code u16, the seven texts, start i64, duration u32. */
+void deliver_result_put(struct buf *b, const struct deliver_result *r)
+{
+    struct deliver_result alias = *r;
+    char **texts[RESULT_TEXTS];
+    texts_of(&alias, texts);
+    wire_put_u64(b, r->id);
+    wire_put_u8(b, (uint8_t)r->status);
+    wire_put_u16(b, r->code);
+    for (int i = 0; i < RESULT_TEXTS; i++)
+        wire_put_text(b, *texts[i]);
+    wire_put_i64(b, r->start_ms);
+    wire_put_u32(b, r->duration_ms);
+}
+
+void deliver_result_get(struct wire *w, struct deliver_result *r)
+{
+    char **texts[RESULT_TEXTS];
+    *r = (struct deliver_result){.id = wire_u64(w)};
+    texts_of(r, texts);
+    r->status = (enum deliver_status)wire_enum(w, DELIVER_STATUSES);
+    r->code = wire_u16(w);
+    for (int i = 0; i < RESULT_TEXTS; i++)
+        *texts[i] = wire_text(w, PROTO_TEXT_MAX);
+    r->start_ms = wire_i64(w);
+    r->duration_ms = wire_u32(w);
+}

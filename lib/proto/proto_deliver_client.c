@@ -1,0 +1,73 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "proto_deliver.h"
+#include "proto_types.h"
+
+struct asked {
+    deliver_on_results *on_results;
+    void *arg;
+    uint32_t n;
+    uint64_t ids[];
+};
+
+/* MSG_DELIVER_JOB: message u64, transport, destination, sender, envid, ret (texts), flags u32, attempt u16,
+ * size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
+static void put_job(struct buf *b, const struct deliver_job *job)
+{
+    wire_put_u64(b, job->message);
+    wire_put_text(b, job->transport);
+    wire_put_text(b, job->destination);
+    wire_put_text(b, job->sender);
+    wire_put_text(b, job->envid);
+    wire_put_text(b, job->ret);
+    wire_put_u32(b, job->flags);
+    wire_put_u16(b, job->attempt);
+    wire_put_u64(b, job->size);
+    wire_put_u32(b, job->recipients_n);
+    for (uint32_t i = 0; i < job->recipients_n; i++) {
+        wire_put_u64(b, job->recipients[i].id);
+        wire_put_text(b, job->recipients[i].address);
+        wire_put_text(b, job->recipients[i].orcpt);
+        wire_put_u8(b, job->recipients[i].notify);
+    }
+}
+
+static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct asked *a = arg;
+    struct deliver_result *results = mem_array(a->n, sizeof *results);
+    bool good = m != NULL && m->type == MSG_DELIVER_RESULT;
+    if (good) {
+        struct wire w = wire_open(m->payload);
+        good = wire_count(&w, a->n, 1) == a->n;
+        for (uint32_t i = 0; i < a->n; i++) {
+            deliver_result_get(&w, &results[i]);
+            good = good && results[i].id == a->ids[i];
+        }
+        good = good && wire_end(&w) == 0;
+    }
+    a->on_results(a->arg, good ? results : NULL, a->n);
+    for (uint32_t i = 0; i < a->n; i++)
+        deliver_result_clear(&results[i]);
+    mem_free(&results);
+    mem_free(&a);
+    return m == NULL || good ? 0 : fail_set(f, "malformed delivery result");
+}
+
+void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
+                 deliver_on_results *on_results, void *arg)
+{
+    struct asked *a = mem_zero(sizeof *a + job->recipients_n * sizeof a->ids[0]);
+    struct buf b = {0};
+    int fd = fcntl(body, F_DUPFD_CLOEXEC, 0);
+    a->on_results = on_results;
+    a->arg = arg;
+    a->n = job->recipients_n;
+    for (uint32_t i = 0; i < job->recipients_n; i++)
+        a->ids[i] = job->recipients[i].id;
+    put_job(&b, job);
+    (void)ipc_request(ch, MSG_DELIVER_JOB, buf_span(&b), &fd, fd >= 0 ? 1 : 0, on_answer, a);
+    buf_free(&b);
+}

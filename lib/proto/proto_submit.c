@@ -1,0 +1,153 @@
+#include "proto_submit.h"
+
+#include "clock.h"
+#include "mem.h"
+#include "proto_types.h"
+
+#define EXTRA_MAX 1000
+
+/* Envelope octets: origin u8, flags u32, account, sender, envid, ret, message_id, subject, client (texts),
+ * received i64, not_before i64, count u32 of recipients {address, from_id, orcpt, notify u8},
+ * count u32 of extra {key, value}. */
+
+struct submit_envelope *submit_envelope_new(enum submit_origin origin)
+{
+    struct submit_envelope *e = mem_zero(sizeof *e);
+    char **const texts[] = {&e->account,    &e->sender,  &e->envid, &e->ret,
+                            &e->message_id, &e->subject, &e->client};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = mem_text("");
+    e->origin = origin;
+    e->received_ms = clock_wall_ms();
+    return e;
+}
+
+void submit_set(char **field, const char *value)
+{
+    char *copy = mem_text(value == NULL ? "" : value);
+    mem_release(*field);
+    *field = copy;
+}
+
+/* Grows by doubling: n is a power of two exactly when the array is full. */
+static void *grown(void *array, uint32_t n, size_t of)
+{
+    if ((n & (n - 1)) != 0)
+        return array;
+    return mem_resize(array, (n == 0 ? 1 : 2 * (size_t)n) * of);
+}
+
+struct submit_recipient *submit_add_recipient(struct submit_envelope *e, const char *address)
+{
+    e->recipients = grown(e->recipients, e->recipients_n, sizeof *e->recipients);
+    struct submit_recipient *r = &e->recipients[e->recipients_n++];
+    *r = (struct submit_recipient){mem_text(address), mem_text(""), mem_text(""), 0};
+    return r;
+}
+
+void submit_add_extra(struct submit_envelope *e, const char *key, const char *value)
+{
+    e->extra = grown(e->extra, e->extra_n, sizeof *e->extra);
+    e->extra[e->extra_n++] = (struct submit_extra){mem_text(key), mem_text(value)};
+}
+
+void submit_envelope_free(struct submit_envelope **ep)
+{
+    struct submit_envelope *e = *ep;
+    if (e == NULL)
+        return;
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        mem_free(&e->recipients[i].address);
+        mem_free(&e->recipients[i].from_id);
+        mem_free(&e->recipients[i].orcpt);
+    }
+    for (uint32_t i = 0; i < e->extra_n; i++) {
+        mem_free(&e->extra[i].key);
+        mem_free(&e->extra[i].value);
+    }
+    mem_free(&e->recipients);
+    mem_free(&e->extra);
+    mem_free(&e->account);
+    mem_free(&e->sender);
+    mem_free(&e->envid);
+    mem_free(&e->ret);
+    mem_free(&e->message_id);
+    mem_free(&e->subject);
+    mem_free(&e->client);
+    mem_free(ep);
+}
+
+void submit_envelope_put(struct buf *b, const struct submit_envelope *e)
+{
+    wire_put_u8(b, (uint8_t)e->origin);
+    wire_put_u32(b, e->flags);
+    wire_put_text(b, e->account);
+    wire_put_text(b, e->sender);
+    wire_put_text(b, e->envid);
+    wire_put_text(b, e->ret);
+    wire_put_text(b, e->message_id);
+    wire_put_text(b, e->subject);
+    wire_put_text(b, e->client);
+    wire_put_i64(b, e->received_ms);
+    wire_put_i64(b, e->not_before_ms);
+    wire_put_u32(b, e->recipients_n);
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        wire_put_text(b, e->recipients[i].address);
+        wire_put_text(b, e->recipients[i].from_id);
+        wire_put_text(b, e->recipients[i].orcpt);
+        wire_put_u8(b, e->recipients[i].notify);
+    }
+    wire_put_u32(b, e->extra_n);
+    for (uint32_t i = 0; i < e->extra_n; i++) {
+        wire_put_text(b, e->extra[i].key);
+        wire_put_text(b, e->extra[i].value);
+    }
+}
+
+static void get_recipients(struct wire *w, struct submit_envelope *e)
+{
+    uint32_t n = wire_count(w, PROTO_RECIPIENTS_MAX, 13);
+    e->recipients = mem_array(n, sizeof *e->recipients);
+    e->recipients_n = n;
+    for (uint32_t i = 0; i < n; i++) {
+        struct submit_recipient *r = &e->recipients[i];
+        r->address = wire_text(w, PROTO_ADDRESS_MAX);
+        r->from_id = wire_text(w, PROTO_NAME_MAX);
+        r->orcpt = wire_text(w, PROTO_ADDRESS_MAX);
+        r->notify = wire_enum(w, 16);
+        if (r->address[0] == '\0')
+            wire_fail(w);
+    }
+}
+
+static void get_extra(struct wire *w, struct submit_envelope *e)
+{
+    uint32_t n = wire_count(w, EXTRA_MAX, 8);
+    e->extra = mem_array(n, sizeof *e->extra);
+    e->extra_n = n;
+    for (uint32_t i = 0; i < n; i++) {
+        e->extra[i].key = wire_text(w, PROTO_TEXT_MAX);
+        e->extra[i].value = wire_text(w, PROTO_TEXT_MAX);
+    }
+}
+
+struct submit_envelope *submit_envelope_get(struct wire *w)
+{
+    struct submit_envelope *e = mem_zero(sizeof *e);
+    e->origin = (enum submit_origin)wire_enum(w, SUBMIT_ORIGINS);
+    e->flags = wire_u32(w);
+    if ((e->flags & ~(uint32_t)SUBMIT_FLAGS) != 0)
+        wire_fail(w);
+    e->account = wire_text(w, PROTO_NAME_MAX);
+    e->sender = wire_text(w, PROTO_ADDRESS_MAX);
+    e->envid = wire_text(w, PROTO_NAME_MAX);
+    e->ret = wire_text(w, 4);
+    e->message_id = wire_text(w, PROTO_TEXT_MAX);
+    e->subject = wire_text(w, PROTO_TEXT_MAX);
+    e->client = wire_text(w, PROTO_TEXT_MAX);
+    e->received_ms = wire_i64(w);
+    e->not_before_ms = wire_i64(w);
+    get_recipients(w, e);
+    get_extra(w, e);
+    return e;
+}
