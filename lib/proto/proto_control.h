@@ -26,10 +26,16 @@ void control_abort(struct ipc *ch);
 void control_stop(struct ipc *ch);
 void control_clock(struct ipc *ch, int64_t step_ms);
 
+struct control_counter {
+    char *name; /* "messages_accepted_total"; what does not end in _total goes up and down */
+    uint64_t value;
+};
+#define CONTROL_COUNTERS_MAX 1000
 /* n = 0 when the process went away. */
-typedef void control_on_counters(void *arg, const uint64_t *counters, uint32_t n);
-#define CONTROL_COUNTERS_MAX 4096
+typedef void control_on_counters(void *arg, const struct control_counter *counters, uint32_t n);
 void control_counters(struct ipc *ch, control_on_counters *on_counters, void *arg);
+/* Every process's counters as Prometheus text, for webapi to serve. */
+void control_metrics(struct ipc *ch, struct span text);
 
 /* ---- every other process ---- */
 
@@ -37,7 +43,7 @@ struct control_message {
     uint16_t type;
     char *name;         /* HAND: the purpose; LINK: the link's name; owned by the message */
     int fd;             /* HAND, LINK: taken by setting it to -1, else closed by control_clear */
-    struct span share;  /* CONFIG: points into the record */
+    struct span share;  /* CONFIG, and METRICS: the text; points into the record */
     int64_t step_ms;    /* CLOCK */
     uint64_t request;   /* CONFIG, COUNTERS: for the answer */
 };
@@ -46,6 +52,7 @@ int control_read(struct ipc_message *m, struct control_message *c, struct fail *
 void control_clear(struct control_message *c);
 void control_ready(struct ipc *ch, uint64_t request);
 void control_refuse(struct ipc *ch, uint64_t request, const char *why);
-void control_counters_are(struct ipc *ch, uint64_t request, const uint64_t *counters, uint32_t n);
+void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names, const uint64_t *values,
+                          uint32_t n);
 
 #endif

@@ -1,3 +1,5 @@
+#include <stdbool.h>
+
 #include "mem.h"
 #include "proto_control.h"
 #include "proto_types.h"
@@ -85,24 +87,25 @@ void control_clock(struct ipc *ch, int64_t step_ms)
 static int on_counters_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;
+    struct control_counter *counters = NULL;
     uint32_t n = 0;
-    uint64_t *counters = NULL;
-    int rc = 0;
-    if (m != NULL) {
+    bool good = m != NULL && m->type == MSG_CONTROL_COUNTERS_ARE;
+    if (good) {
         struct wire w = wire_open(m->payload);
-        n = wire_count(&w, CONTROL_COUNTERS_MAX, 8);
+        n = wire_count(&w, CONTROL_COUNTERS_MAX, 12);
         counters = mem_array(n, sizeof *counters);
-        for (uint32_t i = 0; i < n; i++)
-            counters[i] = wire_u64(&w);
-        if (m->type != MSG_CONTROL_COUNTERS_ARE || wire_end(&w) != 0) {
-            n = 0;
-            rc = fail_set(f, "malformed counters");
+        for (uint32_t i = 0; i < n; i++) {
+            counters[i].name = wire_text(&w, PROTO_NAME_MAX);
+            counters[i].value = wire_u64(&w);
         }
+        good = wire_end(&w) == 0;
     }
-    a->on_counters(a->arg, counters, n);
+    a->on_counters(a->arg, counters, good ? n : 0);
+    for (uint32_t i = 0; i < n; i++)
+        mem_free(&counters[i].name);
     mem_free(&counters);
     mem_free(&a);
-    return rc;
+    return m == NULL || good ? 0 : fail_set(f, "malformed counters");
 }
 
 void control_counters(struct ipc *ch, control_on_counters *on_counters, void *arg)
@@ -110,4 +113,10 @@ void control_counters(struct ipc *ch, control_on_counters *on_counters, void *ar
     struct asked *a = mem_zero(sizeof *a);
     *a = (struct asked){.on_counters = on_counters, .arg = arg};
     (void)ipc_request(ch, MSG_CONTROL_COUNTERS, (struct span){0}, NULL, 0, on_counters_answer, a);
+}
+
+/* MSG_CONTROL_METRICS: the text. */
+void control_metrics(struct ipc *ch, struct span text)
+{
+    ipc_notify(ch, MSG_CONTROL_METRICS, text, NULL, 0);
 }

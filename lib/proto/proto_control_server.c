@@ -25,6 +25,7 @@ int control_read(struct ipc_message *m, struct control_message *c, struct fail *
         read_named_fd(m, &w, c);
         break;
     case MSG_CONTROL_CONFIG:
+    case MSG_CONTROL_METRICS:
         c->share = m->payload;
         w.n = 0;
         break;
@@ -65,13 +66,16 @@ void control_refuse(struct ipc *ch, uint64_t request, const char *why)
     buf_free(&b);
 }
 
-/* MSG_CONTROL_COUNTERS_ARE: count u32, counters u64. */
-void control_counters_are(struct ipc *ch, uint64_t request, const uint64_t *counters, uint32_t n)
+/* MSG_CONTROL_COUNTERS_ARE: count u32 of {name (text), value u64}. */
+void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names, const uint64_t *values,
+                          uint32_t n)
 {
     struct buf b = {0};
     wire_put_u32(&b, n);
-    for (uint32_t i = 0; i < n; i++)
-        wire_put_u64(&b, counters[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        wire_put_text(&b, names[i]);
+        wire_put_u64(&b, values[i]);
+    }
     ipc_reply(ch, MSG_CONTROL_COUNTERS_ARE, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }

@@ -16,6 +16,7 @@ enum proto_type {
     MSG_CONTROL_CLOCK = 0x0109,
     MSG_CONTROL_COUNTERS = 0x010a,
     MSG_CONTROL_COUNTERS_ARE = 0x010b,
+    MSG_CONTROL_METRICS = 0x010c,
 
     /* submit: smtpd and webapi ask, qmgr answers */
     MSG_SUBMIT_MESSAGE = 0x0201,

@@ -1,0 +1,329 @@
+#include "store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mem.h"
+
+#define TABLES_MAX 32
+#define READERS 16
+
+struct store {
+    MDB_env *env;
+    MDB_dbi tables[TABLES_MAX];
+    unsigned tables_n;
+};
+
+struct store_txn {
+    struct store *store;
+    MDB_txn *txn;
+    int rc;                /* first LMDB error */
+    char why[160];         /* first error as a sentence */
+    bool failed, write;
+};
+
+static int open_tables(struct store *s, const char *const *tables, unsigned n, struct fail *f)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (rc != 0)
+        return fail_set(f, "cannot begin: %s", mdb_strerror(rc));
+    for (unsigned i = 0; i < n; i++) {
+        rc = mdb_dbi_open(txn, tables[i], MDB_CREATE, &s->tables[i]);
+        if (rc != 0) {
+            mdb_txn_abort(txn);
+            return fail_set(f, "table %s: %s", tables[i], mdb_strerror(rc));
+        }
+    }
+    s->tables_n = n;
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? 0 : fail_set(f, "cannot make the tables: %s", mdb_strerror(rc));
+}
+
+struct store *store_open(const char *path, const char *const *tables, unsigned tables_n, uint64_t map_size,
+                         struct fail *f)
+{
+    struct store *s = mem_zero(sizeof *s);
+    assert(tables_n <= TABLES_MAX);
+    int rc = mdb_env_create(&s->env);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(s->env, TABLES_MAX);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(s->env, READERS);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(s->env, map_size);
+    /* Default flags: every commit is on stable storage before it returns. NOTLS since a read transaction belongs to
+     * whoever began it, not to a thread. NORDAHEAD since a queue is read here and there. */
+    if (rc == 0)
+        rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    if (rc != 0)
+        (void)fail_set(f, "cannot open the store in %s: %s", path, mdb_strerror(rc));
+    if (rc != 0 || open_tables(s, tables, tables_n, f) != 0) {
+        store_close(&s);
+        return NULL;
+    }
+    store_reap_readers(s);
+    return s;
+}
+
+void store_close(struct store **sp)
+{
+    struct store *s = *sp;
+    if (s == NULL)
+        return;
+    if (s->env != NULL)
+        mdb_env_close(s->env);
+    mem_free(sp);
+}
+
+void store_reap_readers(struct store *s)
+{
+    int dead;
+    (void)mdb_reader_check(s->env, &dead);
+}
+
+/* The table of free pages has for each transaction that freed some a list: how many, then which. */
+static int count_free(struct store *s, uint64_t *pages)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_open(txn, 0, &cursor);
+    if (rc == 0) {
+        while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+            size_t n = 0;
+            if (value.mv_size >= sizeof n)
+                memcpy(&n, value.mv_data, sizeof n);
+            *pages += n;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int store_space(struct store *s, struct store_space *space, struct fail *f)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    uint64_t pages = 0;
+    int rc = mdb_env_info(s->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(s->env, &stat);
+    if (rc == 0)
+        rc = count_free(s, &pages);
+    if (rc != 0)
+        return fail_set(f, "cannot measure the store: %s", mdb_strerror(rc));
+    space->file_bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+    space->free_bytes = pages * stat.ms_psize;
+    return 0;
+}
+
+uint64_t store_rows(struct store *s, unsigned table)
+{
+    MDB_txn *txn;
+    MDB_stat stat = {0};
+    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+        return 0;
+    (void)mdb_stat(txn, s->tables[table], &stat);
+    mdb_txn_abort(txn);
+    return stat.ms_entries;
+}
+
+static void note(struct store_txn *t, int rc, const char *doing)
+{
+    if (rc == 0 || t->failed)
+        return;
+    t->failed = true;
+    t->rc = rc;
+    (void)snprintf(t->why, sizeof t->why, "%s: %s", doing, mdb_strerror(rc));
+}
+
+struct store_txn *store_begin(struct store *s, bool write)
+{
+    struct store_txn *t = mem_zero(sizeof *t);
+    t->store = s;
+    t->write = write;
+    note(t, mdb_txn_begin(s->env, NULL, write ? 0 : MDB_RDONLY, &t->txn), "cannot begin a transaction");
+    return t;
+}
+
+void store_abort(struct store_txn **tp)
+{
+    struct store_txn *t = *tp;
+    if (t == NULL)
+        return;
+    if (t->txn != NULL)
+        mdb_txn_abort(t->txn);
+    mem_free(tp);
+}
+
+int store_commit(struct store_txn **tp, struct fail *f)
+{
+    struct store_txn *t = *tp;
+    int rc = 0;
+    if (!t->failed && t->write) {
+        note(t, mdb_txn_commit(t->txn), "cannot commit");
+        t->txn = NULL;
+    }
+    if (t->failed)
+        rc = fail_set(f, "%s", t->why);
+    store_abort(tp);
+    return rc;
+}
+
+bool store_failed(const struct store_txn *t)
+{
+    return t->failed;
+}
+
+void store_fail(struct store_txn *t, const char *why)
+{
+    if (t->failed)
+        return;
+    t->failed = true;
+    t->rc = EINVAL;
+    (void)snprintf(t->why, sizeof t->why, "%s", why);
+}
+
+bool store_is_full(const struct store_txn *t)
+{
+    return t->failed && (t->rc == MDB_MAP_FULL || t->rc == ENOSPC || t->rc == EIO || t->rc == EDQUOT);
+}
+
+static MDB_val val(struct span s)
+{
+    return (MDB_val){s.n, (void *)s.p};
+}
+
+static struct span span(MDB_val v)
+{
+    return span_of(v.mv_data, v.mv_size);
+}
+
+bool store_get(struct store_txn *t, unsigned table, struct span key, struct span *value)
+{
+    MDB_val k = val(key), v;
+    *value = (struct span){0};
+    if (t->failed)
+        return false;
+    int rc = mdb_get(t->txn, t->store->tables[table], &k, &v);
+    if (rc == MDB_NOTFOUND)
+        return false;
+    note(t, rc, "cannot read a row");
+    if (rc != 0)
+        return false;
+    *value = span(v);
+    return true;
+}
+
+static void put(struct store_txn *t, unsigned table, struct span key, MDB_val *v, unsigned flags)
+{
+    MDB_val k = val(key);
+    if (!t->failed)
+        note(t, mdb_put(t->txn, t->store->tables[table], &k, v, flags), "cannot write a row");
+}
+
+void store_put(struct store_txn *t, unsigned table, struct span key, struct span value)
+{
+    MDB_val v = val(value);
+    put(t, table, key, &v, 0);
+}
+
+void store_append(struct store_txn *t, unsigned table, struct span key, struct span value)
+{
+    MDB_val v = val(value);
+    put(t, table, key, &v, MDB_APPEND);
+}
+
+unsigned char *store_append_room(struct store_txn *t, unsigned table, struct span key, size_t n)
+{
+    MDB_val v = {n, NULL};
+    put(t, table, key, &v, MDB_APPEND | MDB_RESERVE);
+    return t->failed ? NULL : v.mv_data;
+}
+
+bool store_delete(struct store_txn *t, unsigned table, struct span key)
+{
+    MDB_val k = val(key);
+    if (t->failed)
+        return false;
+    int rc = mdb_del(t->txn, t->store->tables[table], &k, NULL);
+    if (rc == MDB_NOTFOUND)
+        return false;
+    note(t, rc, "cannot remove a row");
+    return rc == 0;
+}
+
+struct store_cursor store_cursor(struct store_txn *t, unsigned table)
+{
+    struct store_cursor c = {.txn = t};
+    MDB_cursor *cursor = NULL;
+    if (!t->failed)
+        note(t, mdb_cursor_open(t->txn, t->store->tables[table], &cursor), "cannot open a cursor");
+    c.cursor = cursor;
+    return c;
+}
+
+static bool move(struct store_cursor *c, MDB_val k, MDB_cursor_op op)
+{
+    MDB_val v;
+    if (c->txn->failed || c->cursor == NULL)
+        return false;
+    int rc = mdb_cursor_get(c->cursor, &k, &v, op);
+    /* Where the last row was removed there is no current one, which LMDB calls an invalid argument. */
+    if (rc == MDB_NOTFOUND || (rc == EINVAL && op == MDB_GET_CURRENT))
+        return false;
+    note(c->txn, rc, "cannot move a cursor");
+    if (rc != 0)
+        return false;
+    c->key = span(k);
+    c->value = span(v);
+    return true;
+}
+
+bool store_seek(struct store_cursor *c, struct span key)
+{
+    /* LMDB wants a key of at least one octet. */
+    static const unsigned char zero[1];
+    if (key.n == 0)
+        key = span_of(zero, 1);
+    return move(c, val(key), MDB_SET_RANGE);
+}
+
+bool store_next(struct store_cursor *c)
+{
+    return move(c, (MDB_val){0}, MDB_NEXT);
+}
+
+bool store_prev(struct store_cursor *c)
+{
+    return move(c, (MDB_val){0}, MDB_PREV);
+}
+
+bool store_last(struct store_cursor *c)
+{
+    return move(c, (MDB_val){0}, MDB_LAST);
+}
+
+bool store_delete_here(struct store_cursor *c)
+{
+    if (c->txn->failed || c->cursor == NULL)
+        return false;
+    note(c->txn, mdb_cursor_del(c->cursor, 0), "cannot remove a row");
+    /* After a removal the cursor stands on the row that followed: NEXT would leave one out. */
+    return move(c, (MDB_val){0}, MDB_GET_CURRENT);
+}
+
+void store_cursor_close(struct store_cursor *c)
+{
+    if (c->cursor != NULL)
+        mdb_cursor_close(c->cursor);
+    c->cursor = NULL;
+}

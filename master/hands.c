@@ -1,0 +1,128 @@
+#include "hands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "folders.h"
+#include "mem.h"
+#include "proto_control.h"
+
+static int send_dup(struct process *p, const char *purpose, int fd, struct fail *f)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return fail_errno(f, "cannot pass on %s", purpose);
+    control_hand(p->control, purpose, copy);
+    return 0;
+}
+
+static int send_listeners(struct process *p, struct fail *f)
+{
+    const struct listener *l;
+    TAILQ_FOREACH (l, &p->world->listeners, next) {
+        char purpose[sizeof l->purpose];
+        if (l->role != p->role || !l->wanted)
+            continue;
+        if (strcmp(l->purpose, "admin") == 0)
+            (void)snprintf(purpose, sizeof purpose, "admin %d %d", (int)geteuid(), p->world->admin_gid);
+        else
+            (void)snprintf(purpose, sizeof purpose, "%s", l->purpose);
+        if (send_dup(p, purpose, l->fd, f) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int send_file(struct process *p, const char *path, struct fail *f, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int send_file(struct process *p, const char *path, struct fail *f, const char *fmt, ...)
+{
+    char purpose[600];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(purpose, sizeof purpose, fmt, ap);
+    va_end(ap);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return fail_errno(f, "%s", path);
+    control_hand(p->control, purpose, fd);
+    return 0;
+}
+
+static int send_certificates(struct process *p, const struct conf *conf, struct fail *f)
+{
+    const struct conf_block *listen = NULL;
+    int rc = 0;
+    while (rc == 0 && (listen = conf_next(conf_root(conf), "listen", listen)) != NULL) {
+        if (conf_is_set(listen, "certificate-file"))
+            rc = send_file(p, conf_text(listen, "certificate-file"), f, "certificate %s", conf_label(listen));
+        if (rc == 0 && p->role == ROLE_VAULT && conf_is_set(listen, "key-file"))
+            rc = send_file(p, conf_text(listen, "key-file"), f, "key %s", conf_label(listen));
+    }
+    return rc;
+}
+
+static int send_dkim(struct process *p, const struct conf *conf, struct fail *f)
+{
+    const struct conf_block *domain = NULL, *dkim;
+    int rc = 0;
+    while (rc == 0 && (domain = conf_next(conf_root(conf), "domain", domain)) != NULL) {
+        dkim = NULL;
+        while (rc == 0 && (dkim = conf_next(domain, "dkim", dkim)) != NULL)
+            rc = send_file(p, conf_text(dkim, "key-file"), f, "dkim %s %s", conf_label(domain), conf_label(dkim));
+    }
+    return rc;
+}
+
+static int send_passwords(struct process *p, const struct conf *conf, struct fail *f)
+{
+    static const char *const kinds[] = {"submission", "submissions"};
+    const struct conf_block *transport = NULL;
+    int rc = 0;
+    while (rc == 0 && (transport = conf_next(conf_root(conf), "transport", transport)) != NULL) {
+        for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
+            const struct conf_block *kind = conf_child(transport, kinds[i]);
+            const struct conf_block *auth = kind == NULL ? NULL : conf_child(kind, "auth");
+            if (auth != NULL)
+                rc = send_file(p, conf_text(auth, "password-file"), f, "password %s", conf_label(transport));
+        }
+    }
+    return rc;
+}
+
+/* A suite without accounts has no such file. */
+static int send_credentials(struct process *p, const struct conf *conf, struct fail *f)
+{
+    char *path = folders_state(conf, "credentials");
+    int rc = 0;
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        rc = send_file(p, path, f, "credentials");
+    } else {
+        int fd = file_sealed("credentials", (struct span){0}, f);
+        rc = fd < 0 ? -1 : 0;
+        if (fd >= 0)
+            control_hand(p->control, "credentials", fd);
+    }
+    mem_free(&path);
+    return rc;
+}
+
+int hands_send(struct process *p, const struct conf *conf, struct fail *f)
+{
+    int rc = send_listeners(p, f);
+    if (rc == 0 && (p->role == ROLE_SMTPD || p->role == ROLE_VAULT))
+        rc = send_certificates(p, conf, f);
+    if (rc == 0 && p->role == ROLE_VAULT)
+        rc = send_credentials(p, conf, f);
+    if (rc == 0 && p->role == ROLE_VAULT)
+        rc = send_dkim(p, conf, f);
+    if (rc == 0 && p->role == ROLE_VAULT)
+        rc = send_passwords(p, conf, f);
+    return rc;
+}

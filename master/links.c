@@ -1,0 +1,84 @@
+#include "links.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proto_control.h"
+
+static const struct edge {
+    enum role asks, answers;
+    const char *name;
+    bool per_transport; /* the callee is one of several with names of their own */
+} edges[] = {
+    {ROLE_SMTPD, ROLE_QMGR, "submit", false},
+    {ROLE_WEBAPI, ROLE_QMGR, "submit", false},
+    {ROLE_QMGR, ROLE_DELIVERY, "deliver", true},
+    {ROLE_QMGR, ROLE_HOOKS, "hook", false},
+    {ROLE_SMTPD, ROLE_VAULT, "secret", false},
+    /* A TLS handshake cannot wait in steps for its signature: it has a channel to block on. */
+    {ROLE_SMTPD, ROLE_VAULT, "sign", false},
+    {ROLE_WEBAPI, ROLE_VAULT, "secret", false},
+};
+
+static unsigned vaults(const struct world *w)
+{
+    const struct process *p;
+    unsigned n = 0;
+    TAILQ_FOREACH (p, &w->processes, next)
+        n += p->role == ROLE_VAULT && !p->unwanted;
+    return n;
+}
+
+/* Workers that ask share out the vaults; everywhere else all of a role are meant. */
+static bool joins(const struct edge *e, const struct process *asks, const struct process *answers)
+{
+    if (asks->role != e->asks || answers->role != e->answers)
+        return false;
+    unsigned n = e->answers == ROLE_VAULT ? vaults(asks->world) : 1;
+    return n <= 1 || asks->index % n == answers->index;
+}
+
+static void name_ends(const struct edge *e, const struct process *asks, const struct process *answers,
+                      char asking[64], char answering[64])
+{
+    if (e->per_transport)
+        (void)snprintf(asking, 64, "%s %s", e->name, answers->label);
+    else
+        (void)snprintf(asking, 64, "%s", e->name);
+    (void)snprintf(answering, 64, "%s %s", e->name, asks->name);
+}
+
+static int make_one(struct process *p, struct process *peer, const struct edge *e, bool p_asks, struct link_end *end,
+                    struct fail *f)
+{
+    int fd[2];
+    char asking[64], answering[64];
+    if (ipc_pair(fd, f) != 0)
+        return -1;
+    name_ends(e, p_asks ? p : peer, p_asks ? peer : p, asking, answering);
+    control_link(peer->control, p_asks ? answering : asking, fd[1]);
+    (void)snprintf(end->name, sizeof end->name, "%s", p_asks ? asking : answering);
+    end->fd = fd[0];
+    return 0;
+}
+
+int links_make(struct process *p, struct link_end *ends, int max, struct fail *f)
+{
+    struct process *peer;
+    int n = 0;
+    TAILQ_FOREACH (peer, &p->world->processes, next) {
+        if (peer == p || peer->control == NULL)
+            continue;
+        for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
+            bool asks = joins(&edges[i], p, peer);
+            if (!asks && !joins(&edges[i], peer, p))
+                continue;
+            if (n >= max)
+                return fail_set(f, "more than %d links", max);
+            if (make_one(p, peer, &edges[i], asks, &ends[n], f) != 0)
+                return -1;
+            n++;
+        }
+    }
+    return n;
+}

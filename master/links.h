@@ -1,0 +1,18 @@
+#ifndef QM_LINKS_H
+#define QM_LINKS_H
+
+#include "world.h"
+
+/* Who may talk to whom: the edges of the picture in DESIGN.md, as a table. An edge is a socket pair that master makes: one
+ * end is inherited by the process being started, the other goes to the peer that is already there. */
+
+struct link_end {
+    char name[64];
+    int fd;
+};
+
+/* Makes the socket pairs between p, which is about to start, and the peers that run. Sends those their ends; returns p's
+ * ends, at most max, in ends (the caller closes them). Returns how many, or -1. */
+int links_make(struct process *p, struct link_end *ends, int max, struct fail *f);
+
+#endif

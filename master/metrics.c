@@ -1,0 +1,170 @@
+#include "metrics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ascii.h"
+#include "clock.h"
+#include "mem.h"
+#include "proto_control.h"
+
+#define INTERVAL_S 2
+#define FAMILIES_MAX 1000
+
+/* All samples of one name stand together: Prometheus wants it so. */
+struct family {
+    char *name;
+    struct buf samples;
+};
+
+struct metrics {
+    struct world *world;
+    struct event *timer;
+    struct family *families;
+    size_t families_n;
+    unsigned waiting; /* processes that have not answered */
+};
+
+struct question {
+    struct metrics *metrics;
+    char process[48];
+    enum role role;
+};
+
+/* A name from a process is put into the text, so it must be one. */
+static bool is_name(const char *s)
+{
+    for (const char *p = s; *p != '\0'; p++) {
+        if (!ascii_is_alnum((unsigned char)*p) && *p != '_')
+            return false;
+    }
+    return s[0] != '\0';
+}
+
+static struct family *reach(struct metrics *m, const char *name)
+{
+    for (size_t i = 0; i < m->families_n; i++) {
+        if (strcmp(m->families[i].name, name) == 0)
+            return &m->families[i];
+    }
+    if (m->families_n >= FAMILIES_MAX)
+        return NULL;
+    m->families = mem_resize(m->families, (m->families_n + 1) * sizeof *m->families);
+    m->families[m->families_n] = (struct family){.name = mem_text(name)};
+    return &m->families[m->families_n++];
+}
+
+static void add(struct metrics *m, const char *scope, const char *counter, const char *process, uint64_t value)
+{
+    char *name = mem_format("quartermaster_%s_%s", scope, counter);
+    struct family *f = reach(m, name);
+    if (f != NULL)
+        buf_putf(&f->samples, "%s{process=\"%s\"} %" PRIu64 "\n", name, process, value);
+    mem_free(&name);
+}
+
+static void clear(struct metrics *m)
+{
+    for (size_t i = 0; i < m->families_n; i++) {
+        mem_free(&m->families[i].name);
+        buf_free(&m->families[i].samples);
+    }
+    mem_free(&m->families);
+    m->families_n = 0;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+static void publish(struct metrics *m)
+{
+    struct buf text = {0};
+    struct process *p;
+    for (size_t i = 0; i < m->families_n; i++) {
+        struct family *f = &m->families[i];
+        buf_putf(&text, "# TYPE %s %s\n", f->name, ends_with(f->name, "_total") ? "counter" : "gauge");
+        buf_put_span(&text, buf_span(&f->samples));
+    }
+    TAILQ_FOREACH (p, &m->world->processes, next) {
+        if (p->role == ROLE_WEBAPI && p->state == PROCESS_UP && p->control != NULL)
+            control_metrics(p->control, buf_span(&text));
+    }
+    buf_free(&text);
+}
+
+static void on_counters(void *arg, const struct control_counter *counters, uint32_t n)
+{
+    struct question *q = arg;
+    struct metrics *m = q->metrics;
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_name(counters[i].name))
+            add(m, role_names[q->role], counters[i].name, q->process, counters[i].value);
+    }
+    if (--m->waiting == 0)
+        publish(m);
+    mem_free(&q);
+}
+
+static void ask_all(struct metrics *m)
+{
+    struct process *p;
+    int64_t now = clock_mono_ms();
+    clear(m);
+    m->waiting = 1; /* ourselves, so that no answer is the last before all are asked */
+    TAILQ_FOREACH (p, &m->world->processes, next) {
+        add(m, "process", "restarts_total", p->name, p->restarts);
+        add(m, "process", "uptime_seconds", p->name, p->pid > 0 ? (uint64_t)(now - p->started_ms) / 1000 : 0);
+        if (p->state != PROCESS_UP || p->control == NULL)
+            continue;
+        struct question *q = mem_zero(sizeof *q);
+        q->metrics = m;
+        q->role = p->role;
+        (void)snprintf(q->process, sizeof q->process, "%s", p->name);
+        m->waiting++;
+        control_counters(p->control, on_counters, q);
+    }
+    if (--m->waiting == 0)
+        publish(m);
+}
+
+static bool has_reader(const struct world *w)
+{
+    const struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->role == ROLE_WEBAPI && p->state == PROCESS_UP)
+            return true;
+    }
+    return false;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct metrics *m = arg;
+    if (m->waiting == 0 && has_reader(m->world))
+        ask_all(m);
+}
+
+struct metrics *metrics_new(struct world *w)
+{
+    const struct timeval interval = {INTERVAL_S, 0};
+    struct metrics *m = mem_zero(sizeof *m);
+    m->world = w;
+    m->timer = event_new(w->base, -1, EV_PERSIST, on_timer, m);
+    assert(m->timer != NULL);
+    (void)event_add(m->timer, &interval);
+    return m;
+}
+
+void metrics_free(struct metrics **mp)
+{
+    if (*mp == NULL)
+        return;
+    event_free((*mp)->timer);
+    clear(*mp);
+    mem_free(mp);
+}

@@ -1,0 +1,12 @@
+#ifndef QM_MASTER_METRICS_H
+#define QM_MASTER_METRICS_H
+
+#include "world.h"
+
+/* Every few seconds the counters of all processes, written out as Prometheus text, go to webapi, which serves them. */
+
+struct metrics;
+struct metrics *metrics_new(struct world *w);
+void metrics_free(struct metrics **m);
+
+#endif

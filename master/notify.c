@@ -1,0 +1,61 @@
+#include "notify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+static struct sockaddr_un to;
+static socklen_t to_len;
+
+void notify_init(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
+        return;
+    to.sun_family = AF_UNIX;
+    memcpy(to.sun_path, path, strlen(path));
+    to_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (path[0] == '@')
+        to.sun_path[0] = '\0'; /* an abstract address */
+    (void)unsetenv("NOTIFY_SOCKET");
+}
+
+static void say(const char *text)
+{
+    if (to_len == 0)
+        return;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, to_len);
+    (void)close(fd);
+}
+
+void notify_ready(const struct world *w)
+{
+    log_info(NULL, "ready", LS("version", QM_VERSION), LS("config", w->config_path), LI("pid", getpid()));
+    say("READY=1");
+}
+
+void notify_reloading(void)
+{
+    char text[80];
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+    say(text);
+}
+
+void notify_reloaded(void)
+{
+    say("READY=1");
+}
+
+void notify_stopping(void)
+{
+    say("STOPPING=1");
+}

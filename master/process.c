@@ -1,0 +1,289 @@
+#include "process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "hands.h"
+#include "launch.h"
+#include "links.h"
+#include "log.h"
+#include "mem.h"
+#include "notify.h"
+#include "proto_control.h"
+#include "stop.h"
+
+#define BACK_OFF_FIRST_MS 100
+#define BACK_OFF_MAX_MS 30000
+#define STEADY_MS 60000 /* up for this long, a process has earned a quick restart */
+
+static void start(struct process *p);
+
+static void on_restart(evutil_socket_t fd, short what, void *arg)
+{
+    struct process *p = arg;
+    if (p->world->stop == NULL && !p->unwanted)
+        start(p);
+}
+
+static struct process *find(struct world *w, const char *name)
+{
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (strcmp(p->name, name) == 0)
+            return p;
+    }
+    return NULL;
+}
+
+static void plan(struct world *w, enum role role, unsigned index, const char *suffix)
+{
+    char name[sizeof ((struct process *)NULL)->name];
+    (void)snprintf(name, sizeof name, suffix == NULL ? "%s" : "%s/%s", role_names[role], suffix);
+    struct process *p = find(w, name);
+    if (p != NULL && !p->unwanted)
+        return;
+    if (p == NULL) {
+        p = mem_zero(sizeof *p);
+        p->world = w;
+        p->role = role;
+        p->index = index;
+        (void)snprintf(p->name, sizeof p->name, "%s", name);
+        p->label = role == ROLE_DELIVERY ? p->name + strlen(role_names[role]) + 1 : "";
+        p->back_off_ms = BACK_OFF_FIRST_MS;
+        p->restart = evtimer_new(w->base, on_restart, p);
+        assert(p->restart != NULL);
+        TAILQ_INSERT_TAIL(&w->processes, p, next);
+    }
+    p->unwanted = false;
+}
+
+static void plan_workers(struct world *w, const struct conf *conf, enum role role)
+{
+    int n = conf_int(conf_child(conf_root(conf), "workers"), role_names[role]);
+    for (int i = 0; i < n; i++) {
+        char suffix[12];
+        (void)snprintf(suffix, sizeof suffix, "%d", i);
+        plan(w, role, (unsigned)i, suffix);
+    }
+}
+
+static bool serves_http(const struct conf *conf)
+{
+    const struct conf_block *listen = NULL;
+    while ((listen = conf_next(conf_root(conf), "listen", listen)) != NULL) {
+        if (conf_is_set(listen, "http"))
+            return true;
+    }
+    return false;
+}
+
+/* Callees before those who call them. */
+void process_plan(struct world *w, const struct conf *conf)
+{
+    const struct conf_block *transport = NULL;
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next)
+        p->unwanted = true;
+    plan_workers(w, conf, ROLE_VAULT);
+    plan(w, ROLE_DELIVERY, 0, "direct");
+    plan(w, ROLE_DELIVERY, 0, "local");
+    while ((transport = conf_next(conf_root(conf), "transport", transport)) != NULL)
+        plan(w, ROLE_DELIVERY, 0, conf_label(transport));
+    plan(w, ROLE_HOOKS, 0, NULL);
+    plan(w, ROLE_QMGR, 0, NULL);
+    plan_workers(w, conf, ROLE_SMTPD);
+    if (serves_http(conf))
+        plan_workers(w, conf, ROLE_WEBAPI);
+}
+
+/* ---- start ---- */
+
+static int on_control_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    return fail_set(f, "a process has nothing to ask of master");
+}
+
+/* Most likely it died, and SIGCHLD will tell. If it only closed its channel it is of no use any more. */
+static void on_control_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct process *p = arg;
+    ipc_free(&p->control);
+    if (p->pid > 0 && p->state != PROCESS_STOPPING)
+        (void)kill(p->pid, SIGKILL);
+}
+
+static void went_up(struct process *p, const char *refused)
+{
+    struct world *w = p->world;
+    if (p->state != PROCESS_STARTING)
+        return;
+    if (refused != NULL) {
+        log_error(NULL, "process cannot work with the configuration", LS("process", p->name), LS("why", refused));
+        if (!w->announced)
+            stop_begin(w, 78);
+        else if (p->control != NULL)
+            (void)kill(p->pid, SIGKILL);
+        return;
+    }
+    control_commit(p->control);
+    p->state = PROCESS_UP;
+    log_debug(NULL, "process is up", LS("process", p->name), LI("pid", p->pid));
+    if (!w->announced && process_all_up(w)) {
+        w->announced = true;
+        notify_ready(w);
+    }
+}
+
+static void wait_and_start(struct process *p)
+{
+    struct timeval tv = {p->back_off_ms / 1000, (p->back_off_ms % 1000) * 1000};
+    (void)evtimer_add(p->restart, &tv);
+    p->back_off_ms = p->back_off_ms * 2 < BACK_OFF_MAX_MS ? p->back_off_ms * 2 : BACK_OFF_MAX_MS;
+}
+
+static void start(struct process *p)
+{
+    static const struct ipc_handler handler = {on_control_message, on_control_closed};
+    struct fail f = {{0}};
+    int control[2];
+    char name[64];
+    if (ipc_pair(control, &f) != 0 || launch(p, control[1], &f) != 0) {
+        log_error(NULL, "cannot start a process", LS("process", p->name), LS("why", f.text));
+        wait_and_start(p);
+        return;
+    }
+    p->state = PROCESS_STARTING;
+    p->started_ms = clock_mono_ms();
+    (void)snprintf(name, sizeof name, "control %s", p->name);
+    p->control = ipc_new(p->world->base, control[0], name, &handler, p);
+    process_configure(p, p->world->conf, went_up);
+}
+
+void process_start_all(struct world *w)
+{
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->state == PROCESS_DOWN && !p->unwanted && !evtimer_pending(p->restart, NULL))
+            start(p);
+    }
+}
+
+struct configuring {
+    struct process *process;
+    int pid;
+    void (*on_answer)(struct process *p, const char *refused);
+};
+
+static void on_prepared(void *arg, const char *refused)
+{
+    struct configuring *c = arg;
+    if (c->process->pid == c->pid)
+        c->on_answer(c->process, refused);
+    mem_free(&c);
+}
+
+void process_configure(struct process *p, const struct conf *conf, void (*on_answer)(struct process *p, const char *refused))
+{
+    struct buf share = {0};
+    struct fail f = {{0}};
+    if (hands_send(p, conf, &f) != 0) {
+        on_answer(p, f.text);
+        return;
+    }
+    struct configuring *c = mem_alloc(sizeof *c);
+    *c = (struct configuring){p, p->pid, on_answer};
+    conf_encode(conf, role_reader(p->role), &share);
+    control_config(p->control, buf_span(&share), on_prepared, c);
+    buf_wipe(&share);
+}
+
+/* ---- end ---- */
+
+void process_stop(struct process *p)
+{
+    (void)evtimer_del(p->restart);
+    if (p->pid == 0)
+        return;
+    p->state = PROCESS_STOPPING;
+    if (p->control != NULL)
+        control_stop(p->control);
+}
+
+static void log_end(const struct process *p, int status)
+{
+    const char *how = WIFSIGNALED(status) ? "signal" : "exit";
+    int64_t number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    bool forbidden = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+    if (p->state == PROCESS_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        log_debug(NULL, "process ended", LS("process", p->name), LI("pid", p->pid));
+    else
+        log_error(NULL, forbidden ? "process ended: a system call that it may not make" : "process ended",
+                  LS("process", p->name), LI("pid", p->pid), LI(how, number));
+}
+
+static void forget(struct process *p)
+{
+    TAILQ_REMOVE(&p->world->processes, p, next);
+    ipc_free(&p->control);
+    event_free(p->restart);
+    mem_free(&p);
+}
+
+void process_reaped(struct world *w, int pid, int status)
+{
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->pid == pid)
+            break;
+    }
+    if (p == NULL)
+        return;
+    log_end(p, status);
+    if (clock_mono_ms() - p->started_ms > STEADY_MS)
+        p->back_off_ms = BACK_OFF_FIRST_MS;
+    p->pid = 0;
+    p->state = PROCESS_DOWN;
+    ipc_free(&p->control);
+    if (w->stop != NULL) {
+        stop_continue(w);
+    } else if (p->unwanted) {
+        forget(p);
+    } else {
+        p->restarts++;
+        wait_and_start(p);
+    }
+}
+
+bool process_all_up(const struct world *w)
+{
+    const struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->state != PROCESS_UP)
+            return false;
+    }
+    return true;
+}
+
+void process_kill_all(struct world *w)
+{
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->pid > 0)
+            (void)kill(p->pid, SIGKILL);
+    }
+}
+
+void process_free_all(struct world *w)
+{
+    struct process *p;
+    while ((p = TAILQ_FIRST(&w->processes)) != NULL)
+        forget(p);
+}

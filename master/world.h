@@ -1,0 +1,80 @@
+#ifndef QM_WORLD_H
+#define QM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <bsd/sys/queue.h>
+#include <event2/event.h>
+
+#include "conf.h"
+#include "fail.h"
+#include "ipc.h"
+
+/* What master has in hand: the configuration, the processes, the sockets it bound for them. */
+
+enum role { ROLE_VAULT, ROLE_DELIVERY, ROLE_HOOKS, ROLE_QMGR, ROLE_SMTPD, ROLE_WEBAPI, ROLES };
+
+enum process_state {
+    PROCESS_DOWN,     /* waits for its next start */
+    PROCESS_STARTING, /* has no configuration yet */
+    PROCESS_UP,
+    PROCESS_STOPPING,
+};
+
+struct process {
+    TAILQ_ENTRY(process) next;
+    struct world *world;
+    enum role role;
+    char name[48];       /* "smtpd/0", "delivery/relay" */
+    const char *label;   /* of the transport: the part behind "delivery/" */
+    unsigned index;
+    enum process_state state;
+    int pid;             /* 0 while it is down */
+    struct ipc *control;
+    int64_t started_ms;  /* monotonic */
+    int64_t back_off_ms;
+    unsigned restarts;
+    struct event *restart;
+    bool unwanted;       /* no longer in the configuration: not to be started again */
+    bool answered, refused; /* during a reload */
+};
+
+/* A socket bound for a process. It stays open here, so that a restart or reload loses no connection. */
+struct listener {
+    TAILQ_ENTRY(listener) next;
+    char purpose[160];   /* "listen public smtp 192.0.2.1:25", "local", "admin" */
+    enum role role;
+    int fd;
+    bool wanted;         /* by the configuration in use, or the one being prepared */
+    bool was_wanted, fresh; /* while one is being prepared: as it was; bound for it */
+};
+
+struct user_ids {
+    int uid, gid;
+};
+
+struct world {
+    struct event_base *base;
+    char *config_path, *program_dir;
+    struct conf *conf;
+    int64_t started_ms, loaded_ms; /* monotonic; wall clock */
+    bool privileged;
+    struct user_ids users[ROLES];
+    int admin_gid;
+    TAILQ_HEAD(, process) processes;
+    TAILQ_HEAD(, listener) listeners;
+    struct reload *reload; /* under way, or NULL */
+    struct stop *stop;     /* under way, or NULL */
+    struct metrics *metrics;
+    struct control *control;
+    bool announced;        /* READY=1 was said */
+    int exit_code;
+};
+
+extern const char *const role_names[ROLES];
+/* The process's reader bit in the configuration, its program's name. */
+unsigned role_reader(enum role r);
+const char *role_program(enum role r);
+
+#endif

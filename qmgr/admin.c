@@ -1,0 +1,400 @@
+#include "admin.h"
+
+#include <bsd/sys/queue.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "file.h"
+#include "log.h"
+#include "match.h"
+#include "mem.h"
+#include "proto_admin.h"
+#include "schedule.h"
+#include "tables.h"
+
+#define ROWS_A_TURN 5000  /* looked at for one page; a page may be short, even empty, and still have a next one */
+#define OPERATORS_MAX 64  /* connections at once */
+
+struct operator {
+    LIST_ENTRY(operator) next;
+    struct admin *admin;
+    struct ipc *channel;
+    uint64_t number;
+    bool trusted;
+};
+
+struct admin {
+    struct queue *queue;
+    struct event *readable;
+    int fd;
+    int64_t uid, gid;
+    unsigned operators_n;
+    uint64_t last_number;
+    LIST_HEAD(, operator) operators;
+};
+
+struct admin *admin_new(struct queue *q)
+{
+    struct admin *a = mem_zero(sizeof *a);
+    a->queue = q;
+    a->fd = -1;
+    a->uid = (int64_t)geteuid();
+    a->gid = -1;
+    LIST_INIT(&a->operators);
+    return a;
+}
+
+static void free_operator(struct operator *o)
+{
+    LIST_REMOVE(o, next);
+    o->admin->operators_n--;
+    ipc_free(&o->channel);
+    mem_free(&o);
+}
+
+static void close_socket(struct admin *a)
+{
+    if (a->readable != NULL)
+        event_free(a->readable);
+    a->readable = NULL;
+    file_close(&a->fd);
+}
+
+void admin_free(struct admin **ap)
+{
+    struct operator *o;
+    if (*ap == NULL)
+        return;
+    while ((o = LIST_FIRST(&(*ap)->operators)) != NULL)
+        free_operator(o);
+    close_socket(*ap);
+    mem_free(ap);
+}
+
+void admin_trust(struct admin *a, int64_t uid, int64_t gid)
+{
+    a->uid = uid;
+    a->gid = gid;
+}
+
+/* ---- lists ---- */
+
+static void add_row(struct admin_page *p, struct admin_row row)
+{
+    p->rows = mem_resize(p->rows, (p->rows_n + 1) * sizeof *p->rows);
+    p->rows[p->rows_n++] = row;
+}
+
+/* Whether this row is for the page: decodes, matches, is added. */
+typedef bool page_take(struct admin *a, const struct admin_request *r, struct store_txn *t, struct match_message *cache,
+                       uint64_t id, struct span value, struct admin_page *p);
+
+static bool take_queued(struct admin *a, const struct admin_request *q, struct store_txn *t, struct match_message *cache,
+                        uint64_t id, struct span value, struct admin_page *p)
+{
+    struct rcpt_row r;
+    if (rcpt_row_read(value, &r) != 0)
+        return false;
+    const struct msg_row *m = match_message(t, cache, r.message);
+    bool take = m != NULL && match_recipient(&q->filter, m, id, &r);
+    if (take)
+        add_row(p, match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)));
+    rcpt_row_clear(&r);
+    return take;
+}
+
+static bool take_retired(struct admin *a, const struct admin_request *q, struct store_txn *t, struct match_message *cache,
+                         uint64_t id, struct span value, struct admin_page *p)
+{
+    struct retired_row r;
+    if (retired_row_read(value, &r) != 0)
+        return false;
+    bool take = match_retired(&q->filter, &r.item.row);
+    if (take) {
+        add_row(p, r.item.row);
+        r.item.row = (struct admin_row){0};
+    }
+    retired_row_clear(&r);
+    return take;
+}
+
+static void list(struct admin *a, struct operator *o, uint64_t request, const struct admin_request *r, unsigned table,
+                 page_take *take)
+{
+    struct admin_page page = {0};
+    struct match_message cache = {0};
+    struct key from = key_id(r->after + 1);
+    uint64_t id, last = r->after;
+    int rows = 0;
+    struct store_txn *t = store_begin(a->queue->store, false);
+    struct store_cursor c = store_cursor(t, table);
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        if (page.rows_n >= r->limit || rows++ >= ROWS_A_TURN) {
+            page.next = last;
+            break;
+        }
+        if (key_read_id(c.key, &id) == 0) {
+            last = id;
+            (void)take(a, r, t, &cache, id, c.value, &page);
+        }
+    }
+    store_cursor_close(&c);
+    match_clear(&cache);
+    store_abort(&t);
+    admin_answer_page(o->channel, request, &page);
+    admin_page_clear(&page);
+}
+
+static void show_queued(struct admin *a, struct operator *o, uint64_t request, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct match_message cache = {0};
+    struct span value;
+    struct rcpt_row r;
+    struct store_txn *t = store_begin(a->queue->store, false);
+    const struct msg_row *m = NULL;
+    bool there = store_get(t, TABLE_RCPT, key_span(&k), &value) && rcpt_row_read(value, &r) == 0;
+    if (there)
+        m = match_message(t, &cache, r.message);
+    if (m == NULL) {
+        admin_refuse(o->channel, request, "no such recipient in the queue");
+    } else {
+        struct admin_item item = {.row = match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)),
+                                  .orcpt = r.orcpt,
+                                  .envid = m->envelope->envid,
+                                  .from_id = r.from_id,
+                                  .client = m->envelope->client,
+                                  .flags = m->envelope->flags,
+                                  .attempts = r.results,
+                                  .attempts_n = r.results_n};
+        admin_answer_item(o->channel, request, &item);
+        admin_row_clear(&item.row);
+    }
+    if (there)
+        rcpt_row_clear(&r);
+    match_clear(&cache);
+    store_abort(&t);
+}
+
+static void show_retired(struct admin *a, struct operator *o, uint64_t request, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct retired_row r;
+    struct store_txn *t = store_begin(a->queue->store, false);
+    if (store_get(t, TABLE_RETIRED, key_span(&k), &value) && retired_row_read(value, &r) == 0) {
+        admin_answer_item(o->channel, request, &r.item);
+        retired_row_clear(&r);
+    } else {
+        admin_refuse(o->channel, request, "no such recipient in the history");
+    }
+    store_abort(&t);
+}
+
+static char *hook_last(const struct hook_row *r)
+{
+    if (r->results_n == 0)
+        return mem_text("");
+    const struct hook_attempt *last = &r->results[r->results_n - 1];
+    return mem_text(last->error);
+}
+
+static void list_hooks(struct admin *a, struct operator *o, uint64_t request, const struct admin_request *r)
+{
+    struct admin_hook_page page = {0};
+    struct key from = key_id(r->after + 1);
+    struct store_txn *t = store_begin(a->queue->store, false);
+    struct store_cursor c = store_cursor(t, TABLE_HOOK);
+    uint64_t id, last = r->after;
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        struct hook_row h;
+        if (page.rows_n >= r->limit) {
+            page.next = last;
+            break;
+        }
+        if (key_read_id(c.key, &id) != 0 || hook_row_read(c.value, &h) != 0)
+            continue;
+        last = id;
+        page.rows = mem_resize(page.rows, (page.rows_n + 1) * sizeof *page.rows);
+        page.rows[page.rows_n++] = (struct admin_hook_row){
+            id, h.recipient, mem_text(h.account), mem_text(h.url), mem_text(h.event), hook_last(&h),
+            h.attempts, h.submitted_ms, h.next_ms};
+        hook_row_clear(&h);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+    admin_answer_hooks(o->channel, request, &page);
+    admin_hook_page_clear(&page);
+}
+
+static void counts(struct admin *a, struct operator *o, uint64_t request)
+{
+    struct store *s = a->queue->store;
+    struct store_space space = {0};
+    struct fail f;
+    (void)store_space(s, &space, &f);
+    uint64_t recipients = store_rows(s, TABLE_RCPT), due = store_rows(s, TABLE_DUE);
+    struct admin_counts c = {.messages = store_rows(s, TABLE_MSG),
+                             .recipients = recipients,
+                             .held = recipients > due ? recipients - due : 0,
+                             .trying = schedule_trying(a->queue->schedule),
+                             .due = due,
+                             .retired = store_rows(s, TABLE_RETIRED),
+                             .hooks = store_rows(s, TABLE_HOOK),
+                             .events = store_rows(s, TABLE_EVENT),
+                             .bytes_used = space.file_bytes - space.free_bytes,
+                             .bytes_free = space.free_bytes};
+    admin_answer_counts(o->channel, request, &c);
+}
+
+/* ---- actions ---- */
+
+struct asked {
+    struct admin *admin;
+    uint64_t operator, request;
+};
+
+static struct operator *find_operator(struct admin *a, uint64_t number)
+{
+    struct operator *o;
+    LIST_FOREACH (o, &a->operators, next) {
+        if (o->number == number)
+            return o;
+    }
+    return NULL;
+}
+
+static void on_acted(void *arg, uint64_t count, const char *why)
+{
+    struct asked *k = arg;
+    struct operator *o = find_operator(k->admin, k->operator);
+    if (o != NULL && why == NULL)
+        admin_answer_acted(o->channel, k->request, count);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
+}
+
+static uint64_t count_matches(struct admin *a, const struct admin_filter *f)
+{
+    struct match_message cache = {0};
+    uint64_t n = 0, id;
+    struct key from = key_id(0);
+    struct store_txn *t = store_begin(a->queue->store, false);
+    struct store_cursor c = store_cursor(t, TABLE_RCPT);
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        struct rcpt_row r;
+        if (key_read_id(c.key, &id) != 0 || rcpt_row_read(c.value, &r) != 0)
+            continue;
+        const struct msg_row *m = match_message(t, &cache, r.message);
+        n += m != NULL && match_recipient(f, m, id, &r);
+        rcpt_row_clear(&r);
+    }
+    store_cursor_close(&c);
+    match_clear(&cache);
+    store_abort(&t);
+    return n;
+}
+
+static void act(struct admin *a, struct operator *o, uint64_t request, struct admin_request *r)
+{
+    if (r->dry) {
+        admin_answer_acted(o->channel, request, count_matches(a, &r->filter));
+        return;
+    }
+    struct asked *k = mem_alloc(sizeof *k);
+    *k = (struct asked){a, o->number, request};
+    act_start(a->queue, r->action, &r->filter, on_acted, k);
+}
+
+/* ---- who may ask what ---- */
+
+static bool everyone_may(uint16_t type)
+{
+    return type == MSG_ADMIN_QUEUE_LIST || type == MSG_ADMIN_COUNTS;
+}
+
+static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct operator *o = arg;
+    struct admin *a = o->admin;
+    struct admin_request r;
+    if (admin_read(m, &r, f) != 0)
+        return -1;
+    if (!o->trusted && !everyone_may(r.type)) {
+        admin_refuse(ch, m->id, "permission denied");
+        admin_request_clear(&r);
+        return 0;
+    }
+    switch (r.type) {
+    case MSG_ADMIN_QUEUE_LIST:
+        list(a, o, m->id, &r, TABLE_RCPT, take_queued);
+        break;
+    case MSG_ADMIN_RETIRED_LIST:
+        list(a, o, m->id, &r, TABLE_RETIRED, take_retired);
+        break;
+    case MSG_ADMIN_QUEUE_SHOW:
+        show_queued(a, o, m->id, r.id);
+        break;
+    case MSG_ADMIN_RETIRED_SHOW:
+        show_retired(a, o, m->id, r.id);
+        break;
+    case MSG_ADMIN_HOOK_LIST:
+        list_hooks(a, o, m->id, &r);
+        break;
+    case MSG_ADMIN_QUEUE_ACT:
+        act(a, o, m->id, &r);
+        break;
+    default:
+        counts(a, o, m->id);
+    }
+    admin_request_clear(&r);
+    return 0;
+}
+
+static void on_closed(struct ipc *ch, void *arg, const char *why)
+{
+    free_operator(arg);
+}
+
+static bool is_trusted(const struct admin *a, int fd)
+{
+    struct ucred cred;
+    socklen_t len = sizeof cred;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+        return false;
+    return cred.uid == 0 || (int64_t)cred.uid == a->uid || (a->gid >= 0 && (int64_t)cred.gid == a->gid);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct ipc_handler handler = {on_message, on_closed};
+    struct admin *a = arg;
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (peer < 0)
+        return;
+    if (a->operators_n >= OPERATORS_MAX) {
+        log_warn(NULL, "too many connections to the admin socket", LU("limit", OPERATORS_MAX));
+        (void)close(peer);
+        return;
+    }
+    struct operator *o = mem_zero(sizeof *o);
+    o->admin = a;
+    o->number = ++a->last_number;
+    o->trusted = is_trusted(a, peer);
+    o->channel = ipc_new(a->queue->base, peer, "admin", &handler, o);
+    LIST_INSERT_HEAD(&a->operators, o, next);
+    a->operators_n++;
+}
+
+void admin_listen(struct admin *a, int fd)
+{
+    close_socket(a);
+    a->fd = fd;
+    (void)evutil_make_socket_nonblocking(fd);
+    a->readable = event_new(a->queue->base, fd, EV_READ | EV_PERSIST, on_readable, a);
+    (void)event_add(a->readable, NULL);
+}

@@ -1,0 +1,80 @@
+#include "agents.h"
+
+#include <bsd/sys/queue.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "mem.h"
+#include "schedule.h"
+
+struct agent {
+    SLIST_ENTRY(agent) next;
+    struct ipc *channel; /* NULL while the process is down */
+    char transport[64];
+};
+
+struct agents {
+    struct queue *queue;
+    SLIST_HEAD(, agent) list;
+};
+
+struct agents *agents_new(struct queue *q)
+{
+    struct agents *a = mem_zero(sizeof *a);
+    a->queue = q;
+    SLIST_INIT(&a->list);
+    return a;
+}
+
+void agents_free(struct agents **ap)
+{
+    struct agent *g;
+    if (*ap == NULL)
+        return;
+    while ((g = SLIST_FIRST(&(*ap)->list)) != NULL) {
+        SLIST_REMOVE_HEAD(&(*ap)->list, next);
+        ipc_free(&g->channel);
+        mem_free(&g);
+    }
+    mem_free(ap);
+}
+
+static struct agent *find(struct agents *a, const char *transport)
+{
+    struct agent *g;
+    SLIST_FOREACH (g, &a->list, next) {
+        if (strcmp(g->transport, transport) == 0)
+            return g;
+    }
+    return NULL;
+}
+
+static void on_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct agent *g = arg;
+    log_warn(NULL, "delivery agent is gone", LS("transport", g->transport), LS("why", why));
+    ipc_free(&g->channel);
+}
+
+void agents_link(struct agents *a, const char *transport, int fd)
+{
+    static const struct ipc_handler handler = {NULL, on_closed};
+    struct agent *g = find(a, transport);
+    char name[80];
+    if (g == NULL) {
+        g = mem_zero(sizeof *g);
+        (void)snprintf(g->transport, sizeof g->transport, "%s", transport);
+        SLIST_INSERT_HEAD(&a->list, g, next);
+    }
+    ipc_free(&g->channel);
+    (void)snprintf(name, sizeof name, "deliver %s", transport);
+    g->channel = ipc_new(a->queue->base, fd, name, &handler, g);
+    schedule_pump(a->queue->schedule);
+}
+
+struct ipc *agents_find(struct agents *a, const char *transport)
+{
+    struct agent *g = find(a, transport);
+    return g == NULL ? NULL : g->channel;
+}

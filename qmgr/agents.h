@@ -1,0 +1,15 @@
+#ifndef QM_AGENTS_H
+#define QM_AGENTS_H
+
+#include "queue.h"
+
+/* The delivery agents, one process for each transport, and the channels to them. */
+
+struct agents *agents_new(struct queue *q);
+void agents_free(struct agents **a);
+/* A channel to the agent of that transport; takes fd; replaces the one before. */
+void agents_link(struct agents *a, const char *transport, int fd);
+/* The channel, or NULL while there is none. */
+struct ipc *agents_find(struct agents *a, const char *transport);
+
+#endif

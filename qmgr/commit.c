@@ -1,0 +1,187 @@
+#include "commit.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mem.h"
+
+STAILQ_HEAD(changes, change);
+
+struct commit {
+    struct store *store;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct changes waiting, finished; /* under lock */
+    struct changes again;             /* the loop's: to be tried again when the timer fires */
+    struct event *wake, *retry;
+    int wake_fd;
+    bool ending; /* under lock */
+    size_t count;
+};
+
+static void join(struct changes *to, struct changes *from)
+{
+    STAILQ_CONCAT(to, from);
+}
+
+/* All of them in one transaction. 0, or -1 when nothing of it was written. */
+static int write_group(struct store *store, struct changes *group, struct fail *f)
+{
+    struct change *c;
+    struct store_txn *t = store_begin(store, true);
+    STAILQ_FOREACH (c, group, next)
+        c->apply(c, t);
+    return store_commit(&t, f);
+}
+
+/* When a group fails, one change may be what the store cannot take: each gets a transaction of its own. */
+static void write_each(struct store *store, struct changes *group)
+{
+    struct change *c;
+    STAILQ_FOREACH (c, group, next) {
+        struct store_txn *t = store_begin(store, true);
+        c->apply(c, t);
+        if (store_commit(&t, &c->fail) == 0)
+            c->fail.text[0] = '\0';
+    }
+}
+
+static void write_changes(struct store *store, struct changes *group)
+{
+    struct fail f = {{0}};
+    struct change *c;
+    STAILQ_FOREACH (c, group, next)
+        c->fail.text[0] = '\0';
+    if (write_group(store, group, &f) == 0)
+        return;
+    log_error(NULL, "transaction failed", LS("why", f.text));
+    if (STAILQ_NEXT(STAILQ_FIRST(group), next) == NULL)
+        STAILQ_FIRST(group)->fail = f;
+    else
+        write_each(store, group);
+}
+
+static void *run(void *arg)
+{
+    struct commit *k = arg;
+    const uint64_t one = 1;
+    (void)pthread_mutex_lock(&k->lock);
+    for (;;) {
+        struct changes group = STAILQ_HEAD_INITIALIZER(group);
+        while (STAILQ_EMPTY(&k->waiting) && !k->ending)
+            (void)pthread_cond_wait(&k->arrived, &k->lock);
+        if (STAILQ_EMPTY(&k->waiting))
+            break;
+        join(&group, &k->waiting);
+        (void)pthread_mutex_unlock(&k->lock);
+        write_changes(k->store, &group);
+        (void)pthread_mutex_lock(&k->lock);
+        join(&k->finished, &group);
+        ssize_t ignored = write(k->wake_fd, &one, sizeof one);
+        (void)ignored;
+    }
+    (void)pthread_mutex_unlock(&k->lock);
+    return NULL;
+}
+
+static void finish(struct commit *k, bool last)
+{
+    struct changes done = STAILQ_HEAD_INITIALIZER(done);
+    struct change *c;
+    (void)pthread_mutex_lock(&k->lock);
+    join(&done, &k->finished);
+    (void)pthread_mutex_unlock(&k->lock);
+    while ((c = STAILQ_FIRST(&done)) != NULL) {
+        STAILQ_REMOVE_HEAD(&done, next);
+        bool failed = c->fail.text[0] != '\0';
+        if (failed && c->must && !last) {
+            const struct timeval second = {1, 0};
+            STAILQ_INSERT_TAIL(&k->again, c, next);
+            if (!evtimer_pending(k->retry, NULL))
+                (void)evtimer_add(k->retry, &second);
+            continue;
+        }
+        k->count--;
+        c->done(c, failed ? c->fail.text : NULL);
+    }
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    uint64_t n;
+    ssize_t ignored = read(fd, &n, sizeof n);
+    (void)ignored;
+    finish(arg, false);
+}
+
+static void hand_over(struct commit *k, struct changes *changes)
+{
+    (void)pthread_mutex_lock(&k->lock);
+    join(&k->waiting, changes);
+    (void)pthread_cond_signal(&k->arrived);
+    (void)pthread_mutex_unlock(&k->lock);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    struct commit *k = arg;
+    hand_over(k, &k->again);
+}
+
+struct commit *commit_new(struct event_base *base, struct store *store)
+{
+    struct commit *k = mem_zero(sizeof *k);
+    k->store = store;
+    STAILQ_INIT(&k->waiting);
+    STAILQ_INIT(&k->finished);
+    STAILQ_INIT(&k->again);
+    k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(k->wake_fd >= 0);
+    k->wake = event_new(base, k->wake_fd, EV_READ | EV_PERSIST, on_wake, k);
+    k->retry = evtimer_new(base, on_retry, k);
+    assert(k->wake != NULL && k->retry != NULL);
+    (void)event_add(k->wake, NULL);
+    (void)pthread_mutex_init(&k->lock, NULL);
+    (void)pthread_cond_init(&k->arrived, NULL);
+    int rc = pthread_create(&k->thread, NULL, run, k);
+    assert(rc == 0);
+    return k;
+}
+
+void commit_free(struct commit **kp)
+{
+    struct commit *k = *kp;
+    if (k == NULL)
+        return;
+    hand_over(k, &k->again);
+    (void)pthread_mutex_lock(&k->lock);
+    k->ending = true;
+    (void)pthread_cond_signal(&k->arrived);
+    (void)pthread_mutex_unlock(&k->lock);
+    (void)pthread_join(k->thread, NULL);
+    finish(k, true);
+    event_free(k->wake);
+    event_free(k->retry);
+    (void)close(k->wake_fd);
+    (void)pthread_mutex_destroy(&k->lock);
+    (void)pthread_cond_destroy(&k->arrived);
+    mem_free(kp);
+}
+
+void commit_add(struct commit *k, struct change *change)
+{
+    struct changes one = STAILQ_HEAD_INITIALIZER(one);
+    STAILQ_INSERT_TAIL(&one, change, next);
+    k->count++;
+    hand_over(k, &one);
+}
+
+size_t commit_waiting(const struct commit *k)
+{
+    return k->count;
+}

@@ -1,0 +1,209 @@
+#include "delivery.h"
+
+#include <string.h>
+
+#include "agents.h"
+#include "bodies.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "proto_deliver.h"
+#include "qid.h"
+#include "route.h"
+#include "schedule.h"
+#include "settle.h"
+#include "tables.h"
+
+struct delivery {
+    struct queue *queue;
+    struct window *window;
+    struct destination *destination;
+    struct deliver_job *job;
+    struct msg_row row; /* for the body: size, kind, file */
+    struct body *body;
+    int64_t start_ms;
+    delivery_on_end *on_end;
+    void *arg;
+};
+
+static void add_recipient(struct deliver_job *job, uint64_t id, const struct rcpt_row *r)
+{
+    job->recipients = mem_resize(job->recipients, (job->recipients_n + 1) * sizeof *job->recipients);
+    job->recipients[job->recipients_n++] =
+        (struct deliver_recipient){id, mem_text(r->address), mem_text(r->orcpt), r->notify};
+}
+
+static struct deliver_job *make_job(uint64_t message, const struct msg_row *row, const struct route *route,
+                                    const struct rcpt_row *r)
+{
+    struct deliver_job *job = mem_zero(sizeof *job);
+    const struct submit_envelope *e = row->envelope;
+    job->message = message;
+    job->transport = mem_text(route->transport);
+    job->destination = mem_text(route->destination);
+    job->sender = mem_text(e->sender);
+    job->envid = mem_text(e->envid);
+    job->ret = mem_text(e->ret);
+    job->flags = e->flags;
+    job->attempt = (uint16_t)(r->attempts + 1);
+    job->size = row->size;
+    return job;
+}
+
+/* A recipient that is there, due and not held. */
+static bool read_due(struct store_txn *t, uint64_t id, int64_t now, struct rcpt_row *r)
+{
+    struct key k = key_id(id);
+    struct span value;
+    if (!store_get(t, TABLE_RCPT, key_span(&k), &value) || rcpt_row_read(value, r) != 0)
+        return false;
+    if (!r->held && r->next_ms <= now)
+        return true;
+    rcpt_row_clear(r);
+    return false;
+}
+
+static bool read_message(struct store_txn *t, uint64_t id, struct msg_row *row)
+{
+    struct key k = key_id(id);
+    struct span value;
+    return store_get(t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, row) == 0;
+}
+
+static bool same_route(const struct route *a, const struct deliver_job *job)
+{
+    return strcmp(a->transport, job->transport) == 0 && strcmp(a->destination, job->destination) == 0;
+}
+
+/* The rest of the waiting list that may go along. */
+static void gather(struct delivery *v, struct store_txn *t, int64_t now)
+{
+    const struct settings *s = v->queue->settings;
+    struct item *i, *next;
+    for (i = TAILQ_FIRST(&v->destination->items); i != NULL; i = next) {
+        struct rcpt_row r;
+        next = TAILQ_NEXT(i, next);
+        if (v->job->recipients_n >= (uint32_t)s->destination_recipients ||
+            i->id < v->job->message || i->id >= v->job->message + v->row.recipients)
+            break;
+        if (!read_due(t, i->id, now, &r)) {
+            window_remove(v->window, i);
+            continue;
+        }
+        struct route route = route_choose(s, v->row.envelope, &r);
+        bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt;
+        if (same) {
+            add_recipient(v->job, i->id, &r);
+            window_set_trying(v->window, i);
+        }
+        rcpt_row_clear(&r);
+        if (!same)
+            break;
+    }
+}
+
+static void free_delivery(struct delivery *v)
+{
+    deliver_job_free(&v->job);
+    msg_row_clear(&v->row);
+    mem_free(&v);
+}
+
+static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
+{
+    bodies_put_back(v->queue->bodies, v->body);
+    settle_results(v->queue, v->job->message, results, n, NULL, NULL);
+    v->on_end(v->arg, v->destination);
+    free_delivery(v);
+}
+
+/* Where no agent spoke, we do: the same for each recipient. */
+static void end_with(struct delivery *v, enum deliver_status status, const char *enhanced, const char *stage,
+                     const char *error)
+{
+    uint32_t n = v->job->recipients_n;
+    struct deliver_result *results = mem_array(n, sizeof *results);
+    for (uint32_t i = 0; i < n; i++) {
+        results[i] = deliver_result_new(v->job->recipients[i].id, status);
+        submit_set(&results[i].enhanced, enhanced);
+        submit_set(&results[i].stage, stage);
+        submit_set(&results[i].error, error);
+        results[i].start_ms = v->start_ms;
+        results[i].duration_ms = (uint32_t)(clock_wall_ms() - v->start_ms);
+    }
+    end(v, results, n);
+    for (uint32_t i = 0; i < n; i++)
+        deliver_result_clear(&results[i]);
+    mem_free(&results);
+}
+
+static void on_results(void *arg, const struct deliver_result *results, uint32_t n)
+{
+    struct delivery *v = arg;
+    if (results == NULL)
+        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent", "the delivery agent ended before it said what became of this");
+    else
+        end(v, results, n);
+}
+
+static void on_body(void *arg, struct body *body, int fd, const char *why)
+{
+    struct delivery *v = arg;
+    v->body = body;
+    if (fd < 0) {
+        log_error(NULL, "cannot read a message", LU("id", v->job->message), LS("why", why));
+        end_with(v, DELIVER_DEFERRED, "4.3.0", "queue", why);
+        return;
+    }
+    struct ipc *agent = agents_find(v->queue->agents, v->job->transport);
+    if (agent == NULL)
+        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent", "the delivery agent is not there");
+    else
+        deliver_ask(agent, v->job, fd, on_results, v);
+}
+
+static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i, const struct rcpt_row *r)
+{
+    struct queue *q = v->queue;
+    if (!read_message(t, r->message, &v->row)) {
+        window_remove(v->window, i);
+        return DELIVERY_NOTHING;
+    }
+    struct route route = route_choose(q->settings, v->row.envelope, r);
+    if (agents_find(q->agents, route.transport) == NULL)
+        return DELIVERY_STUCK;
+    if (!bodies_have_room(q->bodies, v->row.size))
+        return DELIVERY_NO_ROOM;
+    v->job = make_job(r->message, &v->row, &route, r);
+    add_recipient(v->job, i->id, r);
+    window_set_trying(v->window, i);
+    gather(v, t, v->start_ms);
+    return DELIVERY_STARTED;
+}
+
+enum delivery_start delivery_start(struct queue *q, struct window *w, struct destination *d,
+                                   delivery_on_end *on_end, void *arg)
+{
+    struct delivery *v = mem_zero(sizeof *v);
+    enum delivery_start outcome = DELIVERY_NOTHING;
+    struct item *i;
+    *v = (struct delivery){.queue = q, .window = w, .destination = d, .on_end = on_end, .arg = arg};
+    v->start_ms = clock_wall_ms();
+    struct store_txn *t = store_begin(q->store, false);
+    while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&d->items)) != NULL) {
+        struct rcpt_row r;
+        if (!read_due(t, i->id, v->start_ms, &r)) {
+            window_remove(w, i);
+            continue;
+        }
+        outcome = prepare(v, t, i, &r);
+        rcpt_row_clear(&r);
+    }
+    store_abort(&t);
+    if (outcome != DELIVERY_STARTED) {
+        free_delivery(v);
+        return outcome;
+    }
+    bodies_get(q->bodies, v->job->message, &v->row, on_body, v);
+    return outcome;
+}

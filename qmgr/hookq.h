@@ -1,0 +1,19 @@
+#ifndef QM_HOOKQ_H
+#define QM_HOOKQ_H
+
+#include "queue.h"
+
+/* The queue of webhooks: each is tried at once, then after 1, 2, 4, 7.5, 15, 30 minutes, 1, 2, 4, 8, 16 hours, each
+ * spread by 1 %. One URL has at most webhooks.per-url requests under way, all together webhooks.concurrency. */
+
+struct hookq *hookq_new(struct queue *q);
+void hookq_free(struct hookq **h);
+void hookq_link(struct hookq *h, int fd); /* the channel to hooks; takes fd */
+void hookq_poke(struct hookq *h);         /* there may be something to do */
+void hookq_stop(struct hookq *h);
+uint64_t hookq_inflight(const struct hookq *h);
+
+/* The wait before attempt n (2 for the second), without the spread. */
+int64_t hookq_wait_ms(unsigned attempt);
+
+#endif

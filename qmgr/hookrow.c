@@ -1,0 +1,166 @@
+#include "hookrow.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "jsonwrite.h"
+#include "ledger.h"
+#include "mem.h"
+#include "tables.h"
+
+static bool wants(const struct conf_block *hook, const char *event)
+{
+    size_t n;
+    const struct conf_value *events = conf_list(hook, "events", &n);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(events[i].text, event) == 0)
+            return true;
+    }
+    return n == 0;
+}
+
+/* Which of our events are webhooks of the contract, and under what name. */
+static const char *hook_event(enum event_type type)
+{
+    switch (type) {
+    case EVENT_DELIVERED:
+    case EVENT_DELAYED:
+    case EVENT_FAILED:
+    case EVENT_CANCELED:
+        return event_names[type];
+    default:
+        return NULL;
+    }
+}
+
+static void put_extra(struct jsonwrite *w, const struct submit_envelope *e)
+{
+    jsonwrite_key(w, "Extra");
+    jsonwrite_object(w);
+    for (uint32_t i = 0; i < e->extra_n; i++) {
+        jsonwrite_key(w, e->extra[i].key);
+        jsonwrite_text(w, e->extra[i].value);
+    }
+    jsonwrite_object_end(w);
+}
+
+/* What was said of it: the remote's first line behind our own sentence, as clients of the contract know it. A success
+ * says nothing, code 0 included. */
+static char *error_text(enum event_type type, const struct deliver_result *last)
+{
+    if (type == EVENT_CANCELED)
+        return mem_text("delivery canceled by admin");
+    if (type == EVENT_DELIVERED || last == NULL)
+        return mem_text("");
+    if (last->reply[0] == '\0')
+        return mem_text(last->error);
+    return mem_format("%s%s%s: %.*s", last->error, last->error[0] == '\0' ? "" : ", ",
+                      type == EVENT_FAILED ? "permanent" : "transient", (int)strcspn(last->reply, "\n"),
+                      last->reply);
+}
+
+static void put_text(struct jsonwrite *w, const char *key, const char *value)
+{
+    jsonwrite_key(w, key);
+    jsonwrite_text(w, value);
+}
+
+static char *payload(const struct submit_envelope *e, uint64_t recipient, const struct rcpt_row *r,
+                     enum event_type type, const struct deliver_result *last, int64_t now_ms)
+{
+    struct buf b = {0};
+    struct jsonwrite w;
+    char *error = error_text(type, last);
+    bool quiet = type == EVENT_DELIVERED || type == EVENT_CANCELED || last == NULL;
+    jsonwrite_open(&w, &b, JSONWRITE_HTML);
+    jsonwrite_object(&w);
+    jsonwrite_key(&w, "Version");
+    jsonwrite_int64(&w, 0);
+    put_text(&w, "Event", hook_event(type));
+    jsonwrite_key(&w, "DSN");
+    jsonwrite_bool(&w, false);
+    jsonwrite_key(&w, "Suppressing");
+    jsonwrite_bool(&w, false);
+    jsonwrite_key(&w, "QueueMsgID");
+    jsonwrite_uint64(&w, recipient);
+    put_text(&w, "FromID", r->from_id);
+    put_text(&w, "MessageID", e->message_id);
+    put_text(&w, "Subject", e->subject);
+    jsonwrite_key(&w, "WebhookQueued");
+    jsonwrite_time(&w, now_ms);
+    jsonwrite_key(&w, "SMTPCode");
+    jsonwrite_int64(&w, quiet ? 0 : last->code);
+    put_text(&w, "SMTPEnhancedCode", quiet || last->code == 0 ? "" : last->enhanced);
+    put_text(&w, "Error", error);
+    put_extra(&w, e);
+    jsonwrite_object_end(&w);
+    jsonwrite_close(&w);
+    mem_free(&error);
+    return buf_take_text(&b);
+}
+
+bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient, const struct rcpt_row *r,
+                  enum event_type type, const struct deliver_result *last, int64_t now_ms, struct hook_row *row)
+{
+    const char *event = hook_event(type);
+    const struct conf_block *account = settings_account(s, e->account);
+    const struct conf_block *hook =
+        event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
+    if (hook == NULL || !wants(hook, event))
+        return false;
+    *row = (struct hook_row){.recipient = recipient,
+                             .account = mem_text(e->account),
+                             .url = mem_text(conf_text(hook, "url")),
+                             .authorization = mem_text(conf_is_set(hook, "authorization")
+                                                           ? conf_text(hook, "authorization")
+                                                           : ""),
+                             .event = mem_text(event),
+                             .submitted_ms = now_ms,
+                             .next_ms = now_ms,
+                             .payload = payload(e, recipient, r, type, last, now_ms)};
+    return true;
+}
+
+static void put_row(struct store_txn *t, unsigned table, uint64_t id, const struct hook_row *row)
+{
+    struct buf b = {0};
+    struct key k = key_id(id);
+    hook_row_put(&b, row);
+    store_put(t, table, key_span(&k), buf_span(&b));
+    buf_wipe(&b);
+}
+
+void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row)
+{
+    struct key due = key_due(row->next_ms, id);
+    put_row(t, TABLE_HOOK, id, row);
+    store_put(t, TABLE_HOOKDUE, key_span(&due), (struct span){0});
+}
+
+void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row)
+{
+    struct key old = key_due(was_ms, id);
+    (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
+    hookrow_insert(t, id, row);
+}
+
+void hookrow_retire(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row)
+{
+    struct key old = key_due(was_ms, id), k = key_id(id);
+    (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
+    (void)store_delete(t, TABLE_HOOK, key_span(&k));
+    if (row->keep_until_ms > 0)
+        put_row(t, TABLE_HOOKRETIRED, id, row);
+}
+
+int hookrow_get(struct store_txn *t, uint64_t id, struct hook_row *row)
+{
+    struct key k = key_id(id);
+    struct span value;
+    if (!store_get(t, TABLE_HOOK, key_span(&k), &value))
+        return -1;
+    if (hook_row_read(value, row) == 0)
+        return 0;
+    ledger_quarantine(t, TABLE_HOOK, key_span(&k), value);
+    return -1;
+}

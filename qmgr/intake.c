@@ -1,0 +1,250 @@
+#include "intake.h"
+
+#include <bsd/sys/queue.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bodies.h"
+#include "body.h"
+#include "file.h"
+#include "hookq.h"
+#include "log.h"
+#include "mem.h"
+#include "proto_submit.h"
+#include "qid.h"
+#include "rand.h"
+#include "schedule.h"
+
+/* A peer that asks us. Requests under way refer to it by number, since it may go away before they are answered. */
+struct peer {
+    LIST_ENTRY(peer) next;
+    struct intake *intake;
+    struct ipc *channel;
+    uint64_t number;
+    char name[48];
+};
+
+struct intake {
+    struct queue *queue;
+    LIST_HEAD(, peer) peers;
+    uint64_t last_number;
+    bool stopped;
+};
+
+/* One message on its way into the store. */
+struct arrival {
+    struct change change;
+    struct work work;
+    struct intake *intake;
+    uint64_t peer, request;
+    struct submit_envelope *envelope;
+    struct body_source source;
+    int body;
+    struct fail file_fail;
+    uint64_t id;
+};
+
+struct intake *intake_new(struct queue *q)
+{
+    struct intake *i = mem_zero(sizeof *i);
+    i->queue = q;
+    LIST_INIT(&i->peers);
+    return i;
+}
+
+static void free_peer(struct peer *p)
+{
+    LIST_REMOVE(p, next);
+    ipc_free(&p->channel);
+    mem_free(&p);
+}
+
+void intake_free(struct intake **ip)
+{
+    struct peer *p;
+    if (*ip == NULL)
+        return;
+    while ((p = LIST_FIRST(&(*ip)->peers)) != NULL)
+        free_peer(p);
+    mem_free(ip);
+}
+
+void intake_stop(struct intake *i)
+{
+    i->stopped = true;
+}
+
+static struct ipc *channel_of(const struct intake *i, uint64_t number)
+{
+    const struct peer *p;
+    LIST_FOREACH (p, &i->peers, next) {
+        if (p->number == number)
+            return p->channel;
+    }
+    return NULL;
+}
+
+static void free_arrival(struct arrival *a)
+{
+    submit_envelope_free(&a->envelope);
+    file_close(&a->body);
+    mem_free(&a);
+}
+
+static void refuse(const struct arrival *a, uint16_t code, const char *enhanced, const char *text)
+{
+    struct ipc *ch = channel_of(a->intake, a->peer);
+    service_count(a->intake->queue->service, COUNT_REFUSED, 1);
+    if (ch != NULL)
+        submit_refuse(ch, a->request, code, enhanced, text);
+}
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    struct arrival *a = (struct arrival *)change;
+    a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
+}
+
+static void schedule_all(struct arrival *a)
+{
+    const struct submit_envelope *e = a->envelope;
+    int64_t due = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
+    struct queue *q = a->intake->queue;
+    if (a->source.type == SOURCE_MEMORY_FILE && due <= e->received_ms) {
+        bodies_offer(q->bodies, a->id, a->body, a->source.size);
+        a->body = -1;
+    }
+    for (uint32_t i = 0; i < e->recipients_n; i++)
+        schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address));
+}
+
+static void log_accepted(const struct arrival *a)
+{
+    static const char *const origins[SUBMIT_ORIGINS] = {"smtp", "submission", "local", "webapi", "dsn"};
+    const struct submit_envelope *e = a->envelope;
+    char id[QID_SIZE];
+    log_info(NULL, "queued", LS("qid", qid_text(a->id, id)), LS("by", origins[e->origin]), LS("from", e->sender),
+             LS("to", e->recipients[0].address), LU("rcpts", e->recipients_n), LU("size", a->source.size),
+             LS("msgid", e->message_id), LS("account", e->account), LS("client", e->client));
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct arrival *a = (struct arrival *)change;
+    struct queue *q = a->intake->queue;
+    if (why != NULL) {
+        log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
+        if (a->source.type == SOURCE_FILE)
+            queue_unlink_later(q, a->source.token);
+        refuse(a, 452, "4.3.1", "the queue cannot be written now");
+        free_arrival(a);
+        return;
+    }
+    struct ipc *ch = channel_of(a->intake, a->peer);
+    if (ch != NULL)
+        submit_accept(ch, a->request, a->id);
+    service_count(q->service, COUNT_ACCEPTED, 1);
+    log_accepted(a);
+    schedule_all(a);
+    free_arrival(a);
+}
+
+/* ---- a large message goes into its own file first ---- */
+
+static struct arrival *of_work(struct work *w)
+{
+    return (struct arrival *)((char *)w - offsetof(struct arrival, work));
+}
+
+static void write_file(struct work *w)
+{
+    struct arrival *a = of_work(w);
+    a->file_fail.text[0] = '\0';
+    (void)body_put_file(a->intake->queue->dirfd, a->source.token, a->body, a->source.size, &a->file_fail);
+}
+
+static void file_written(struct work *w)
+{
+    struct arrival *a = of_work(w);
+    if (a->file_fail.text[0] != '\0') {
+        log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", a->file_fail.text));
+        refuse(a, 452, "4.3.1", "the queue cannot be written now");
+        free_arrival(a);
+        return;
+    }
+    commit_add(a->intake->queue->commit, &a->change);
+}
+
+static void store(struct arrival *a, uint64_t size)
+{
+    struct queue *q = a->intake->queue;
+    a->change.apply = apply;
+    a->change.done = done;
+    if (size <= q->settings->large_body) {
+        a->source = (struct body_source){.type = SOURCE_MEMORY_FILE, .fd = a->body, .size = size};
+        commit_add(q->commit, &a->change);
+        return;
+    }
+    a->source = (struct body_source){.type = SOURCE_FILE, .token = rand_u64() | 1, .size = size};
+    a->work.run = write_file;
+    a->work.done = file_written;
+    worker_add(q->worker, &a->work);
+}
+
+static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct peer *p = arg;
+    struct queue *q = p->intake->queue;
+    struct arrival *a = mem_zero(sizeof *a);
+    uint64_t size;
+    a->body = -1;
+    a->intake = p->intake;
+    a->peer = p->number;
+    a->request = m->id;
+    if (submit_read(m, UINT64_MAX, &a->envelope, &a->body, &size, f) != 0) {
+        mem_free(&a);
+        return -1;
+    }
+    if (p->intake->stopped) {
+        refuse(a, 421, "4.3.2", "shutting down");
+        free_arrival(a);
+    } else if (size > q->settings->message_size) {
+        refuse(a, 552, "5.3.4", "message too large");
+        free_arrival(a);
+    } else if (!q->room) {
+        refuse(a, 452, "4.3.1", "insufficient system storage");
+        free_arrival(a);
+    } else {
+        store(a, size);
+    }
+    return 0;
+}
+
+static void on_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct peer *p = arg;
+    log_warn(NULL, "submitter is gone", LS("peer", p->name), LS("why", why));
+    free_peer(p);
+}
+
+void intake_link(struct intake *i, const char *peer, int fd)
+{
+    static const struct ipc_handler handler = {on_message, on_closed};
+    struct peer *p, *old;
+    char name[64];
+    LIST_FOREACH (old, &i->peers, next) {
+        if (strcmp(old->name, peer) == 0) {
+            free_peer(old);
+            break;
+        }
+    }
+    p = mem_zero(sizeof *p);
+    p->intake = i;
+    p->number = ++i->last_number;
+    (void)snprintf(p->name, sizeof p->name, "%s", peer);
+    (void)snprintf(name, sizeof name, "submit %s", peer);
+    p->channel = ipc_new(i->queue->base, fd, name, &handler, p);
+    LIST_INSERT_HEAD(&i->peers, p, next);
+}

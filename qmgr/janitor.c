@@ -1,0 +1,251 @@
+#include "janitor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "body.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "tables.h"
+
+#define TICK_MS 1000
+#define ROWS_A_TICK 1000
+#define READERS_TICKS 60
+
+struct janitor {
+    struct queue *queue;
+    struct event *timer;
+    uint64_t ticks;
+    uint64_t retired_at, hooks_at; /* where the round through the history is */
+    bool busy;                     /* a cleaning change is under way */
+};
+
+struct cleaning {
+    struct change change;
+    struct janitor *janitor;
+    int64_t now_ms, keep_events_ms;
+    uint64_t retired_at, hooks_at, events;
+    unsigned removed;
+};
+
+typedef bool is_over(struct span value, int64_t now_ms);
+
+static bool retired_is_over(struct span value, int64_t now_ms)
+{
+    struct retired_row r;
+    if (retired_row_read(value, &r) != 0)
+        return true;
+    bool over = r.keep_until_ms <= now_ms;
+    retired_row_clear(&r);
+    return over;
+}
+
+static bool hook_is_over(struct span value, int64_t now_ms)
+{
+    struct hook_row r;
+    if (hook_row_read(value, &r) != 0)
+        return true;
+    bool over = r.keep_until_ms <= now_ms;
+    hook_row_clear(&r);
+    return over;
+}
+
+/* A part of the round through a table. Returns where it goes on, 0 at the end. */
+static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from, is_over *over)
+{
+    struct key k = key_id(from);
+    struct store_cursor cursor = store_cursor(t, table);
+    uint64_t id = 0;
+    int rows = 0;
+    bool at = store_seek(&cursor, key_span(&k));
+    while (at && rows++ < ROWS_A_TICK) {
+        (void)key_read_id(cursor.key, &id);
+        if (over(cursor.value, c->now_ms)) {
+            c->removed++;
+            at = store_delete_here(&cursor);
+        } else {
+            at = store_next(&cursor);
+        }
+    }
+    store_cursor_close(&cursor);
+    return at ? id + 1 : 0;
+}
+
+/* Events are in the order of their time: the oldest go until one is young enough. */
+static void clean_events(struct cleaning *c, struct store_txn *t)
+{
+    struct key zero = key_id(0);
+    struct store_cursor cursor = store_cursor(t, TABLE_EVENT);
+    bool at = store_seek(&cursor, key_span(&zero));
+    for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
+        struct event_row e = {0};
+        bool young = event_row_read(cursor.value, &e) == 0 && e.when_ms + c->keep_events_ms > c->now_ms;
+        event_row_clear(&e);
+        if (young)
+            break;
+        c->removed++;
+        at = store_delete_here(&cursor);
+    }
+    store_cursor_close(&cursor);
+}
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    struct cleaning *c = (struct cleaning *)change;
+    c->removed = 0;
+    c->retired_at = clean(c, t, TABLE_RETIRED, c->janitor->retired_at, retired_is_over);
+    c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->janitor->hooks_at, hook_is_over);
+    clean_events(c, t);
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct cleaning *c = (struct cleaning *)change;
+    if (why == NULL) {
+        c->janitor->retired_at = c->retired_at;
+        c->janitor->hooks_at = c->hooks_at;
+    }
+    c->janitor->busy = false;
+    mem_free(&c);
+}
+
+/* Whether the next part of the round would remove anything: a look costs no commit. */
+static bool has_work(struct janitor *j)
+{
+    struct cleaning look = {.janitor = j, .now_ms = clock_wall_ms(), .keep_events_ms = j->queue->settings->keep_events_ms};
+    struct store_txn *t = store_begin(j->queue->store, false);
+    struct key zero = key_id(0);
+    struct store_cursor c = store_cursor(t, TABLE_EVENT);
+    struct event_row e = {0};
+    bool work = store_seek(&c, key_span(&zero)) &&
+                (event_row_read(c.value, &e) != 0 || e.when_ms + look.keep_events_ms <= look.now_ms);
+    event_row_clear(&e);
+    store_cursor_close(&c);
+    static const struct {
+        unsigned table;
+        is_over *over;
+    } rounds[] = {{TABLE_RETIRED, retired_is_over}, {TABLE_HOOKRETIRED, hook_is_over}};
+    for (int i = 0; i < 2; i++) {
+        uint64_t *at = i == 0 ? &j->retired_at : &j->hooks_at;
+        struct key k = key_id(*at);
+        int rows = 0;
+        bool found = false;
+        c = store_cursor(t, rounds[i].table);
+        bool there = store_seek(&c, key_span(&k));
+        for (; there && rows < ROWS_A_TICK && !found; rows++, there = store_next(&c))
+            found = rounds[i].over(c.value, look.now_ms);
+        if (!found)
+            *at = 0; /* nothing here: the round goes on from where it ended, or begins anew */
+        if (!found && there)
+            (void)key_read_id(c.key, at);
+        work = work || found;
+        store_cursor_close(&c);
+    }
+    store_abort(&t);
+    return work;
+}
+
+static void tidy(struct janitor *j)
+{
+    if (j->busy || !has_work(j))
+        return;
+    struct cleaning *c = mem_zero(sizeof *c);
+    c->change.apply = apply;
+    c->change.done = done;
+    c->janitor = j;
+    c->now_ms = clock_wall_ms();
+    c->keep_events_ms = j->queue->settings->keep_events_ms;
+    j->busy = true;
+    commit_add(j->queue->commit, &c->change);
+}
+
+void janitor_look_at_disk(struct queue *q)
+{
+    struct statvfs v;
+    bool room = fstatvfs(q->dirfd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize >= q->settings->minimum_free &&
+                (v.f_flag & ST_RDONLY) == 0;
+    if (room != q->room)
+        log_warn(NULL, room ? "disk has room again" : "disk is nearly full: new mail is refused",
+                 LU("free", (uint64_t)v.f_bavail * v.f_frsize), LU("minimum", q->settings->minimum_free));
+    q->room = room;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct janitor *j = arg;
+    struct queue *q = j->queue;
+    janitor_look_at_disk(q);
+    if (++j->ticks % READERS_TICKS == 0)
+        store_reap_readers(q->store);
+    service_gauge(q->service, GAUGE_MESSAGES, store_rows(q->store, TABLE_MSG));
+    service_gauge(q->service, GAUGE_RECIPIENTS, store_rows(q->store, TABLE_RCPT));
+    service_gauge(q->service, GAUGE_RETIRED, store_rows(q->store, TABLE_RETIRED));
+    service_gauge(q->service, GAUGE_HOOKS_WAITING, store_rows(q->store, TABLE_HOOK));
+    tidy(j);
+}
+
+struct janitor *janitor_new(struct queue *q)
+{
+    const struct timeval tick = {TICK_MS / 1000, (TICK_MS % 1000) * 1000};
+    struct janitor *j = mem_zero(sizeof *j);
+    j->queue = q;
+    j->timer = event_new(q->base, -1, EV_PERSIST, on_timer, j);
+    assert(j->timer != NULL);
+    (void)event_add(j->timer, &tick);
+    return j;
+}
+
+void janitor_free(struct janitor **jp)
+{
+    if (*jp == NULL)
+        return;
+    event_free((*jp)->timer);
+    mem_free(jp);
+}
+
+/* Tokens of the files that messages own. */
+struct owned {
+    uint64_t *tokens;
+    size_t n;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool is_owned(void *arg, uint64_t token)
+{
+    const struct owned *o = arg;
+    return o->n > 0 && bsearch(&token, o->tokens, o->n, sizeof token, by_value) != NULL;
+}
+
+int janitor_sweep(struct queue *q, struct fail *f)
+{
+    struct owned owned = {0};
+    struct key zero = key_id(0);
+    struct store_txn *t = store_begin(q->store, false);
+    struct store_cursor c = store_cursor(t, TABLE_MSG);
+    for (bool at = store_seek(&c, key_span(&zero)); at; at = store_next(&c)) {
+        struct msg_row m;
+        if (msg_row_read(c.value, &m) != 0)
+            continue;
+        if (m.kind == BODY_FILE) {
+            owned.tokens = mem_resize(owned.tokens, (owned.n + 1) * sizeof *owned.tokens);
+            owned.tokens[owned.n++] = m.file;
+        }
+        msg_row_clear(&m);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+    if (owned.n > 0)
+        qsort(owned.tokens, owned.n, sizeof *owned.tokens, by_value);
+    int removed = body_sweep(q->dirfd, is_owned, &owned, f);
+    if (removed > 0)
+        log_info(NULL, "left-over message files removed", LU("files", (uint64_t)removed));
+    mem_free(&owned.tokens);
+    return removed < 0 ? -1 : 0;
+}

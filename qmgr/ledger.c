@@ -1,0 +1,295 @@
+#include "ledger.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base64.h"
+#include "body.h"
+#include "clock.h"
+#include "hookrow.h"
+#include "log.h"
+#include "mem.h"
+#include "rand.h"
+#include "tables.h"
+#include "wire.h"
+
+#define SCHEMA 1
+/* A new store begins its ids with the time, so that a store made anew after a loss does not repeat those that
+ * correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
+#define IDS_A_SECOND_SHIFT 20
+
+/* sys row: a name, and a number u64 ("next_id", "next_event", "schema": "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
+ * ("secret": 16). */
+static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
+{
+    struct span value;
+    if (!store_get(t, TABLE_SYS, span_text(name), &value))
+        return false;
+    struct wire w = wire_open(value);
+    *v = wire_u64(&w);
+    return wire_end(&w) == 0;
+}
+
+static void put_number(struct store_txn *t, const char *name, uint64_t v)
+{
+    struct buf b = {0};
+    wire_put_u64(&b, v);
+    store_put(t, TABLE_SYS, span_text(name), buf_span(&b));
+    buf_free(&b);
+}
+
+static void begin_anew(struct ledger *l, struct store_txn *t)
+{
+    rand_bytes(l->secret, sizeof l->secret);
+    l->next_id = (uint64_t)(clock_wall_ms() / 1000) << IDS_A_SECOND_SHIFT;
+    l->next_event = 1;
+    put_number(t, "schema", SCHEMA);
+    put_number(t, "next_id", l->next_id);
+    put_number(t, "next_event", l->next_event);
+    store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
+}
+
+int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f)
+{
+    uint64_t schema;
+    struct span secret;
+    *l = (struct ledger){.store = store, .dirfd = dirfd};
+    struct store_txn *t = store_begin(store, true);
+    if (!get_number(t, "schema", &schema)) {
+        begin_anew(l, t);
+    } else if (schema != SCHEMA) {
+        char why[80];
+        (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
+                       (unsigned long long)schema, SCHEMA);
+        store_fail(t, why);
+    } else if (!get_number(t, "next_id", &l->next_id) || !get_number(t, "next_event", &l->next_event) ||
+               !store_get(t, TABLE_SYS, span_text("secret"), &secret) || secret.n != sizeof l->secret) {
+        store_fail(t, "the store's own numbers are damaged");
+    } else {
+        memcpy(l->secret, secret.p, sizeof l->secret);
+    }
+    return store_commit(&t, f);
+}
+
+static void put_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+{
+    struct key due = key_due(r->next_ms, id);
+    struct key dest = key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
+    store_put(t, TABLE_DUE, key_span(&due), (struct span){0});
+    store_put(t, TABLE_DEST, key_span(&dest), (struct span){0});
+}
+
+static void delete_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+{
+    struct key due = key_due(r->next_ms, id);
+    struct key dest = key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
+    (void)store_delete(t, TABLE_DUE, key_span(&due));
+    (void)store_delete(t, TABLE_DEST, key_span(&dest));
+}
+
+static void put_body(struct store_txn *t, uint64_t id, const struct body_source *body)
+{
+    if (body->type == SOURCE_MEMORY_FILE)
+        body_put_chunks(t, id, body->fd, body->size);
+    else if (body->type == SOURCE_OCTETS)
+        body_put_octets(t, id, body->octets);
+}
+
+static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
+                          const struct submit_envelope *e, const struct submit_recipient *s, struct buf *b)
+{
+    int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
+    struct rcpt_row r = {.message = message,
+                         .notify = s->notify,
+                         .next_ms = next,
+                         .address = s->address,
+                         .orcpt = s->orcpt,
+                         .from_id = s->from_id,
+                         .transport = (char *)""};
+    struct key k = key_id(id);
+    buf_clear(b);
+    rcpt_row_put(b, &r);
+    store_append(t, TABLE_RCPT, key_span(&k), buf_span(b));
+    put_index(l, t, id, &r);
+}
+
+static void put_event(struct ledger *l, struct store_txn *t, const struct event_row *e)
+{
+    struct buf b = {0};
+    struct key k = key_id(l->next_event++);
+    event_row_put(&b, e);
+    store_append(t, TABLE_EVENT, key_span(&k), buf_span(&b));
+    buf_free(&b);
+}
+
+uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
+                      const struct body_source *body)
+{
+    uint64_t id = l->next_id;
+    struct buf b = {0};
+    struct msg_row row = {.envelope = (struct submit_envelope *)e,
+                          .recipients = e->recipients_n,
+                          .open = e->recipients_n,
+                          .size = body->size,
+                          .kind = body->type == SOURCE_FILE ? BODY_FILE : BODY_CHUNKS,
+                          .file = body->type == SOURCE_FILE ? body->token : 0};
+    l->next_id += e->recipients_n;
+    msg_row_put(&b, &row);
+    struct key k = key_id(id);
+    store_append(t, TABLE_MSG, key_span(&k), buf_span(&b));
+    put_body(t, id, body);
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        const struct submit_recipient *s = &e->recipients[i];
+        put_recipient(l, t, id, id + i, e, s, &b);
+        put_event(l, t,
+                  &(struct event_row){EVENT_ACCEPTED, e->received_ms, id + i, id, e->account, s->address,
+                                      e->message_id, s->from_id, 0, (char *)"", (char *)""});
+    }
+    put_number(t, "next_id", l->next_id);
+    put_number(t, "next_event", l->next_event);
+    buf_free(&b);
+    return id;
+}
+
+void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value)
+{
+    struct buf name = {0}, copy = {0};
+    buf_putf(&name, "bad/%s/", table_names[table]);
+    hex_encode(&name, key);
+    buf_put_span(&copy, value);
+    log_error(NULL, "bad row set aside", LS("row", buf_text(&name)), LU("octets", value.n));
+    store_put(t, TABLE_SYS, buf_span(&name), buf_span(&copy));
+    (void)store_delete(t, table, key);
+    buf_free(&name);
+    buf_free(&copy);
+}
+
+int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message *m)
+{
+    struct key k = key_id(id);
+    struct span value;
+    *m = (struct ledger_message){.id = id};
+    if (!store_get(t, TABLE_MSG, key_span(&k), &value))
+        return -1;
+    if (msg_row_read(value, &m->row) == 0)
+        return 0;
+    ledger_quarantine(t, TABLE_MSG, key_span(&k), value);
+    return -1;
+}
+
+void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m, uint64_t *unlink_file)
+{
+    struct key k = key_id(m->id);
+    *unlink_file = 0;
+    if (m->gone >= m->row.open) {
+        (void)store_delete(t, TABLE_MSG, key_span(&k));
+        if (m->row.kind == BODY_FILE)
+            *unlink_file = m->row.file;
+        else
+            body_delete_chunks(t, m->id, m->row.size);
+    } else if (m->gone > 0) {
+        struct buf b = {0};
+        m->row.open -= m->gone;
+        msg_row_put(&b, &m->row);
+        store_put(t, TABLE_MSG, key_span(&k), buf_span(&b));
+        buf_free(&b);
+    }
+    put_number(t, "next_event", l->next_event);
+    msg_row_clear(&m->row);
+}
+
+int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r)
+{
+    struct key k = key_id(id);
+    struct span value;
+    if (!store_get(t, TABLE_RCPT, key_span(&k), &value))
+        return -1;
+    if (rcpt_row_read(value, r) == 0)
+        return 0;
+    ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
+    return -1;
+}
+
+void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
+                       const struct rcpt_row *r)
+{
+    struct buf b = {0};
+    struct key k = key_id(id);
+    rcpt_row_put(&b, r);
+    store_put(t, TABLE_RCPT, key_span(&k), buf_span(&b));
+    buf_free(&b);
+    bool moved = was->next_ms != r->next_ms || was->held != r->held;
+    if (moved && !was->held)
+        delete_index(l, t, id, was);
+    if (moved && !r->held)
+        put_index(l, t, id, r);
+}
+
+static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
+                        bool success, int64_t now_ms, int64_t keep_ms)
+{
+    const struct submit_envelope *e = m->row.envelope;
+    char *last = rcpt_row_last_line(r);
+    struct retired_row row = {
+        .keep_until_ms = now_ms + keep_ms,
+        .item = {.row = {.id = id,
+                         .message = m->id,
+                         .success = success,
+                         .attempts = r->attempts,
+                         .size = m->row.size,
+                         .received_ms = e->received_ms,
+                         .next_ms = now_ms,
+                         .account = e->account,
+                         .sender = e->sender,
+                         .recipient = r->address,
+                         .subject = e->subject,
+                         .message_id = e->message_id,
+                         .transport = r->transport,
+                         .last = last},
+                 .orcpt = r->orcpt,
+                 .envid = e->envid,
+                 .from_id = r->from_id,
+                 .client = e->client,
+                 .flags = e->flags,
+                 .attempts = r->results,
+                 .attempts_n = r->results_n},
+    };
+    struct buf b = {0};
+    struct key k = key_id(id);
+    retired_row_put(&b, &row);
+    store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
+    buf_free(&b);
+    mem_free(&last);
+}
+
+void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
+                   const struct rcpt_row *r, bool success, int64_t now_ms)
+{
+    struct key k = key_id(id);
+    int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
+    (void)store_delete(t, TABLE_RCPT, key_span(&k));
+    if (!r->held)
+        delete_index(l, t, id, r);
+    if (keep_ms > 0)
+        put_retired(t, m, id, r, success, now_ms, keep_ms);
+    m->gone++;
+}
+
+void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m, uint64_t id,
+                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last, int64_t now_ms)
+{
+    const struct submit_envelope *e = m->row.envelope;
+    const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
+    char *line = mem_textn(text, strcspn(text, "\n"));
+    put_event(l, t,
+              &(struct event_row){type, now_ms, id, m->id, e->account, r->address, e->message_id, r->from_id,
+                                  last == NULL ? 0 : last->code, last == NULL ? (char *)"" : last->enhanced, line});
+    mem_free(&line);
+    struct hook_row hook;
+    if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {
+        uint64_t hook_id = l->next_id++;
+        hookrow_insert(t, hook_id, &hook);
+        put_number(t, "next_id", l->next_id);
+        hook_row_clear(&hook);
+    }
+}

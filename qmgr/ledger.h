@@ -1,0 +1,70 @@
+#ifndef QM_LEDGER_H
+#define QM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto_deliver.h"
+#include "proto_submit.h"
+#include "rows.h"
+#include "settings.h"
+#include "store.h"
+
+/* The changes of a message's state, each inside a write transaction that the caller began: the one place where rows of
+ * msg, rcpt, due, dest, body, retired, event and hook are written. The states and the ways between them:
+ * quartermaster-queue(7). Only the writing thread calls this. */
+
+struct ledger {
+    struct store *store;
+    int dirfd;                  /* of bodies/ */
+    uint64_t next_id;           /* ids below were given out */
+    uint64_t next_event;
+    unsigned char secret[16];   /* of destination_hash */
+};
+
+/* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread exists. */
+int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f);
+
+/* Where a new message's octets come from. */
+struct body_source {
+    enum { SOURCE_MEMORY_FILE, SOURCE_OCTETS, SOURCE_FILE } type;
+    int fd;              /* SOURCE_MEMORY_FILE */
+    struct span octets;  /* SOURCE_OCTETS */
+    uint64_t token;      /* SOURCE_FILE: already written and synced */
+    uint64_t size;
+};
+
+/* none → queued. Returns the message's id; recipient n has id + n. */
+uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
+                      const struct body_source *body);
+
+/* A message during one change: its row is read once and written once. */
+struct ledger_message {
+    uint64_t id;
+    struct msg_row row;
+    uint32_t gone; /* recipients removed by this change */
+};
+/* 0, or -1 when there is no such (good) message. */
+int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message *m);
+/* Writes the row back, or removes the message when no recipient is left. unlink_file: its file's token, 0 for none, to be
+ * unlinked once the transaction is committed. Frees m. */
+void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m, uint64_t *unlink_file);
+
+/* 0 and the row, or -1 when there is no such (good) recipient. */
+int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r);
+
+/* queued → queued, at another time; or held, or released. Writes r with its due and dest rows; was is the row as it stands. */
+void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
+                       const struct rcpt_row *r);
+/* queued → retired (or gone, where nothing is kept). */
+void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
+                   const struct rcpt_row *r, bool success, int64_t now_ms);
+
+/* Writes an event, and the webhook of the account that wants to hear it. last: the attempt it is about, or NULL. */
+void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m, uint64_t id,
+                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last, int64_t now_ms);
+
+/* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>", and an error is logged. */
+void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value);
+
+#endif

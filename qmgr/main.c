@@ -1,0 +1,199 @@
+/* qmgr: the process that owns the queue. Everything it does is done through the store; what it knows in memory can be
+ * rebuilt from there. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "agents.h"
+#include "bodies.h"
+#include "body.h"
+#include "file.h"
+#include "hookq.h"
+#include "intake.h"
+#include "janitor.h"
+#include "log.h"
+#include "mem.h"
+#include "queue.h"
+#include "schedule.h"
+#include "tables.h"
+
+#define STOP_TIMEOUT_S 8 /* of the ten that master gives everyone */
+
+struct qmgr {
+    struct queue queue;
+    struct intake *intake;
+    struct admin *admin;
+    struct janitor *janitor;
+    struct event *stopping;
+    int admin_fd; /* of the configuration being prepared */
+    int64_t admin_uid, admin_gid;
+    int polls;
+};
+
+static int open_store(struct queue *q, uint64_t map_size, struct fail *f)
+{
+    if (file_make_path(q->dirfd, "store", 0700, f) != 0 || body_make_folders(q->dirfd, f) != 0)
+        return -1;
+    q->store = store_open("store", table_names, TABLES, map_size, f);
+    if (q->store == NULL || ledger_open(&q->ledger, q->store, q->dirfd, f) != 0)
+        return -1;
+    return janitor_sweep(q, f);
+}
+
+/* All of this needs a store that opened; it lives as long as the process. */
+static void open_parts(struct qmgr *m)
+{
+    struct queue *q = &m->queue;
+    q->bodies = bodies_new(q);
+    q->agents = agents_new(q);
+    q->schedule = schedule_new(q);
+    q->hookq = hookq_new(q);
+    q->commit = commit_new(q->base, q->store);
+    q->worker = worker_new(q->base);
+    m->intake = intake_new(q);
+    m->admin = admin_new(q);
+    m->janitor = janitor_new(q);
+}
+
+static int start(struct service *s, struct fail *f)
+{
+    struct qmgr *m = service_user(s);
+    m->queue.service = s;
+    m->queue.base = service_base(s);
+    m->queue.dirfd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return m->queue.dirfd >= 0 ? 0 : fail_errno(f, "cannot open the queue's folder");
+}
+
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+{
+    struct qmgr *m = service_user(s);
+    uint64_t map_size = conf_size(conf_child(conf_root(conf), "queue"), "map-size");
+    if (m->queue.store == NULL && open_store(&m->queue, map_size, f) != 0)
+        return NULL;
+    for (size_t i = 0; i < hands_n; i++) {
+        long long uid, gid;
+        if (sscanf(hands[i].purpose, "admin %lld %lld", &uid, &gid) != 2) {
+            (void)fail_set(f, "a descriptor for an unknown purpose: %s", hands[i].purpose);
+            return NULL;
+        }
+        file_close(&m->admin_fd);
+        m->admin_fd = hands[i].fd;
+        hands[i].fd = -1;
+        m->admin_uid = uid;
+        m->admin_gid = gid;
+    }
+    return settings_new(conf);
+}
+
+static void commit_settings(struct service *s, void *state, void *old)
+{
+    struct qmgr *m = service_user(s);
+    struct settings *before = old;
+    m->queue.settings = state;
+    if (before == NULL)
+        open_parts(m);
+    if (m->admin_fd >= 0) {
+        admin_listen(m->admin, m->admin_fd);
+        m->admin_fd = -1;
+    }
+    admin_trust(m->admin, m->admin_uid, m->admin_gid);
+    janitor_look_at_disk(&m->queue);
+    settings_drop(&before);
+    schedule_rescan(m->queue.schedule);
+    hookq_poke(m->queue.hookq);
+}
+
+static void discard(struct service *s, void *state)
+{
+    struct qmgr *m = service_user(s);
+    struct settings *settings = state;
+    file_close(&m->admin_fd);
+    settings_drop(&settings);
+}
+
+static void on_link(struct service *s, const char *name, int fd)
+{
+    struct qmgr *m = service_user(s);
+    if (strncmp(name, "submit ", 7) == 0)
+        intake_link(m->intake, name + 7, fd);
+    else if (strncmp(name, "deliver ", 8) == 0)
+        agents_link(m->queue.agents, name + 8, fd);
+    else if (strcmp(name, "hook") == 0)
+        hookq_link(m->queue.hookq, fd);
+    else {
+        log_error(NULL, "unknown link", LS("name", name));
+        (void)close(fd);
+    }
+}
+
+/* Deliveries under way get their time; whatever has not ended by then is tried again after the next start. */
+static void on_stopping(evutil_socket_t fd, short what, void *arg)
+{
+    struct qmgr *m = arg;
+    bool idle = schedule_trying(m->queue.schedule) == 0 && hookq_inflight(m->queue.hookq) == 0 &&
+                commit_waiting(m->queue.commit) == 0;
+    if (idle || ++m->polls > STOP_TIMEOUT_S * 20)
+        service_done(m->queue.service);
+}
+
+static void on_stop(struct service *s)
+{
+    struct qmgr *m = service_user(s);
+    const struct timeval interval = {0, 50000};
+    if (m->queue.settings == NULL) {
+        service_done(s);
+        return;
+    }
+    intake_stop(m->intake);
+    schedule_stop(m->queue.schedule);
+    hookq_stop(m->queue.hookq);
+    m->stopping = event_new(m->queue.base, -1, EV_PERSIST, on_stopping, m);
+    (void)event_add(m->stopping, &interval);
+}
+
+static const char *const syscalls[] = {
+    "openat", "mkdirat", "unlinkat", "fsync",   "fdatasync", "fstatfs", "statfs", "getdents64", "accept4",
+    "msync",  "flock",   "clone",    "clone3",  "pwritev",   "set_tid_address", "getcwd", "access", "open", "mkdir",
+    "mlock",  "munlock", "mincore",  NULL,
+};
+
+static const struct service_spec spec = {
+    .name = "qmgr",
+    .reader = CONF_QMGR,
+    .syscalls = syscalls,
+    .counters = queue_counters,
+    .start = start,
+    .prepare = prepare,
+    .commit = commit_settings,
+    .discard = discard,
+    .on_link = on_link,
+    .on_stop = on_stop,
+};
+
+static void close_parts(struct qmgr *m)
+{
+    struct queue *q = &m->queue;
+    janitor_free(&m->janitor);
+    intake_free(&m->intake);
+    agents_free(&q->agents);
+    commit_free(&q->commit);
+    worker_free(&q->worker);
+    hookq_free(&q->hookq);
+    admin_free(&m->admin);
+    schedule_free(&q->schedule);
+    bodies_free(&q->bodies);
+    store_close(&q->store);
+    settings_drop(&q->settings);
+}
+
+int main(int argc, char **argv)
+{
+    struct qmgr m = {.admin_fd = -1, .queue = {.dirfd = -1}};
+    int code = service_main(&spec, argc, argv, &m);
+    close_parts(&m);
+    return code;
+}

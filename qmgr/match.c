@@ -1,0 +1,94 @@
+#include "match.h"
+
+#include <string.h>
+
+#include "ascii.h"
+#include "mem.h"
+#include "tables.h"
+
+const struct msg_row *match_message(struct store_txn *t, struct match_message *m, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    if (m->there && m->id == id)
+        return &m->row;
+    match_clear(m);
+    m->id = id;
+    m->there = store_get(t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, &m->row) == 0;
+    return m->there ? &m->row : NULL;
+}
+
+void match_clear(struct match_message *m)
+{
+    if (m->there)
+        msg_row_clear(&m->row);
+    m->there = false;
+}
+
+/* Whether part ("" or NULL: any) occurs in whole, ASCII case folded. */
+static bool contains(const char *whole, const char *part)
+{
+    size_t n = part == NULL ? 0 : strlen(part), m = strlen(whole);
+    for (size_t i = 0; i + n <= m; i++) {
+        if (span_starts_nocase(span_of(whole + i, m - i), n == 0 ? "" : part))
+            return true;
+    }
+    return n == 0;
+}
+
+static bool is(const char *value, const char *wanted)
+{
+    return wanted == NULL || wanted[0] == '\0' || strcmp(value, wanted) == 0;
+}
+
+static bool within(int64_t value, int64_t after, int64_t before)
+{
+    return (after == 0 || value > after) && (before == 0 || value < before);
+}
+
+static bool named(const struct admin_filter *f, uint64_t message, uint64_t id)
+{
+    for (uint32_t i = 0; i < f->ids_n; i++) {
+        if (f->ids[i] == id || f->ids[i] == message)
+            return true;
+    }
+    return f->ids_n == 0;
+}
+
+bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r)
+{
+    const struct submit_envelope *e = m->envelope;
+    bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r->held;
+    return held && named(f, r->message, id) && is(e->account, f->account) && contains(e->sender, f->from) &&
+           contains(r->address, f->to) && is(r->transport, f->transport) &&
+           within(e->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
+           within(r->next_ms, f->next_after_ms, f->next_before_ms);
+}
+
+bool match_retired(const struct admin_filter *f, const struct admin_row *r)
+{
+    return f->held != ADMIN_HELD_YES && named(f, r->message, r->id) && is(r->account, f->account) &&
+           contains(r->sender, f->from) && contains(r->recipient, f->to) && is(r->transport, f->transport) &&
+           within(r->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
+           within(r->next_ms, f->next_after_ms, f->next_before_ms);
+}
+
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r, bool trying)
+{
+    const struct submit_envelope *e = m->envelope;
+    return (struct admin_row){.id = id,
+                              .message = r->message,
+                              .held = r->held,
+                              .trying = trying,
+                              .attempts = r->attempts,
+                              .size = m->size,
+                              .received_ms = e->received_ms,
+                              .next_ms = r->next_ms,
+                              .account = mem_text(e->account),
+                              .sender = mem_text(e->sender),
+                              .recipient = mem_text(r->address),
+                              .subject = mem_text(e->subject),
+                              .message_id = mem_text(e->message_id),
+                              .transport = mem_text(r->transport),
+                              .last = rcpt_row_last_line(r)};
+}

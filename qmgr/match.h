@@ -1,0 +1,26 @@
+#ifndef QM_MATCH_H
+#define QM_MATCH_H
+
+#include "proto_admin.h"
+#include "rows.h"
+#include "store.h"
+
+/* Which recipients a filter means, and what lists say of them. */
+
+/* A message's row read for several recipients in a row. All-zero is none. */
+struct match_message {
+    uint64_t id;
+    bool there;
+    struct msg_row row;
+};
+/* The message's row, or NULL. Valid until the next call. */
+const struct msg_row *match_message(struct store_txn *t, struct match_message *m, uint64_t id);
+void match_clear(struct match_message *m);
+
+bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r);
+bool match_retired(const struct admin_filter *f, const struct admin_row *r);
+
+/* The list's row of a queued recipient; admin_row_clear. */
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r, bool trying);
+
+#endif

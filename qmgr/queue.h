@@ -1,0 +1,62 @@
+#ifndef QM_QUEUE_H
+#define QM_QUEUE_H
+
+#include <stdbool.h>
+
+#include <event2/event.h>
+
+#include "commit.h"
+#include "ledger.h"
+#include "service.h"
+#include "settings.h"
+#include "store.h"
+#include "worker.h"
+
+/* What the parts of qmgr share: one of these in the process. */
+
+struct schedule;
+struct hookq;
+struct agents;
+struct bodies;
+
+/* Indices of queue_counters; they go to master and from there to the metrics. */
+enum queue_counter {
+    COUNT_ACCEPTED,
+    COUNT_REFUSED,
+    COUNT_DELIVERED,
+    COUNT_DEFERRED,
+    COUNT_FAILED,
+    COUNT_ATTEMPTS,
+    COUNT_DSN,
+    COUNT_HOOKS,
+    COUNT_HOOKS_FAILED,
+    GAUGE_WINDOW,
+    GAUGE_TRYING,
+    GAUGE_MESSAGES,
+    GAUGE_RECIPIENTS,
+    GAUGE_RETIRED,
+    GAUGE_HOOKS_WAITING,
+    QUEUE_COUNTERS
+};
+extern const char *const queue_counters[QUEUE_COUNTERS + 1];
+
+struct queue {
+    struct service *service;
+    struct event_base *base;
+    struct settings *settings;
+    struct store *store;
+    struct ledger ledger;     /* the writing thread's, once that runs */
+    struct commit *commit;
+    struct worker *worker;
+    struct schedule *schedule;
+    struct bodies *bodies;
+    struct agents *agents;
+    struct hookq *hookq;
+    int dirfd;
+    bool room;                /* enough free disk for new mail */
+};
+
+/* The file of a large message is no longer named by any row: away with it, when the disk has time. */
+void queue_unlink_later(struct queue *q, uint64_t token);
+
+#endif

@@ -1,0 +1,108 @@
+#ifndef QM_ROWS_H
+#define QM_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "proto_admin.h"
+#include "proto_deliver.h"
+#include "proto_submit.h"
+
+/* The rows of the store: structs in memory, octets on disk. Every row begins with a version octet. The octets, with an
+ * example of each, are described above the codecs. A row that does not decode exactly is bad: read returns -1, with
+ * nothing to free, and whoever read it sets it aside (quarantine.h). Texts are owned, never NULL. */
+
+#define ROW_MAX 4080 /* octets of a recipient's or retired row: one page */
+
+enum body_kind { BODY_CHUNKS, BODY_FILE, BODY_KINDS };
+
+struct msg_row {
+    struct submit_envelope *envelope; /* without recipients: those are rows of their own */
+    uint32_t recipients; /* they have the ids message .. message + recipients - 1 */
+    uint32_t open;       /* recipients that still have a row */
+    uint64_t size;       /* octets of the body */
+    enum body_kind kind;
+    uint64_t file;       /* BODY_FILE: the file's name as a number */
+};
+void msg_row_put(struct buf *b, const struct msg_row *r);
+int msg_row_read(struct span s, struct msg_row *r);
+void msg_row_clear(struct msg_row *r);
+
+struct rcpt_row {
+    uint64_t message;
+    bool held;
+    uint8_t notify;
+    uint16_t attempts;      /* made so far */
+    bool delay_told;        /* the sender has had a delay notice */
+    int64_t next_ms;
+    char *address, *orcpt, *from_id;
+    char *transport;        /* chosen by the operator, or "" */
+    struct deliver_result *results;
+    uint32_t results_n;
+};
+/* Shortens the texts of old attempts where the row would not fit into ROW_MAX. */
+void rcpt_row_put(struct buf *b, const struct rcpt_row *r);
+int rcpt_row_read(struct span s, struct rcpt_row *r);
+void rcpt_row_clear(struct rcpt_row *r);
+void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
+/* The one line about the last attempt that lists and the history show; "" before there was one. mem_free. */
+char *rcpt_row_last_line(const struct rcpt_row *r);
+/* The domain in an address "local@domain", or "" when there is none. Points into it. */
+const char *address_domain(const char *address);
+
+enum event_type {
+    EVENT_ACCEPTED,
+    EVENT_DELIVERED,
+    EVENT_DELAYED,
+    EVENT_FAILED,
+    EVENT_CANCELED,
+    EVENT_HELD,
+    EVENT_RELEASED,
+    EVENT_TYPES
+};
+extern const char *const event_names[EVENT_TYPES];
+
+struct event_row {
+    enum event_type type;
+    int64_t when_ms;
+    uint64_t recipient, message;
+    char *account, *address, *message_id, *from_id;
+    uint16_t code;
+    char *enhanced, *text;
+};
+void event_row_put(struct buf *b, const struct event_row *r);
+int event_row_read(struct span s, struct event_row *r);
+void event_row_clear(struct event_row *r);
+
+/* What became of a recipient, kept for the account's or the queue's time. */
+struct retired_row {
+    int64_t keep_until_ms;
+    struct admin_item item;
+};
+void retired_row_put(struct buf *b, const struct retired_row *r);
+int retired_row_read(struct span s, struct retired_row *r);
+void retired_row_clear(struct retired_row *r);
+
+struct hook_attempt {
+    int64_t start_ms;
+    uint32_t duration_ms;
+    uint16_t code;
+    char *error, *response;
+};
+struct hook_row {
+    uint64_t recipient;
+    char *account, *url, *authorization, *event;
+    int64_t submitted_ms, next_ms;
+    uint16_t attempts;
+    char *payload;
+    struct hook_attempt *results;
+    uint32_t results_n;
+    bool success;            /* retired rows */
+    int64_t keep_until_ms;   /* retired rows */
+};
+void hook_row_put(struct buf *b, const struct hook_row *r);
+int hook_row_read(struct span s, struct hook_row *r);
+void hook_row_clear(struct hook_row *r);
+
+#endif

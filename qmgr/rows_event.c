@@ -1,0 +1,146 @@
+#include "mem.h"
+#include "rows.h"
+#include "wire.h"
+
+#define VERSION 1
+#define PAYLOAD_MAX (16u << 20)
+#define ATTEMPTS_MAX 1000
+
+const char *const event_names[EVENT_TYPES] = {
+    "accepted", "delivered", "delayed", "failed", "canceled", "held", "released",
+};
+
+/* event row: version u8 | type u8 | when_ms i64 | recipient u64 | message u64 | account, address, message_id, from_id
+ * (texts) | code u16 | enhanced, text (texts).
+ * e.g. "\x01" "\x01" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
+ *      "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok" */
+void event_row_put(struct buf *b, const struct event_row *r)
+{
+    wire_put_u8(b, VERSION);
+    wire_put_u8(b, (uint8_t)r->type);
+    wire_put_i64(b, r->when_ms);
+    wire_put_u64(b, r->recipient);
+    wire_put_u64(b, r->message);
+    wire_put_text(b, r->account);
+    wire_put_text(b, r->address);
+    wire_put_text(b, r->message_id);
+    wire_put_text(b, r->from_id);
+    wire_put_u16(b, r->code);
+    wire_put_text(b, r->enhanced);
+    wire_put_text(b, r->text);
+}
+
+int event_row_read(struct span s, struct event_row *r)
+{
+    struct wire w = wire_open(s);
+    *r = (struct event_row){0};
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->type = (enum event_type)wire_enum(&w, EVENT_TYPES);
+    r->when_ms = wire_i64(&w);
+    r->recipient = wire_u64(&w);
+    r->message = wire_u64(&w);
+    r->account = wire_text(&w, PROTO_NAME_MAX);
+    r->address = wire_text(&w, PROTO_ADDRESS_MAX);
+    r->message_id = wire_text(&w, PROTO_TEXT_MAX);
+    r->from_id = wire_text(&w, PROTO_NAME_MAX);
+    r->code = wire_u16(&w);
+    r->enhanced = wire_text(&w, PROTO_NAME_MAX);
+    r->text = wire_text(&w, PROTO_TEXT_MAX);
+    if (wire_end(&w) == 0)
+        return 0;
+    event_row_clear(r);
+    return -1;
+}
+
+void event_row_clear(struct event_row *r)
+{
+    mem_free(&r->account);
+    mem_free(&r->address);
+    mem_free(&r->message_id);
+    mem_free(&r->from_id);
+    mem_free(&r->enhanced);
+    mem_free(&r->text);
+}
+
+/* hook and hookretired row: version u8 | recipient u64 | account, url, authorization, event (texts) | submitted_ms i64 |
+ * next_ms i64 | attempts u16 | payload (text) | count u32 of {start_ms i64, duration_ms u32, code u16, error, response} |
+ * success bool | keep_until i64.
+ * e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x00\x00\x07billing" "\x00\x00\x00\x19https://app.example.org/h" ... */
+void hook_row_put(struct buf *b, const struct hook_row *r)
+{
+    wire_put_u8(b, VERSION);
+    wire_put_u64(b, r->recipient);
+    wire_put_text(b, r->account);
+    wire_put_text(b, r->url);
+    wire_put_text(b, r->authorization);
+    wire_put_text(b, r->event);
+    wire_put_i64(b, r->submitted_ms);
+    wire_put_i64(b, r->next_ms);
+    wire_put_u16(b, r->attempts);
+    wire_put_text(b, r->payload);
+    wire_put_u32(b, r->results_n);
+    for (uint32_t i = 0; i < r->results_n; i++) {
+        wire_put_i64(b, r->results[i].start_ms);
+        wire_put_u32(b, r->results[i].duration_ms);
+        wire_put_u16(b, r->results[i].code);
+        wire_put_text(b, r->results[i].error);
+        wire_put_text(b, r->results[i].response);
+    }
+    wire_put_bool(b, r->success);
+    wire_put_i64(b, r->keep_until_ms);
+}
+
+static void get_attempts(struct wire *w, struct hook_row *r)
+{
+    r->results_n = wire_count(w, ATTEMPTS_MAX, 22);
+    r->results = mem_array(r->results_n, sizeof *r->results);
+    for (uint32_t i = 0; i < r->results_n; i++) {
+        r->results[i].start_ms = wire_i64(w);
+        r->results[i].duration_ms = wire_u32(w);
+        r->results[i].code = wire_u16(w);
+        r->results[i].error = wire_text(w, PROTO_TEXT_MAX);
+        r->results[i].response = wire_text(w, PROTO_TEXT_MAX);
+    }
+}
+
+int hook_row_read(struct span s, struct hook_row *r)
+{
+    struct wire w = wire_open(s);
+    *r = (struct hook_row){0};
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->recipient = wire_u64(&w);
+    r->account = wire_text(&w, PROTO_NAME_MAX);
+    r->url = wire_text(&w, PROTO_TEXT_MAX);
+    r->authorization = wire_text(&w, PROTO_TEXT_MAX);
+    r->event = wire_text(&w, PROTO_NAME_MAX);
+    r->submitted_ms = wire_i64(&w);
+    r->next_ms = wire_i64(&w);
+    r->attempts = wire_u16(&w);
+    r->payload = wire_text(&w, PAYLOAD_MAX);
+    get_attempts(&w, r);
+    r->success = wire_bool(&w);
+    r->keep_until_ms = wire_i64(&w);
+    if (r->next_ms < 0)
+        wire_fail(&w);
+    if (wire_end(&w) == 0)
+        return 0;
+    hook_row_clear(r);
+    return -1;
+}
+
+void hook_row_clear(struct hook_row *r)
+{
+    for (uint32_t i = 0; i < r->results_n; i++) {
+        mem_free(&r->results[i].error);
+        mem_free(&r->results[i].response);
+    }
+    mem_free(&r->results);
+    mem_free(&r->account);
+    mem_free(&r->url);
+    mem_free(&r->authorization);
+    mem_free(&r->event);
+    mem_free(&r->payload);
+    r->results_n = 0;
+}

@@ -1,0 +1,203 @@
+#include <string.h>
+
+#include "mem.h"
+#include "rows.h"
+#include "wire.h"
+
+#define VERSION 1
+#define RESULTS_MAX 1000
+#define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
+
+/* msg row: version u8 | envelope (proto_submit.c; its recipients are empty) | recipients u32 | open u32 | size u64 |
+ * kind u8 | file u64.
+ * e.g. for one recipient, 812 octets in chunks, from a@b.example:
+ *   "\x01" "\x01\x00\x00\x00\x00 ... \x00\x00\x00\x0ba@b.example ..." "\x00\x00\x00\x01" "\x00\x00\x00\x01"
+ *   "\x00\x00\x00\x00\x00\x00\x03\x2c" "\x00" "\x00\x00\x00\x00\x00\x00\x00\x00" */
+void msg_row_put(struct buf *b, const struct msg_row *r)
+{
+    struct submit_envelope bare = *r->envelope;
+    bare.recipients = NULL;
+    bare.recipients_n = 0;
+    wire_put_u8(b, VERSION);
+    submit_envelope_put(b, &bare);
+    wire_put_u32(b, r->recipients);
+    wire_put_u32(b, r->open);
+    wire_put_u64(b, r->size);
+    wire_put_u8(b, (uint8_t)r->kind);
+    wire_put_u64(b, r->file);
+}
+
+int msg_row_read(struct span s, struct msg_row *r)
+{
+    struct wire w = wire_open(s);
+    *r = (struct msg_row){0};
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->envelope = submit_envelope_get(&w);
+    r->recipients = wire_u32(&w);
+    r->open = wire_u32(&w);
+    r->size = wire_u64(&w);
+    r->kind = (enum body_kind)wire_enum(&w, BODY_KINDS);
+    r->file = wire_u64(&w);
+    if (r->recipients == 0 || r->recipients > PROTO_RECIPIENTS_MAX || r->open > r->recipients ||
+        r->envelope->recipients_n != 0)
+        wire_fail(&w);
+    if (wire_end(&w) == 0)
+        return 0;
+    msg_row_clear(r);
+    return -1;
+}
+
+void msg_row_clear(struct msg_row *r)
+{
+    submit_envelope_free(&r->envelope);
+}
+
+/* rcpt row: version u8 | message u64 | flags u8 (1 held, 2 delay told) | notify u8 | attempts u16 | next_ms i64 |
+ * address, orcpt, from_id, transport (texts) | count u32 of results (proto_deliver.c).
+ * e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x00" "\x00\x00" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
+ *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00" */
+static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliver_result *results)
+{
+    wire_put_u8(b, VERSION);
+    wire_put_u64(b, r->message);
+    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0)));
+    wire_put_u8(b, r->notify);
+    wire_put_u16(b, r->attempts);
+    wire_put_i64(b, r->next_ms);
+    wire_put_text(b, r->address);
+    wire_put_text(b, r->orcpt);
+    wire_put_text(b, r->from_id);
+    wire_put_text(b, r->transport);
+    wire_put_u32(b, r->results_n);
+    for (uint32_t i = 0; i < r->results_n; i++)
+        deliver_result_put(b, &results[i]);
+}
+
+/* A view of the result with its long texts cut, in storage that the caller frees by deliver_result_clear. */
+static void shorten(struct deliver_result *r, size_t keep)
+{
+    if (strlen(r->reply) > keep)
+        r->reply[keep] = '\0';
+    if (strlen(r->error) > keep)
+        r->error[keep] = '\0';
+}
+
+void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
+{
+    size_t before = b->n;
+    put_rcpt(b, r, r->results);
+    if (b->n - before <= ROW_MAX)
+        return;
+    /* The last attempt is what a DSN quotes; the oldest lose their words first, then it, too. */
+    struct deliver_result *cut = mem_array(r->results_n, sizeof *cut);
+    for (uint32_t i = 0; i < r->results_n; i++)
+        deliver_result_copy(&cut[i], &r->results[i]);
+    for (size_t keep = TEXT_KEPT;; keep /= 2) {
+        for (uint32_t i = 0; i < r->results_n && b->n - before > ROW_MAX; i++) {
+            bool last = i + 1 == r->results_n;
+            shorten(&cut[i], last ? 8 * keep : keep);
+            buf_cut(b, before);
+            put_rcpt(b, r, cut);
+        }
+        if (b->n - before <= ROW_MAX || keep == 0)
+            break;
+    }
+    for (uint32_t i = 0; i < r->results_n; i++)
+        deliver_result_clear(&cut[i]);
+    mem_free(&cut);
+}
+
+static void get_results(struct wire *w, struct deliver_result **results, uint32_t *n)
+{
+    *n = wire_count(w, RESULTS_MAX, 51);
+    *results = mem_array(*n, sizeof **results);
+    for (uint32_t i = 0; i < *n; i++)
+        deliver_result_get(w, &(*results)[i]);
+}
+
+int rcpt_row_read(struct span s, struct rcpt_row *r)
+{
+    struct wire w = wire_open(s);
+    *r = (struct rcpt_row){0};
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->message = wire_u64(&w);
+    uint8_t flags = wire_enum(&w, 4);
+    r->held = (flags & 1) != 0;
+    r->delay_told = (flags & 2) != 0;
+    r->notify = wire_enum(&w, 16);
+    r->attempts = wire_u16(&w);
+    r->next_ms = wire_i64(&w);
+    r->address = wire_text(&w, PROTO_ADDRESS_MAX);
+    r->orcpt = wire_text(&w, PROTO_ADDRESS_MAX);
+    r->from_id = wire_text(&w, PROTO_NAME_MAX);
+    r->transport = wire_text(&w, PROTO_NAME_MAX);
+    get_results(&w, &r->results, &r->results_n);
+    if (r->next_ms < 0)
+        wire_fail(&w);
+    if (wire_end(&w) == 0)
+        return 0;
+    rcpt_row_clear(r);
+    return -1;
+}
+
+void rcpt_row_clear(struct rcpt_row *r)
+{
+    for (uint32_t i = 0; i < r->results_n; i++)
+        deliver_result_clear(&r->results[i]);
+    mem_free(&r->results);
+    mem_free(&r->address);
+    mem_free(&r->orcpt);
+    mem_free(&r->from_id);
+    mem_free(&r->transport);
+    r->results_n = 0;
+}
+
+void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result)
+{
+    r->results = mem_resize(r->results, (r->results_n + 1) * sizeof *r->results);
+    deliver_result_copy(&r->results[r->results_n++], result);
+}
+
+char *rcpt_row_last_line(const struct rcpt_row *r)
+{
+    if (r->results_n == 0)
+        return mem_text("");
+    const struct deliver_result *last = &r->results[r->results_n - 1];
+    const char *text = last->reply[0] != '\0' ? last->reply : last->error;
+    return mem_textn(text, strcspn(text, "\n"));
+}
+
+const char *address_domain(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    return at == NULL ? "" : at + 1;
+}
+
+/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01" "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
+void retired_row_put(struct buf *b, const struct retired_row *r)
+{
+    wire_put_u8(b, VERSION);
+    wire_put_i64(b, r->keep_until_ms);
+    admin_item_put(b, &r->item);
+}
+
+int retired_row_read(struct span s, struct retired_row *r)
+{
+    struct wire w = wire_open(s);
+    *r = (struct retired_row){0};
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->keep_until_ms = wire_i64(&w);
+    admin_item_get(&w, &r->item);
+    if (wire_end(&w) == 0)
+        return 0;
+    retired_row_clear(r);
+    return -1;
+}
+
+void retired_row_clear(struct retired_row *r)
+{
+    admin_item_clear(&r->item);
+}

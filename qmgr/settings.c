@@ -1,0 +1,93 @@
+#include "settings.h"
+
+#include <string.h>
+
+#include "confaddr.h"
+#include "mem.h"
+#include "rows.h"
+
+static void read_queue(struct settings *s, const struct conf_block *queue)
+{
+    s->first_retry_ms = conf_ms(queue, "first-retry");
+    s->lifetime_ms = conf_ms(queue, "lifetime");
+    s->keep_events_ms = conf_ms(queue, "keep-events");
+    s->attempts = conf_int(queue, "attempts");
+    s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
+    s->jitter_percent = conf_int(queue, "retry-jitter");
+    s->destination_concurrency = conf_int(queue, "destination-concurrency");
+    s->destination_recipients = conf_int(queue, "destination-recipients");
+    s->window = conf_int(queue, "window");
+    s->concurrency = conf_int(queue, "concurrency");
+    s->body_memory = conf_size(queue, "body-memory");
+    s->large_body = conf_size(queue, "large-body");
+    s->minimum_free = conf_size(queue, "minimum-free");
+    s->map_size = conf_size(queue, "map-size");
+}
+
+struct settings *settings_new(struct conf *conf)
+{
+    struct settings *s = mem_zero(sizeof *s);
+    const struct conf_block *root = conf_root(conf);
+    const struct conf_block *webhooks = conf_child(root, "webhooks");
+    s->references = 1;
+    s->conf = conf;
+    s->hostname = conf_text(root, "hostname");
+    s->postmaster = confaddr_postmaster(conf);
+    s->localserve = conf_bool(root, "localserve");
+    s->message_size = conf_size(conf_child(root, "smtp"), "message-size");
+    read_queue(s, conf_child(root, "queue"));
+    s->webhook_attempts = conf_int(webhooks, "attempts");
+    s->webhook_concurrency = conf_int(webhooks, "concurrency");
+    s->webhook_per_url = conf_int(webhooks, "per-url");
+    return s;
+}
+
+struct settings *settings_hold(struct settings *s)
+{
+    (void)__atomic_add_fetch(&s->references, 1, __ATOMIC_RELAXED);
+    return s;
+}
+
+void settings_drop(struct settings **sp)
+{
+    struct settings *s = *sp;
+    *sp = NULL;
+    if (s == NULL || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    conf_free(&s->conf);
+    mem_free(&s->postmaster);
+    mem_free(&s);
+}
+
+const struct conf_block *settings_account(const struct settings *s, const char *name)
+{
+    return name[0] == '\0' ? NULL : conf_find(conf_root(s->conf), "account", name);
+}
+
+static int64_t keep_ms(const struct settings *s, const char *account, const char *setting)
+{
+    const struct conf_block *a = settings_account(s, account);
+    if (a != NULL && conf_is_set(a, setting))
+        return conf_ms(a, setting);
+    return conf_ms(conf_child(conf_root(s->conf), "queue"), setting);
+}
+
+int64_t settings_keep_messages_ms(const struct settings *s, const char *account)
+{
+    return keep_ms(s, account, "keep-retired-messages");
+}
+
+int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
+{
+    return keep_ms(s, account, "keep-retired-webhooks");
+}
+
+const char *settings_mailbox(const struct settings *s, const char *address)
+{
+    const char *domain = address_domain(address);
+    if (domain[0] == '\0')
+        return NULL;
+    struct span local = span_of(address, (size_t)(domain - address) - 1);
+    const struct conf_block *a = confaddr_account(s->conf, local, span_text(domain), NULL);
+    return a != NULL && conf_bool(a, "mailbox") ? conf_label(a) : NULL;
+}

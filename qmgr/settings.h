@@ -1,0 +1,38 @@
+#ifndef QM_SETTINGS_H
+#define QM_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conf.h"
+
+/* What qmgr works with, read once out of its share of the configuration. Never changes: a reload makes a new one, and
+ * changes under way in the writing thread keep the one they began with. */
+
+struct settings {
+    int references; /* atomic */
+    struct conf *conf;
+    const char *hostname, *mailname;
+    char *postmaster;
+    bool localserve;
+    int64_t first_retry_ms, lifetime_ms, keep_events_ms;
+    int attempts, delay_notice_attempt, jitter_percent;
+    int destination_concurrency, destination_recipients, window, concurrency;
+    uint64_t body_memory, large_body, minimum_free, map_size, message_size;
+    int webhook_attempts, webhook_concurrency, webhook_per_url;
+};
+
+struct settings *settings_new(struct conf *conf); /* takes conf; one reference */
+struct settings *settings_hold(struct settings *s);
+void settings_drop(struct settings **s);
+
+/* The account's block, or NULL. */
+const struct conf_block *settings_account(const struct settings *s, const char *name);
+/* How long a message of this account ("" or an unknown one: the queue's value) is remembered. */
+int64_t settings_keep_messages_ms(const struct settings *s, const char *account);
+int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account);
+/* The account that has a mailbox for this address, or NULL. */
+const char *settings_mailbox(const struct settings *s, const char *address);
+
+#endif

@@ -1,0 +1,209 @@
+#include "settle.h"
+
+#include <stdio.h>
+
+#include "body.h"
+#include "bodies.h"
+#include "clock.h"
+#include "hookq.h"
+#include "log.h"
+#include "mem.h"
+#include "notice.h"
+#include "qid.h"
+#include "retry.h"
+#include "schedule.h"
+
+#define HEAD_MAX (128u * 1024) /* of the original's header in a DSN */
+
+struct settle {
+    struct change change;
+    struct queue *queue;
+    struct settings *settings;
+    uint64_t message;
+    struct deliver_result *results;
+    uint32_t results_n;
+    int64_t now_ms;
+    settle_on_settled *on_settled;
+    void *arg;
+    /* what apply found, for the loop */
+    bool message_gone;
+    uint64_t unlink_file;
+    uint64_t notices[2]; /* failed, delayed */
+    char *notice_to[2];
+    uint32_t delivered, deferred, failed;
+};
+
+void settle_lost_clear(struct settle_lost *lost)
+{
+    for (uint32_t i = 0; i < lost->n; i++)
+        rcpt_row_clear(&lost->rows[i]);
+    mem_free(&lost->rows);
+    lost->n = 0;
+}
+
+/* Moves the row into the list. */
+static void note_row(struct settle_lost *lost, struct rcpt_row *r)
+{
+    lost->rows = mem_resize(lost->rows, (lost->n + 1) * sizeof *lost->rows);
+    lost->rows[lost->n++] = *r;
+    *r = (struct rcpt_row){0};
+}
+
+void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
+                    struct rcpt_row *r, int64_t now_ms, struct settle_lost *lost)
+{
+    const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
+    ledger_event(&q->ledger, t, s, m, id, r, EVENT_FAILED, last, now_ms);
+    ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
+    if (notice_is_wanted(m->row.envelope, r, false))
+        note_row(lost, r);
+}
+
+uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s, struct ledger_message *m,
+                     struct settle_lost *lost, bool delayed, int64_t now_ms, char **to)
+{
+    struct buf head = {0};
+    struct fail f = {{0}};
+    *to = NULL;
+    if (lost->n == 0 || store_failed(t))
+        return 0;
+    if (body_head(t, q->dirfd, m->id, &m->row, HEAD_MAX, &head, &f) != 0)
+        log_error(NULL, "cannot read a message's header for its notice", LU("id", m->id), LS("why", f.text));
+    const struct rcpt_row **rows = mem_array(lost->n, sizeof *rows);
+    for (uint32_t i = 0; i < lost->n; i++)
+        rows[i] = &lost->rows[i];
+    struct notice n = {delayed, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts), rows, lost->n};
+    uint64_t id = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), to);
+    mem_free(&rows);
+    buf_free(&head);
+    return id;
+}
+
+static void put_off(struct settle *c, struct store_txn *t, struct ledger_message *m, const struct deliver_result *result,
+                    const struct rcpt_row *was, struct rcpt_row *r, struct settle_lost *late)
+{
+    bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
+                notice_is_wanted(m->row.envelope, r, true);
+    r->next_ms = c->now_ms + retry_wait_ms(c->settings, r->attempts);
+    r->delay_told = r->delay_told || tell;
+    ledger_reschedule(&c->queue->ledger, t, result->id, was, r);
+    ledger_event(&c->queue->ledger, t, c->settings, m, result->id, r, EVENT_DELAYED, result, c->now_ms);
+    c->deferred++;
+    if (tell)
+        note_row(late, r);
+}
+
+static bool is_expired(const struct settle *c, const struct ledger_message *m, const struct rcpt_row *r)
+{
+    return retry_is_over(c->settings, r->attempts) ||
+           c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
+}
+
+static void apply_result(struct settle *c, struct store_txn *t, struct ledger_message *m,
+                         const struct deliver_result *result, struct settle_lost *lost, struct settle_lost *late)
+{
+    struct ledger *l = &c->queue->ledger;
+    struct rcpt_row r;
+    if (ledger_recipient(t, result->id, &r) != 0)
+        return; /* the operator was faster, or the row is damaged */
+    struct rcpt_row was = {.held = r.held, .next_ms = r.next_ms, .address = r.address};
+    r.attempts++;
+    rcpt_row_add_result(&r, result);
+    if (result->status == DELIVER_DONE) {
+        ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
+        ledger_retire(l, t, c->settings, m, result->id, &r, true, c->now_ms);
+        c->delivered++;
+    } else if (result->status == DELIVER_FAILED || is_expired(c, m, &r)) {
+        settle_give_up(c->queue, t, c->settings, m, result->id, &r, c->now_ms, lost);
+        c->failed++;
+    } else {
+        put_off(c, t, m, result, &was, &r, late);
+    }
+    rcpt_row_clear(&r);
+}
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    struct settle *c = (struct settle *)change;
+    struct ledger_message m;
+    struct settle_lost lost = {0}, late = {0};
+    c->delivered = c->deferred = c->failed = 0;
+    c->message_gone = true;
+    mem_free(&c->notice_to[0]);
+    mem_free(&c->notice_to[1]);
+    if (ledger_message_open(t, c->message, &m) != 0)
+        return;
+    for (uint32_t i = 0; i < c->results_n; i++)
+        apply_result(c, t, &m, &c->results[i], &lost, &late);
+    c->notices[0] = settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
+    c->notices[1] = settle_tell(c->queue, t, c->settings, &m, &late, true, c->now_ms, &c->notice_to[1]);
+    c->message_gone = m.gone >= m.row.open;
+    ledger_message_close(&c->queue->ledger, t, &m, &c->unlink_file);
+    settle_lost_clear(&lost);
+    settle_lost_clear(&late);
+}
+
+static void log_result(const struct settle *c, const struct deliver_result *r)
+{
+    static const char *const names[] = {"delivered", "deferred", "failed"};
+    char id[QID_SIZE];
+    log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LU("rcpt", r->id - c->message),
+             LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
+             LS("dsn", r->enhanced), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
+             LS("reply", r->reply), LS("why", r->error));
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct settle *c = (struct settle *)change;
+    struct queue *q = c->queue;
+    if (why == NULL) {
+        for (uint32_t i = 0; i < c->results_n; i++)
+            log_result(c, &c->results[i]);
+        service_count(q->service, COUNT_DELIVERED, c->delivered);
+        service_count(q->service, COUNT_DEFERRED, c->deferred);
+        service_count(q->service, COUNT_FAILED, c->failed);
+        service_count(q->service, COUNT_ATTEMPTS, c->results_n);
+        if (c->message_gone)
+            bodies_forget(q->bodies, c->message);
+        if (c->unlink_file != 0)
+            queue_unlink_later(q, c->unlink_file);
+    }
+    for (uint32_t i = 0; i < c->results_n; i++)
+        schedule_settled(q->schedule, c->results[i].id);
+    for (int i = 0; i < 2; i++) {
+        if (why == NULL && c->notices[i] != 0) {
+            service_count(q->service, COUNT_DSN, 1);
+            schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]));
+        }
+        mem_free(&c->notice_to[i]);
+    }
+    hookq_poke(q->hookq);
+    if (c->on_settled != NULL)
+        c->on_settled(c->arg);
+    for (uint32_t i = 0; i < c->results_n; i++)
+        deliver_result_clear(&c->results[i]);
+    mem_free(&c->results);
+    settings_drop(&c->settings);
+    mem_free(&c);
+}
+
+void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results, uint32_t n,
+                    settle_on_settled *on_settled, void *arg)
+{
+    struct settle *c = mem_zero(sizeof *c);
+    c->change.apply = apply;
+    c->change.done = done;
+    c->change.must = true;
+    c->queue = q;
+    c->settings = settings_hold(q->settings);
+    c->message = message;
+    c->results = mem_array(n, sizeof *c->results);
+    c->results_n = n;
+    for (uint32_t i = 0; i < n; i++)
+        deliver_result_copy(&c->results[i], &results[i]);
+    c->now_ms = clock_wall_ms();
+    c->on_settled = on_settled;
+    c->arg = arg;
+    commit_add(q->commit, &c->change);
+}
