@@ -1,0 +1,17 @@
+#ifndef QM_QUOTEDPRINTABLE_H
+#define QM_QUOTEDPRINTABLE_H
+
+#include "buf.h"
+
+/* Quoted-printable, RFC 2045 6.7. */
+
+/* Appends text whose lines end in CRLF, in lines of at most 76 columns; those line ends stay line
+ * ends, a CR or LF by itself is encoded. */
+void quotedprintable_encode(struct buf *out, struct span text);
+
+/* Appends the octets that encoded text stands for. Lenient, as section 6.7 recommends: a "=" that
+ * begins no valid sequence stays as it is, white space before a line end is dropped, line ends stay
+ * what they are. */
+void quotedprintable_decode(struct buf *out, struct span encoded);
+
+#endif
