@@ -8,7 +8,7 @@
  *   <state-dir>/mail          delivery/local's root: the mailboxes   0700 deliver user
  *   <state-dir>/credentials   account verifiers, read by vault       0600 master
  *   <run-dir>/empty           everybody else's root                  0555 master
- *   <run-dir>/*.sock          master.sock 0600, admin.sock and submit.sock 0666 */
+ *   <run-dir>/X.sock         master.sock 0600, admin.sock and submit.sock 0666 */
 
 /* Makes what is missing. */
 int folders_make(struct world *w, const struct conf *conf, struct fail *f);

@@ -1,7 +1,7 @@
 #include "bodies.h"
 
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
+#include "trees.h"
 
 #include "body.h"
 #include "file.h"

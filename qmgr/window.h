@@ -2,7 +2,7 @@
 #define QM_WINDOW_H
 
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
+#include "trees.h"
 #include <stdbool.h>
 #include <stdint.h>
 
