@@ -48,6 +48,17 @@ typedef void secret_on_signature(void *arg, struct span signature, const char *w
 /* Signs a DKIM header digest (SHA-256, 32 octets) with the domain's key of that selector. */
 uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector, struct span digest,
                           secret_on_signature *on_signature, void *arg);
+
+/* Which DKIM keys there are: what kind of signature each makes has to be said in the field before it is signed. */
+struct secret_dkim_key {
+    char *domain, *selector;
+    uint8_t algorithm; /* enum dkim_algorithm of lib/mail */
+};
+#define SECRET_DKIM_KEYS_MAX 100000
+/* keys is valid during the call; NULL when the vault went away. */
+typedef void secret_on_dkim_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n);
+uint64_t secret_dkim_list(struct ipc *ch, secret_on_dkim_keys *on_keys, void *arg);
+
 /* A private key operation of a TLS handshake; blocks. key is the listener's label; kind and scheme are those of
  * lib/tls. The socket is a link of its own, which no loop reads. */
 int secret_tls_sign(int fd, const char *key, uint32_t kind, uint32_t scheme, struct span input,
@@ -74,6 +85,7 @@ int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
 void secret_request_clear(struct secret_request *r);
 void secret_answer_auth(struct ipc *ch, uint64_t request, const struct secret_auth *answer);
 void secret_answer_signature(struct ipc *ch, uint64_t request, struct span signature);
+void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys, uint32_t n);
 void secret_refuse(struct ipc *ch, uint64_t request, const char *why);
 
 #endif

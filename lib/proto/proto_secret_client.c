@@ -8,6 +8,7 @@
 struct asked {
     secret_on_auth *on_auth;
     secret_on_signature *on_signature;
+    secret_on_dkim_keys *on_keys;
     void *arg;
 };
 
@@ -145,6 +146,40 @@ uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *select
     uint64_t id = ipc_request(ch, MSG_SECRET_DKIM_SIGN, buf_span(&b), NULL, 0, on_signature_answer, a);
     buf_free(&b);
     return id;
+}
+
+static int on_keys_answer(void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct asked *a = arg;
+    struct secret_dkim_key *keys = NULL;
+    uint32_t n = 0;
+    bool good = m != NULL && m->type == MSG_SECRET_DKIM_KEYS;
+    if (good) {
+        struct wire w = wire_open(m->payload);
+        n = wire_count(&w, SECRET_DKIM_KEYS_MAX, 9);
+        keys = mem_array(n, sizeof *keys);
+        for (uint32_t i = 0; i < n; i++) {
+            keys[i].domain = wire_text(&w, PROTO_NAME_MAX);
+            keys[i].selector = wire_text(&w, PROTO_NAME_MAX);
+            keys[i].algorithm = wire_enum(&w, 2);
+        }
+        good = wire_end(&w) == 0;
+    }
+    a->on_keys(a->arg, good ? keys : NULL, good ? n : 0);
+    for (uint32_t i = 0; i < n; i++) {
+        mem_free(&keys[i].domain);
+        mem_free(&keys[i].selector);
+    }
+    mem_free(&keys);
+    mem_free(&a);
+    return m == NULL || good ? 0 : fail_set(f, "malformed list of keys");
+}
+
+uint64_t secret_dkim_list(struct ipc *ch, secret_on_dkim_keys *on_keys, void *arg)
+{
+    struct asked *a = mem_zero(sizeof *a);
+    *a = (struct asked){.on_keys = on_keys, .arg = arg};
+    return ipc_request(ch, MSG_SECRET_DKIM_LIST, (struct span){0}, NULL, 0, on_keys_answer, a);
 }
 
 /* MSG_SECRET_TLS_SIGN: key (text), kind u32, scheme u32, input. */

@@ -32,6 +32,8 @@ int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
         r->selector = wire_text(&w, PROTO_NAME_MAX);
         r->message = wire_span(&w, 32);
         break;
+    case MSG_SECRET_DKIM_LIST:
+        break;
     case MSG_SECRET_TLS_SIGN:
         r->key = wire_text(&w, PROTO_NAME_MAX);
         r->kind = wire_u32(&w);
@@ -84,6 +86,20 @@ void secret_answer_signature(struct ipc *ch, uint64_t request, struct span signa
     struct buf b = {0};
     wire_put_span(&b, signature);
     ipc_reply(ch, MSG_SECRET_SIGNATURE, request, buf_span(&b), NULL, 0);
+    buf_free(&b);
+}
+
+/* MSG_SECRET_DKIM_KEYS: count u32 of {domain, selector (texts), algorithm u8}. */
+void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys, uint32_t n)
+{
+    struct buf b = {0};
+    wire_put_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        wire_put_text(&b, keys[i].domain);
+        wire_put_text(&b, keys[i].selector);
+        wire_put_u8(&b, keys[i].algorithm);
+    }
+    ipc_reply(ch, MSG_SECRET_DKIM_KEYS, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }
 

@@ -43,6 +43,8 @@ enum proto_type {
     MSG_SECRET_TLS_SIGN = 0x0509,
     MSG_SECRET_SIGNATURE = 0x050a,
     MSG_SECRET_REFUSED = 0x050b,
+    MSG_SECRET_DKIM_LIST = 0x050c,
+    MSG_SECRET_DKIM_KEYS = 0x050d,
 
     /* admin: qmctl and mailq ask, qmgr answers */
     MSG_ADMIN_QUEUE_LIST = 0x0601,
