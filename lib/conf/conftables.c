@@ -1,0 +1,302 @@
+#include "conftables.h"
+
+/* The root, and the blocks that hold the settings of one service each. */
+
+#define EVERYONE                                                                                   \
+    (CONF_MASTER | CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI | CONF_HOOKS | CONF_VAULT)
+
+static const struct conf_setting users_settings[] = {
+    {"smtpd", CONF_USER, 0, CONF_MASTER, "qm-smtpd",
+     .doc = "Who the SMTP server runs as: name or numeric id."},
+    {"queue", CONF_USER, 0, CONF_MASTER, "qm-queue",
+     .doc = "Who the queue manager runs as; owns the store."},
+    {"deliver", CONF_USER, 0, CONF_MASTER, "qm-deliver",
+     .doc = "Who the delivery processes run as."},
+    {"web", CONF_USER, 0, CONF_MASTER, "qm-web", .doc = "Who the HTTP API runs as."},
+    {"hooks", CONF_USER, 0, CONF_MASTER, "qm-hooks",
+     .doc = "Who the HTTP client for webhooks and MTA-STS policies runs as."},
+    {"vault", CONF_USER, 0, CONF_MASTER, "qm-vault", .doc = "Who the keeper of the keys runs as."},
+    {"admin-group", CONF_USER, 0, CONF_MASTER,
+     .doc = "A group, by name or numeric id, whose members may use the admin socket beside root. "
+            "Without it only root may."},
+};
+
+static const struct conf_block_type users = {
+    .name = "users",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_MASTER,
+    CONF_TABLE(users_settings),
+    .doc = "The users that the processes drop to. Without root all of them run as whoever started "
+           "the suite.",
+};
+
+static const struct conf_setting workers_settings[] = {
+    {"smtpd", CONF_INT, 0, CONF_MASTER, "2", .min = "1", .max = "64",
+     .doc = "SMTP server processes."},
+    {"webapi", CONF_INT, 0, CONF_MASTER, "1", .min = "1", .max = "64",
+     .doc = "HTTP API processes."},
+    {"vault", CONF_INT, 0, CONF_MASTER, "1", .min = "1", .max = "64",
+     .doc = "Vault processes; password hashing and signing is what keeps them busy."},
+};
+
+static const struct conf_block_type workers = {
+    .name = "workers",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_MASTER,
+    CONF_TABLE(workers_settings),
+    .doc = "How many processes of a kind run.",
+};
+
+#define LISTEN_SMTP (CONF_SMTPD)
+#define LISTEN_BOTH (CONF_SMTPD | CONF_WEBAPI)
+
+static const struct conf_setting listen_settings[] = {
+    {"address", CONF_ADDRESS, CONF_LIST | CONF_REQUIRED, LISTEN_BOTH,
+     .doc = "IP addresses to bind. 0.0.0.0 and :: stand for all of their family; :: takes IPv6 "
+            "alone."},
+    {"smtp", CONF_INT, 0, LISTEN_SMTP, .min = "1", .max = "65535",
+     .doc = "Port for mail from other servers, usually 25. Not served when not given."},
+    {"submission", CONF_INT, 0, LISTEN_SMTP, .min = "1", .max = "65535",
+     .doc = "Port for mail from users, who start TLS by STARTTLS; usually 587. Not served when not "
+            "given."},
+    {"submissions", CONF_INT, 0, LISTEN_SMTP, .min = "1", .max = "65535",
+     .doc = "Port for mail from users with TLS from the first octet, usually 465. Not served when "
+            "not given."},
+    {"http", CONF_INT, 0, CONF_WEBAPI, .min = "1", .max = "65535",
+     .doc = "Port for HTTP: webapi and metrics say what it serves. Not served when not given."},
+    {"webapi", CONF_BOOL, 0, CONF_WEBAPI, "no", .doc = "Serve the HTTP API on the http port."},
+    {"metrics", CONF_BOOL, 0, CONF_WEBAPI, "no",
+     .doc = "Serve metrics for Prometheus on the http port, to anybody who can reach it."},
+    {"certificate-file", CONF_PATH, 0, CONF_SMTPD | CONF_VAULT,
+     .doc = "TLS certificate chain, PEM, the server's own first."},
+    {"key-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "Private key of that certificate, PEM. Only the vault process gets to see it."},
+    {"require-tls-for-auth", CONF_BOOL, 0, CONF_SMTPD, "yes",
+     .doc = "Offer and take AUTH on submission only after STARTTLS. With no, passwords may cross "
+            "the network in the clear."},
+};
+
+static const struct conf_block_type listen_block = {
+    .name = "listen",
+    .label = CONF_LABEL_NAME,
+    .label_doc = "NAME",
+    .readers = CONF_SMTPD | CONF_WEBAPI | CONF_VAULT,
+    CONF_TABLE(listen_settings),
+    .doc = "Addresses and the ports served on each of them. At least one port has to be given.",
+};
+
+static const struct conf_setting smtp_settings[] = {
+    {"message-size", CONF_SIZE, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, "100M", .min = "64K",
+     .max = "2G",
+     .doc = "Largest message taken, in octets (RFC 1870); the HTTP API keeps to it too."},
+    {"recipients", CONF_INT, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, "1000", .min = "1",
+     .max = "100000", .doc = "Recipients of one message; more get 452."},
+    {"command-line", CONF_INT, 0, CONF_SMTPD, "2048", .min = "512", .max = "65536",
+     .doc = "Longest command line taken, in octets with its CR LF."},
+    {"data-line", CONF_INT, 0, CONF_SMTPD, "65536", .min = "1000", .max = "1048576",
+     .doc =
+         "Longest line of a message taken, in octets with its CR LF; a message with a longer one "
+         "is refused. The standard allows 1000."},
+    {"errors", CONF_INT, 0, CONF_SMTPD, "20", .min = "1", .max = "1000",
+     .doc = "Bad commands after which a connection is closed with 421."},
+    {"error-delay", CONF_DURATION, 0, CONF_SMTPD, "1s", .min = "0", .max = "1m",
+     .doc = "Pause before the reply to a bad command or a failed authentication."},
+    {"transactions", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "1000000",
+     .doc = "Messages taken over one connection."},
+    {"connections", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "100000",
+     .doc = "Connections open at once in one SMTP server process; more get 421."},
+    {"connections-per-address", CONF_INT, 0, CONF_SMTPD, "50", .min = "1", .max = "100000",
+     .doc = "The same from one IPv4 address or one IPv6 /64 network."},
+    {"command-timeout", CONF_DURATION, 0, CONF_SMTPD, "5m", .min = "1s", .max = "1h",
+     .doc = "How long a client may take to send its next command (RFC 5321 4.5.3.2.7)."},
+    {"data-timeout", CONF_DURATION, 0, CONF_SMTPD, "5m", .min = "1s", .max = "1h",
+     .doc = "How long a client may send nothing inside a message."},
+    {"data-total", CONF_DURATION, 0, CONF_SMTPD, "60m", .min = "1s", .max = "24h",
+     .doc = "How long a client may take to send one message."},
+    {"auth-failures", CONF_INT, 0, CONF_SMTPD, "3", .min = "1", .max = "100",
+     .doc = "Failed authentications after which a connection is closed."},
+    {"received-hops", CONF_INT, 0, CONF_SMTPD, "100", .min = "10", .max = "1000",
+     .doc = "Received headers after which a message is taken to run in a circle and refused "
+            "(RFC 5321 6.3)."},
+    {"memory", CONF_SIZE, 0, CONF_SMTPD, "256M", .min = "1M", .max = "1024G",
+     .doc = "Octets of messages being received at once, over all connections of one process; a "
+            "further message gets 452."},
+};
+
+static const struct conf_block_type smtp = {
+    .name = "smtp",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_SMTPD | CONF_QMGR | CONF_WEBAPI,
+    CONF_TABLE(smtp_settings),
+    .doc = "Limits of the SMTP server.",
+};
+
+static const struct conf_setting queue_settings[] = {
+    {"first-retry", CONF_DURATION, 0, CONF_QMGR, "450s", .min = "1s", .max = "1d",
+     .doc = "Wait after the first failed attempt; it doubles with each further one."},
+    {"attempts", CONF_INT, 0, CONF_QMGR, "8", .min = "1", .max = "100",
+     .doc = "Attempts after which a recipient has failed and the sender is told."},
+    {"delay-notice-attempt", CONF_INT, 0, CONF_QMGR, "5", .min = "0", .max = "100",
+     .doc = "The failed attempt after which the sender is told of the delay; 0 is never."},
+    {"retry-jitter", CONF_INT, 0, CONF_QMGR, "1", .min = "0", .max = "50",
+     .doc = "Percent by which each wait is lengthened or shortened at random."},
+    {"destination-concurrency", CONF_INT, 0, CONF_QMGR, "20", .min = "1", .max = "1000",
+     .doc = "Deliveries in flight to one destination."},
+    {"destination-recipients", CONF_INT, 0, CONF_QMGR, "100", .min = "1", .max = "10000",
+     .doc = "Recipients given to a destination in one transaction."},
+    {"window", CONF_INT, 0, CONF_QMGR, "20000", .min = "100", .max = "1000000",
+     .doc = "Due recipients held in memory; the others stay in the store until there is room."},
+    {"body-memory", CONF_SIZE, 0, CONF_QMGR, "64M", .min = "1M", .max = "1024G",
+     .doc = "Octets of messages held in memory for deliveries in flight."},
+    {"large-body", CONF_SIZE, 0, CONF_QMGR, "1M", .min = "4K", .max = "64M",
+     .doc = "Larger messages are kept in a file of their own instead of the database."},
+    {"minimum-free", CONF_SIZE, 0, CONF_QMGR, "100M", .min = "0", .max = "1024G",
+     .doc = "Free space of the store's file system below which new mail is refused for the time."},
+    {"map-size", CONF_SIZE, 0, CONF_QMGR, "1024G", .min = "16M", .max = "65536G",
+     .doc = "Address space for the database, the most it can ever grow to. It costs no memory and "
+            "no disk by itself."},
+    {"keep-retired-messages", CONF_DURATION, 0, CONF_QMGR, "72h", .min = "0", .max = "3650d",
+     .doc = "How long what became of a message is kept; 0 keeps nothing. An account can have its "
+            "own."},
+    {"keep-retired-webhooks", CONF_DURATION, 0, CONF_QMGR, "72h", .min = "0", .max = "3650d",
+     .doc = "How long what became of a webhook call is kept; 0 keeps nothing. An account can have "
+            "its own."},
+    {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
+     .doc = "How long events can be fetched over the HTTP API."},
+    {"concurrency", CONF_INT, 0, CONF_QMGR, "200", .min = "1", .max = "10000",
+     .doc = "Deliveries in flight in all."},
+};
+
+static const struct conf_block_type queue = {
+    .name = "queue",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_QMGR,
+    CONF_TABLE(queue_settings),
+    .doc = "The queue and its schedule.",
+};
+
+#define RESOLVERS (CONF_SMTPD | CONF_DELIVERY | CONF_HOOKS)
+
+static const struct conf_setting dns_settings[] = {
+    {"server", CONF_ENDPOINT, CONF_LIST, RESOLVERS,
+     .doc = "Recursive resolvers, as address:port. Without any, those of /etc/resolv.conf. DANE "
+            "needs one that validates DNSSEC and is reached over loopback."},
+    {"timeout", CONF_DURATION, 0, RESOLVERS, "5s", .min = "100ms", .max = "1m",
+     .doc = "How long one server may take to answer before the next is asked."},
+    {"tries", CONF_INT, 0, RESOLVERS, "3", .min = "1", .max = "10",
+     .doc = "Questions sent before a name counts as not resolvable for now."},
+    {"cache", CONF_INT, 0, RESOLVERS, "10000", .min = "0", .max = "1000000",
+     .doc = "Answers remembered by each process."},
+};
+
+static const struct conf_block_type dns = {
+    .name = "dns",
+    .flags = CONF_ALWAYS,
+    .readers = RESOLVERS,
+    CONF_TABLE(dns_settings),
+    .doc = "How names are looked up.",
+};
+
+static const struct conf_setting webapi_settings[] = {
+    {"request-size", CONF_SIZE, 0, CONF_WEBAPI, "10M", .min = "64K", .max = "1G",
+     .doc = "Largest request body without uploaded files, in octets."},
+    {"upload-size", CONF_SIZE, 0, CONF_WEBAPI, "100M", .min = "64K", .max = "2G",
+     .doc = "Largest request body with uploaded files, in octets."},
+    {"connections", CONF_INT, 0, CONF_WEBAPI, "1000", .min = "1", .max = "100000",
+     .doc = "HTTP connections open at once in one process."},
+    {"idle-timeout", CONF_DURATION, 0, CONF_WEBAPI, "65s", .min = "1s", .max = "1h",
+     .doc = "How long a connection may stay open between requests."},
+    {"header-timeout", CONF_DURATION, 0, CONF_WEBAPI, "30s", .min = "1s", .max = "1h",
+     .doc = "How long a client may take to send the header of a request."},
+    {"auth-failures-minute", CONF_INT, 0, CONF_WEBAPI, "10", .min = "1", .max = "100000",
+     .doc = "Failed authentications a minute from one network before it gets 429."},
+    {"auth-failures-day", CONF_INT, 0, CONF_WEBAPI, "50", .min = "1", .max = "1000000",
+     .doc = "The same in 24 hours."},
+};
+
+static const struct conf_block_type webapi = {
+    .name = "webapi",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_WEBAPI,
+    CONF_TABLE(webapi_settings),
+    .doc = "Limits of the HTTP API.",
+};
+
+#define CALLERS (CONF_QMGR | CONF_HOOKS)
+
+static const struct conf_setting webhooks_settings[] = {
+    {"allow-private", CONF_BOOL, 0, CONF_HOOKS, "no",
+     .doc = "Call URLs that resolve to loopback, private or link-local addresses too."},
+    {"timeout", CONF_DURATION, 0, CALLERS, "60s", .min = "1s", .max = "10m",
+     .doc = "How long one call may take in all."},
+    {"concurrency", CONF_INT, 0, CALLERS, "10", .min = "1", .max = "1000",
+     .doc = "Calls in flight in all."},
+    {"per-url", CONF_INT, 0, CALLERS, "1", .min = "1", .max = "1000",
+     .doc = "Calls in flight to one URL. With 1 they arrive one after the other."},
+    {"response-size", CONF_INT, 0, CONF_HOOKS, "512", .min = "0", .max = "65536",
+     .doc = "Octets of an answer that are kept to be looked at; the rest is dropped."},
+    {"success", CONF_WORD, 0, CALLERS, "any-2xx", .words = "any-2xx 200-only",
+     .doc = "Which status of an answer counts as success."},
+    {"attempts", CONF_INT, 0, CALLERS, "12", .min = "1", .max = "100",
+     .doc = "Attempts after which a call has failed."},
+};
+
+static const struct conf_block_type webhooks = {
+    .name = "webhooks",
+    .flags = CONF_ALWAYS,
+    .readers = CALLERS,
+    CONF_TABLE(webhooks_settings),
+    .doc = "How the webhooks of all accounts are called.",
+};
+
+static const struct conf_setting root_settings[] = {
+    {"hostname", CONF_HOST, CONF_REQUIRED, EVERYONE,
+     .doc = "The name this machine has on the Internet: said in greetings, HELO, Received headers "
+            "and notices."},
+    {"state-dir", CONF_PATH, 0, CONF_QMGR, "/var/lib/quartermaster",
+     .doc = "Folder of the store. Mode 0700."},
+    {"run-dir", CONF_PATH, 0, CONF_MASTER, "/run/quartermaster", .doc = "Folder of the sockets."},
+    {"log-level", CONF_WORD, 0, EVERYONE, "info", .words = "debug info warn error",
+     .doc = "Least important lines that are still logged."},
+    {"seccomp", CONF_WORD, 0, EVERYONE, "kill", .words = "kill errno off",
+     .doc =
+         "What becomes of a process that makes a system call it should never need: it is killed, "
+         "the call fails, or nothing is watched."},
+    {"localserve", CONF_BOOL, 0, EVERYONE, "no",
+     .doc = "Deliver every message to a local account, whatever its recipient: for trying out "
+            "applications."},
+    {"test-clock", CONF_BOOL, 0, EVERYONE, "no",
+     .doc = "Let tests step the clock. Never set it on a machine that carries mail."},
+    {"postmaster", CONF_MAILBOX, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY,
+     .doc = "Where mail to postmaster goes and where notices come from. Without it, postmaster at "
+            "the hostname."},
+    {"mailname", CONF_HOST, 0, CONF_SMTPD | CONF_QMGR,
+     .doc =
+         "Domain appended to addresses of local users that have none. Without it, the first line "
+         "of /etc/mailname, or else the hostname."},
+};
+
+static const struct conf_block_type *const root_blocks[] = {
+    &users,
+    &workers,
+    &listen_block,
+    &smtp,
+    &queue,
+    &dns,
+    &conftables_deliver,
+    &conftables_domain,
+    &conftables_account,
+    &conftables_transport,
+    &conftables_route,
+    &webapi,
+    &webhooks,
+    NULL,
+};
+
+const struct conf_block_type conftables_root = {
+    .name = "",
+    .readers = EVERYONE,
+    CONF_TABLE(root_settings),
+    .blocks = root_blocks,
+    .doc = "Settings of the whole suite.",
+};

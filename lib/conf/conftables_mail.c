@@ -1,0 +1,117 @@
+#include "conftables.h"
+
+/* Whose mail it is and which way it goes: domains, accounts, routes. */
+
+/* Whoever accepts, sends or signs mail has to know which domains and addresses are ours. */
+#define OWNERS (CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI | CONF_VAULT)
+
+static const struct conf_setting route_settings[] = {
+    {"from", CONF_PATTERN, CONF_LIST, CONF_QMGR,
+     .doc = "Domains of the envelope sender that this route is for. Without any, all."},
+    {"to", CONF_PATTERN, CONF_LIST, CONF_QMGR,
+     .doc = "Domains of the recipient that this route is for. Without any, all."},
+    {"min-attempts", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "100",
+     .doc = "Attempts that must have been made before: 3 makes it a route for the fourth attempt "
+            "and later ones."},
+    {"transport", CONF_TEXT, CONF_REQUIRED, CONF_QMGR, .min = "1", .max = "64",
+     .doc = "Name of the transport that takes the mail."},
+};
+
+const struct conf_block_type conftables_route = {
+    .name = "route",
+    .flags = CONF_REPEATABLE,
+    .readers = CONF_QMGR,
+    CONF_TABLE(route_settings),
+    .doc = "Which transport takes which mail. Routes are tried in the order of the file, those of "
+           "the sender's account first, then those of the sender's domain, then those at the top "
+           "level; the first that fits is taken, anew for each attempt. Mail without a route is "
+           "delivered directly to the MX hosts of its domain.",
+};
+
+static const struct conf_setting dkim_settings[] = {
+    {"key-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "Private key, PEM: RSA or Ed25519. Only the vault process gets to see it."},
+    {"headers", CONF_TEXT, CONF_LIST | CONF_ASCII, OWNERS, .min = "1", .max = "76",
+     .doc = "Names of the header fields to sign. Without any: From, To, Cc, Bcc, Reply-To, "
+            "References, In-Reply-To, Subject, Date, Message-Id, Content-Type."},
+};
+
+static const struct conf_block_type dkim = {
+    .name = "dkim",
+    .label = CONF_LABEL_DNS,
+    .label_doc = "SELECTOR",
+    .readers = OWNERS,
+    CONF_TABLE(dkim_settings),
+    .doc = "A DKIM signature (RFC 6376) on mail from this domain. Every selector signs.",
+};
+
+static const struct conf_setting domain_settings[] = {
+    {"catchall-separator", CONF_TEXT, CONF_ASCII, OWNERS, "+", .min = "0", .max = "8",
+     .doc = "What begins the part of a local part that does not matter for finding its account: "
+            "mail to user+anything goes where mail to user goes. \"\" turns that off."},
+};
+
+static const struct conf_block_type *const domain_blocks[] = {&dkim, &conftables_route, NULL};
+
+const struct conf_block_type conftables_domain = {
+    .name = "domain",
+    .label = CONF_LABEL_HOST,
+    .label_doc = "NAME",
+    .readers = OWNERS,
+    CONF_TABLE(domain_settings),
+    .blocks = domain_blocks,
+    .doc = "A domain whose mail is taken and sent here. An internationalised name is written in "
+           "its A-label form (xn--...).",
+};
+
+static const struct conf_setting webhook_settings[] = {
+    {"url", CONF_URL, CONF_REQUIRED, CONF_QMGR | CONF_HOOKS, .doc = "Where to POST to."},
+    {"authorization", CONF_TEXT, CONF_SECRET, CONF_QMGR | CONF_HOOKS, .min = "1", .max = "2048",
+     .doc = "The whole value of the Authorization header to send, such as \"Bearer ...\"."},
+    {"events", CONF_WORD, CONF_LIST, CONF_QMGR,
+     .words = "delivered suppressed delayed failed relayed expanded canceled unrecognized",
+     .doc = "Which events of outgoing mail to tell of. Without any, all."},
+};
+
+static const struct conf_block_type webhook = {
+    .name = "webhook",
+    .label = CONF_LABEL_SET,
+    .words = "outgoing incoming",
+    .label_doc = "outgoing | incoming",
+    .readers = CONF_QMGR | CONF_HOOKS,
+    CONF_TABLE(webhook_settings),
+    .doc = "An HTTP endpoint of the application: outgoing is told what becomes of mail it sent, "
+           "incoming gets the mail that arrives for the account.",
+};
+
+static const struct conf_setting account_settings[] = {
+    {"address", CONF_MAILBOX, CONF_LIST | CONF_REQUIRED | CONF_WILD, OWNERS,
+     .doc = "Mail addresses of this account, of domains that are configured. Upper and lower case "
+            "do not matter. *@domain takes what no other address of that domain takes."},
+    {"full-name", CONF_TEXT, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, .min = "0", .max = "256",
+     .doc = "Name in the From header of messages sent without one over the HTTP API."},
+    {"from-id-login", CONF_MAILBOX, CONF_LIST, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI,
+     .doc = "Login addresses, written exactly as they are used to log in, whose messages get an "
+            "envelope sender of their own, so that a later bounce finds the message it is about. "
+            "The domain needs a catchall-separator."},
+    {"keep-retired-messages", CONF_DURATION, 0, CONF_QMGR, .from = "queue/keep-retired-messages",
+     .min = "0", .max = "3650d",
+     .doc = "How long what became of a message is kept; 0 keeps nothing."},
+    {"keep-retired-webhooks", CONF_DURATION, 0, CONF_QMGR, .from = "queue/keep-retired-webhooks",
+     .min = "0", .max = "3650d",
+     .doc = "How long what became of a webhook call is kept; 0 keeps nothing."},
+    {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
+     .doc = "Deliver incoming mail to a Maildir of this account."},
+};
+
+static const struct conf_block_type *const account_blocks[] = {&webhook, &conftables_route, NULL};
+
+const struct conf_block_type conftables_account = {
+    .name = "account",
+    .label = CONF_LABEL_NAME,
+    .label_doc = "NAME",
+    .readers = OWNERS | CONF_HOOKS,
+    CONF_TABLE(account_settings),
+    .blocks = account_blocks,
+    .doc = "An application or person that sends and receives mail. Passwords are not written here.",
+};

@@ -1,0 +1,307 @@
+#include "conftables.h"
+
+/* How mail leaves: the defaults in `deliver`, and the same settings again inside each kind of
+ * transport, where their default is what `deliver` says. */
+
+#define OUT (CONF_DELIVERY)
+#define OUT_AND_QUEUE (CONF_DELIVERY | CONF_QMGR)
+
+/* The default of a setting: the text in the block `deliver` itself, a reference to it everywhere
+ * else. */
+#define DEFAULT_HERE(name, text) .initial = (text)
+#define DEFAULT_DELIVER(name, text) .from = "deliver/" name
+
+#define TIMEOUT_SETTINGS(D)                                                                        \
+    {"connect-timeout",                                                                            \
+     CONF_DURATION,                                                                                \
+     0,                                                                                            \
+     OUT,                                                                                          \
+     D("connect-timeout", "30s"),                                                                  \
+     .min = "100ms",                                                                               \
+     .max = "10m",                                                                                 \
+     .doc = "How long a TCP connection to one address may take."},                                 \
+        {"greeting-timeout",                                                                       \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("greeting-timeout", "5m"),                                                              \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc = "How long a server may take to greet (RFC 5321 4.5.3.2.1)."},                      \
+        {"command-timeout",                                                                        \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("command-timeout", "5m"),                                                               \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc = "How long a server may take to answer a command (RFC 5321 4.5.3.2)."},             \
+        {"data-timeout",                                                                           \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("data-timeout", "2m"),                                                                  \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc = "How long a server may take to answer DATA (RFC 5321 4.5.3.2.4)."},                \
+        {"block-timeout",                                                                          \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("block-timeout", "3m"),                                                                 \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc =                                                                                    \
+             "How long a server may take nothing of a message being sent (RFC 5321 4.5.3.2.5)."},  \
+        {"final-timeout",                                                                          \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("final-timeout", "10m"),                                                                \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc =                                                                                    \
+             "How long a server may take to answer the end of a message (RFC 5321 4.5.3.2.6)."},   \
+        {"quit-timeout",                                                                           \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("quit-timeout", "10s"),                                                                 \
+         .min = "100ms",                                                                           \
+         .max = "1h",                                                                              \
+         .doc = "How long a server may take to answer QUIT."},                                     \
+    {                                                                                              \
+        "idle-timeout", CONF_DURATION, 0, OUT, D("idle-timeout", "5s"),                            \
+            .min = "0", .max = "10m",                                                              \
+            .doc = "How long a connection is kept for the next message to the same destination; "  \
+                   "0 closes "                                                                     \
+                   "it at once."                                                                   \
+    }
+
+#define FAMILY_SETTING(D)                                                                          \
+    {                                                                                              \
+        "ip-family", CONF_WORD, 0, OUT, D("ip-family", "any"),                                     \
+            .words = "any 4 6", .doc = "Which addresses of a host are tried."                      \
+    }
+
+#define SOURCE_SETTING(D)                                                                          \
+    {                                                                                              \
+        "source-address", CONF_ADDRESS, CONF_LIST, OUT, D("source-address", NULL),                 \
+            .doc = "Local addresses to connect from; the first of the family that fits is used. "  \
+                   "Without "                                                                      \
+                   "any, the system chooses."                                                      \
+    }
+
+#define CONNECTIONS_SETTING(D)                                                                     \
+    {                                                                                              \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "100"),                        \
+            .min = "1", .max = "10000", .doc = "Connections open at once over one transport."      \
+    }
+
+#define MX_SETTINGS(D)                                                                             \
+    {"tls",                                                                                        \
+     CONF_WORD,                                                                                    \
+     0,                                                                                            \
+     OUT,                                                                                          \
+     D("tls", "opportunistic"),                                                                    \
+     .words = "none opportunistic required",                                                       \
+     .doc = "Whether STARTTLS is used: never; when the server offers it; or always, mail waiting " \
+            "where it is not offered. DANE and MTA-STS of the destination ask for more than this " \
+            "by themselves."},                                                                     \
+        {"max-hosts",                                                                              \
+         CONF_INT,                                                                                 \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("max-hosts", "50"),                                                                     \
+         .min = "1",                                                                               \
+         .max = "100",                                                                             \
+         .doc = "MX hosts that are tried in one attempt, the preferred first."},                   \
+        {"allow-loopback",                                                                         \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("allow-loopback", "no"),                                                                \
+         .doc = "Deliver to MX hosts that resolve to loopback or unspecified addresses."},         \
+    {                                                                                              \
+        "port", CONF_INT, 0, OUT, D("port", "25"), .min = "1", .max = "65535",                     \
+                                                   .doc = "Port of the MX hosts."                  \
+    }
+
+#define EHLO_SETTING(origin)                                                                       \
+    {                                                                                              \
+        "ehlo-name", CONF_HOST, 0, OUT, .from = (origin), .doc = "Name said in EHLO."              \
+    }
+
+static const struct conf_setting deliver_settings[] = {
+    TIMEOUT_SETTINGS(DEFAULT_HERE), EHLO_SETTING("hostname"),          FAMILY_SETTING(DEFAULT_HERE),
+    SOURCE_SETTING(DEFAULT_HERE),   CONNECTIONS_SETTING(DEFAULT_HERE), MX_SETTINGS(DEFAULT_HERE),
+};
+
+const struct conf_block_type conftables_deliver = {
+    .name = "deliver",
+    .flags = CONF_ALWAYS,
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(deliver_settings),
+    .doc = "How mail is handed to other servers. These are the defaults of all transports.",
+};
+
+/* The settings of `deliver` that any transport which speaks to one given server has too. */
+#define SERVER_SETTINGS                                                                            \
+    TIMEOUT_SETTINGS(DEFAULT_DELIVER), EHLO_SETTING("deliver/ehlo-name"),                          \
+        FAMILY_SETTING(DEFAULT_DELIVER), SOURCE_SETTING(DEFAULT_DELIVER),                          \
+        CONNECTIONS_SETTING(DEFAULT_DELIVER)
+
+#define HOST_SETTINGS(flags, number)                                                               \
+    {"host", CONF_PEER, (flags), OUT,                                                              \
+     .doc = "The server, by name (its A and AAAA records are used, not MX) or IP address."},       \
+    {                                                                                              \
+        "port", CONF_INT, 0, OUT, (number), .min = "1", .max = "65535",                            \
+                                            .doc = "Port of that server."                          \
+    }
+
+#define RELAY_TLS_SETTING                                                                          \
+    {                                                                                              \
+        "tls", CONF_WORD, 0, OUT, "required",                                                      \
+            .words = "none opportunistic required",                                                \
+            .doc = "Whether STARTTLS is used: never; when the server offers it; or always and "    \
+                   "with a "                                                                       \
+                   "certificate that is valid for the host, mail waiting where that fails."        \
+    }
+
+static const struct conf_setting direct_settings[] = {
+    SERVER_SETTINGS,
+    MX_SETTINGS(DEFAULT_DELIVER),
+};
+
+static const struct conf_block_type direct = {
+    .name = "direct",
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(direct_settings),
+    .doc = "Straight to the MX hosts of the recipient's domain.",
+};
+
+static const struct conf_setting smtp_settings[] = {
+    HOST_SETTINGS(CONF_REQUIRED, "25"),
+    RELAY_TLS_SETTING,
+    SERVER_SETTINGS,
+};
+
+static const struct conf_block_type smtp = {
+    .name = "smtp",
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(smtp_settings),
+    .doc = "Through a smarthost, without authentication.",
+};
+
+static const struct conf_setting auth_settings[] = {
+    {"user", CONF_TEXT, CONF_REQUIRED, CONF_DELIVERY | CONF_VAULT, .min = "1", .max = "255",
+     .doc = "The name to authenticate as."},
+    {"password-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "File with the password in its first line. Only the vault process gets to see it."},
+};
+
+static const struct conf_block_type auth = {
+    .name = "auth",
+    .readers = CONF_DELIVERY | CONF_VAULT,
+    CONF_TABLE(auth_settings),
+    .doc = "Credentials for the server (RFC 4954). Without this block none are sent.",
+};
+
+static const struct conf_block_type *const auth_blocks[] = {&auth, NULL};
+
+static const struct conf_setting submission_settings[] = {
+    HOST_SETTINGS(CONF_REQUIRED, "587"),
+    RELAY_TLS_SETTING,
+    SERVER_SETTINGS,
+};
+
+static const struct conf_block_type submission = {
+    .name = "submission",
+    .readers = OUT_AND_QUEUE | CONF_VAULT,
+    CONF_TABLE(submission_settings),
+    .blocks = auth_blocks,
+    .doc = "Through the submission port of a mail provider (RFC 6409).",
+};
+
+static const struct conf_setting submissions_settings[] = {
+    HOST_SETTINGS(CONF_REQUIRED, "465"),
+    SERVER_SETTINGS,
+};
+
+static const struct conf_block_type submissions = {
+    .name = "submissions",
+    .readers = OUT_AND_QUEUE | CONF_VAULT,
+    CONF_TABLE(submissions_settings),
+    .blocks = auth_blocks,
+    .doc = "The same with TLS from the first octet (RFC 8314). The certificate has to be valid for "
+           "the host.",
+};
+
+static const struct conf_setting socks_settings[] = {
+    {"address", CONF_ENDPOINT, CONF_REQUIRED, OUT,
+     .doc = "The SOCKS 5 proxy (RFC 1928), as address:port. Names are looked up here, not there."},
+    {"remote-ips", CONF_ADDRESS, CONF_LIST, OUT,
+     .doc =
+         "Addresses that mail sent through the proxy comes from, for checks of SPF and the like."},
+    {"remote-hostname", CONF_HOST, 0, OUT, .from = "deliver/ehlo-name",
+     .doc = "Name said in EHLO: that of the proxy's address."},
+    TIMEOUT_SETTINGS(DEFAULT_DELIVER),
+    FAMILY_SETTING(DEFAULT_DELIVER),
+    CONNECTIONS_SETTING(DEFAULT_DELIVER),
+    MX_SETTINGS(DEFAULT_DELIVER),
+};
+
+static const struct conf_block_type socks = {
+    .name = "socks",
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(socks_settings),
+    .doc = "To the MX hosts of the recipient's domain, through a SOCKS proxy.",
+};
+
+static const struct conf_setting lmtp_settings[] = {
+    HOST_SETTINGS(0, "24"),
+    {"socket", CONF_PATH, 0, OUT, .doc = "Or a local socket instead of host and port."},
+    {"tls", CONF_WORD, 0, OUT, "opportunistic", .words = "none opportunistic required",
+     .doc = "Whether STARTTLS is used, as for smtp. Never on a local socket."},
+    SERVER_SETTINGS,
+};
+
+static const struct conf_block_type lmtp = {
+    .name = "lmtp",
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(lmtp_settings),
+    .doc = "To a mail store that speaks LMTP (RFC 2033). Either host or socket has to be given.",
+};
+
+static const struct conf_setting fail_settings[] = {
+    {"code", CONF_INT, 0, OUT_AND_QUEUE, "554", .min = "400", .max = "599",
+     .doc = "Reply code to fail with: 5xx at once, 4xx as if the server had asked to come again."},
+    {"text", CONF_TEXT, CONF_ASCII, OUT_AND_QUEUE, "delivery is turned off", .min = "1",
+     .max = "256", .doc = "What the sender is told."},
+};
+
+static const struct conf_block_type fail = {
+    .name = "fail",
+    .readers = OUT_AND_QUEUE,
+    CONF_TABLE(fail_settings),
+    .doc = "Nowhere: every delivery fails.",
+};
+
+static const struct conf_block_type local = {
+    .name = "local",
+    .readers = OUT_AND_QUEUE,
+    .doc = "To the mailboxes on this machine.",
+};
+
+static const struct conf_block_type *const transport_blocks[] = {
+    &direct, &smtp, &submission, &submissions, &socks, &lmtp, &fail, &local, NULL,
+};
+
+const struct conf_block_type conftables_transport = {
+    .name = "transport",
+    .label = CONF_LABEL_NAME,
+    .label_doc = "NAME",
+    .readers = OUT_AND_QUEUE | CONF_VAULT,
+    .blocks = transport_blocks,
+    .doc = "A way for mail to leave, which routes name. It holds exactly one of the blocks below.",
+};
