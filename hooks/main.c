@@ -191,7 +191,7 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
     state->dns = dns;
     state->allow_private = conf_bool(webhooks, "allow-private");
     state->timeout_ms = conf_ms(webhooks, "timeout");
-    state->response_size = (size_t)conf_size(webhooks, "response-size");
+    state->response_size = (size_t)conf_int(webhooks, "response-size");
     state->success = (enum conf_success)conf_word(webhooks, "success");
     return state;
 }

@@ -140,6 +140,8 @@ static const struct conf_setting queue_settings[] = {
      .doc = "The failed attempt after which the sender is told of the delay; 0 is never."},
     {"retry-jitter", CONF_INT, 0, CONF_QMGR, "1", .min = "0", .max = "50",
      .doc = "Percent by which each wait is lengthened or shortened at random."},
+    {"lifetime", CONF_DURATION, 0, CONF_QMGR, "5d", .min = "1m", .max = "90d",
+     .doc = "Age of a message at which an attempt that fails is its last, however few there were."},
     {"destination-concurrency", CONF_INT, 0, CONF_QMGR, "20", .min = "1", .max = "1000",
      .doc = "Deliveries in flight to one destination."},
     {"destination-recipients", CONF_INT, 0, CONF_QMGR, "100", .min = "1", .max = "10000",
