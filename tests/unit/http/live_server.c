@@ -15,7 +15,7 @@
 #include "httpserver.h"
 #include "mem.h"
 
-/* The server that live_http.py talks to: one route for each thing a handler can do. It prints its
+/* The server that live_*.py talk to: one route for each thing a handler can do. It prints its
  * port on standard output, and ends when /drain was asked for or its standard input ends.
  *
  * Arguments: name=value for header, idle, transfer (ms), connections, per_ip, memory, body_total.
