@@ -18,7 +18,12 @@
  * place, in one buffer: each CR and LF at the end of a line and the colon become NUL, nothing else
  * in the header changes. So the header is sound if name, NUL, blanks, value, two NULs follow each
  * other without a gap from the request line to the end that it reports. Anything else, a
- * libmicrohttpd that works otherwise included, is refused. */
+ * libmicrohttpd that works otherwise included, is refused.
+ *
+ * Some quirks leave no trace: a NUL passes for the CR or LF of a line end, a line of nothing but a
+ * colon and a bare LF for the empty line, and lines that begin with a NUL are passed over before
+ * the request line. No proxy passes on a NUL or a field without a name, and what follows is read
+ * with the same checks. */
 
 struct MHD_Connection;
 

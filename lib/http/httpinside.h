@@ -77,8 +77,8 @@ enum MHD_Result httprequest_call(void *server, struct MHD_Connection *mhd, const
 void httprequest_over(void *server, struct MHD_Connection *mhd, void **request,
                       enum MHD_RequestTerminationCode why);
 
-/* Cancels the request if it waits for its handler, and returns whether it did: the client has gone, or the
- * server itself ends. */
+/* Cancels the request if it waits for its handler, and returns whether it did: the client has gone,
+ * or the server itself ends. */
 bool httprequest_abandon(struct httprequest *req);
 
 #endif
