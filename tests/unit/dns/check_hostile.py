@@ -54,17 +54,18 @@ class Hostile:
     """Hands each query to a function that gives the packets to send back; a TCP query to another, which gives the octets
     to send before the connection is closed."""
 
-    def __init__(self, udp, tcp=None):
-        self.udp, self.tcp, self.queries = udp, tcp, []
+    def __init__(self, udp, tcp=None, host="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.host, self.udp, self.tcp, self.queries = host, udp, tcp, []
         self.port = servers.free_port()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.socket.bind(("127.0.0.1", self.port))
-        self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.listener.bind(("127.0.0.1", self.port))
+        self.socket.bind((host, self.port))
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.bind((host, self.port))
         if tcp:
             self.listener.listen(10)
-        self.address = "127.0.0.1:%d" % self.port
+        self.address = ("[%s]:%d" if ":" in host else "%s:%d") % (host, self.port)
 
     def __enter__(self):
         self.stopping, self.broken = False, None
@@ -75,8 +76,8 @@ class Hostile:
 
     def __exit__(self, *_):
         self.stopping = True
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.sendto(b"", ("127.0.0.1", self.port))
+        with socket.socket(self.socket.family, socket.SOCK_DGRAM) as s:
+            s.sendto(b"", (self.host, self.port))
         if self.tcp:
             self.listener.shutdown(socket.SHUT_RDWR)
         for t in self.threads:
@@ -316,6 +317,15 @@ def check_a_truncated_answer_is_asked_for_over_tcp(t):
     lines, end, _ = ask(t, truncated, "A:a.test", tcp=tcp)
     expect(lines[0], status="OK", records=["192.0.2.7"])
     expect(end, tcp=1)
+
+
+def check_a_server_may_have_an_ipv6_address(t):
+    with Hostile(lambda q: [q.answer(address(q.name), flags=0x81a0)] if q.name == "a.test" else truncated(q),
+                 lambda q: [framed(q.answer(rcode=2))], host="::1") as h:
+        lines, end = t.run("-s", h.address, "A:a.test", "A:b.test")
+    expect(lines[0], status="OK", authentic=True)  # loopback too
+    expect(lines[1], status="TEMPORARY", text="SERVFAIL from [::1]:%d" % h.port)
+    expect(end, trusted=True, tcp=1)
 
 
 def check_tcp_that_fails(t):
