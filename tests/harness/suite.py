@@ -161,7 +161,7 @@ class Suite:
         except subprocess.TimeoutExpired:
             self._end_all(mine)
             self._fail(f"did not stop within {timeout:g} s of SIGTERM")
-        left = _still_there(mine)
+        left = _after_a_moment(mine)
         self._end_all(left)
         self.process = None
         if code != 0:
@@ -312,8 +312,17 @@ def _descendants(top):
     return found
 
 
+def _after_a_moment(found):
+    """_still_there once those that are just ending have had a second to do so."""
+    try:
+        wait.until(lambda: not _still_there(found), 1.0)
+    except TimeoutError:
+        pass
+    return _still_there(found)
+
+
 def _still_there(found):
-    """Those of pid -> line that live on. A zombie is gone; one that became our child is reaped."""
+    """Those of pid -> line that live on; a zombie does not."""
     live = {}
     for pid, line in found.items():
         stat = _stat(pid)

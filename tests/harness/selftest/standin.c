@@ -1,5 +1,5 @@
-/* Behaves at start and stop as the suite does, or in the wrong way that $STANDIN names. For the tests of
- * suite.py alone. */
+/* Behaves at start and stop as the suite does, or in the wrong way that $STANDIN names. For the
+ * tests of suite.py alone. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -137,7 +137,7 @@ class Sandboxes(unittest.TestCase):
     def test_a_killed_test_leaves_nothing(self):
         process = self.start(_STAYS)
         self.assertEqual(process.stdout.readline(), "up\n")
-        self.assertEqual(len(self.sleepers()), 1)
+        wait.until(self.sleepers, what="the program on the host")
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdin.close()
