@@ -13,6 +13,7 @@ printed; whole logs stay in <build>/run/<script's name>/. A process that outlive
 fails the script.
 """
 
+import os
 import pathlib
 import sys
 import time
@@ -20,6 +21,7 @@ import unittest
 
 from . import net, sandbox
 
+LONG = os.environ.get("QM_LONG") == "1"  # ./dev test --long: a test may take its long form
 
 class LanCase(unittest.TestCase):
     """A test case with a network of its own for each test method."""

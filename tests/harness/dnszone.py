@@ -119,15 +119,28 @@ remote-control:
         self.host.run(["nsd-checkconf", "/etc/nsd/nsd.conf"])
         for zone in self.zones:
             self.host.run(["nsd-checkzone", zone.name, f"/etc/nsd/{zone.name}.zone"])
-        return self.launch(["nsd", "-d", "-c", "/etc/nsd/nsd.conf"], self.port)
+        self.launch(["nsd", "-d", "-c", "/etc/nsd/nsd.conf"], self.port)
+        self._settle(set())
+        return self
 
     def reload(self):
         """Serves the zones as they are now. New zones need stop() and start()."""
         self._write()
+        before = self._processes()
         self.host.run(["sh", "-c", "kill -HUP $(cat /run/nsd/nsd.pid)"])
-        for zone in self.zones:
-            wait.until(lambda: dnsquery.serial(self.host.v4, zone.name, self.port) == self._serial,
-                       what=f"serial {self._serial} of {zone.name}")
+        self._settle(before)
+
+    def _processes(self):
+        return {pid for pid, line in self.host.processes().items() if line.startswith("nsd ")}
+
+    def _settle(self, before):
+        """Waits until nobody answers from older zones: NSD stands in three processes, and while it
+        reloads the old server and the new one read from the same socket."""
+        def settled():
+            now = self._processes()
+            return len(now) == 3 and now != before and all(
+                dnsquery.serial(self.host.v4, zone.name, self.port) == self._serial for zone in self.zones)
+        wait.until(settled, what=lambda: f"serial {self._serial} of every zone\n{self.log()[-1000:]}")
 
 
 class Unbound(service.Service):

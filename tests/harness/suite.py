@@ -26,7 +26,7 @@ import time
 from . import logfmt, ports, sandbox, wait
 
 # Settings that put what the suite writes into its own folder. They are prefixed to every CONFIG.
-PLACES = "state-directory ${dir}/state\nrun-directory ${dir}/run\n"
+PLACES = 'state-dir "${dir}/state"\nrun-dir "${dir}/run"\n'
 USERS = ("qm-smtpd", "qm-queue", "qm-deliver", "qm-web", "qm-hooks", "qm-vault")
 LOCALSERVE_PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "http": 80}
 NOBODY = 65534

@@ -34,7 +34,7 @@ class Suites(unittest.TestCase):
             text = suite.config_path.read_text()
             first, second = suite.port("smtp"), suite.port("http")
             self.assertIn(f"listen {first} {second} {first} in {suite.folder}\n", text)
-            self.assertIn("state-directory", text)
+            self.assertIn("state-dir", text)
             found = suite.processes()
         self.assertFalse(suite.folder.exists())
         for pid in found:
