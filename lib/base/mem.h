@@ -17,7 +17,7 @@ char *mem_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* mem_free(&p): frees *p and sets it to NULL; *p may be NULL. */
 #define mem_free(pp) (mem_release(*(pp)), *(pp) = NULL)
-void mem_release(void *p);
+void mem_release(void *p); /* what mem_free is made of; NULL is allowed */
 
 /* Overwrites n octets so that the compiler cannot leave it out. For secrets, before they are freed. */
 void mem_wipe(void *p, size_t n);
