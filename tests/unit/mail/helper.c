@@ -9,6 +9,7 @@
  * Values come as "name length\n", so many octets, "\n". A value of several strings has NULs
  * between. What there is to say about a message besides its octets goes to standard error. */
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "dsn.h"
 #include "file.h"
 #include "header.h"
+#include "mem.h"
 
 enum { INPUT_MAX = 64 << 20, MANY = 64 };
 
@@ -55,7 +57,7 @@ static EVP_PKEY *read_key(const char *path)
     struct buf pem = {0};
     struct fail f;
     EVP_PKEY *key = NULL;
-    if (file_read(-100 /* AT_FDCWD */, path, 65536, &pem, &f) == 0)
+    if (file_read(AT_FDCWD, path, 65536, &pem, &f) == 0)
         key = dkimkey_read_pem(buf_span(&pem), &f);
     if (key == NULL)
         die(f.text);
@@ -155,13 +157,23 @@ static void strings(struct span value, struct span *out, size_t n)
     }
 }
 
+static struct address addresses[4 * MANY];
+static size_t n_addresses;
+
 static const struct address *make_address(struct span text)
 {
-    struct address *a = calloc(1, sizeof *a);
+    struct address *a = &addresses[n_addresses++];
     struct fail f;
-    if (a == NULL || address_parse(text, a, &f) < 0)
-        die("bad address");
+    assert(n_addresses < 4 * MANY);
+    if (address_parse(text, a, &f) < 0)
+        die(f.text);
     return a;
+}
+
+static void clear_addresses(void)
+{
+    while (n_addresses > 0)
+        address_clear(&addresses[--n_addresses]);
 }
 
 struct composing {
@@ -230,7 +242,7 @@ static void make_message(void)
 {
     struct buf input = read_input();
     struct span rest = buf_span(&input), name, value;
-    struct composing *c = calloc(1, sizeof *c);
+    struct composing *c = mem_zero(sizeof *c);
     struct composed out;
     enum compose_refusal why;
     struct fail f;
@@ -246,6 +258,10 @@ static void make_message(void)
     fprintf(stderr, "8bit=%d smtputf8=%d id=%s\n", out.has_8bit, out.needs_smtputf8,
             out.message_id);
     write_out(&out.message);
+    compose_clear(&out);
+    clear_addresses();
+    mem_free(&c);
+    buf_free(&input);
 }
 
 struct reporting {
@@ -310,7 +326,7 @@ static void make_report(void)
 {
     struct buf input = read_input();
     struct span rest = buf_span(&input), name, value;
-    struct reporting *r = calloc(1, sizeof *r);
+    struct reporting *r = mem_zero(sizeof *r);
     struct dsn_message out;
     while (next_value(&rest, &name, &value))
         add_report_value(r, name, value);
@@ -323,6 +339,10 @@ static void make_report(void)
     fprintf(stderr, "8bit=%d smtputf8=%d id=%s\n", out.has_8bit, out.needs_smtputf8,
             out.message_id);
     write_out(&out.message);
+    dsn_clear(&out);
+    clear_addresses();
+    mem_free(&r);
+    buf_free(&input);
 }
 
 int main(int argc, char **argv)
