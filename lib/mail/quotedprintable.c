@@ -21,8 +21,7 @@ static bool is_quoted(struct span s, size_t at)
     return c < 0x21 || c > 0x7e || c == '=';
 }
 
-/* Not by printf: a text in a script other than ours is made of these. */
-static void put_quoted(struct buf *out, int octet)
+void quotedprintable_octet(struct buf *out, unsigned char octet)
 {
     static const char digits[] = "0123456789ABCDEF";
     const char code[] = {'=', digits[octet >> 4], digits[octet & 15]};
@@ -48,7 +47,7 @@ void quotedprintable_encode(struct buf *out, struct span text)
             column = 0;
         }
         if (quoted)
-            put_quoted(out, text.p[i]);
+            quotedprintable_octet(out, text.p[i]);
         else
             buf_putc(out, text.p[i]);
         column += n;
