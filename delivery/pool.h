@@ -6,6 +6,7 @@
 /* The transport's connections: how many there are, which of them idle and for whom, and who waits for one. An idle connection
  * is used again only for the same destination under the same configuration. */
 
+/* An empty one for the agent, which must outlive it; free closes what idles. Nobody may wait or hold a connection then. */
 struct pool *pool_new(struct agent *a);
 void pool_free(struct pool **p);
 

@@ -8,6 +8,7 @@
  * client takes too long. */
 
 struct exchanges;
+/* None yet, on this loop; free ends all that are under way. */
 struct exchanges *exchanges_new(struct event_base *base);
 void exchanges_free(struct exchanges **x);
 

@@ -40,6 +40,7 @@ struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_
 struct keyring *keyring_hold(struct keyring *k);
 void keyring_drop(struct keyring **k); /* wipes and frees with the last reference */
 
+/* A key by what it is for, or NULL; valid as long as the keyring. */
 const struct tlskey *keyring_tls(const struct keyring *k, const char *listener);
 const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain, const char *selector);
 

@@ -83,6 +83,7 @@ void dns_cancel(struct dns_lookup **lookup);
  * A daemon that is to do DANE warns when this is false. */
 bool dns_is_trusted(const struct dns *d);
 
+/* A copy of the counts so far. */
 struct dns_counters dns_counters(const struct dns *d);
 
 #endif

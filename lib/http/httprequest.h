@@ -68,6 +68,7 @@ int httprequest_client_ip(const struct httprequest *req, bool forwarded,
 
 /* --- what the handler keeps with it --- */
 
+/* A pointer that the handler keeps with the request; it stays the handler's to free. */
 void httprequest_set_data(struct httprequest *req, void *data);
 void *httprequest_data(const struct httprequest *req);
 

@@ -73,6 +73,7 @@ void conn_start_tls(struct conn *c, SSL *ssl);
 SSL *conn_ssl(const struct conn *c); /* NULL in clear; belongs to c */
 bool conn_is_secure(const struct conn *c);
 
+/* What it was made of; both stay its own. */
 int conn_fd(const struct conn *c);
 struct event_base *conn_base(const struct conn *c);
 

@@ -33,6 +33,8 @@ def named_themes(tree):
     for daemon in trees.DAEMONS:
         for words in cmake_calls(tree.texts.get(f"{daemon}/CMakeLists.txt", ""), "qm_daemon"):
             named.setdefault(daemon, set()).update(f"lib/{theme}" for theme in _lists(words).get("THEMES", []))
+        for words in cmake_calls(tree.texts.get(f"{daemon}/CMakeLists.txt", ""), "qm_use_themes"):
+            named.setdefault(daemon, set()).update(f"lib/{theme}" for theme in words[1:])
     return named
 
 
