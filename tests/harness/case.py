@@ -9,7 +9,7 @@
         case.main()
 
 Every test method has a fresh network in self.lan. When it fails, the end of every host's logs is
-printed; whole logs stay in <build>/run/<script's name>/. A process that outlives the test methods
+printed; whole logs stay in <build>/run/<script's name>/. A process or namespace that outlives the test methods
 fails the script.
 """
 
@@ -79,7 +79,8 @@ def main():
     """Enters the sandbox, runs the calling script's tests and ends the process."""
     sandbox.enter(script_name())
     good = run()
-    left = sandbox.processes()
-    for pid, line in left.items():
-        print(f"left behind: process {pid}: {line}")
+    left = [f"process {pid}: {line}" for pid, line in sandbox.processes().items()]
+    left += [f"network namespace {name}" for name in os.listdir("/run/netns")]
+    for what in left:
+        print(f"left behind: {what}")
     sys.exit(0 if good and not left else 1)

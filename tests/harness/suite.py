@@ -207,6 +207,8 @@ class Suite:
     def processes(self):
         """pid -> command line of all its processes: descendants of this test that run its programs."""
         folder = str(self.program.resolve().parent)
+        if self.host:  # its root is a place below ours
+            folder = str(self.host.root) + folder
         found = {}
         for pid in _descendants(os.getpid()):
             try:
@@ -215,8 +217,7 @@ class Suite:
                     found[pid] = line.replace(b"\0", b" ").decode(errors="replace").strip()
             except OSError:
                 continue
-        return found if self.host is None else {pid: line for pid, line in found.items()
-                                                if pid in self.host.processes()}
+        return found
 
     # ---- log
 

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import unittest
 
-from harness import capture, case, certs, net, sandbox, smtpsink, wait
+from harness import capture, case, certs, net, sandbox, smtpsink, suite, wait
 
 
 class Hosts(case.LanCase):
@@ -101,6 +101,37 @@ class Hosts(case.LanCase):
             self.assertEqual(sent.count(b"x" * 200000), 0 if secure else 1)
             self.assertIn(b"220 sink.test ESMTP\r\n", answered)
             self.assertEqual(link.connections(to_port=25), 1)
+
+
+class SuiteOnAHost(case.LanCase):
+    """With the stand-in of test_suite.py for the suite."""
+
+    def setUp(self):
+        super().setUp()
+        self.us = self.lan.host("us")
+        self.program = self.us.work / "quartermaster"
+        source = pathlib.Path(__file__).resolve().parent / "standin.c"
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-o", self.program, source], check=True)
+
+    def test_it_runs_there_as_root_with_its_users_and_is_followed_to_its_end(self):
+        with suite.Suite("x", host=self.us, program=self.program) as here:
+            self.assertEqual(here.wait_log(m="up")["uid"], "0")
+            self.assertEqual(len(here.processes()), 2)
+            self.assertEqual(set(here.processes()), set(self.us.processes()))
+            self.assertEqual(self.us.uid("qm-queue"), 31101)
+        self.assertEqual(self.us.processes(), {})
+
+    def test_what_it_leaves_is_told(self):
+        here = suite.Suite("x", host=self.us, program=self.program, env={"STANDIN": "orphan"}).start()
+        with self.assertRaisesRegex(suite.SuiteError, "left processes behind"):
+            here.stop()
+
+    def test_a_crash_ends_all_of_it(self):
+        here = suite.Suite("x", host=self.us, program=self.program).start()
+        here.kill()
+        self.assertEqual(self.us.processes(), {})
+        here.start()
+        here.stop()
 
 
 class Authorities(case.LanCase):
