@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/event_struct.h>
 #include <openssl/err.h>
 
 #include "clock.h"
@@ -17,14 +18,16 @@
 
 #define MAGIC 0x636f6e6e
 #define READ_SIZE 16384
-#define READS_A_TURN 16 /* then others have their turn */
+#define READS_A_TURN 16  /* then others have their turn */
+#define IDLE_BUFFER 1024 /* octets of room that an empty buffer may keep */
+#define LINGER_MS 2000
 
 enum tls_state { TLS_NONE, TLS_WAITING, TLS_HANDSHAKE, TLS_UP };
 
 struct conn {
     unsigned magic;
     struct event_base *base;
-    struct event *readable, *writable, *kick, *deadline;
+    struct event readable, writable, kick, deadline;
     const struct conn_handler *handler;
     void *arg;
     int fd;
@@ -32,13 +35,16 @@ struct conn {
     struct buf in, out;
     SSL *ssl;
     enum tls_state tls;
-    bool paused, secret, finishing, closed;
-    bool connecting;          /* nothing was sent or received yet: the first writable tells how it went */
-    bool want_drained;        /* on_drained is owed */
-    bool read_wants_write;    /* TLS: reading waits for the socket to take octets */
-    bool write_wants_read;    /* TLS: writing waits for the peer */
-    bool input_waits;         /* room was made: on_input or another read is owed */
-    bool *freed;              /* set by conn_free while a callback of ours runs */
+    bool paused, secret, closed;
+    bool connecting;   /* nothing was sent or received yet: the first writable tells how it went */
+    bool ended;        /* the peer closed its side: nothing more will arrive */
+    bool finishing;    /* the owner has written its last */
+    bool lingering;    /* our side is closed; waiting for the peer to close its own */
+    bool want_drained; /* on_drained is owed */
+    bool read_wants_write; /* TLS: reading waits for the socket to take octets */
+    bool write_wants_read; /* TLS: writing waits for the peer */
+    bool input_waits;      /* on_input is owed for octets that are here already */
+    bool *freed;           /* set by conn_free while a callback of ours runs */
 };
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -51,27 +57,47 @@ static void check(const struct conn *c)
     assert(c != NULL && c->magic == MAGIC);
 }
 
+static void want(struct event *e, bool wanted)
+{
+    if (wanted)
+        (void)event_add(e, NULL);
+    else
+        (void)event_del(e);
+}
+
+static bool wants_read(const struct conn *c)
+{
+    if (c->closed || c->connecting || c->tls == TLS_WAITING)
+        return false;
+    if (c->tls == TLS_HANDSHAKE || c->write_wants_read || c->lingering)
+        return true;
+    return !c->paused && !c->finishing && !c->ended && c->in.n < c->input_max;
+}
+
+static bool wants_write(const struct conn *c)
+{
+    if (c->closed || c->lingering)
+        return false;
+    if (c->tls == TLS_HANDSHAKE)
+        return c->read_wants_write || c->finishing;
+    if (c->write_wants_read)
+        return false;
+    return c->connecting || c->out.n > 0 || c->read_wants_write || c->want_drained ||
+           c->finishing || c->tls == TLS_WAITING;
+}
+
 static void update(struct conn *c)
 {
-    bool handshake = c->tls == TLS_HANDSHAKE;
-    bool room = c->in.n < c->input_max;
-    bool read = !c->closed && !c->connecting &&
-                (handshake || c->write_wants_read || (!c->paused && !c->finishing && room));
-    bool write = !c->closed && (c->connecting || c->out.n > 0 || c->read_wants_write ||
-                                c->want_drained || (c->finishing && c->out.n == 0) ||
-                                c->tls == TLS_WAITING);
-    if (handshake)
-        write = c->read_wants_write;
-    else if (c->write_wants_read)
-        write = false;
-    if (read)
-        (void)event_add(c->readable, NULL);
-    else
-        (void)event_del(c->readable);
-    if (write)
-        (void)event_add(c->writable, NULL);
-    else
-        (void)event_del(c->writable);
+    want(&c->readable, wants_read(c));
+    want(&c->writable, wants_write(c));
+}
+
+/* Has the loop come back to us. By way of a timer, since an event activated in its own callback
+ * would run again before any other socket is looked at. */
+static void kick(struct conn *c)
+{
+    const struct timeval now = {0, 0};
+    (void)event_add(&c->kick, &now);
 }
 
 struct conn *conn_new(struct event_base *base, int fd, size_t input_max,
@@ -86,14 +112,23 @@ struct conn *conn_new(struct event_base *base, int fd, size_t input_max,
     c->input_max = input_max;
     c->handler = handler;
     c->arg = arg;
-    c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
-    c->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
-    c->kick = event_new(base, -1, 0, on_kick, c);
-    c->deadline = event_new(base, -1, 0, on_deadline, c);
-    assert(c->readable != NULL && c->writable != NULL && c->kick != NULL && c->deadline != NULL);
+    int rc = event_assign(&c->readable, base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    rc |= event_assign(&c->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    rc |= evtimer_assign(&c->kick, base, on_kick, c);
+    rc |= evtimer_assign(&c->deadline, base, on_deadline, c);
+    assert(rc == 0);
     c->connecting = getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0;
+    c->want_drained = handler->on_drained != NULL;
     update(c);
     return c;
+}
+
+static void drop_buffer(struct conn *c, struct buf *b)
+{
+    if (c->secret)
+        buf_wipe(b);
+    else
+        buf_free(b);
 }
 
 void conn_free(struct conn **cp)
@@ -106,21 +141,17 @@ void conn_free(struct conn **cp)
     if (c->freed != NULL)
         *c->freed = true;
     c->magic = 0;
-    event_free(c->readable);
-    event_free(c->writable);
-    event_free(c->kick);
-    event_free(c->deadline);
+    (void)event_del(&c->readable);
+    (void)event_del(&c->writable);
+    (void)event_del(&c->kick);
+    (void)event_del(&c->deadline);
     if (c->ssl != NULL) {
         ERR_clear_error();
         SSL_free(c->ssl);
     }
     (void)close(c->fd);
-    if (c->secret) {
-        buf_wipe(&c->in);
-        buf_wipe(&c->out);
-    }
-    buf_free(&c->in);
-    buf_free(&c->out);
+    drop_buffer(c, &c->in);
+    drop_buffer(c, &c->out);
     mem_free(&c);
 }
 
@@ -140,11 +171,46 @@ static void close_with(struct conn *c, const char *why, bool timed_out)
     if (c->closed)
         return;
     c->closed = true;
-    (void)event_del(c->deadline);
-    (void)event_del(c->kick);
+    (void)event_del(&c->deadline);
+    (void)event_del(&c->kick);
     update(c);
     (void)CALL(c, on_closed, why, timed_out);
 }
+
+/* ---- buffers ---- */
+
+/* Appends; what a secret stream outgrows is overwritten. */
+static void append(struct conn *c, struct buf *b, const void *p, size_t n)
+{
+    if (c->secret && b->head + b->n + n >= b->cap) {
+        struct buf bigger = {0};
+        (void)buf_room(&bigger, 2 * (b->n + n));
+        buf_put_span(&bigger, buf_span(b));
+        buf_wipe(b);
+        *b = bigger;
+    }
+    buf_put(b, p, n);
+}
+
+/* Takes n octets off the front, and the memory if that was all. */
+static void drop(struct conn *c, struct buf *b, size_t n)
+{
+    if (c->secret && n > 0)
+        mem_wipe(b->p + b->head, n);
+    buf_drop(b, n);
+    if (b->n == 0 && b->cap > IDLE_BUFFER)
+        drop_buffer(c, b);
+}
+
+static void wipe_unused(struct buf *b)
+{
+    if (b->p == NULL)
+        return;
+    mem_wipe(b->p, b->head);
+    mem_wipe(b->p + b->head + b->n, b->cap - b->head - b->n);
+}
+
+/* ---- octets in and out ---- */
 
 static const char *tls_reason(char *text, size_t size)
 {
@@ -157,8 +223,8 @@ static const char *tls_reason(char *text, size_t size)
 
 enum io_result { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
 
-static enum io_result tls_outcome(struct conn *c, int rc, bool *wants_other, short other,
-                                  char *why, size_t size)
+static enum io_result tls_outcome(struct conn *c, int rc, bool *wants_other, short other, char *why,
+                                  size_t size)
 {
     int saved = errno;
     switch (SSL_get_error(c->ssl, rc)) {
@@ -184,56 +250,78 @@ static enum io_result tls_outcome(struct conn *c, int rc, bool *wants_other, sho
     }
 }
 
-static enum io_result read_some(struct conn *c, char *why, size_t size)
+static enum io_result socket_outcome(char *why, size_t size)
 {
-    size_t room = c->input_max - c->in.n;
-    unsigned char *p = buf_room(&c->in, room < READ_SIZE ? room : READ_SIZE);
-    if (room > READ_SIZE)
-        room = READ_SIZE;
-    if (c->tls == TLS_UP) {
-        ERR_clear_error();
-        errno = 0;
-        int got = SSL_read(c->ssl, p, (int)room);
-        c->read_wants_write = false;
-        if (got > 0) {
-            buf_grew(&c->in, (size_t)got);
-            return IO_DONE;
-        }
-        return tls_outcome(c, got, &c->read_wants_write, EV_WRITE, why, size);
-    }
-    ssize_t got = recv(c->fd, p, room, 0);
-    if (got > 0) {
-        buf_grew(&c->in, (size_t)got);
-        return (size_t)got < room ? IO_AGAIN : IO_DONE;
-    }
-    if (got == 0)
-        return IO_EOF;
     if (errno == EAGAIN || errno == EINTR)
         return IO_AGAIN;
     (void)snprintf(why, size, "%s", strerror(errno));
     return IO_ERROR;
 }
 
+/* Reads by way of the stack, so that a conn's own buffer is never larger than what waits in it. */
+static enum io_result read_some(struct conn *c, char *why, size_t size)
+{
+    unsigned char octets[READ_SIZE];
+    size_t room = c->input_max - c->in.n;
+    ssize_t got;
+    if (room > sizeof octets)
+        room = sizeof octets;
+    if (c->tls == TLS_UP) {
+        ERR_clear_error();
+        errno = 0;
+        got = SSL_read(c->ssl, octets, (int)room);
+        c->read_wants_write = false;
+        if (got <= 0)
+            return tls_outcome(c, (int)got, &c->read_wants_write, EV_WRITE, why, size);
+    } else {
+        got = recv(c->fd, octets, room, 0);
+        if (got <= 0)
+            return got == 0 ? IO_EOF : socket_outcome(why, size);
+    }
+    append(c, &c->in, octets, (size_t)got);
+    if (c->secret)
+        mem_wipe(octets, (size_t)got);
+    return c->tls == TLS_UP || (size_t)got == room ? IO_DONE : IO_AGAIN;
+}
+
+/* False when the conn is gone. */
+static bool give_input(struct conn *c)
+{
+    size_t had = c->in.n;
+    c->input_waits = false;
+    if (had == 0)
+        return true;
+    if (!CALL(c, on_input))
+        return false;
+    if (c->in.n > 0 && c->in.n < had && !c->closed) {
+        c->input_waits = true;
+        kick(c);
+    }
+    return true;
+}
+
+static bool may_read(const struct conn *c)
+{
+    return !c->closed && !c->connecting && !c->paused && !c->finishing &&
+           (c->tls == TLS_NONE || c->tls == TLS_UP);
+}
+
 static void read_input(struct conn *c)
 {
     char why[200] = "closed by the peer";
     size_t before = c->in.n;
-    enum io_result r = IO_AGAIN;
-    if (c->closed || c->connecting || c->paused || c->finishing || c->tls == TLS_HANDSHAKE ||
-        c->tls == TLS_WAITING)
+    enum io_result r = c->ended ? IO_EOF : IO_DONE;
+    if (!may_read(c))
         return;
-    for (int i = 0; i < READS_A_TURN && c->in.n < c->input_max; i++) {
+    for (int i = 0; i < READS_A_TURN && r == IO_DONE && c->in.n < c->input_max; i++)
         r = read_some(c, why, sizeof why);
-        if (r != IO_DONE)
-            break;
-    }
-    if (r == IO_DONE && c->in.n < c->input_max && c->tls == TLS_UP)
-        event_active(c->kick, EV_TIMEOUT, 0); /* OpenSSL may hold more; the socket would not tell */
-    bool more = c->in.n > before || c->input_waits;
-    c->input_waits = false;
-    if (more && c->in.n > 0 && !CALL(c, on_input))
+    c->ended = r == IO_EOF;
+    if (r == IO_DONE && c->tls == TLS_UP && c->in.n < c->input_max)
+        kick(c); /* OpenSSL may hold more; the socket would not tell */
+    if ((c->in.n > before || c->input_waits) && !give_input(c))
         return;
-    if (r == IO_EOF || r == IO_ERROR)
+    /* Whoever paused, or takes its input piece by piece, hears of the end after the rest. */
+    if (r == IO_ERROR || (c->ended && !c->finishing && !c->paused && !c->input_waits))
         close_with(c, why, false);
     else
         update(c);
@@ -242,27 +330,21 @@ static void read_input(struct conn *c)
 static enum io_result write_some(struct conn *c, char *why, size_t size)
 {
     struct span s = buf_span(&c->out);
+    ssize_t put;
     if (c->tls == TLS_UP) {
         ERR_clear_error();
         errno = 0;
-        int put = SSL_write(c->ssl, s.p, s.n > INT32_MAX ? INT32_MAX : (int)s.n);
+        put = SSL_write(c->ssl, s.p, s.n > INT32_MAX ? INT32_MAX : (int)s.n);
         c->write_wants_read = false;
         if (put <= 0)
-            return tls_outcome(c, put, &c->write_wants_read, EV_READ, why, size);
-        if (c->secret)
-            mem_wipe(c->out.p + c->out.head, (size_t)put);
-        buf_drop(&c->out, (size_t)put);
-        return IO_DONE;
+            return tls_outcome(c, (int)put, &c->write_wants_read, EV_READ, why, size);
+    } else {
+        put = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+        if (put < 0)
+            return socket_outcome(why, size);
     }
-    ssize_t put = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
-    if (put >= 0) {
-        buf_drop(&c->out, (size_t)put);
-        return IO_DONE;
-    }
-    if (errno == EAGAIN || errno == EINTR)
-        return IO_AGAIN;
-    (void)snprintf(why, size, "%s", strerror(errno));
-    return IO_ERROR;
+    drop(c, &c->out, (size_t)put);
+    return IO_DONE;
 }
 
 /* Sends until the socket takes no more. False when the conn is closed or gone. */
@@ -276,10 +358,10 @@ static bool write_output(struct conn *c)
         close_with(c, why, false);
         return false;
     }
-    if (c->out.n == 0 && c->out.cap > 4 * READ_SIZE)
-        buf_free(&c->out);
     return true;
 }
+
+/* ---- TLS ---- */
 
 static void handshake(struct conn *c)
 {
@@ -293,7 +375,7 @@ static void handshake(struct conn *c)
         update(c);
         if (c->handler->on_secure != NULL && !CALL(c, on_secure))
             return;
-        event_active(c->kick, EV_TIMEOUT, 0);
+        kick(c);
         return;
     }
     if (tls_outcome(c, rc, &c->read_wants_write, EV_WRITE, why, sizeof why) == IO_AGAIN)
@@ -304,17 +386,54 @@ static void handshake(struct conn *c)
 
 static void begin_handshake(struct conn *c)
 {
-    buf_clear(&c->in);
+    drop(c, &c->in, c->in.n);
+    c->input_waits = false;
     c->tls = TLS_HANDSHAKE;
     (void)SSL_set_fd(c->ssl, c->fd);
     handshake(c);
 }
 
+/* ---- the end ---- */
+
+static void linger(struct conn *c)
+{
+    const struct timeval tv = {LINGER_MS / 1000, (LINGER_MS % 1000) * 1000L};
+    if (c->tls == TLS_UP) {
+        ERR_clear_error();
+        (void)SSL_shutdown(c->ssl);
+    }
+    if (c->tls == TLS_HANDSHAKE || c->ended || shutdown(c->fd, SHUT_WR) != 0) {
+        close_with(c, "closed by us", false);
+        return;
+    }
+    c->lingering = true;
+    (void)event_add(&c->deadline, &tv);
+    update(c);
+}
+
+static void throw_input_away(struct conn *c)
+{
+    unsigned char octets[READ_SIZE];
+    for (int i = 0; i < READS_A_TURN; i++) {
+        ssize_t got = recv(c->fd, octets, sizeof octets, 0);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+            close_with(c, "closed by us", false);
+            return;
+        }
+        if (got < 0)
+            return;
+    }
+}
+
+/* ---- the loop's calls ---- */
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
     check(c);
-    if (c->tls == TLS_HANDSHAKE)
+    if (c->lingering)
+        throw_input_away(c);
+    else if (c->tls == TLS_HANDSHAKE)
         handshake(c);
     else if (c->write_wants_read)
         on_writable(fd, what, arg);
@@ -333,8 +452,20 @@ static bool connected(struct conn *c)
         close_with(c, strerror(error), false);
         return false;
     }
-    c->want_drained = c->handler->on_drained != NULL;
     return true;
+}
+
+/* All is written: what comes after it. */
+static void drained(struct conn *c)
+{
+    bool owed = c->want_drained;
+    c->want_drained = false;
+    if (c->finishing)
+        linger(c);
+    else if (c->tls == TLS_WAITING)
+        begin_handshake(c);
+    else if (!owed || CALL(c, on_drained))
+        update(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -343,7 +474,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     check(c);
-    if (c->tls == TLS_HANDSHAKE) {
+    if (c->tls == TLS_HANDSHAKE && !c->finishing) {
         handshake(c);
         return;
     }
@@ -351,31 +482,14 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
         return;
     if (c->read_wants_write) {
         c->read_wants_write = false;
-        event_active(c->kick, EV_TIMEOUT, 0);
+        kick(c);
     }
-    if (!write_output(c))
+    if (c->tls != TLS_HANDSHAKE && !write_output(c))
         return;
-    if (c->out.n > 0) {
+    if (c->tls == TLS_HANDSHAKE || c->out.n == 0)
+        drained(c);
+    else
         update(c);
-        return;
-    }
-    if (c->tls == TLS_WAITING) {
-        begin_handshake(c);
-        return;
-    }
-    if (c->finishing) {
-        if (c->tls == TLS_UP) {
-            ERR_clear_error();
-            (void)SSL_shutdown(c->ssl);
-        }
-        close_with(c, "closed by us", false);
-        return;
-    }
-    bool drained = c->want_drained;
-    c->want_drained = false;
-    if (drained && c->handler->on_drained != NULL && !CALL(c, on_drained))
-        return;
-    update(c);
 }
 
 static void on_kick(evutil_socket_t fd, short what, void *arg)
@@ -393,8 +507,15 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     check(c);
-    close_with(c, "timed out", true);
+    if (c->lingering)
+        close_with(c, "closed by us", false);
+    else if (c->handler->on_timeout != NULL)
+        (void)CALL(c, on_timeout);
+    else
+        close_with(c, "timed out", true);
 }
+
+/* ---- the owner's calls ---- */
 
 void conn_pause(struct conn *c, bool paused)
 {
@@ -402,9 +523,9 @@ void conn_pause(struct conn *c, bool paused)
     if (c->paused == paused)
         return;
     c->paused = paused;
-    if (!paused) {
+    if (!paused && !c->closed) {
         c->input_waits = true;
-        event_active(c->kick, EV_TIMEOUT, 0);
+        kick(c);
     }
     update(c);
 }
@@ -419,13 +540,9 @@ void conn_consume(struct conn *c, size_t n)
 {
     check(c);
     bool was_full = c->in.n >= c->input_max;
-    if (c->secret)
-        mem_wipe(c->in.p + c->in.head, n);
-    buf_drop(&c->in, n);
-    if (c->in.n == 0 && c->in.cap > READ_SIZE + 1)
-        buf_free(&c->in);
-    if (was_full && n > 0) {
-        event_active(c->kick, EV_TIMEOUT, 0);
+    drop(c, &c->in, n);
+    if (was_full && n > 0 && !c->closed) {
+        kick(c);
         update(c);
     }
 }
@@ -433,15 +550,19 @@ void conn_consume(struct conn *c, size_t n)
 void conn_set_secret(struct conn *c, bool secret)
 {
     check(c);
+    if (c->secret && !secret) {
+        wipe_unused(&c->in);
+        wipe_unused(&c->out);
+    }
     c->secret = secret;
 }
 
 void conn_write(struct conn *c, const void *p, size_t n)
 {
     check(c);
-    if (c->closed)
+    if (c->closed || c->lingering || n == 0)
         return;
-    buf_put(&c->out, p, n);
+    append(c, &c->out, p, n);
     conn_flush(c);
 }
 
@@ -460,12 +581,12 @@ void conn_flush(struct conn *c)
 {
     char why[200];
     check(c);
-    if (c->closed || c->out.n == 0)
+    if (c->closed || c->lingering || c->out.n == 0)
         return;
-    /* Most of the time the socket takes it all at once and the loop need not be asked. A failure is left for
-     * the loop to meet again, since no callback may come from here. */
-    bool free_to_send = !c->connecting && !c->write_wants_read && c->tls != TLS_WAITING &&
-                        c->tls != TLS_HANDSHAKE;
+    /* Most of the time the socket takes it all at once and the loop need not be asked. A failure is
+     * left for the loop to meet again, since no callback may come from here. */
+    bool free_to_send =
+        !c->connecting && !c->write_wants_read && (c->tls == TLS_NONE || c->tls == TLS_UP);
     while (free_to_send && c->out.n > 0 && write_some(c, why, sizeof why) == IO_DONE)
         c->want_drained = c->handler->on_drained != NULL;
     update(c);
@@ -487,6 +608,11 @@ void conn_ask_drained(struct conn *c)
 void conn_finish(struct conn *c)
 {
     check(c);
+    if (c->tls == TLS_WAITING) {
+        SSL_free(c->ssl);
+        c->ssl = NULL;
+        c->tls = TLS_NONE;
+    }
     c->finishing = true;
     update(c);
 }
@@ -494,10 +620,12 @@ void conn_finish(struct conn *c)
 void conn_deadline(struct conn *c, int64_t ms)
 {
     check(c);
-    (void)event_del(c->deadline);
+    if (c->lingering)
+        return;
+    (void)event_del(&c->deadline);
     if (ms > 0 && !c->closed) {
         struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-        (void)event_add(c->deadline, &tv);
+        (void)event_add(&c->deadline, &tv);
     }
 }
 
