@@ -166,7 +166,7 @@ static bool is_attribute_char(int c)
     return ascii_is_alnum(c) || (c != '\0' && strchr("!#$&+-.^_`{|}~", c) != NULL);
 }
 
-/* Appends characters of *value, percent-encoded, as many as fit in room octets and at least one. */
+/* Appends characters of *value, percent-encoded, as many as fit in room octets (12 at least). */
 static void put_percent(struct buf *out, struct span *value, size_t room)
 {
     size_t before = out->n;
@@ -179,7 +179,7 @@ static void put_percent(struct buf *out, struct span *value, size_t room)
             else
                 buf_putf(out, "%%%02X", c.p[i]);
         }
-        if (mark > before && out->n - before > room) {
+        if (out->n - before > room) {
             buf_cut(out, mark);
             return;
         }
