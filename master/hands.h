@@ -16,6 +16,7 @@
  *             dkim <domain> <selector>                                       PEM file
  *             password <transport>                                           file */
 
+/* Sends all of them, as conf wants it, or -1 with a sentence: then the process is not to be configured. */
 int hands_send(struct process *p, const struct conf *conf, struct fail *f);
 
 #endif

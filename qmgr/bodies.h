@@ -10,6 +10,7 @@
 
 struct body; /* one message's octets; counted references */
 
+/* None yet; q must outlive it. free drops all: no delivery may be under way. */
 struct bodies *bodies_new(struct queue *q);
 void bodies_free(struct bodies **b);
 

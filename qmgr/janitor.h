@@ -7,6 +7,7 @@
  * free disk; and once, at start: sweep files that no message owns. */
 
 struct janitor;
+/* Begins its rounds over q, which must outlive it; free ends them. */
 struct janitor *janitor_new(struct queue *q);
 void janitor_free(struct janitor **j);
 

@@ -17,6 +17,7 @@ struct match_message {
 const struct msg_row *match_message(struct store_txn *t, struct match_message *m, uint64_t id);
 void match_clear(struct match_message *m);
 
+/* Whether the filter means this recipient, queued or in the history. */
 bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r);
 bool match_retired(const struct admin_filter *f, const struct admin_row *r);
 

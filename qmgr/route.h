@@ -12,6 +12,7 @@ struct route {
     const char *destination; /* the recipient's domain, or the account for "local"; valid as long as r and the settings */
 };
 
+/* Never fails: where nothing fits it is "direct". */
 struct route route_choose(const struct settings *s, const struct submit_envelope *e, const struct rcpt_row *r);
 
 #endif

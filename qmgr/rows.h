@@ -25,6 +25,7 @@ struct msg_row {
     enum body_kind kind;
     uint64_t file;       /* BODY_FILE: the file's name as a number */
 };
+/* put appends the octets; read gives an owned row (clear) or -1. */
 void msg_row_put(struct buf *b, const struct msg_row *r);
 int msg_row_read(struct span s, struct msg_row *r);
 void msg_row_clear(struct msg_row *r);
@@ -71,6 +72,7 @@ struct event_row {
     uint16_t code;
     char *enhanced, *text;
 };
+/* As for msg rows. */
 void event_row_put(struct buf *b, const struct event_row *r);
 int event_row_read(struct span s, struct event_row *r);
 void event_row_clear(struct event_row *r);
@@ -80,6 +82,7 @@ struct retired_row {
     int64_t keep_until_ms;
     struct admin_item item;
 };
+/* As for msg rows. */
 void retired_row_put(struct buf *b, const struct retired_row *r);
 int retired_row_read(struct span s, struct retired_row *r);
 void retired_row_clear(struct retired_row *r);
@@ -101,6 +104,7 @@ struct hook_row {
     bool success;            /* retired rows */
     int64_t keep_until_ms;   /* retired rows */
 };
+/* As for msg rows. */
 void hook_row_put(struct buf *b, const struct hook_row *r);
 int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);

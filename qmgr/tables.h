@@ -37,6 +37,7 @@ struct key {
     size_t n;
 };
 
+/* The key's octets; valid as long as it is. */
 struct span key_span(const struct key *k);
 
 /* msg, rcpt, retired, hook, hookretired, event:

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include <gsasl.h>
+#include <openssl/crypto.h>
 
 #include "base64.h"
+#include "cut.h"
 #include "mem.h"
 #include "utf8.h"
 
@@ -86,23 +88,13 @@ static int claim(struct saslserver_exchange *x, struct span login)
 
 /* ---- PLAIN ---- */
 
-/* Cuts what stands before the first NUL off *rest, and the NUL. */
-static bool cut(struct span *rest, struct span *part)
-{
-    ssize_t at = span_find(*rest, '\0');
-    if (at < 0)
-        return false;
-    *part = span_of(rest->p, (size_t)at);
-    *rest = span_of(rest->p + at + 1, rest->n - (size_t)at - 1);
-    return true;
-}
-
 /* message = [authzid] NUL authcid NUL passwd (RFC 4616 section 2) */
 static enum saslserver_result step_plain(struct saslserver_exchange *x, struct span message,
                                          struct buf *reply, struct fail *f)
 {
     struct span authzid, authcid, password = message;
-    if (!cut(&password, &authzid) || !cut(&password, &authcid) || span_find(password, '\0') >= 0)
+    if (!cut_at(&password, '\0', &authzid) || !cut_at(&password, '\0', &authcid) ||
+        span_find(password, '\0') >= 0)
         return refuse(f, "malformed message");
     if (claim(x, authcid) != 0)
         return refuse(f, "malformed login name");
@@ -118,8 +110,7 @@ static enum saslserver_result step_plain(struct saslserver_exchange *x, struct s
 
 /* ---- SCRAM ---- */
 
-/* RFC 5802 section 5.1: '=' and ',' are written =3D and =2C, and no other '=' may stand in a name.
- */
+/* RFC 5802 section 5.1: "=" and "," are written =3D and =2C, and no other "=" may stand there. */
 static bool escapes_are_right(struct span name)
 {
     for (size_t i = 0; i < name.n; i++) {
@@ -130,6 +121,18 @@ static bool escapes_are_right(struct span name)
     return true;
 }
 
+/* Whether nothing is left of a name once SASLprep is through with it. libgsasl refuses such a name
+ * too, but forgets to free what it made of it. */
+static bool vanishes(struct span name)
+{
+    char *text = span_dup(name), *prepared = NULL;
+    bool gone = gsasl_saslprep(text, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) == GSASL_OK &&
+                *prepared == '\0';
+    gsasl_free(prepared);
+    mem_free(&text);
+    return gone;
+}
+
 /* What libgsasl lets pass in a client's first message (RFC 5802 section 7):
  *
  *     (n / y / p=<binding>) "," [a=<authzid>] "," n=<login> "," r=<nonce> [...]
@@ -137,24 +140,15 @@ static bool escapes_are_right(struct span name)
  * octets that are not text, false escapes, and a binding where the mechanism has none. */
 static bool first_message_is_sound(const struct saslserver_exchange *x, struct span message)
 {
-    struct span parts[3], rest = message;
-    if (!is_plain_text(message))
+    struct span rest = message, flag, authzid, login;
+    if (!is_plain_text(message) || !cut_at(&rest, ',', &flag) || !cut_at(&rest, ',', &authzid) ||
+        !cut_at(&rest, ',', &login) || login.n < 2)
         return false;
-    for (size_t i = 0; i < 3; i++) {
-        ssize_t at = span_find(rest, ',');
-        if (at < 0)
-            return false;
-        parts[i] = span_of(rest.p, (size_t)at);
-        rest = span_of(rest.p + at + 1, rest.n - (size_t)at - 1);
-    }
-    if (parts[0].n == 0 || (parts[0].p[0] == 'p') != x->mechanism->binding)
-        return false;
-    for (size_t i = 1; i < 3; i++) {
-        size_t skip = parts[i].n < 2 ? parts[i].n : 2;
-        if (!escapes_are_right(span_of(parts[i].p + skip, parts[i].n - skip)))
-            return false;
-    }
-    return true;
+    bool binds = flag.n > 0 && flag.p[0] == 'p';
+    struct span name = span_of(login.p + 2, login.n - 2);
+    size_t skip = authzid.n < 2 ? authzid.n : 2;
+    return binds == x->mechanism->binding && escapes_are_right(name) && !vanishes(name) &&
+           escapes_are_right(span_of(authzid.p + skip, authzid.n - skip));
 }
 
 static void set_verifier(Gsasl_session *session, const struct scram_verifier *v)
@@ -258,6 +252,11 @@ struct saslserver *saslserver_new(const struct saslserver_options *options, stru
     assert(options->lookup != NULL && options->fake_iterations >= SCRAM_ITERATIONS_MIN &&
            options->fake_iterations <= SCRAM_ITERATIONS_MAX);
     Gsasl *gsasl = NULL;
+    /* Passwords are hashed by OpenSSL, which would read its configuration when it first does. */
+    if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) != 1) {
+        (void)fail_set(f, "cannot start OpenSSL");
+        return NULL;
+    }
     int rc = gsasl_init(&gsasl);
     if (rc != GSASL_OK) {
         (void)fail_set(f, "cannot start libgsasl: %s", gsasl_strerror(rc));
@@ -291,13 +290,14 @@ struct saslserver_exchange *saslserver_begin(struct saslserver *s, struct span m
 {
     const struct mechanism *m = NULL;
     Gsasl_session *session = NULL;
-    assert(binding.n <= SASLSERVER_BINDING_MAX);
     for (size_t i = 0; i < sizeof mechanisms / sizeof mechanisms[0] && m == NULL; i++) {
         if (span_is_nocase(mechanism, mechanisms[i].name))
             m = &mechanisms[i];
     }
-    if (m == NULL || (m->binding && binding.n == 0)) {
-        (void)fail_set(f, m == NULL ? "no such mechanism" : "there is no channel to bind to");
+    if (m == NULL || (m->binding && binding.n == 0) || binding.n > SASLSERVER_BINDING_MAX) {
+        (void)fail_set(f, m == NULL        ? "no such mechanism"
+                          : binding.n == 0 ? "there is no channel to bind to"
+                                           : "the channel binding is too long");
         return NULL;
     }
     if (m->step == step_scram) {

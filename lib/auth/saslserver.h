@@ -36,8 +36,8 @@ struct saslserver_options {
 /* What all exchanges of a process share. */
 struct saslserver;
 
-/* Starts libgsasl. Before the process changes its root or limits its system calls. Returns it
- * (saslserver_free), or NULL with a sentence. */
+/* Starts libgsasl and OpenSSL. Called before the process changes its root or limits its system
+ * calls; no exchange opens a file. Returns it (saslserver_free), or NULL with a sentence. */
 struct saslserver *saslserver_new(const struct saslserver_options *options, struct fail *f);
 
 /* Frees it, when no exchange is left. *s may be NULL, and is NULL afterwards. */
@@ -52,8 +52,8 @@ struct saslserver_exchange;
 
 /* Begins one. mechanism is as the client named it, in either case. binding is what tls_exporter
  * gives for the connection (RFC 9266), or empty when there is none. Returns the exchange
- * (saslserver_end), or NULL with a sentence: no such mechanism, or -PLUS without a binding. The
- * caller sees to it that PLAIN is used over TLS only. */
+ * (saslserver_end), or NULL with a sentence: no such mechanism, -PLUS without a binding, or a
+ * binding that is too long. The caller sees to it that PLAIN is used over TLS only. */
 struct saslserver_exchange *saslserver_begin(struct saslserver *s, struct span mechanism,
                                              struct span binding, struct fail *f);
 

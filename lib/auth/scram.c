@@ -13,6 +13,7 @@
 
 #include "ascii.h"
 #include "base64.h"
+#include "cut.h"
 #include "mem.h"
 #include "rand.h"
 #include "utf8.h"
@@ -177,18 +178,6 @@ void scram_text(const struct scram_verifier *v, struct buf *out)
     base64_encode(out, span_of(v->server_key, SCRAM_KEY_SIZE));
 }
 
-/* Cuts what stands before the first octet `end` off *rest, and that octet. Returns false without
- * one. */
-static bool cut(struct span *rest, int end, struct span *part)
-{
-    ssize_t at = span_find(*rest, end);
-    if (at < 0)
-        return false;
-    *part = span_of(rest->p, (size_t)at);
-    *rest = span_of(rest->p + at + 1, rest->n - (size_t)at - 1);
-    return true;
-}
-
 static bool read_iterations(struct span text, uint32_t *iterations)
 {
     uint64_t n;
@@ -220,14 +209,14 @@ static int parse(struct scram_verifier *v, struct span text, struct fail *f)
     if (text.n < strlen(PREFIX) || !span_is(span_of(text.p, strlen(PREFIX)), PREFIX))
         return fail_set(f, "not a verifier of SCRAM-SHA-256");
     text = span_of(text.p + strlen(PREFIX), text.n - strlen(PREFIX));
-    if (!cut(&text, ':', &part) || !read_iterations(part, &v->iterations))
+    if (!cut_at(&text, ':', &part) || !read_iterations(part, &v->iterations))
         return fail_set(f, "the iterations are not a number from %d to %d", SCRAM_ITERATIONS_MIN,
                         SCRAM_ITERATIONS_MAX);
-    if (!cut(&text, '$', &part) ||
+    if (!cut_at(&text, '$', &part) ||
         (v->salt_size = (uint8_t)read_octets(part, SCRAM_SALT_MIN, SCRAM_SALT_MAX, v->salt)) == 0)
         return fail_set(f, "the salt is not %d to %d octets in base64", SCRAM_SALT_MIN,
                         SCRAM_SALT_MAX);
-    if (!cut(&text, ':', &part) ||
+    if (!cut_at(&text, ':', &part) ||
         read_octets(part, SCRAM_KEY_SIZE, SCRAM_KEY_SIZE, v->stored_key) == 0)
         return fail_set(f, "the StoredKey is not %d octets in base64", SCRAM_KEY_SIZE);
     if (read_octets(text, SCRAM_KEY_SIZE, SCRAM_KEY_SIZE, v->server_key) == 0)

@@ -52,6 +52,7 @@ void log_set_level(enum log_level least);
 /* "debug", "info", "warn", "error" to a level. Returns 0, or -1 if unknown. */
 int log_level_parse(const char *text, enum log_level *level);
 
+/* Adds one more key and value to what the object is known by; left out when the line has no room for it. */
 void log_ctx_add(struct log_ctx *ctx, const char *key, const char *value);
 void log_ctx_clear(struct log_ctx *ctx);
 

@@ -74,6 +74,7 @@ void metrics_observe(struct metrics *m, size_t family, struct metrics_at at, uin
 
 /* --- for whoever shows them --- */
 
+/* The table it was made of: how many families there are, and one of them by its index. */
 size_t metrics_families(const struct metrics *m);
 const struct metrics_family *metrics_family(const struct metrics *m, size_t family);
 

@@ -25,12 +25,8 @@ const struct conf_block *conf_next(const struct conf_block *parent, const char *
                                    const struct conf_block *prev)
 {
     const struct conftree_kind *kind = kind_of(parent, name);
-    assert(prev == NULL || prev->parent == parent);
-    for (size_t i = prev == NULL ? 0 : prev->index + 1; i < parent->n_blocks; i++) {
-        if (parent->blocks[i]->kind == kind)
-            return parent->blocks[i];
-    }
-    return NULL;
+    assert(prev == NULL || (prev->parent == parent && prev->kind == kind));
+    return prev == NULL ? conftree_chain(parent, kind)->first : prev->next;
 }
 
 const struct conf_block *conf_child(const struct conf_block *parent, const char *name)

@@ -81,9 +81,9 @@ struct conf_errors {
 };
 
 /* Reads the file, all it includes, and checks the whole. Returns the tree (conf_free), or NULL when
- * anything is wrong. errors is all-zero before and holds every error and warning after, also when a
- * tree is returned (warnings); conf_errors_free. Values of settings flagged secret are not repeated
- * in them. */
+ * anything is wrong. *errors is written over, and holds every error and warning, also when a tree
+ * is returned (warnings); conf_errors_free in any case. Values of settings flagged secret are not
+ * in it. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
 
 /* As conf_load, from memory. name stands for the file in errors; relative paths are taken from the

@@ -49,6 +49,7 @@ struct confaddr_place {
     const struct conf_block *account;
     size_t value;
 };
+/* Where the address stands in the file. */
 struct confaddr_place confaddr_place(const struct conf *conf, size_t i);
 
 #endif

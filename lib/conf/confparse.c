@@ -270,11 +270,7 @@ static char *take_label(struct place *at, struct conflex_token name,
 /* The block of this kind without a label that is there already, or NULL. */
 static struct conf_block *same_block(const struct place *at, const struct conftree_kind *kind)
 {
-    for (size_t i = 0; kind->type->label == CONF_LABEL_NONE && i < at->block->n_blocks; i++) {
-        if (at->block->blocks[i]->kind == kind)
-            return at->block->blocks[i];
-    }
-    return NULL;
+    return kind->type->label == CONF_LABEL_NONE ? conftree_chain(at->block, kind)->first : NULL;
 }
 
 /* Reads the inside of a block, and where it ends. */

@@ -170,7 +170,19 @@ struct conf_block *conftree_spare_block(struct conf_block *parent, const struct 
     block->parent = parent;
     block->label = label;
     block->slots = mem_array(kind->n_settings + 1, sizeof *block->slots);
+    if (kind->n_blocks > 0)
+        block->chains = mem_array(kind->n_blocks, sizeof *block->chains);
     return block;
+}
+
+struct conftree_chain *conftree_chain(const struct conf_block *parent,
+                                      const struct conftree_kind *kind)
+{
+    size_t i = 0;
+    while (i < parent->kind->n_blocks && parent->kind->blocks[i] != kind)
+        i++;
+    assert(i < parent->kind->n_blocks);
+    return &parent->chains[i];
 }
 
 struct conf_block *conftree_add_block(struct conf_block *parent, const struct conftree_kind *kind,
@@ -181,6 +193,12 @@ struct conf_block *conftree_add_block(struct conf_block *parent, const struct co
         size_t room = parent->n_blocks == 0 ? 1 : parent->n_blocks * 2;
         parent->blocks = mem_resize(parent->blocks, room * sizeof *parent->blocks);
     }
+    struct conftree_chain *chain = conftree_chain(parent, kind);
+    if (chain->last == NULL)
+        chain->first = block;
+    else
+        chain->last->next = block;
+    chain->last = block;
     block->index = parent->n_blocks;
     parent->blocks[parent->n_blocks++] = block;
     return block;
@@ -206,6 +224,7 @@ void conftree_free_block(struct conf_block **block)
     mem_free(&b->slots);
     mem_free(&b->blocks);
     mem_free(&b->sorted);
+    mem_free(&b->chains);
     mem_free(&b->label);
     mem_free(block);
 }

@@ -43,6 +43,11 @@ struct conftree_slot {
     bool given;               /* also when its value was wrong */
 };
 
+/* The blocks of one kind in one parent, linked by next. */
+struct conftree_chain {
+    struct conf_block *first, *last;
+};
+
 struct conf_block {
     const struct conf *conf;
     const struct conftree_kind *kind;
@@ -51,10 +56,12 @@ struct conf_block {
     struct confsource_pos at;       /* of its name */
     struct confsource_pos label_at; /* of its label */
     bool given;
-    struct conftree_slot *slots; /* kind->n_settings */
-    struct conf_block **blocks;  /* in the order of the file */
-    size_t n_blocks, index;      /* index: in the blocks of the parent */
-    struct conf_block **sorted;  /* the same by kind, label and place; once sealed */
+    struct conftree_slot *slots;   /* kind->n_settings */
+    struct conf_block **blocks;    /* in the order of the file */
+    size_t n_blocks, index;        /* index: in the blocks of the parent */
+    struct conftree_chain *chains; /* kind->n_blocks */
+    const struct conf_block *next; /* of the same kind, in the same parent */
+    struct conf_block **sorted;    /* blocks by kind, label and place; once sealed */
 };
 
 struct confaddr_entry;
@@ -81,6 +88,9 @@ bool conftree_visible(const struct conf *conf, unsigned readers);
 /* The index of the row with this name, or -1; the block type of this name, or NULL. */
 ssize_t conftree_setting(const struct conftree_kind *kind, struct span name);
 const struct conftree_kind *conftree_block_kind(const struct conftree_kind *kind, struct span name);
+/* The chain in the parent that its blocks of this kind, one of parent->kind->blocks, are in. */
+struct conftree_chain *conftree_chain(const struct conf_block *parent,
+                                      const struct conftree_kind *kind);
 /* Whether the name begins a statement in such a block, `include` among them. */
 bool conftree_is_name(const struct conftree_kind *kind, struct span name);
 

@@ -57,9 +57,7 @@ static int parse_size(struct span s, int64_t *octets)
     if (take_amount(&s, &amount, &unit) != 0 || s.n > 0)
         return -1;
     int i = unit_index(sizes, SIZES, 0, unit);
-    if (i < 0 || __builtin_mul_overflow((int64_t)amount, sizes[i].factor, octets))
-        return -1;
-    return *octets > SIZE_MAX_ ? -1 : 0;
+    return i < 0 || __builtin_mul_overflow((int64_t)amount, sizes[i].factor, octets) ? -1 : 0;
 }
 
 /* Amounts with units, the larger unit first, none twice: 1h30m. A lone 0 needs none. */
@@ -78,7 +76,7 @@ static int parse_duration(struct span s, int64_t *ms)
         int i = take_amount(&s, &amount, &unit) != 0 ? -1
                                                      : unit_index(durations, DURATIONS, from, unit);
         if (i < 0 || __builtin_mul_overflow((int64_t)amount, durations[i].factor, &part) ||
-            __builtin_add_overflow(*ms, part, ms) || *ms > DURATION_MAX)
+            __builtin_add_overflow(*ms, part, ms))
             return -1;
         from = (size_t)i + 1;
     }

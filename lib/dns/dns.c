@@ -36,6 +36,7 @@ struct job {
     struct dnschain chain;
     struct dns_result *result;
     struct dnsquery *query; /* NULL while it waits for its turn */
+    int64_t hurry_ms;       /* monotonic: no alias is pursued after this */
     struct lookups lookups;
     TAILQ_ENTRY(job) link; /* in waiting, while query is NULL */
 };
@@ -117,6 +118,8 @@ static void start_waiting(struct dns *d)
         TAILQ_REMOVE(&d->waiting, job, link);
         d->waiting_count--;
         d->running_count++;
+        job->hurry_ms =
+            clock_mono_ms() + (int64_t)d->servers.n * d->servers.tries * d->servers.timeout_ms;
         ask(job);
     }
 }
@@ -179,10 +182,14 @@ static void on_outcome(const struct dnsquery_outcome *outcome, void *arg)
         return;
     }
     bool authentic = job->dns->trusted && ldns_pkt_ad(outcome->packet);
-    if (dnsanswer_read(outcome->packet, authentic, &job->chain, job->result) == DNSANSWER_GOES_ON)
+    enum dnsanswer step = dnsanswer_read(outcome->packet, authentic, &job->chain, job->result);
+    if (step == DNSANSWER_GOES_ON && clock_mono_ms() < job->hurry_ms) {
         ask(job);
-    else
-        finish_job(job);
+        return;
+    }
+    if (step == DNSANSWER_GOES_ON)
+        dnsresult_fail(job->result, DNS_TEMPORARY, "following the aliases took too long");
+    finish_job(job);
 }
 
 static struct job *find_job(struct dns *d, const struct dnsname *name, enum dns_type type)

@@ -17,19 +17,16 @@
  * system call filter. */
 
 #define DNS_SERVERS_MAX 8
-#define DNS_POSITIVE_TTL_MAX                                                                       \
-    3600 /* seconds; what is kept in the cache is never relied on for longer */
-#define DNS_NEGATIVE_TTL_MAX 900
-#define DNS_QUERIES_MAX 256 /* under way at once, each with its socket; more wait for their turn   \
-                             */
-#define DNS_WAITING_MAX                                                                            \
-    20000 /* a lookup that would wait behind so many is refused: DNS_TEMPORARY */
+#define DNS_POSITIVE_TTL_MAX 3600 /* seconds: no answer is relied on for longer */
+#define DNS_NEGATIVE_TTL_MAX 900  /* nor is the absence of one */
+#define DNS_QUERIES_MAX 256       /* under way at once, each with its socket; more wait */
+#define DNS_WAITING_MAX 20000     /* behind so many a lookup is refused: DNS_TEMPORARY */
 
 /* All-zero is a start; dnsconf.h fills in servers. Settings of 0 have the defaults given here. */
 struct dns_settings {
     size_t server_count;
-    struct sockaddr_storage
-        servers[DNS_SERVERS_MAX]; /* AF_INET or AF_INET6, port included, first asked first */
+    /* AF_INET or AF_INET6, port included, the first asked first */
+    struct sockaddr_storage servers[DNS_SERVERS_MAX];
     bool trust_ad; /* believe the AD bit though not every server is on the loopback interface */
     unsigned timeout_ms;    /* for one try at one server: 5000 */
     unsigned tries;         /* rounds through the servers that have not answered: 2 */
@@ -69,9 +66,11 @@ struct dns *dns_open(struct event_base *base, const struct dns_settings *setting
 void dns_close(struct dns **d);
 
 /* Looks up the records of a type at a name, which is absolute, with or without a final dot, in any
- * case of letters; an internationalised one as A-labels. Aliases are followed. Returns a handle for
- * dns_cancel, valid until fn is called. Whatever goes wrong is told by the result, a malformed name
- * too (DNS_BAD). */
+ * case of letters; an internationalised one as A-labels. Aliases are followed, ten at most. Returns
+ * a handle for dns_cancel, valid until fn is called. Whatever goes wrong is told by the result, a
+ * malformed name too (DNS_BAD). At the worst that takes servers * tries * timeout_ms, twice that
+ * where the answers have to come over TCP, and twice again where an alias leads on from there; the
+ * wait for a turn comes on top. */
 struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type type, dns_fn fn,
                               void *arg);
 
@@ -84,6 +83,7 @@ void dns_cancel(struct dns_lookup **lookup);
  * A daemon that is to do DANE warns when this is false. */
 bool dns_is_trusted(const struct dns *d);
 
+/* A copy of the counts so far. */
 struct dns_counters dns_counters(const struct dns *d);
 
 #endif

@@ -11,13 +11,12 @@
 
 /* The addresses of one host, in the order in which to try them. */
 
+/* With the enhanced status code (RFC 3463) for a mail host. */
 enum dnsaddr_status {
-    DNSADDR_OK,   /* n is at least 1 */
-    DNSADDR_NONE, /* no address of the family asked for, or no such host; for a mail host 5.4.4 */
-    DNSADDR_UNUSABLE,  /* addresses, but none to connect to (see any_target); for a mail host 5.4.4
-                        */
-    DNSADDR_TEMPORARY, /* could not be found out now, malformed answers included; for a mail
-                          host 4.4.3 */
+    DNSADDR_OK,        /* n is at least 1 */
+    DNSADDR_NONE,      /* no address of the family asked for, or no such host: 5.4.4 */
+    DNSADDR_UNUSABLE,  /* addresses, but none to connect to (see any_target): 5.4.4 */
+    DNSADDR_TEMPORARY, /* could not be found out now, or a malformed answer: 4.4.3 */
 };
 
 enum dnsaddr_family {
@@ -29,9 +28,10 @@ enum dnsaddr_family {
 
 struct dnsaddr_options {
     enum dnsaddr_family family;
-    bool any_target; /* also loopback, unspecified, multicast and broadcast addresses, which in the
-                        public DNS only serve to make a mail system talk to itself */
-    unsigned max;    /* addresses at most; 0 is 20 */
+    /* Also loopback, unspecified, multicast and broadcast addresses. In the public DNS they serve
+     * only to make a mail system talk to itself. */
+    bool any_target;
+    unsigned max; /* addresses at most; 0 is 20 */
 };
 
 struct dnsaddr {
@@ -41,10 +41,10 @@ struct dnsaddr {
 
 struct dnsaddr_result {
     enum dnsaddr_status status;
-    bool authentic;          /* every answer that gave an address is (struct dns_result) */
-    bool alias_authentic;    /* authentic, or the host is an alias and at least its own CNAME record
-                                is: then TLSA    records may be looked up at the host's own name (RFC 7672
-                                section 2.2.2) */
+    bool authentic; /* every answer that gave an address is (struct dns_result) */
+    /* authentic, or the host is an alias and at least its own CNAME record is: then TLSA records
+     * may be looked up at the host's own name (RFC 7672 section 2.2.2). */
+    bool alias_authentic;
     bool partial;            /* one family could not be found out; text says why */
     bool nxdomain;           /* DNSADDR_NONE because the name does not exist */
     int ede;                 /* extended error of the answer that decided, or DNSEDE_NONE */

@@ -30,6 +30,7 @@ const struct dns_result *dnscache_find(struct dnscache *c, const struct dnsname 
 void dnscache_put(struct dnscache *c, const struct dnsname *name, enum dns_type type,
                   const struct dns_result *result, int64_t now_ms);
 
+/* How many results are kept. */
 size_t dnscache_count(const struct dnscache *c);
 
 #endif

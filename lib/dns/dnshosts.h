@@ -15,10 +15,8 @@ enum dnshosts_status {
     DNSHOSTS_NULL_MX,   /* the domain says that it takes no mail (RFC 7505): 556 5.1.10 */
     DNSHOSTS_NO_DOMAIN, /* no such domain, or not even a name: 550 5.1.2 */
     DNSHOSTS_NO_HOST,   /* MX records, and none that names a host: 550 5.4.4 */
-    DNSHOSTS_SELF, /* the best host is this system, which does not take the domain's mail: 554 5.4.6
-                    */
-    DNSHOSTS_TEMPORARY, /* could not be found out now, malformed answers and circles of aliases
-                           included: 451 4.4.3 */
+    DNSHOSTS_SELF,      /* the best host is this system, so its mail would loop: 554 5.4.6 */
+    DNSHOSTS_TEMPORARY, /* could not be found out now, or a malformed answer: 451 4.4.3 */
 };
 
 struct dnshosts_options {
@@ -34,13 +32,12 @@ struct dnshosts_host {
 
 struct dnshosts_result {
     enum dnshosts_status status;
-    bool authentic;            /* the MX records, or that there are none, and all aliases before:
-                                  DNSSEC-validated */
+    /* The MX records, or that there are none, and all aliases before are DNSSEC-validated. */
+    bool authentic;
     bool implicit;             /* no MX records: the domain itself is the host */
     int ede;                   /* extended error of the answer, or DNSEDE_NONE */
     char domain[DNSNAME_TEXT]; /* as asked, in normal form; "" when it is no name */
-    char target[DNSNAME_TEXT]; /* the domain with its aliases followed: where the MX records are; ""
-                                  when unknown */
+    char target[DNSNAME_TEXT]; /* the domain with its aliases followed; "" when unknown */
     size_t dropped; /* MX records left out: not a host's name, named twice, or past max */
     size_t pruned;  /* MX records left out because this system or a better one stands there */
     size_t n;

@@ -37,6 +37,7 @@ int dnsname_take(struct span wire, struct dnsname *name);
  * anybody. */
 int dnsname_text(const struct dnsname *name, char out[static DNSNAME_TEXT]);
 
+/* Whether two names in normal form are the same. */
 bool dnsname_equal(const struct dnsname *a, const struct dnsname *b);
 
 /* Below, at or above 0 as a stands before, at or behind b in some fixed order, for search trees. */

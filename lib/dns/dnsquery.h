@@ -40,12 +40,12 @@ struct dnsquery_servers {
 
 /* How it ended. */
 struct dnsquery_outcome {
-    const ldns_pkt *packet; /* with response code NOERROR or NXDOMAIN; NULL when no server gave such
-                               an answer */
-    enum dns_status
-        status; /* without a packet: DNS_TEMPORARY, or DNS_BAD when all answers were malformed */
-    int ede;    /* extended error that came with the answer or with the last refusal */
-    const char *text; /* without a packet: a sentence on why */
+    /* The answer, its response code NOERROR or NXDOMAIN; NULL when no server gave one. */
+    const ldns_pkt *packet;
+    int ede; /* extended error that came with the answer or with the last refusal */
+    /* Without a packet: DNS_TEMPORARY, or DNS_BAD when all answers were malformed, and why. */
+    enum dns_status status;
+    const char *text;
 };
 
 typedef void (*dnsquery_fn)(const struct dnsquery_outcome *outcome, void *arg);

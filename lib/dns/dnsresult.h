@@ -52,19 +52,18 @@ struct dns_record {
 struct dns_result {
     enum dns_status status;
     enum dns_type type;
-    bool authentic; /* DNSSEC-validated from the name asked for to the end, by a server trusted in
-                       this; true for DNS_NODATA and DNS_NXDOMAIN: the absence is proven */
-    uint32_t
-        ttl_seconds; /* how long this may be relied on from now; 0 for DNS_TEMPORARY and DNS_BAD */
-    int ede;         /* RFC 8914 INFO-CODE that came with the answer, or DNSEDE_NONE */
-    size_t aliases;  /* CNAMEs followed */
-    size_t dropped;  /* records left out because they, or a name in them, are malformed */
-    char name[DNSNAME_TEXT]; /* where the aliases ended; "" when that name cannot be written as text
-                              */
+    /* DNSSEC-validated from the name asked for to the end, by a server trusted in this. With
+     * DNS_NODATA and DNS_NXDOMAIN: the absence is proven. */
+    bool authentic;
+    uint32_t ttl_seconds;    /* how long this may be relied on from now */
+    int ede;                 /* RFC 8914 INFO-CODE that came with the answer, or DNSEDE_NONE */
+    size_t aliases;          /* CNAMEs followed */
+    size_t dropped;          /* records left out: they, or a name in them, are malformed */
+    char name[DNSNAME_TEXT]; /* where the aliases ended; "" when it cannot be written as text */
     size_t n;
     struct dns_record *records;
-    char text[320]; /* for people: "SERVFAIL from 127.0.0.1:53 (DNSSEC Bogus)"; "" when all is well
-                     */
+    /* For people, "" when all is well: "SERVFAIL from 127.0.0.1:53 (DNSSEC Bogus)". */
+    char text[320];
 
     /* Of the library alone. */
     unsigned references;

@@ -25,8 +25,8 @@ bool httpheader_is_token(struct span s)
 
 static void skip(struct span *s, size_t n)
 {
-    s->p += n;
-    s->n -= n;
+    if (n > 0)
+        *s = span_of(s->p + n, s->n - n);
 }
 
 static void skip_blanks(struct span *s)

@@ -1,5 +1,7 @@
 #include "httpurl.h"
 
+#include <string.h>
+
 #include "ascii.h"
 
 static int hex_digit(int c)
@@ -45,6 +47,10 @@ static int take_authority(struct span *target, struct httpurl_target *parts, str
         end++;
     if (end == scheme)
         return fail_set(f, "the request target names no host");
+    for (size_t i = scheme; i < end; i++) {
+        if (!ascii_is_alnum(target->p[i]) && strchr("-._~:[]%", target->p[i]) == NULL)
+            return fail_set(f, "the request target's host is malformed");
+    }
     parts->authority = span_of(target->p + scheme, end - scheme);
     *target = span_of(target->p + end, target->n - end);
     return 0;

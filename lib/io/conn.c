@@ -598,6 +598,13 @@ size_t conn_unsent(const struct conn *c)
     return c->out.n;
 }
 
+void conn_ask_drained(struct conn *c)
+{
+    check(c);
+    c->want_drained = !c->closed && c->handler->on_drained != NULL;
+    update(c);
+}
+
 void conn_finish(struct conn *c)
 {
     check(c);

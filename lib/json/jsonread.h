@@ -35,6 +35,7 @@ void jsonread_free(struct json_doc **doc);
 /* The outermost value. */
 const struct json_value *jsonread_root(const struct json_doc *doc);
 
+/* What kind of value it is. */
 enum json_kind jsonread_kind(const struct json_value *v);
 
 /* "null", "bool", "number", "string", "array", "object". */

@@ -71,6 +71,7 @@ void jsonwrite_uint64(struct jsonwrite *w, uint64_t v);
  */
 void jsonwrite_double(struct jsonwrite *w, double v);
 
+/* true or false; null. */
 void jsonwrite_bool(struct jsonwrite *w, bool v);
 void jsonwrite_null(struct jsonwrite *w);
 

@@ -146,6 +146,7 @@ static int check(struct work *w)
 {
     const struct compose *in = w->in;
     assert(in->from.n > 0);
+    w->out->needs_smtputf8 = in->smtputf8;
     if (in->text.n == 0 && in->html.n == 0)
         return refuse(w, COMPOSE_NO_BODY, "message has neither text nor HTML");
     if (check_mailboxes(w, &in->from, "name in From") < 0 ||

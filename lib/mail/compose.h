@@ -39,6 +39,7 @@ struct compose_files {
 struct compose {
     struct compose_mailboxes from; /* at least one */
     struct compose_mailboxes reply_to, to, cc;
+    bool smtputf8; /* a recipient who is not in the header needs SMTPUTF8 */
     struct span subject;
     struct span message_id;        /* with <>; empty: generated */
     const struct span *references; /* message ids, oldest first; the last is what is replied to */
@@ -75,10 +76,10 @@ enum compose_refusal {
  * MIME-Version, those in fields, User-Agent, then those of MIME. Only as many multiparts as are
  * needed, nested mixed > related > alternative.
  *
- * The header is ASCII unless a local part needs SMTPUTF8; then all of it is UTF-8. A field of the
- * caller's stays as given if it can, else it is encoded (RFC 2047) or folded. It is refused when
- * the message has that field already and may have only one (RFC 5322 3.6), and Bcc always;
- * In-Reply-To takes the place of the one made from references.
+ * The header is ASCII unless a local part needs SMTPUTF8 (or smtputf8 is set); then all of it is
+ * UTF-8. A field of the caller's stays as given if it can, else it is encoded (RFC 2047) or folded.
+ * It is refused when the message has that field already and may have only one (RFC 5322 3.6), and
+ * Bcc always; In-Reply-To takes the place of the one made from references.
  *
  * Returns 0, or -1 with *why and out all-zero. */
 int compose_message(const struct compose *in, struct composed *out, enum compose_refusal *why,

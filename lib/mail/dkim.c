@@ -108,13 +108,17 @@ struct fields {
 static int list_fields(struct span header, struct fields *fields, struct fail *f)
 {
     struct header_field field;
-    *fields = (struct fields){mem_array(DKIM_FIELDS_MAX, sizeof field),
-                              mem_array(DKIM_FIELDS_MAX, sizeof(bool)), 0};
-    while (header_next(&header, &field)) {
-        if (fields->n == DKIM_FIELDS_MAX)
+    struct span rest = header;
+    size_t n = 0;
+    *fields = (struct fields){0};
+    while (header_next(&rest, &field)) {
+        if (++n > DKIM_FIELDS_MAX)
             return fail_set(f, "header has more than %d fields", DKIM_FIELDS_MAX);
-        fields->list[fields->n++] = field;
     }
+    fields->list = mem_array(n, sizeof field);
+    fields->taken = mem_array(n, sizeof fields->taken[0]);
+    while (header_next(&header, &field))
+        fields->list[fields->n++] = field;
     return 0;
 }
 

@@ -46,11 +46,8 @@ static void put_octets(struct dkimcanon_body *b, const void *p, size_t n)
     gather(b, p, n);
 }
 
-static bool is_special(const struct dkimcanon_body *b, int octet)
-{
-    return octet == '\r' || octet == '\n' ||
-           (b->how == DKIMCANON_RELAXED && (octet == ' ' || octet == '\t'));
-}
+/* Which octets are looked at one by one: those of line ends (1), and in relaxed white space (2). */
+static const unsigned char special[256] = {['\r'] = 1, ['\n'] = 1, [' '] = 2, ['\t'] = 2};
 
 static void update_special(struct dkimcanon_body *b, int octet)
 {
@@ -69,8 +66,9 @@ static void update_special(struct dkimcanon_body *b, int octet)
 void dkimcanon_body_update(struct dkimcanon_body *b, struct span octets)
 {
     size_t i = 0, start;
+    unsigned char mask = b->how == DKIMCANON_RELAXED ? 3 : 1;
     while (i < octets.n) {
-        for (start = i; i < octets.n && !is_special(b, octets.p[i]); i++)
+        for (start = i; i < octets.n && (special[octets.p[i]] & mask) == 0; i++)
             ;
         if (i > start) {
             if (b->after_cr)
@@ -78,7 +76,7 @@ void dkimcanon_body_update(struct dkimcanon_body *b, struct span octets)
             b->after_cr = false;
             put_octets(b, octets.p + start, i - start);
         }
-        for (; i < octets.n && is_special(b, octets.p[i]); i++)
+        for (; i < octets.n && (special[octets.p[i]] & mask) != 0; i++)
             update_special(b, octets.p[i]);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "ascii.h"
 #include "base64.h"
+#include "quotedprintable.h"
 #include "utf8.h"
 
 enum {
@@ -46,7 +47,7 @@ static void q_put(struct buf *out, struct span c)
         else if (is_q_plain(c.p[i]))
             buf_putc(out, c.p[i]);
         else
-            buf_putf(out, "=%02X", c.p[i]);
+            quotedprintable_octet(out, c.p[i]);
     }
 }
 

@@ -111,12 +111,16 @@ const char *mimepart_sniff(struct span data)
 /* Line ends LF become CRLF, those that are CRLF stay. */
 static void put_with_crlf(struct buf *out, struct span text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '\n' && (i == 0 || text.p[i - 1] != '\r'))
-            buf_putc(out, '\r');
-        buf_putc(out, text.p[i]);
+    ssize_t lf;
+    while ((lf = span_find(text, '\n')) >= 0) {
+        size_t n = (size_t)lf;
+        bool has_cr = n > 0 && text.p[n - 1] == '\r';
+        buf_put(out, text.p, has_cr ? n - 1 : n);
+        buf_puts(out, "\r\n");
+        text = span_of(text.p + n + 1, text.n - n - 1);
     }
-    if (text.n == 0 || text.p[text.n - 1] != '\n')
+    buf_put_span(out, text);
+    if (text.n > 0 || out->n == 0)
         buf_puts(out, "\r\n");
 }
 
@@ -162,7 +166,7 @@ static bool is_attribute_char(int c)
     return ascii_is_alnum(c) || (c != '\0' && strchr("!#$&+-.^_`{|}~", c) != NULL);
 }
 
-/* Appends characters of *value, percent-encoded, as many as fit in room octets and at least one. */
+/* Appends characters of *value, percent-encoded, as many as fit in room octets (12 at least). */
 static void put_percent(struct buf *out, struct span *value, size_t room)
 {
     size_t before = out->n;
@@ -175,7 +179,7 @@ static void put_percent(struct buf *out, struct span *value, size_t room)
             else
                 buf_putf(out, "%%%02X", c.p[i]);
         }
-        if (mark > before && out->n - before > room) {
+        if (out->n - before > room) {
             buf_cut(out, mark);
             return;
         }

@@ -21,6 +21,13 @@ static bool is_quoted(struct span s, size_t at)
     return c < 0x21 || c > 0x7e || c == '=';
 }
 
+void quotedprintable_octet(struct buf *out, unsigned char octet)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    const char code[] = {'=', digits[octet >> 4], digits[octet & 15]};
+    buf_put(out, code, sizeof code);
+}
+
 void quotedprintable_encode(struct buf *out, struct span text)
 {
     size_t column = 0;
@@ -40,7 +47,7 @@ void quotedprintable_encode(struct buf *out, struct span text)
             column = 0;
         }
         if (quoted)
-            buf_putf(out, "=%02X", text.p[i]);
+            quotedprintable_octet(out, text.p[i]);
         else
             buf_putc(out, text.p[i]);
         column += n;

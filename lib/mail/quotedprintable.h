@@ -5,6 +5,9 @@
 
 /* Quoted-printable, RFC 2045 6.7. */
 
+/* Appends "=XX". Not by printf: a text in many a script is made of these. */
+void quotedprintable_octet(struct buf *out, unsigned char octet);
+
 /* Appends text whose lines end in CRLF, in lines of at most 76 columns; those line ends stay line
  * ends, a CR or LF by itself is encoded. */
 void quotedprintable_encode(struct buf *out, struct span text);

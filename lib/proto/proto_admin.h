@@ -29,6 +29,8 @@ struct admin_filter {
     int64_t submitted_after_ms, submitted_before_ms;
     int64_t next_after_ms, next_before_ms;
 };
+/* clear frees what the filter owns; put and get are its octets on the wire. What get made is to be cleared also after a failure
+ * (the cursor's sticky error). */
 void admin_filter_clear(struct admin_filter *f);
 void admin_filter_put(struct buf *b, const struct admin_filter *f);
 void admin_filter_get(struct wire *w, struct admin_filter *f);
@@ -43,14 +45,14 @@ struct admin_row {
     char *account, *sender, *recipient, *subject, *message_id, *transport;
     char *last;            /* what the last attempt gave, one line */
 };
-void admin_row_clear(struct admin_row *r);
+void admin_row_clear(struct admin_row *r); /* frees the texts */
 
 struct admin_page {
     struct admin_row *rows;
     uint32_t rows_n;
     uint64_t next; /* give it as after for the next page; 0 when this is the last */
 };
-void admin_page_clear(struct admin_page *p);
+void admin_page_clear(struct admin_page *p); /* frees the rows */
 
 /* One recipient with its whole history. */
 struct admin_item {
@@ -60,7 +62,7 @@ struct admin_item {
     struct deliver_result *attempts;
     uint32_t attempts_n;
 };
-void admin_item_clear(struct admin_item *i);
+void admin_item_clear(struct admin_item *i); /* frees all it owns */
 
 enum admin_action {
     ADMIN_KICK,    /* next attempt now */
@@ -87,7 +89,7 @@ struct admin_hook_page {
     uint32_t rows_n;
     uint64_t next;
 };
-void admin_hook_page_clear(struct admin_hook_page *p);
+void admin_hook_page_clear(struct admin_hook_page *p); /* frees the rows */
 
 /* ---- the side that asks; all block, fd from ipc_connect ---- */
 
@@ -112,6 +114,8 @@ struct admin_request {
     enum admin_action action;   /* ACT */
     bool dry;                   /* ACT */
 };
+/* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing to clear. Each is answered
+ * once, with the answer of its kind or a refusal; answers copy what they are given. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f);
 void admin_request_clear(struct admin_request *r);
 void admin_answer_page(struct ipc *ch, uint64_t request, const struct admin_page *p);

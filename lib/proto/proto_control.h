@@ -48,6 +48,8 @@ struct control_message {
     uint64_t request;   /* CONFIG, COUNTERS: for the answer */
 };
 
+/* Reads any message of master's: 0 and the caller clears it, or -1 with a sentence and nothing to clear. CONFIG and COUNTERS are
+ * answered once. */
 int control_read(struct ipc_message *m, struct control_message *c, struct fail *f);
 void control_clear(struct control_message *c);
 void control_ready(struct ipc *ch, uint64_t request);

@@ -61,6 +61,7 @@ void deliver_result_clear(struct deliver_result *r); /* frees the texts */
 struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status);
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from);
 
+/* A result's octets on the wire and in rows; what get made is to be cleared also after the cursor failed. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r);
 void deliver_result_get(struct wire *w, struct deliver_result *r);
 

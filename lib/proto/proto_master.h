@@ -31,7 +31,7 @@ struct master_status {
     uint32_t processes_n;
 };
 
-void master_status_clear(struct master_status *s);
+void master_status_clear(struct master_status *s); /* frees all it owns */
 
 /* ---- the side that asks; all block, fd from ipc_connect ---- */
 int master_ask_status(int fd, struct master_status *s, struct fail *f);
@@ -44,6 +44,7 @@ struct master_request {
     uint16_t type;
     int64_t step_ms;
 };
+/* Reads any request: 0, or -1 with a sentence. Each is answered once; answers copy what they are given. */
 int master_read(struct ipc_message *m, struct master_request *r, struct fail *f);
 void master_answer_status(struct ipc *ch, uint64_t request, const struct master_status *s);
 void master_answer_config(struct ipc *ch, uint64_t request, struct span text);

@@ -15,7 +15,7 @@ enum {
     EHLO_MECHANISM_SIZE = 21, /* RFC 4422: at most 20 characters, and a NUL */
     EHLO_DOMAIN_SIZE = 256,
     EHLO_DATE_SIZE = 36,
-    EHLO_LIMIT_MAX = 999999, /* RFC 9422 section 3.1: six digits */
+    EHLO_LIMIT_MAX = 999999, /* RFC 9422: six digits */
 };
 
 /* All-zero: a server that announces nothing. */

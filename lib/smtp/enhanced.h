@@ -25,9 +25,9 @@ int enhanced_parse(struct span text, struct enhanced *e);
 /* Writes the code, NUL-terminated, or "" for none. Returns out. */
 const char *enhanced_format(struct enhanced e, char out[ENHANCED_SIZE]);
 
-/* What a basic code (200..599) stands for when nobody said more: the pair that RFC 5248 registers
- * for it where there is one, else class.0.0. 3xx replies carry no code (RFC 2034 section 4):
- * all-zero. */
+/* What a basic code (200..599) stands for when nobody said more: the subject and detail closest to
+ * what RFC 5321 section 4.2 and the RFC that defined the code say of it, else class.0.0. 3xx
+ * replies carry no code (RFC 2034 section 4): all-zero. */
 struct enhanced enhanced_default(int code);
 
 /* A short description of subject.detail in lower case: that of the registered code, else that of

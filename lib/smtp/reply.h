@@ -50,6 +50,7 @@ struct reply_parser {
     bool done, bad;
 };
 
+/* Makes *p ready for the first reply of a connection. It holds memory: reply_close. */
 void reply_open(struct reply_parser *p);
 
 /* Takes octets off the front of *in, up to the end of one reply at most; what follows is left
@@ -60,10 +61,15 @@ enum reply_got reply_feed(struct reply_parser *p, struct span *in, struct fail *
 
 /* Forgets a reply that is not complete, as must happen when TLS starts (RFC 3207 section 4.2). */
 void reply_reset(struct reply_parser *p);
+
+/* Frees what p holds, the last reply included. p is all-zero afterwards. */
 void reply_close(struct reply_parser *p);
 
-/* The last complete reply, for the caller to keep and to release with reply_free. */
+/* The last complete reply, for the caller to keep and to release with reply_free. Only once,
+ * between a REPLY_DONE and the next call. */
 struct reply reply_take(struct reply_parser *p);
+
+/* Frees what r holds and makes it all-zero, which may be freed again. */
 void reply_free(struct reply *r);
 
 /* Line i (0 .. kept-1) as it arrived, without its line end; may hold any octet but LF. Valid until

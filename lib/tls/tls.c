@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -17,6 +18,7 @@ int tls_init(struct fail *f)
     const uint64_t load =
         OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_LOAD_CONFIG;
     unsigned char octet;
+    tzset(); /* or the first certificate's date would have the C library look for /etc/localtime */
     if (OPENSSL_init_ssl(load, NULL) != 1)
         return tls_error(f, NULL, "cannot start OpenSSL");
     if (RAND_status() != 1 || RAND_bytes(&octet, 1) != 1 || RAND_priv_bytes(&octet, 1) != 1)

@@ -70,9 +70,22 @@ static void test_every_form_of_a_target_is_split(void **state)
 
 static void test_what_is_no_target_is_refused(void **state)
 {
-    static const char *const bad[] = {"",     "a",   "?a",        "host:80",       "/a b",
-                                      "/a#b", "/\t", "/\xc3\xa9", "http://",       "http:///a",
-                                      "**",   "*?a", "/\x7f",     "http://host/ ", "ftp://host/"};
+    static const char *const bad[] = {"",
+                                      "a",
+                                      "?a",
+                                      "host:80",
+                                      "/a b",
+                                      "/a#b",
+                                      "/\t",
+                                      "/\xc3\xa9",
+                                      "http://",
+                                      "http:///a",
+                                      "**",
+                                      "*?a",
+                                      "/\x7f",
+                                      "http://host/ ",
+                                      "ftp://host/",
+                                      "http://user@host/"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct httpurl_target t;
         struct fail f = {0};

@@ -253,6 +253,12 @@ static void test_an_smtputf8_message_has_a_utf8_header(void **state)
                            "\r\nTo: \"\xc3\x89ve\" <\xc3\xa9@\xc3\xbc.example>\r\n"
                            "Subject: gr\xc3\xbc\xc3\x9f\r\n"));
     compose_clear(&out);
+    in = plain();
+    in.smtputf8 = true; /* for a Bcc recipient */
+    composed_ok(&in, &out);
+    assert_true(out.needs_smtputf8);
+    assert_non_null(strstr(buf_text(&out.message), "\r\nTo: <alice@\xc3\xbc.example>\r\n"));
+    compose_clear(&out);
 }
 
 static void test_8bit_content_is_reported(void **state)

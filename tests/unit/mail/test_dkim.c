@@ -230,6 +230,26 @@ static void digest_of(const char *header, unsigned char *digest)
     dkim_pending_clear(&p);
 }
 
+static void digest_by(const char *header, size_t n, unsigned char *digest)
+{
+    const struct span names[] = {span_text("to"), span_text("to"), span_text("to")};
+    assert_int_equal(dkim_header_digest(dkim, DKIMCANON_RELAXED, span_text(header), names, n,
+                                        span_text("DKIM-Signature: b="), digest, NULL),
+                     0);
+}
+
+static void test_the_same_name_again_means_the_next_field_from_below(void **state)
+{
+    unsigned char a[DKIM_DIGEST], b[DKIM_DIGEST];
+    digest_by("To: 1\r\nTo: 2\r\n", 1, a);
+    digest_by("To: 2\r\n", 1, b);
+    assert_memory_equal(a, b, DKIM_DIGEST);
+    digest_by("To: 1\r\nTo: 2\r\n", 2, a);
+    assert_memory_not_equal(a, b, DKIM_DIGEST);
+    digest_by("To: 1\r\nTo: 2\r\n", 3, b);
+    assert_memory_equal(a, b, DKIM_DIGEST);
+}
+
 static void test_fields_are_signed_from_below_and_others_do_not_matter(void **state)
 {
     unsigned char a[DKIM_DIGEST], b[DKIM_DIGEST];
@@ -275,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_the_signatures_of_rfc_8463_verify),
         cmocka_unit_test(test_the_signature_of_rfc_6376_verifies),
         cmocka_unit_test(test_the_field_is_folded_and_lists_each_name_once_more),
+        cmocka_unit_test(test_the_same_name_again_means_the_next_field_from_below),
         cmocka_unit_test(test_fields_are_signed_from_below_and_others_do_not_matter),
         cmocka_unit_test(test_a_header_that_cannot_be_signed_is_refused),
     };

@@ -155,6 +155,10 @@ static void test_what_cannot_sign_is_refused(void **state)
     assert_int_equal(dkimkey_sign(key, DKIM_RSA_SHA256, digest, &out, &f), -1);
     assert_int_equal(out.n, 0);
     EVP_PKEY_free(key);
+    key = read_key(ed25519_pem);
+    assert_int_equal(dkimkey_sign(key, DKIM_RSA_SHA256, digest, &out, &f), -1);
+    assert_string_equal(f.text, "key is not for rsa-sha256");
+    EVP_PKEY_free(key);
     buf_free(&out);
 }
 

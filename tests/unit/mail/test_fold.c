@@ -47,13 +47,14 @@ static void test_a_strangers_text_cannot_end_the_field_or_make_a_long_line(void 
 {
     struct buf out = {0}, text = {0};
     struct fold fold;
-    buf_put(&text, "a\r\nBcc: x\0\x1b\x7f y\r\n\r\n", 19);
+    buf_put(&text, "a\r\nBcc: x\0\x1b\x7f y\x7fz\r\n\r\n", 21);
     fold_begin(&fold, &out, "X", " ");
     fold_text(&fold, buf_span(&text));
     fold_end(&fold);
-    assert_string_equal(buf_text(&out), "X: a Bcc: x y\r\n");
+    assert_string_equal(buf_text(&out), "X: a Bcc: x y z\r\n");
     buf_clear(&out);
     buf_clear(&text);
+    buf_puts(&text, "xx");
     for (int i = 0; i < 2000; i++)
         buf_puts(&text, "\xe2\x82\xac");
     fold_begin(&fold, &out, "X", " ");

@@ -139,6 +139,10 @@ static void test_names_are_printable_ascii_without_colon(void **state)
     assert_false(header_is_name(span_text("a\r\nb")));
     assert_false(header_is_name(span_text("\xc3\xa9")));
     assert_false(header_is_name(span_text("a\x7f")));
+    char longest[998];
+    memset(longest, 'a', sizeof longest);
+    assert_true(header_is_name(span_of(longest, 997)));
+    assert_false(header_is_name(span_of(longest, 998)));
 }
 
 int main(void)

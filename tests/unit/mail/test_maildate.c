@@ -37,11 +37,11 @@ static void test_dates_are_written_at_their_offset(void **state)
     buf_free(&b);
 }
 
-static void test_every_day_agrees_with_the_c_library(void **state)
+static void test_every_day_of_three_centuries_agrees_with_the_c_library(void **state)
 {
     static const char names[] = "SunMonTueWedThuFriSat";
     struct buf b = {0};
-    for (int64_t day = -400 * 366; day < 400 * 366; day += 1) {
+    for (int64_t day = -150 * 366; day < 150 * 366; day++) {
         time_t t = (time_t)(day * 86400 + 86399);
         struct tm tm;
         char want[64];
@@ -201,7 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dates_are_written_at_their_offset),
-        cmocka_unit_test(test_every_day_agrees_with_the_c_library),
+        cmocka_unit_test(test_every_day_of_three_centuries_agrees_with_the_c_library),
         cmocka_unit_test(test_header_dates_are_read_old_forms_included),
         cmocka_unit_test(test_what_is_no_date_is_refused),
         cmocka_unit_test(test_rfc_3339_times_are_read_strictly),

@@ -39,6 +39,7 @@ static const struct {
     {"a@b>", false, false},
     {"<a @b>", false, false},
     {"<a><b>", false, false},
+    {"<a<b>", false, false},
     {"<a@b>\r\nBcc: x>", false, false},
     {"<a\x7f@b>", false, false},
     {"<a@b> ", false, false},

@@ -90,6 +90,7 @@ static const struct {
     {S("..\r\n\r\n.\r\n"), S(".\r\n\r\n"), 0, 1, 5, true, false, false},
     {S("a\r\n.\r\n.\r\n"), S("a\r\n"), 3, 1, 0, false, false, false},
     {S("\xc3\xa9\r\n.\r\n"), S("\xc3\xa9\r\n"), 0, 2, 0, false, true, false},
+    {S("\x80\r\n.\r\n"), S("\x80\r\n"), 0, 1, 0, false, true, false},
     {S("a\0b\r\n.\r\n"), S("a\0b\r\n"), 0, 3, 0, false, false, true},
     /* What comes after the end is none of the message's business. */
     {S("a\r\n.\r\n\xff\0\n"), S("a\r\n"), 3, 1, 0, false, false, false},

@@ -71,6 +71,10 @@ static void test_keywords_are_read_in_any_case_and_only_whole(void **state)
     /* Parameters that nobody defined change nothing. */
     parse(&e, "x|SMTPUTF8 a b|STARTTLS required");
     assert_true(e.smtputf8 && e.starttls);
+    /* Nor does a CR too many at the end of a line. */
+    parse(&e, "mx.example\r|PIPELINING\r|SIZE 10\r");
+    assert_string_equal(e.domain, "mx.example");
+    assert_true(e.pipelining && e.size_max == 10);
 }
 
 static void test_size_may_be_without_a_number(void **state)
@@ -152,6 +156,7 @@ static void test_limits_are_read_as_rfc_9422_says(void **state)
         {"x|LIMITS RCPTMAX=7 MAIL.MAX=3", false, 0, 0, 0},
         {"x|LIMITS RCPTMAX=7;MAILMAX=3", false, 0, 0, 0},
         {"x|LIMITS RCPTMAX=7 MAILMAX=\xc3\xa9", false, 0, 0, 0},
+        {"x|LIMITS RCPTMAX=7 MAILMAX=\x7f", false, 0, 0, 0},
         {"x|LIMITS RCPTMAX=7 rcptmax=7", false, 0, 0, 0},
         {"x|LIMITS RCPTMAX=7 A=1 a=2", false, 0, 0, 0},
         {"x|LIMITS RCPTMAX=7|LIMITS MAILMAX=3", false, 0, 0, 0},
@@ -235,6 +240,38 @@ static void test_a_server_announces(void **state)
     buf_free(&out);
 }
 
+static void test_a_server_says_of_futurerelease_what_it_knows(void **state)
+{
+    static const struct {
+        uint32_t seconds;
+        const char *until, *out;
+    } cases[] = {
+        {0, "", "250-x\r\n250 FUTURERELEASE\r\n"},
+        {60, "", "250-x\r\n250 FUTURERELEASE 60\r\n"},
+        {60, "2026-01-01T00:00:00Z", "250-x\r\n250 FUTURERELEASE 60 2026-01-01T00:00:00Z\r\n"},
+        /* The date is the second parameter: without the first it would be read as that. */
+        {0, "2026-01-01T00:00:00Z", "250-x\r\n250 FUTURERELEASE\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ehlo e = {.futurerelease = true, .futurerelease_seconds = cases[i].seconds};
+        struct buf out = {0};
+        assert_int_equal(span_copy(span_text(cases[i].until), e.futurerelease_until,
+                                   sizeof e.futurerelease_until),
+                         0);
+        ehlo_write(&out, "x", &e);
+        assert_string_equal(buf_text(&out), cases[i].out);
+        buf_free(&out);
+    }
+}
+
+static void test_a_mechanism_makes_auth_announced(void **state)
+{
+    struct ehlo e = {0};
+    assert_int_equal(ehlo_add_mechanism(&e, span_text("")), -1);
+    assert_int_equal(ehlo_add_mechanism(&e, span_text("PLAIN")), 0);
+    assert_true(e.auth);
+}
+
 static void read_back(struct ehlo *e, struct span in)
 {
     struct reply_parser p;
@@ -297,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_futurerelease_may_say_less),
         cmocka_unit_test(test_starttls_forgets_what_was_announced),
         cmocka_unit_test(test_a_server_announces),
+        cmocka_unit_test(test_a_server_says_of_futurerelease_what_it_knows),
+        cmocka_unit_test(test_a_mechanism_makes_auth_announced),
         cmocka_unit_test(test_a_client_reads_what_a_server_announces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

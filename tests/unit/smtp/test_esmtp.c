@@ -67,6 +67,10 @@ static void test_the_parameters_of_mail_are_read(void **state)
     assert_int_equal(m.ret, ESMTP_RET_FULL);
     assert_true(m.has_hold_until && m.hold_until_s == 1795793400);
 
+    assert_int_equal(parse_mail("HOLDFOR=999999999 ENVID=a+20b", &offered, &m, &why), 0);
+    assert_int_equal(m.hold_for_s, 999999999);
+    assert_string_equal(m.envid, "a b");
+
     assert_int_equal(parse_mail("", &offered, &m, &why), 0);
     assert_true(!m.has_size && m.body == ESMTP_BODY_NONE && m.ret == ESMTP_RET_NONE);
 }
@@ -88,6 +92,7 @@ static void test_the_parameters_of_rcpt_are_read(void **state)
         {"NOTIFY=FAILURE ORCPT=utf-8;J\\x{FC}ri@b", ESMTP_NOTIFY_FAILURE, "utf-8", "J\xc3\xbcri@b"},
         {"ORCPT=UTF-8;J\xc3\xbcri@b", 0, "utf-8", "J\xc3\xbcri@b"},
         {"ORCPT=x-other;a;b", 0, "x-other", "a;b"},
+        {"ORCPT=x;a", 0, "x", "a"},
     };
     struct ehlo offered = everything();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -138,6 +143,7 @@ static const struct {
     {true, "NOTIFY=NEVER,DELAY", 501, "5.5.4", NULL},
     {true, "NOTIFY=SOMETIMES", 501, "5.5.4", NULL},
     {true, "NOTIFY=DELAY,", 501, "5.5.4", NULL},
+    {true, "NOTIFY=,DELAY", 501, "5.5.4", NULL},
     {true, "NOTIFY=,", 501, "5.5.4", NULL},
     {true, "ORCPT=a@b", 501, "5.5.4", NULL},
     {true, "ORCPT=;a@b", 501, "5.5.4", NULL},
@@ -319,6 +325,7 @@ static const struct {
     {"2026-11-27T15:30:00.999Z", 1795793400},
     {"2026-11-27T16:30:00+01:00", 1795793400},
     {"2026-11-27T10:00:00-05:30", 1795793400},
+    {"2026-11-28T15:29:00+23:59", 1795793400},
     {"1990-12-31T23:59:60Z", 662688000}, /* RFC 3339 section 5.8 */
     {"9999-12-31T23:59:59Z", 253402300799},
 };

@@ -82,6 +82,8 @@ static const struct {
     {S("a\rb\r\r\n"), true, "=a\rb\r|?0,0"},
     {S("a\r\r"), true, "?0,3"},
     {S("0123456789a\nA\n"), true, "L|=A|?0,0"},
+    {S("012345678\rA\n"), true, "L|?0,0"},
+    {S("\r\r\r\r\r\r\r\r\r\r\r\n"), true, "=\r\r\r\r\r\r\r\r\r\r|?0,0"},
     {S("\n\n\r\n"), true, "=|=|=|?0,0"},
 };
 
@@ -141,6 +143,19 @@ static void test_a_line_of_ten_million_octets_takes_no_memory(void **state)
     mem_free(&big);
 }
 
+static void test_nothing_is_held_of_a_line_that_is_swallowed(void **state)
+{
+    struct line_reader r;
+    struct span in = span_text("12345678"), line;
+    line_open(&r, 10, false);
+    assert_int_equal(line_next(&r, &in, &line), LINE_MORE);
+    assert_int_equal(r.held.n, 8);
+    in = span_text("901");
+    assert_int_equal(line_next(&r, &in, &line), LINE_MORE);
+    assert_int_equal(r.held.n, 0);
+    line_close(&r);
+}
+
 static void test_a_whole_line_is_not_copied(void **state)
 {
     struct line_reader r;
@@ -186,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_lines_come_out_the_same_however_they_arrive),
         cmocka_unit_test(test_octet_by_octet_is_the_same),
         cmocka_unit_test(test_a_line_of_ten_million_octets_takes_no_memory),
+        cmocka_unit_test(test_nothing_is_held_of_a_line_that_is_swallowed),
         cmocka_unit_test(test_a_whole_line_is_not_copied),
         cmocka_unit_test(test_reset_forgets_the_beginning_of_a_line),
         cmocka_unit_test(test_a_bare_lf_in_a_reply_is_noticed),

@@ -73,6 +73,10 @@ static const struct {
      "J\xc3\xbcri@\xe6\x97\xa5.example"},
     {"\xf0\x9f\x93\xa7@x", "\\x{1F4E7}@x", "\xf0\x9f\x93\xa7@x"},
     {"\xf4\x8f\xbf\xbf", "\\x{10FFFF}", "\xf4\x8f\xbf\xbf"},
+    {"\xc2\x80", "\\x{80}", "\xc2\x80"},
+    {"\xdf\xbf\xe0\xa0\x80", "\\x{7FF}\\x{800}", "\xdf\xbf\xe0\xa0\x80"},
+    {"\xed\x9f\xbf\xee\x80\x80", "\\x{D7FF}\\x{E000}", "\xed\x9f\xbf\xee\x80\x80"},
+    {"\xef\xbf\xbf\xf0\x90\x80\x80", "\\x{FFFF}\\x{10000}", "\xef\xbf\xbf\xf0\x90\x80\x80"},
     {"a\tb", "a\\x{09}b", "a\\x{09}b"},
 };
 
@@ -100,16 +104,19 @@ static void test_plus_codes_are_understood_there_too(void **state)
     struct buf out = {0};
     assert_int_equal(xtext_decode_utf8(&out, span_text("J+C3+BCri+2B1")), 0);
     assert_string_equal(buf_text(&out), "J\xc3\xbcri+1");
+    buf_clear(&out);
+    assert_int_equal(xtext_decode_utf8(&out, span_text("+00")), 0);
+    assert_int_equal(out.n, 1);
     buf_free(&out);
 }
 
 static void test_what_is_no_utf_8_address_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "\\",          "\\x",          "\\x{",    "\\x{}", "\\x{2}",
-        "\\x{2B",      "\\x{2G}",      "\\y{2B}", "\\\\",  "\\x{D800}",
-        "\\x{110000}", "\\x{0000041}", "\xff",    "\xc3",  "+C3",
-        "+C3x",        "a b",          "a=b",     "+",
+        "\\",        "\\x",         "\\x{",         "\\x{}", "\\x{2}",
+        "\\x{2B",    "\\x{2G}",     "\\y{2B}",      "\\\\",  "\\x{D800}",
+        "\\x{DFFF}", "\\x{110000}", "\\x{0000041}", "\xff",  "\xc3",
+        "+C3",       "+C3x",        "a b",          "a=b",   "+",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct buf out = {0};

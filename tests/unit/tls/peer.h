@@ -59,11 +59,9 @@ struct pair {
 };
 
 void pair_open(struct pair *pair, SSL *server, SSL *client);
-/* Shakes hands. Returns 0; -1 with what the server said, or else the client, when one side failed.
- */
+/* Shakes hands. Returns 0; -1 with what the server said, or else the client, when one failed. */
 int pair_shake(struct pair *pair, struct fail *f);
-/* One octet from the server to the client, so that the client reads its tickets. Returns 0 or -1.
- */
+/* One octet from the server to the client, which so reads its tickets. Returns 0 or -1. */
 int pair_deliver(struct pair *pair);
 void pair_close(struct pair *pair);
 

@@ -5,7 +5,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -196,6 +202,51 @@ static void test_a_peers_subject_is_cut_and_printable(void **state)
     put_away(&pair, &server, &client);
 }
 
+/* A process that is begun anew, so that nothing has been read before, and is killed if it opens a
+ * file from here on. */
+static int be_sealed(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                   prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0
+               ? 0
+               : -1;
+}
+
+static int shake_sealed(void)
+{
+    struct pair pair;
+    SSL_CTX *server, *client;
+    if (tls_init(NULL) != 0 || be_sealed() != 0)
+        return 2;
+    for (int i = 0; i < 2; i++) {
+        identity_make(&ec, i == 0 ? "P-256" : "RSA-2048");
+        shaken(&pair, i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION, &server, &client);
+        put_away(&pair, &server, &client);
+        identity_free(&ec);
+    }
+    return 0;
+}
+
+static void test_after_the_start_no_file_is_opened(void **state)
+{
+    pid_t pid = fork();
+    int status;
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)execl("/proc/self/exe", "sealed", "sealed", (char *)NULL);
+        _exit(120);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static int set_up(void **state)
 {
     struct fail f = {""};
@@ -210,8 +261,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        _exit(shake_sealed());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_negotiated_is_told_by_registered_names),
         cmocka_unit_test(test_text_of_a_resumed_connection_without_a_group),
@@ -220,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_an_error_names_its_cause_and_empties_the_queue),
         cmocka_unit_test(test_an_error_says_why_a_certificate_was_refused),
         cmocka_unit_test(test_a_peers_subject_is_cut_and_printable),
+        cmocka_unit_test(test_after_the_start_no_file_is_opened),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

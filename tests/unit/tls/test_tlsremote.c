@@ -28,8 +28,7 @@
 
 /* ---- where the octets of a private key are ---- */
 
-/* A row of octets to be looked for, kept with every bit turned so that it is not found in itself.
- */
+/* Octets to be looked for, kept with every bit turned so that they are not found in themselves. */
 struct secret {
     const char *what;
     unsigned char turned[512];
@@ -107,8 +106,7 @@ static bool occurs(pid_t pid, const struct secret *s)
 
 #define SECRETS_MAX 8
 
-/* The numbers that make up the private key, in both orders of octets, and a line of its PEM form.
- */
+/* The numbers of the private key, in both orders of octets, and a line of its PEM form. */
 static size_t keep_secrets(const struct identity *id, struct secret secrets[SECRETS_MAX])
 {
     static const char *const names[] = {OSSL_PKEY_PARAM_RSA_D, OSSL_PKEY_PARAM_RSA_FACTOR1,

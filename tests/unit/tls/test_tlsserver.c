@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -502,28 +500,6 @@ static void test_a_peer_that_just_hangs_up_ends_the_connection_in_order(void **s
     tlsserver_free(&server);
 }
 
-/* After tls_init a process may change its root and be denied open(2): here it has no descriptor
- * left to open anything with. */
-static void test_a_handshake_opens_no_file(void **state)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        SSL_CTX *server = server_context(chain_of(&rsa), local(&rsa));
-        SSL_CTX *client = plain_client(chain_of(&rsa), TLS1_3_VERSION);
-        struct pair pair;
-        pair_open(&pair, tlsserver_accept(server), SSL_new(client));
-        SSL_set_connect_state(pair.client);
-        struct rlimit none = {0, 0};
-        if (setrlimit(RLIMIT_NOFILE, &none) != 0)
-            _exit(2);
-        _exit(pair_shake(&pair, NULL) == 0 ? 0 : 1);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
 static int set_up(void **state)
 {
     (void)signal(SIGPIPE, SIG_IGN);
@@ -561,7 +537,6 @@ int main(void)
         cmocka_unit_test(test_ticket_keys_can_be_replaced_while_the_server_runs),
         cmocka_unit_test(test_renegotiation_is_refused),
         cmocka_unit_test(test_a_peer_that_just_hangs_up_ends_the_connection_in_order),
-        cmocka_unit_test(test_a_handshake_opens_no_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

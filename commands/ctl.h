@@ -1,0 +1,51 @@
+#ifndef QM_CTL_H
+#define QM_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conf.h"
+#include "fail.h"
+
+/* What the subcommands of qmctl share. */
+
+struct ctl {
+    const char *config_path;
+    struct conf *conf;   /* NULL when it cannot be read: then only the standard places are known */
+    char *run_dir;
+    bool json;
+};
+
+/* A subcommand gets its own words, argv[0] being its name. Returns an exit code of sysexits.h. */
+typedef int ctl_run(struct ctl *c, int argc, char **argv);
+
+struct ctl_command {
+    const char *name, *arguments, *doc;
+    ctl_run *run;
+};
+
+ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop, ctl_clock;
+
+/* Says "qmctl: <sentence>" on standard error and returns code. */
+int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Connected sockets; -1 after having said why. */
+int ctl_admin(struct ctl *c);
+int ctl_master(struct ctl *c);
+
+/* A table for people. Headings end with NULL; cells are given row by row. Printed to standard output. */
+struct ctl_table;
+struct ctl_table *ctl_table_new(const char *const *headings);
+/* A cell's text is copied; control characters are shown as '?'. */
+void ctl_table_cell(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ctl_table_print(struct ctl_table **t);
+
+/* "3h12m", "in 5m", "2026-11-27 16:30:05" in local time. size 32 is enough. */
+const char *ctl_span_text(int64_t ms, char *out, size_t size);
+const char *ctl_time_text(int64_t wall_ms, char *out, size_t size);
+/* A queue id as people write it. 0, or an exit code after having said what is wrong. */
+int ctl_id(const char *text, uint64_t *id);
+/* Writes the buffer and a newline to standard output. */
+void ctl_print(struct buf *b);
+
+#endif

@@ -1,0 +1,191 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "credfile.h"
+#include "ctl.h"
+#include "file.h"
+#include "jsonwrite.h"
+#include "mem.h"
+#include "proto_master.h"
+#include "proto_types.h"
+#include "scram.h"
+
+#define PASSWORD_MAX 1024
+
+/* One line from the terminal, which does not show it, or from standard input. The caller wipes it. */
+static int read_password(const char *prompt, char out[PASSWORD_MAX])
+{
+    struct termios before, quiet;
+    bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    if (terminal) {
+        (void)fputs(prompt, stderr);
+        quiet = before;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    bool got = fgets(out, PASSWORD_MAX, stdin) != NULL;
+    if (terminal) {
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        (void)fputc('\n', stderr);
+    }
+    if (!got)
+        return -1;
+    out[strcspn(out, "\r\n")] = '\0';
+    return 0;
+}
+
+static int ask_password(char out[PASSWORD_MAX])
+{
+    char again[PASSWORD_MAX];
+    if (read_password("New password: ", out) != 0)
+        return ctl_fail(EX_NOINPUT, "no password was given on standard input");
+    if (!isatty(STDIN_FILENO))
+        return 0;
+    int rc = read_password("Again: ", again);
+    bool same = rc == 0 && strcmp(out, again) == 0;
+    mem_wipe(again, sizeof again);
+    return same ? 0 : ctl_fail(EX_DATAERR, "the two are not the same");
+}
+
+static int open_state(struct ctl *c)
+{
+    const char *path = conf_text(conf_root(c->conf), "state-dir");
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        (void)ctl_fail(0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+static int read_credentials(int dirfd, struct buf *text, struct fail *f)
+{
+    if (faccessat(dirfd, "credentials", F_OK, 0) != 0 && errno == ENOENT)
+        return 0;
+    return file_read(dirfd, "credentials", CREDFILE_MAX, text, f);
+}
+
+/* The suite may not run; then it reads the file at its start. */
+static void tell_master(struct ctl *c)
+{
+    struct fail f;
+    char *path = mem_format("%s/master.sock", c->run_dir);
+    int fd = access(path, F_OK) == 0 ? ipc_connect(path, &f) : -1;
+    if (fd >= 0) {
+        if (master_ask(fd, MSG_MASTER_CREDENTIALS, 0, 15000, &f) != 0)
+            (void)ctl_fail(0, "the running suite did not take it: %s", f.text);
+        (void)close(fd);
+    }
+    mem_free(&path);
+}
+
+/* v: NULL removes the line. */
+static int replace(struct ctl *c, const char *account, const struct scram_verifier *v)
+{
+    struct buf before = {0}, after = {0};
+    struct fail f;
+    int dirfd = open_state(c);
+    if (dirfd < 0)
+        return EX_NOPERM;
+    int rc = read_credentials(dirfd, &before, &f);
+    if (rc == 0)
+        rc = credfile_replace(buf_span(&before), span_text(account), v, &after, &f);
+    if (rc == 0)
+        rc = file_replace(dirfd, "credentials", 0600, buf_span(&after), &f);
+    (void)close(dirfd);
+    buf_wipe(&before);
+    buf_wipe(&after);
+    if (rc != 0)
+        return ctl_fail(EX_CANTCREAT, "%s", f.text);
+    tell_master(c);
+    return EX_OK;
+}
+
+static int set_password(struct ctl *c, const char *account)
+{
+    char password[PASSWORD_MAX];
+    struct scram_verifier v;
+    struct fail f;
+    if (conf_find(conf_root(c->conf), "account", account) == NULL)
+        return ctl_fail(EX_DATAERR, "the configuration has no account %s", account);
+    int code = ask_password(password);
+    if (code == 0 && scram_make(&v, span_text(password), SCRAM_ITERATIONS_MIN, &f) != 0)
+        code = ctl_fail(EX_DATAERR, "%s", f.text);
+    mem_wipe(password, sizeof password);
+    if (code != 0)
+        return code;
+    code = replace(c, account, &v);
+    scram_wipe(&v);
+    if (code == EX_OK)
+        (void)puts(c->json ? "{\"done\":true}" : "password set");
+    return code;
+}
+
+static int list(struct ctl *c)
+{
+    static const char *const headings[] = {"ACCOUNT", "PASSWORD", "ADDRESSES", NULL};
+    const struct conf_block *a = NULL;
+    struct buf text = {0}, out = {0};
+    struct fail f;
+    struct jsonwrite w;
+    int dirfd = open_state(c);
+    bool readable = dirfd >= 0 && read_credentials(dirfd, &text, &f) == 0;
+    struct credfile *credentials = readable ? credfile_parse(buf_span(&text), &f) : NULL;
+    struct ctl_table *t = c->json ? NULL : ctl_table_new(headings);
+    jsonwrite_open(&w, &out, 0);
+    jsonwrite_array(&w);
+    while ((a = conf_next(conf_root(c->conf), "account", a)) != NULL) {
+        size_t n;
+        const struct conf_value *addresses = conf_list(a, "address", &n);
+        bool has = credentials != NULL && credfile_find(credentials, span_text(conf_label(a))) != NULL;
+        const char *state = credentials == NULL ? "unknown" : has ? "set" : "none";
+        struct buf all = {0};
+        for (size_t i = 0; i < n; i++)
+            buf_putf(&all, "%s%s", i == 0 ? "" : " ", addresses[i].text);
+        if (t != NULL) {
+            ctl_table_cell(t, "%s", conf_label(a));
+            ctl_table_cell(t, "%s", state);
+            ctl_table_cell(t, "%s", buf_text(&all));
+        } else {
+            jsonwrite_object(&w);
+            jsonwrite_key(&w, "account");
+            jsonwrite_text(&w, conf_label(a));
+            jsonwrite_key(&w, "password");
+            jsonwrite_text(&w, state);
+            jsonwrite_key(&w, "addresses");
+            jsonwrite_text(&w, buf_text(&all));
+            jsonwrite_object_end(&w);
+        }
+        buf_free(&all);
+    }
+    jsonwrite_array_end(&w);
+    jsonwrite_close(&w);
+    if (t != NULL)
+        ctl_table_print(&t);
+    else
+        ctl_print(&out);
+    buf_free(&out);
+    buf_wipe(&text);
+    credfile_free(&credentials);
+    file_close(&dirfd);
+    return EX_OK;
+}
+
+int ctl_account(struct ctl *c, int argc, char **argv)
+{
+    bool known = argc == 2 ? strcmp(argv[1], "list") == 0
+                           : argc == 3 && (strcmp(argv[1], "password") == 0 || strcmp(argv[1], "remove") == 0);
+    if (!known)
+        return ctl_fail(EX_USAGE, "usage: qmctl account list | password NAME | remove NAME");
+    if (c->conf == NULL)
+        return ctl_fail(EX_CONFIG, "%s cannot be read or is not good: qmctl -c FILE config check tells more", c->config_path);
+    if (argc == 2)
+        return list(c);
+    if (strcmp(argv[1], "password") == 0)
+        return set_password(c, argv[2]);
+    return replace(c, argv[2], NULL);
+}

@@ -1,0 +1,264 @@
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ctl_filter.h"
+#include "jsonwrite.h"
+#include "mem.h"
+#include "qid.h"
+
+#define PAGE 200
+
+static void put_text(struct jsonwrite *w, const char *key, const char *text)
+{
+    jsonwrite_key(w, key);
+    jsonwrite_text(w, text);
+}
+
+static void put_id(struct jsonwrite *w, const char *key, uint64_t id)
+{
+    char text[QID_SIZE];
+    put_text(w, key, qid_text(id, text));
+}
+
+static void put_row(struct jsonwrite *w, bool retired, const struct admin_row *r)
+{
+    put_id(w, "qid", r->message);
+    put_id(w, "id", r->id);
+    jsonwrite_key(w, "number");
+    jsonwrite_uint64(w, r->id);
+    if (retired) {
+        jsonwrite_key(w, "success");
+        jsonwrite_bool(w, r->success);
+    } else {
+        put_text(w, "state", r->held ? "held" : r->trying ? "trying" : "queued");
+    }
+    put_text(w, "account", r->account);
+    put_text(w, "from", r->sender);
+    put_text(w, "to", r->recipient);
+    put_text(w, "subject", r->subject);
+    put_text(w, "message_id", r->message_id);
+    put_text(w, "transport", r->transport);
+    jsonwrite_key(w, "attempts");
+    jsonwrite_int64(w, r->attempts);
+    jsonwrite_key(w, "size");
+    jsonwrite_uint64(w, r->size);
+    jsonwrite_key(w, "received");
+    jsonwrite_time(w, r->received_ms);
+    jsonwrite_key(w, retired ? "ended" : "next");
+    jsonwrite_time(w, r->next_ms);
+    put_text(w, "last", r->last);
+}
+
+static void next_text(bool retired, const struct admin_row *r, char *out, size_t size)
+{
+    char span[32];
+    int64_t left = r->next_ms - clock_wall_ms();
+    if (retired)
+        (void)ctl_time_text(r->next_ms, out, size);
+    else if (r->held)
+        (void)snprintf(out, size, "held");
+    else if (r->trying)
+        (void)snprintf(out, size, "now");
+    else
+        (void)snprintf(out, size, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
+}
+
+static void table_row(struct ctl_table *t, bool retired, const struct admin_row *r)
+{
+    char id[QID_SIZE], when[40], age[32];
+    next_text(retired, r, when, sizeof when);
+    ctl_table_cell(t, "%s", qid_text(r->id, id));
+    if (retired)
+        ctl_table_cell(t, "%s", r->success ? "delivered" : "failed");
+    else
+        ctl_table_cell(t, "%s", ctl_span_text(clock_wall_ms() - r->received_ms, age, sizeof age));
+    ctl_table_cell(t, "%s", when);
+    ctl_table_cell(t, "%u", r->attempts);
+    ctl_table_cell(t, "<%s>", r->sender);
+    ctl_table_cell(t, "<%s>", r->recipient);
+    ctl_table_cell(t, "%s", r->last);
+}
+
+/* Calls each for every row of every page. */
+struct walk {
+    struct jsonwrite *json;
+    struct ctl_table *table;
+    uint32_t rows;
+};
+
+static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filter *f, struct walk *w)
+{
+    struct admin_page page;
+    struct fail fail;
+    uint64_t after = 0;
+    do {
+        uint32_t left = f->limit == 0 ? PAGE : f->limit - w->rows;
+        if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page, &fail) != 0)
+            return ctl_fail(EX_TEMPFAIL, "%s", fail.text);
+        for (uint32_t i = 0; i < page.rows_n; i++, w->rows++) {
+            if (c->json) {
+                jsonwrite_object(w->json);
+                put_row(w->json, retired, &page.rows[i]);
+                jsonwrite_object_end(w->json);
+            } else {
+                table_row(w->table, retired, &page.rows[i]);
+            }
+        }
+        after = page.next;
+        admin_page_clear(&page);
+    } while (after != 0 && (f->limit == 0 || w->rows < f->limit));
+    return EX_OK;
+}
+
+int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f)
+{
+    static const char *const queued[] = {"ID", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST", NULL};
+    static const char *const past[] = {"ID", "OUTCOME", "ENDED", "TRIES", "FROM", "TO", "LAST", NULL};
+    struct buf b = {0};
+    struct jsonwrite json;
+    struct walk w = {.json = &json};
+    int fd = ctl_admin(c);
+    if (fd < 0)
+        return EX_UNAVAILABLE;
+    jsonwrite_open(&json, &b, 0);
+    jsonwrite_array(&json);
+    if (!c->json)
+        w.table = ctl_table_new(retired ? past : queued);
+    int code = walk_pages(c, fd, retired, f, &w);
+    (void)close(fd);
+    jsonwrite_array_end(&json);
+    jsonwrite_close(&json);
+    if (c->json && code == EX_OK)
+        ctl_print(&b);
+    if (!c->json) {
+        if (w.rows == 0 && code == EX_OK)
+            (void)puts(retired ? "Nothing in the history." : "The queue is empty.");
+        ctl_table_print(&w.table);
+    }
+    buf_free(&b);
+    return code;
+}
+
+static const char *const statuses[DELIVER_STATUSES] = {"delivered", "deferred", "failed"};
+
+static void put_attempt(struct jsonwrite *w, const struct deliver_result *r)
+{
+    jsonwrite_object(w);
+    jsonwrite_key(w, "start");
+    jsonwrite_time(w, r->start_ms);
+    jsonwrite_key(w, "duration_ms");
+    jsonwrite_int64(w, r->duration_ms);
+    put_text(w, "result", statuses[r->status]);
+    put_text(w, "stage", r->stage);
+    jsonwrite_key(w, "code");
+    jsonwrite_int64(w, r->code);
+    put_text(w, "enhanced", r->enhanced);
+    put_text(w, "reply", r->reply);
+    put_text(w, "error", r->error);
+    put_text(w, "remote_host", r->remote_host);
+    put_text(w, "remote_address", r->remote_address);
+    put_text(w, "tls", r->tls);
+    jsonwrite_object_end(w);
+}
+
+static void print_json(bool retired, const struct admin_item *i)
+{
+    struct buf b = {0};
+    struct jsonwrite w;
+    jsonwrite_open(&w, &b, 0);
+    jsonwrite_object(&w);
+    put_row(&w, retired, &i->row);
+    put_text(&w, "client", i->client);
+    put_text(&w, "from_id", i->from_id);
+    put_text(&w, "envid", i->envid);
+    put_text(&w, "orcpt", i->orcpt);
+    jsonwrite_key(&w, "history");
+    jsonwrite_array(&w);
+    for (uint32_t k = 0; k < i->attempts_n; k++)
+        put_attempt(&w, &i->attempts[k]);
+    jsonwrite_array_end(&w);
+    jsonwrite_object_end(&w);
+    jsonwrite_close(&w);
+    ctl_print(&b);
+}
+
+/* Lines from a stranger go out without control characters. */
+static void print_safely(const char *indent, const char *text)
+{
+    (void)fputs(indent, stdout);
+    for (; *text != '\0'; text++) {
+        if (*text == '\n')
+            (void)printf("\n%s", indent);
+        else
+            (void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+    }
+    (void)putchar('\n');
+}
+
+static void print_field(const char *name, const char *text)
+{
+    if (text[0] != '\0') {
+        (void)printf("%-11s", name);
+        print_safely("", text);
+    }
+}
+
+static void print_attempt(uint32_t n, const struct deliver_result *r)
+{
+    char when[40];
+    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s\n", n, ctl_time_text(r->start_ms, when, sizeof when),
+                 statuses[r->status], r->duration_ms, r->stage);
+    if (r->remote_host[0] != '\0')
+        (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
+    if (r->error[0] != '\0')
+        print_safely("  ", r->error);
+    if (r->reply[0] != '\0')
+        print_safely("  ", r->reply);
+}
+
+static void print_text(bool retired, const struct admin_item *i)
+{
+    char id[QID_SIZE], when[40];
+    const struct admin_row *r = &i->row;
+    (void)printf("Recipient  %s (message %s", qid_text(r->id, id), "");
+    (void)printf("%s, #%llu)\n", qid_text(r->message, id), (unsigned long long)r->id);
+    print_field("State", retired ? (r->success ? "delivered" : "failed") : r->held ? "held" : r->trying ? "trying" : "queued");
+    print_field("From", r->sender[0] == '\0' ? "<>" : r->sender);
+    print_field("To", r->recipient);
+    print_field("Subject", r->subject);
+    print_field("Message-ID", r->message_id);
+    print_field("Account", r->account);
+    print_field("Came by", i->client);
+    print_field("Transport", r->transport);
+    print_field("Received", ctl_time_text(r->received_ms, when, sizeof when));
+    print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
+    (void)printf("%-11s%llu octets\n", "Size", (unsigned long long)r->size);
+    for (uint32_t k = 0; k < i->attempts_n; k++)
+        print_attempt(k + 1, &i->attempts[k]);
+}
+
+int ctl_print_item(struct ctl *c, bool retired, const char *id_text)
+{
+    struct admin_item item;
+    struct fail f;
+    uint64_t id;
+    int code = ctl_id(id_text, &id);
+    if (code != 0)
+        return code;
+    int fd = ctl_admin(c);
+    if (fd < 0)
+        return EX_UNAVAILABLE;
+    code = admin_ask_show(fd, retired, id, &item, &f);
+    (void)close(fd);
+    if (code != 0)
+        return ctl_fail(EX_DATAERR, "%s: %s", id_text, f.text);
+    if (c->json)
+        print_json(retired, &item);
+    else
+        print_text(retired, &item);
+    admin_item_clear(&item);
+    return EX_OK;
+}

@@ -1,0 +1,130 @@
+#include "agent.h"
+
+#include "clock.h"
+#include "file.h"
+#include "log.h"
+#include "maildir.h"
+#include "mem.h"
+#include "proto_submit.h"
+#include "relay.h"
+
+void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
+{
+    struct deliver_result *r = &j->results[i];
+    r->status = o->status;
+    r->code = (uint16_t)o->code;
+    submit_set(&r->enhanced, o->enhanced);
+    submit_set(&r->reply, o->reply);
+    submit_set(&r->error, o->error);
+    submit_set(&r->stage, o->stage);
+    submit_set(&r->remote_host, o->remote_host);
+    submit_set(&r->remote_address, o->remote_address);
+    submit_set(&r->tls, o->tls);
+    r->duration_ms = (uint32_t)(clock_mono_ms() - j->start_mono_ms);
+    j->settled[i] = true;
+}
+
+void job_settle_rest(struct job *j, const struct job_outcome *o)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (!j->settled[i])
+            job_settle(j, i, o);
+    }
+}
+
+static void free_job(struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++)
+        deliver_result_clear(&j->results[i]);
+    mem_free(&j->results);
+    mem_free(&j->settled);
+    deliver_job_free(&j->order);
+    file_close(&j->body);
+    transport_drop(&j->transport);
+    j->agent->jobs--;
+    mem_free(&j);
+}
+
+void job_finish(struct job *j)
+{
+    static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED, COUNT_FAILED};
+    struct agent *a = j->agent;
+    for (uint32_t i = 0; i < j->order->recipients_n; i++)
+        service_count(a->service, counters[j->results[i].status], 1);
+    if (a->qmgr != NULL && a->qmgr_number == j->channel)
+        deliver_answer(a->qmgr, j->request, j->results, j->order->recipients_n);
+    free_job(j);
+    if (service_stopping(a->service) && a->jobs == 0)
+        service_done(a->service);
+}
+
+static void fail_all(struct job *j)
+{
+    const struct transport *t = j->transport;
+    char *reply = mem_format("%d %s", t->fail_code, t->fail_text);
+    bool permanent = t->fail_code >= 500;
+    struct job_outcome o = {.status = permanent ? DELIVER_FAILED : DELIVER_DEFERRED,
+                            .code = t->fail_code,
+                            .enhanced = permanent ? "5.7.0" : "4.7.0",
+                            .reply = reply,
+                            .stage = "transport"};
+    job_settle_rest(j, &o);
+    mem_free(&reply);
+    job_finish(j);
+}
+
+static void start(struct job *j)
+{
+    switch (j->transport->kind) {
+    case TRANSPORT_LOCAL:
+        maildir_deliver(j);
+        break;
+    case TRANSPORT_FAIL:
+        fail_all(j);
+        break;
+    default:
+        relay_start(j);
+    }
+}
+
+static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct agent *a = arg;
+    struct job *j = mem_zero(sizeof *j);
+    if (deliver_read(m, &j->order, &j->body, f) != 0) {
+        mem_free(&j);
+        return -1;
+    }
+    j->agent = a;
+    j->transport = transport_hold(a->transport);
+    j->channel = a->qmgr_number;
+    j->request = m->id;
+    j->start_mono_ms = clock_mono_ms();
+    j->results = mem_array(j->order->recipients_n, sizeof *j->results);
+    j->settled = mem_array(j->order->recipients_n, sizeof *j->settled);
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        j->results[i] = deliver_result_new(j->order->recipients[i].id, DELIVER_DEFERRED);
+        j->results[i].start_ms = clock_wall_ms();
+    }
+    a->jobs++;
+    service_count(a->service, COUNT_JOBS, 1);
+    start(j);
+    return 0;
+}
+
+/* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the middle of a message would
+ * have it sent twice for certain. */
+static void on_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct agent *a = arg;
+    log_warn(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
+    ipc_free(&a->qmgr);
+}
+
+void agent_link(struct agent *a, int fd)
+{
+    static const struct ipc_handler handler = {on_message, on_closed};
+    ipc_free(&a->qmgr);
+    a->qmgr_number++;
+    a->qmgr = ipc_new(a->base, fd, "deliver qmgr", &handler, a);
+}

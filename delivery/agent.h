@@ -1,0 +1,66 @@
+#ifndef QM_AGENT_H
+#define QM_AGENT_H
+
+#include "proto_deliver.h"
+#include "service.h"
+#include "transport.h"
+
+/* One process, one transport: takes jobs from qmgr and answers each once. */
+
+enum delivery_counter {
+    COUNT_JOBS,
+    COUNT_CONNECTIONS,
+    COUNT_CONNECT_FAILED,
+    COUNT_REUSED,
+    COUNT_TLS,
+    COUNT_PLAINTEXT_FALLBACK,
+    COUNT_DELIVERED,
+    COUNT_DEFERRED,
+    COUNT_FAILED,
+    GAUGE_SESSIONS,
+    DELIVERY_COUNTERS
+};
+
+struct pool;
+
+struct agent {
+    struct service *service;
+    struct event_base *base;
+    const char *label;           /* "direct" */
+    struct transport *transport; /* of the configuration in use */
+    struct ipc *qmgr;
+    uint64_t qmgr_number;        /* which of the channels there have been */
+    struct pool *pool;
+    unsigned jobs;
+    struct buf resolv_conf;
+    X509_STORE *roots;
+};
+
+/* A message for some recipients, and what became of each so far. */
+struct job {
+    struct agent *agent;
+    struct transport *transport; /* a reference */
+    uint64_t channel, request;
+    struct deliver_job *order;
+    int body;
+    struct deliver_result *results; /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
+    bool *settled;                  /* which are final for this attempt */
+    int64_t start_mono_ms;
+};
+
+void agent_link(struct agent *a, int fd); /* takes fd */
+
+/* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
+struct job_outcome {
+    enum deliver_status status;
+    int code;
+    const char *enhanced, *reply, *error, *stage;
+    const char *remote_host, *remote_address, *tls;
+};
+void job_settle(struct job *j, uint32_t recipient, const struct job_outcome *o);
+/* The same for every recipient that is not settled. */
+void job_settle_rest(struct job *j, const struct job_outcome *o);
+/* Answers qmgr and frees the job. What is not settled is deferred. */
+void job_finish(struct job *j);
+
+#endif

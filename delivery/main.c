@@ -1,0 +1,112 @@
+/* delivery: one process for each transport, which hands messages to other servers, or into mailboxes, and tells qmgr what
+ * became of each recipient. */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "file.h"
+#include "log.h"
+#include "pool.h"
+#include "tls.h"
+#include "tlsclient.h"
+
+#define RESOLV_CONF_MAX 65536
+
+static int init(struct service *s, struct fail *f)
+{
+    struct agent *a = service_user(s);
+    const char *slash = strchr(service_name(s), '/');
+    a->service = s;
+    a->base = service_base(s);
+    a->label = slash == NULL ? "" : slash + 1;
+    /* A machine without the file asks a resolver on loopback, as the C library does. */
+    (void)file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &a->resolv_conf, f);
+    if (tls_init(f) != 0)
+        return -1;
+    a->roots = tlsclient_roots(NULL, f);
+    return a->roots != NULL ? 0 : -1;
+}
+
+static int start(struct service *s, struct fail *f)
+{
+    struct agent *a = service_user(s);
+    a->pool = pool_new(a);
+    return 0;
+}
+
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+{
+    struct agent *a = service_user(s);
+    return transport_new(conf, a->label, a->base, buf_span(&a->resolv_conf), a->roots, f);
+}
+
+static void commit(struct service *s, void *state, void *old)
+{
+    struct agent *a = service_user(s);
+    struct transport *before = old;
+    a->transport = state;
+    transport_drop(&before);
+}
+
+static void discard(struct service *s, void *state)
+{
+    struct transport *t = state;
+    transport_drop(&t);
+}
+
+static void on_link(struct service *s, const char *name, int fd)
+{
+    struct agent *a = service_user(s);
+    if (strcmp(name, "deliver qmgr") == 0) {
+        agent_link(a, fd);
+        return;
+    }
+    log_error(NULL, "unknown link", LS("name", name));
+    (void)close(fd);
+}
+
+/* By the time master says so qmgr is gone, and what is under way has had its time. */
+static void on_stop(struct service *s)
+{
+    struct agent *a = service_user(s);
+    pool_stop(a->pool);
+    service_done(s);
+}
+
+static const char *const syscalls[] = {
+    "socket", "connect", "bind", "openat", "mkdirat", "renameat", "unlinkat", "fsync", "ioctl", NULL,
+};
+
+static const char *const counters[DELIVERY_COUNTERS + 1] = {
+    "jobs_total", "connections_total", "connect_failed_total", "connections_reused_total", "tls_total",
+    "plaintext_fallback_total", "recipients_delivered_total", "recipients_deferred_total", "recipients_failed_total",
+    "connections", NULL,
+};
+
+static const struct service_spec spec = {
+    .name = "delivery",
+    .reader = CONF_DELIVERY,
+    .syscalls = syscalls,
+    .counters = counters,
+    .init = init,
+    .start = start,
+    .prepare = prepare,
+    .commit = commit,
+    .discard = discard,
+    .on_link = on_link,
+    .on_stop = on_stop,
+};
+
+int main(int argc, char **argv)
+{
+    struct agent a = {0};
+    int code = service_main(&spec, argc, argv, &a);
+    ipc_free(&a.qmgr);
+    pool_free(&a.pool);
+    X509_STORE_free(a.roots);
+    buf_free(&a.resolv_conf);
+    return code;
+}

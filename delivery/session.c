@@ -1,0 +1,382 @@
+#include "session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "session_impl.h"
+#include "tls.h"
+#include "tlsclient.h"
+
+#define INPUT_MAX 65536
+
+static const char *const step_names[STEPS] = {
+    "connect", "greeting", "ehlo", "ehlo", "starttls", "starttls", "ready",
+    "transaction", "data", "dot", "rset", "quit", "dead",
+};
+
+void session_enter(struct session *s, enum step step)
+{
+    log_debug(&s->log, "step", LS("from", step_names[s->step]), LS("to", step_names[step]));
+    s->step = step;
+}
+
+void session_put(struct session *s, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vputf(conn_output(s->conn), fmt, ap);
+    va_end(ap);
+    buf_puts(conn_output(s->conn), "\r\n");
+}
+
+static void close_session(struct session *s)
+{
+    session_enter(s, STEP_DEAD);
+    conn_free(&s->conn);
+}
+
+void session_kill(struct session *s)
+{
+    close_session(s);
+}
+
+void session_fail(struct session *s, const char *stage, const struct reply *r, const char *error, bool permanent)
+{
+    struct buf text = {0};
+    char enhanced[ENHANCED_SIZE] = "";
+    struct session_failure f = {.stage = stage, .error = error, .permanent = permanent};
+    if (r != NULL) {
+        reply_text(&text, r, "\n");
+        f.code = r->code;
+        (void)enhanced_format(r->enhanced, enhanced);
+        f.permanent = permanent || reply_is_permanent(r->code);
+    }
+    f.reply = buf_text(&text);
+    f.enhanced = enhanced[0] != '\0' ? enhanced : f.permanent ? "5.4.0" : "4.4.0";
+    f.tls_failed = s->step == STEP_HANDSHAKE;
+    log_info(&s->log, "connection failed", LS("stage", stage), LS("host", s->host), LS("address", s->address),
+             LS("why", error), LS("reply", f.reply));
+    close_session(s);
+    s->handler->on_failed(s, s->arg, &f);
+    buf_free(&text);
+}
+
+static void say_hello(struct session *s, enum step step)
+{
+    ehlo_clear(&s->ehlo);
+    session_enter(s, step);
+    session_put(s, "%s %s", step == STEP_HELO ? "HELO" : "EHLO", s->transport->ehlo_name);
+    s->parser.each = step == STEP_EHLO ? ehlo_each : NULL;
+    s->parser.arg = &s->ehlo;
+    conn_deadline(s->conn, s->transport->timeouts.command_ms);
+    conn_flush(s->conn);
+}
+
+static void become_ready(struct session *s)
+{
+    s->parser.each = NULL;
+    conn_deadline(s->conn, 0);
+    session_enter(s, STEP_READY);
+    s->handler->on_ready(s, s->arg);
+}
+
+static void start_tls(struct session *s)
+{
+    struct fail f;
+    SSL_CTX *ctx = s->tls == SESSION_VERIFIED ? s->transport->tls_verified : s->transport->tls_opportunistic;
+    if (conn_input(s->conn).n > 0) {
+        session_fail(s, "starttls", NULL, "the server sent more behind its reply to STARTTLS", false);
+        return;
+    }
+    SSL *ssl = tlsclient_connect(ctx, s->host, &f);
+    if (ssl == NULL) {
+        session_fail(s, "starttls", NULL, f.text, false);
+        return;
+    }
+    session_enter(s, STEP_HANDSHAKE);
+    reply_reset(&s->parser);
+    conn_deadline(s->conn, s->transport->timeouts.command_ms);
+    conn_start_tls(s->conn, ssl);
+}
+
+static void on_hello(struct session *s, const struct reply *r)
+{
+    if (!reply_is_ok(r->code)) {
+        if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
+            say_hello(s, STEP_HELO);
+        else
+            session_fail(s, "ehlo", r, "EHLO was refused", false);
+        return;
+    }
+    s->parser.each = NULL;
+    if (s->tls == SESSION_CLEAR || conn_is_secure(s->conn)) {
+        become_ready(s);
+    } else if (s->ehlo.starttls) {
+        session_enter(s, STEP_STARTTLS);
+        session_put(s, "STARTTLS");
+        conn_deadline(s->conn, s->transport->timeouts.command_ms);
+        conn_flush(s->conn);
+    } else if (s->tls == SESSION_VERIFIED) {
+        session_fail(s, "starttls", NULL, "TLS is required and the server does not offer it", false);
+    } else {
+        become_ready(s);
+    }
+}
+
+static void on_starttls(struct session *s, const struct reply *r)
+{
+    if (reply_is_ok(r->code))
+        start_tls(s);
+    else if (s->tls == SESSION_VERIFIED)
+        session_fail(s, "starttls", r, "TLS is required and the server refused it", false);
+    else
+        become_ready(s);
+}
+
+static void on_reply(struct session *s, const struct reply *r)
+{
+    switch (s->step) {
+    case STEP_GREETING:
+        if (r->code == 220)
+            say_hello(s, STEP_EHLO);
+        else
+            session_fail(s, "greeting", r, "the server does not greet", false);
+        break;
+    case STEP_EHLO:
+    case STEP_HELO:
+        on_hello(s, r);
+        break;
+    case STEP_STARTTLS:
+        on_starttls(s, r);
+        break;
+    case STEP_TRANSACTION:
+    case STEP_BODY:
+    case STEP_DOT:
+    case STEP_RSET:
+        transaction_on_reply(s, r);
+        break;
+    case STEP_QUIT:
+        close_session(s);
+        break;
+    default:
+        session_fail(s, step_names[s->step], r, "the server speaks out of turn", false);
+    }
+}
+
+/* A session under way as the transaction knows it, or before: who is told differs. */
+static void on_trouble(struct session *s, const char *why)
+{
+    switch (s->step) {
+    case STEP_TRANSACTION:
+    case STEP_BODY:
+    case STEP_DOT:
+    case STEP_RSET:
+        transaction_on_closed(s, why);
+        break;
+    case STEP_QUIT:
+        close_session(s);
+        break;
+    default:
+        session_fail(s, step_names[s->step], NULL, why, false);
+    }
+}
+
+static void read_replies(struct session *s)
+{
+    while (s->step != STEP_DEAD && s->step != STEP_HANDSHAKE) {
+        struct fail f;
+        struct span in = conn_input(s->conn);
+        size_t before = in.n;
+        enum reply_got got = reply_feed(&s->parser, &in, &f);
+        conn_consume(s->conn, before - in.n);
+        if (got == REPLY_MORE)
+            return;
+        if (got == REPLY_BAD) {
+            on_trouble(s, f.text);
+            return;
+        }
+        on_reply(s, &s->parser.reply);
+    }
+}
+
+static void release(struct session *s)
+{
+    reply_close(&s->parser);
+    if (s->stillborn != NULL)
+        event_free(s->stillborn);
+    mem_free(&s->t.takers);
+    mem_free(&s->host);
+    transport_drop(&s->transport);
+    mem_free(&s);
+}
+
+/* Around every callback of the connection: the owner may free the session inside. One that said QUIT has no owner and goes
+ * by itself. */
+static void enter(struct session *s)
+{
+    s->running++;
+}
+
+static void leave(struct session *s)
+{
+    bool orphan = s->handler == NULL && s->step == STEP_DEAD;
+    if (--s->running == 0 && (s->freed || orphan))
+        release(s);
+}
+
+static void on_input(struct conn *c, void *arg)
+{
+    struct session *s = arg;
+    enter(s);
+    read_replies(s);
+    leave(s);
+}
+
+static void on_drained(struct conn *c, void *arg)
+{
+    struct session *s = arg;
+    enter(s);
+    if (s->step == STEP_CONNECT) {
+        session_enter(s, STEP_GREETING);
+        conn_deadline(c, s->transport->timeouts.greeting_ms);
+    } else if (s->step == STEP_BODY) {
+        transaction_on_drained(s);
+    }
+    leave(s);
+}
+
+static void on_secure(struct conn *c, void *arg)
+{
+    struct session *s = arg;
+    struct tls_info info;
+    struct buf text = {0};
+    tls_info_fill(&info, conn_ssl(c));
+    tls_info_text(&info, &text);
+    (void)snprintf(s->tls_text, sizeof s->tls_text, "%s", buf_text(&text));
+    buf_free(&text);
+    service_count(s->agent->service, COUNT_TLS, 1);
+    say_hello(s, STEP_EHLO);
+}
+
+static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out)
+{
+    struct session *s = arg;
+    enter(s);
+    /* What it said last may explain why it went. */
+    if (!timed_out)
+        read_replies(s);
+    if (s->step != STEP_DEAD)
+        on_trouble(s, why);
+    leave(s);
+}
+
+static const struct sockaddr_storage *source_for(const struct transport *t, int family, struct sockaddr_storage *out,
+                                                 socklen_t *len)
+{
+    for (size_t i = 0; i < t->sources_n; i++) {
+        struct dnsaddr a = {.family = t->sources[i].family == 4 ? AF_INET : AF_INET6};
+        if (a.family != family)
+            continue;
+        memcpy(a.octets, t->sources[i].ip, sizeof a.octets);
+        *len = dnsaddr_sockaddr(&a, 0, out);
+        return out;
+    }
+    return NULL;
+}
+
+static void describe(struct session *s, const struct dnsaddr *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    (void)inet_ntop(a->family, a->octets, text, sizeof text);
+    (void)snprintf(s->address, sizeof s->address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text, s->transport->port);
+}
+
+static void on_stillborn(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+    enter(s);
+    session_fail(s, "connect", NULL, s->tls_text, false);
+    leave(s);
+}
+
+struct session *session_open(struct agent *a, struct transport *t, const char *host, const struct dnsaddr *address,
+                             enum session_tls tls, const struct session_handler *handler, void *arg)
+{
+    static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed};
+    const struct timeval now = {0, 0};
+    struct sockaddr_storage to, from;
+    socklen_t to_len = dnsaddr_sockaddr(address, (uint16_t)t->port, &to), from_len = 0;
+    struct session *s = mem_zero(sizeof *s);
+    s->agent = a;
+    s->transport = transport_hold(t);
+    s->handler = handler;
+    s->arg = arg;
+    s->tls = tls;
+    s->host = mem_text(host);
+    reply_open(&s->parser);
+    describe(s, address);
+    log_ctx_add(&s->log, "relay", host);
+    service_count(a->service, COUNT_CONNECTIONS, 1);
+    const struct sockaddr_storage *source = source_for(t, to.ss_family, &from, &from_len);
+    int fd = conn_connect(&to, to_len, source, from_len);
+    if (fd < 0) {
+        (void)snprintf(s->tls_text, sizeof s->tls_text, "%s", strerror(errno));
+        s->stillborn = evtimer_new(a->base, on_stillborn, s);
+        (void)evtimer_add(s->stillborn, &now);
+        return s;
+    }
+    s->conn = conn_new(a->base, fd, INPUT_MAX, &conn_handler, s);
+    conn_deadline(s->conn, t->timeouts.connect_ms);
+    return s;
+}
+
+void session_send(struct session *s, struct job *j)
+{
+    transaction_begin(s, j);
+}
+
+void session_set_owner(struct session *s, const struct session_handler *handler, void *arg)
+{
+    s->handler = handler;
+    s->arg = arg;
+}
+
+void session_idle(struct session *s, int64_t idle_ms)
+{
+    conn_deadline(s->conn, idle_ms);
+}
+
+void session_free(struct session **sp)
+{
+    struct session *s = *sp;
+    *sp = NULL;
+    if (s == NULL)
+        return;
+    s->freed = true;
+    enter(s);
+    session_enter(s, STEP_DEAD);
+    conn_free(&s->conn);
+    leave(s);
+}
+
+void session_quit(struct session **sp)
+{
+    struct session *s = *sp;
+    *sp = NULL;
+    if (s == NULL)
+        return;
+    if (s->step != STEP_READY) {
+        session_free(&s);
+        return;
+    }
+    s->handler = NULL;
+    session_enter(s, STEP_QUIT);
+    session_put(s, "QUIT");
+    conn_deadline(s->conn, s->transport->timeouts.quit_ms);
+    conn_flush(s->conn);
+}

@@ -1,0 +1,82 @@
+#ifndef QM_SESSION_IMPL_H
+#define QM_SESSION_IMPL_H
+
+#include "conn.h"
+#include "data.h"
+#include "ehlo.h"
+#include "log.h"
+#include "reply.h"
+#include "session.h"
+
+/* A session's inside, shared by its two halves: session.c (the connection up to ready) and transaction.c. */
+
+enum step {
+    STEP_CONNECT,
+    STEP_GREETING,
+    STEP_EHLO,
+    STEP_HELO,
+    STEP_STARTTLS,
+    STEP_HANDSHAKE,
+    STEP_READY,
+    STEP_TRANSACTION,
+    STEP_BODY,  /* the message is being sent */
+    STEP_DOT,   /* its end was sent */
+    STEP_RSET,
+    STEP_QUIT,
+    STEP_DEAD,
+    STEPS
+};
+
+/* A recipient of the transaction under way. */
+struct taker {
+    uint32_t index; /* in the job's order */
+    bool accepted;
+};
+
+struct transaction {
+    struct job *job;
+    struct taker *takers;
+    uint32_t takers_n;
+    uint32_t sent, answered;   /* of MAIL (1), RCPT (takers_n), DATA (1), counted through */
+    bool mail_refused, heard;  /* heard: the remote answered something */
+    bool over;                 /* no further transaction: the remote refused the message itself */
+    uint32_t accepted, again;  /* recipients; again: put off to a further transaction by a limit */
+    bool discard;              /* nobody is to get it: only the dot is sent */
+    struct data_encoder encoder;
+    uint64_t at;               /* of the body, what was read */
+};
+
+struct session {
+    struct agent *agent;
+    struct transport *transport; /* a reference */
+    struct conn *conn;
+    const struct session_handler *handler;
+    void *arg;
+    enum step step;
+    enum session_tls tls;
+    char *host;
+    char address[80];            /* "192.0.2.1:25" */
+    char tls_text[160];
+    struct reply_parser parser;
+    struct ehlo ehlo;
+    struct transaction t;
+    struct log_ctx log;
+    struct event *stillborn;     /* no socket could be made: the failure comes from the loop */
+    unsigned running;            /* callbacks of the connection on the stack: the free waits for them */
+    bool freed;
+};
+
+void session_enter(struct session *s, enum step step); /* the one place where the step changes */
+void session_put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the session with on_failed; r may be NULL. */
+void session_fail(struct session *s, const char *stage, const struct reply *r, const char *error, bool permanent);
+/* The session is of no more use: it ends without a word to the owner. */
+void session_kill(struct session *s);
+
+void transaction_begin(struct session *s, struct job *j);
+void transaction_on_reply(struct session *s, const struct reply *r);
+void transaction_on_drained(struct session *s);
+/* The connection ended during it. */
+void transaction_on_closed(struct session *s, const char *why);
+
+#endif

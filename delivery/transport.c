@@ -1,0 +1,148 @@
+#include "transport.h"
+
+#include <string.h>
+
+#include "dnsconf.h"
+#include "mem.h"
+#include "tlsclient.h"
+
+static struct dns *open_dns(const struct conf *conf, struct event_base *base, struct span resolv_conf, struct fail *f)
+{
+    const struct conf_block *block = conf_child(conf_root(conf), "dns");
+    struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
+                             .tries = (unsigned)conf_int(block, "tries"),
+                             .cache_entries = (unsigned)conf_int(block, "cache")};
+    size_t n;
+    const struct conf_value *servers = conf_list(block, "server", &n);
+    for (size_t i = 0; i < n; i++) {
+        if (dnsconf_server(&d, servers[i].text, f) != 0)
+            return NULL;
+    }
+    if (n == 0 && dnsconf_resolv(&d, resolv_conf, f) != 0)
+        return NULL;
+    if (d.cache_entries == 0)
+        d.cache_entries = DNS_NO_CACHE;
+    return dns_open(base, &d, f);
+}
+
+static void read_timeouts(struct transport_timeouts *t, const struct conf_block *b)
+{
+    t->connect_ms = conf_ms(b, "connect-timeout");
+    t->greeting_ms = conf_ms(b, "greeting-timeout");
+    t->command_ms = conf_ms(b, "command-timeout");
+    t->data_ms = conf_ms(b, "data-timeout");
+    t->block_ms = conf_ms(b, "block-timeout");
+    t->final_ms = conf_ms(b, "final-timeout");
+    t->quit_ms = conf_ms(b, "quit-timeout");
+    t->idle_ms = conf_ms(b, "idle-timeout");
+}
+
+static void read_relay(struct transport *t, const struct conf_block *b)
+{
+    t->ehlo_name = conf_text(b, "ehlo-name");
+    t->port = conf_int(b, "port");
+    t->tls = (enum conf_tls)conf_word(b, "tls");
+    t->family = (enum conf_family)conf_word(b, "ip-family");
+    t->sources = conf_list(b, "source-address", &t->sources_n);
+    t->connections = conf_int(b, "connections");
+    read_timeouts(&t->timeouts, b);
+}
+
+static void read_direct(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_DIRECT;
+    read_relay(t, b);
+    t->max_hosts = conf_int(b, "max-hosts");
+    t->allow_loopback = conf_bool(b, "allow-loopback");
+}
+
+static int read_kind(struct transport *t, const struct conf_block *transport, struct fail *f)
+{
+    const struct conf_block *b;
+    if ((b = conf_child(transport, "direct")) != NULL) {
+        read_direct(t, b);
+    } else if ((b = conf_child(transport, "smtp")) != NULL) {
+        t->kind = TRANSPORT_SMTP;
+        read_relay(t, b);
+        t->host = conf_text(b, "host");
+        t->max_hosts = 1;
+        t->allow_loopback = true; /* the operator named it */
+    } else if (conf_child(transport, "local") != NULL) {
+        t->kind = TRANSPORT_LOCAL;
+    } else if ((b = conf_child(transport, "fail")) != NULL) {
+        t->kind = TRANSPORT_FAIL;
+        t->fail_code = conf_int(b, "code");
+        t->fail_text = conf_text(b, "text");
+    } else {
+        return fail_set(f, "transport %s: this kind of transport is not part of this version", conf_label(transport));
+    }
+    return 0;
+}
+
+static int read_label(struct transport *t, const char *label, struct fail *f)
+{
+    const struct conf_block *root = conf_root(t->conf), *named = conf_find(root, "transport", label);
+    if (named != NULL)
+        return read_kind(t, named, f);
+    if (strcmp(label, "local") == 0)
+        t->kind = TRANSPORT_LOCAL;
+    else
+        read_direct(t, conf_child(root, "deliver"));
+    return 0;
+}
+
+static int make_tls(struct transport *t, X509_STORE *roots, struct fail *f)
+{
+    struct tlsclient_options options = {.mode = TLSCLIENT_OPPORTUNISTIC};
+    t->tls_opportunistic = tlsclient_new(&options, f);
+    options = (struct tlsclient_options){.mode = TLSCLIENT_VERIFIED, .roots = roots};
+    t->tls_verified = tlsclient_new(&options, f);
+    return t->tls_opportunistic != NULL && t->tls_verified != NULL ? 0 : -1;
+}
+
+struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base, struct span resolv_conf,
+                                X509_STORE *roots, struct fail *f)
+{
+    struct transport *t = mem_zero(sizeof *t);
+    t->references = 1;
+    t->base = base;
+    t->conf = conf;
+    t->hostname = conf_text(conf_root(conf), "hostname");
+    int rc = read_label(t, label, f);
+    if (rc == 0 && (t->kind == TRANSPORT_DIRECT || t->kind == TRANSPORT_SMTP)) {
+        rc = make_tls(t, roots, f);
+        t->dns = open_dns(conf, base, resolv_conf, f);
+        rc = rc == 0 && t->dns != NULL ? 0 : -1;
+    }
+    if (rc != 0) {
+        t->conf = NULL; /* the caller's again */
+        transport_drop(&t);
+    }
+    return t;
+}
+
+struct transport *transport_hold(struct transport *t)
+{
+    t->references++;
+    return t;
+}
+
+static void release(evutil_socket_t fd, short what, void *arg)
+{
+    struct transport *t = arg;
+    dns_close(&t->dns);
+    tlsclient_free(&t->tls_opportunistic);
+    tlsclient_free(&t->tls_verified);
+    conf_free(&t->conf);
+    mem_free(&t);
+}
+
+/* A resolver cannot be closed from its own callback, where the last reference may well be given up. */
+void transport_drop(struct transport **tp)
+{
+    const struct timeval now = {0, 0};
+    struct transport *t = *tp;
+    *tp = NULL;
+    if (t != NULL && --t->references == 0)
+        (void)event_base_once(t->base, -1, EV_TIMEOUT, release, t, &now);
+}

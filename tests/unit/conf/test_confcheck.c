@@ -1,0 +1,163 @@
+#include "conf_help.h"
+
+#include "confcheck.h"
+
+#define HOST "hostname a.example\n"
+#define DOMAIN "domain d.example { }\n"
+#define CERT " certificate-file c key-file k "
+
+static const struct {
+    const char *text, *errors;
+} wrong[] = {
+    /* Names that refer to nothing. */
+    {HOST "route { transport x }", "f:2:19: there is no transport x\n"},
+    {HOST "domain d { route { to a transport x } }", "f:2:35: there is no transport x\n"},
+    {HOST DOMAIN "account a { address a@d.example route { transport \"X y\" } }",
+     "f:3:51: there is no transport X y\n"},
+    {HOST DOMAIN "account a { address a@d.example b@e.example\naddress *@f.example }",
+     "f:3:33: there is no domain e.example in this configuration\n"
+     "f:4:9: there is no domain f.example in this configuration\n"},
+    /* Addresses of two accounts. */
+    {HOST DOMAIN "account a { address x@d.example }\naccount b { address y@d.example X@D.example }",
+     "f:4:33: x@d.example belongs to account a already, in f:3\n"},
+    {HOST DOMAIN "account a { address *@d.example }\naccount b { address *@d.example }",
+     "f:4:21: *@d.example belongs to account a already, in f:3\n"},
+    {HOST DOMAIN "account a { address x@d.example x@d.example }",
+     "f:3:33: x@d.example belongs to account a already, in f:3\n"},
+    /* Logins for envelope senders of their own. */
+    {HOST DOMAIN "account a { address x@d.example from-id-login y@d.example }",
+     "f:3:47: from-id-login must be an address of account a\n"},
+    {HOST DOMAIN "account a { address x@d.example from-id-login x+y@e.example }",
+     "f:3:47: there is no domain e.example in this configuration\n"},
+    {HOST DOMAIN "account a { address x@d.example from-id-login y+z@d.example }\n"
+                 "account b { address y@d.example }",
+     "f:3:47: from-id-login must be an address of account a\n"},
+    {HOST "domain d { catchall-separator \"\" }\naccount a { address x@d from-id-login x@d x+y@d }",
+     "f:3:39: from-id-login needs a catchall-separator in domain d\n"
+     "f:3:43: from-id-login needs a catchall-separator in domain d\n"
+     "f:3:43: from-id-login must be an address of account a\n"},
+    {HOST "domain d { catchall-separator @ }", "f:2:31: catchall-separator must be of characters "
+                                               "that a local part can have without quotes\n"},
+    /* Listeners. */
+    {HOST "listen l { address ::1 }",
+     "f:2:1: listen l serves nothing: it needs smtp, submission, submissions or http\n"},
+    {HOST "listen l { smtp 25 }", "f:2:1: listen l needs address\n"},
+    {HOST "listen l { address ::1 smtp 25 webapi yes metrics yes }",
+     "f:2:32: webapi needs an http port\nf:2:43: metrics needs an http port\n"},
+    {HOST "webapi { memory 100M }",
+     "f:2:10: webapi memory must be at least request-size and upload-size together\n"},
+    {HOST "webapi { upload-size 247M }",
+     "f:2:10: webapi memory must be at least request-size and upload-size together\n"},
+    {HOST "webapi { upload-size 1G request-size 1 }",
+     "f:2:38: request-size must be a size from 64K to 1G\n"},
+    {HOST "listen l { address ::1 smtp 25 certificate-file c }",
+     "f:2:32: certificate-file needs key-file beside it\n"},
+    {HOST "listen l { address ::1 submissions 465 key-file k }",
+     "f:2:40: key-file needs certificate-file beside it\n"},
+    {HOST "listen a { address 192.0.2.1 192.0.2.2 smtp 25 }\n"
+          "listen b { address ::1 192.0.2.2 smtp 25 }",
+     "f:3:24: port 25 of 192.0.2.2 is taken by smtp of listen a already, in f:2\n"},
+    {HOST "listen a { address 192.0.2.1 smtp 25 submission 25" CERT "}",
+     "f:2:20: port 25 of 192.0.2.1 is taken by smtp of listen a already, in f:2\n"},
+    {HOST "listen a { address ::1 ::1 smtp 25 }",
+     "f:2:24: port 25 of ::1 is taken by smtp of listen a already, in f:2\n"},
+    {HOST "listen a { address 192.0.2.2 192.0.2.1 smtp 25 }\nlisten b { address 0.0.0.0 smtp 25 }",
+     "f:3:20: port 25 of 0.0.0.0 is taken by smtp of listen a already, in f:2\n"
+     "f:3:20: port 25 of 0.0.0.0 is taken by smtp of listen a already, in f:2\n"},
+    {HOST "listen a { address :: smtp 25 }\nlisten b { address ::1 smtp 25 }",
+     "f:3:20: port 25 of ::1 is taken by smtp of listen a already, in f:2\n"},
+    /* Transports. */
+    {HOST "transport t { }",
+     "f:2:1: transport t needs one block inside: direct, smtp, submission, submissions, socks, "
+     "lmtp, fail or local\n"},
+    {HOST "transport t { direct { }\n local { }\n fail { } }",
+     "f:3:2: transport t has a block direct already, and can have but one\n"
+     "f:4:2: transport t has a block direct already, and can have but one\n"},
+    {HOST "transport t { lmtp { } }", "f:2:15: lmtp needs host or socket\n"},
+    {HOST "transport t { lmtp { host a socket b } }",
+     "f:2:29: lmtp has a host already, and cannot have a socket too\n"},
+    {HOST "transport t { smtp { port 25 } }", "f:2:15: smtp needs host\n"},
+    {HOST "transport t { submission { host a.b auth { user x } } }",
+     "f:2:37: auth needs password-file\n"},
+    /* Webhooks and signatures. */
+    {HOST DOMAIN "account a { address a@d.example webhook sideways { url http://x } }",
+     "f:3:41: the name of webhook must be one of: outgoing incoming\n"},
+    {HOST DOMAIN "account a { address a@d.example webhook incoming { url http://x }\n"
+                 "webhook incoming { url http://y } }",
+     "f:4:9: webhook incoming is there already, in f:3\n"},
+    {HOST "domain d { dkim s { key-file k headers To Subject: } }",
+     "f:2:32: headers must have From among them (RFC 6376 5.4)\n"
+     "f:2:43: headers must be names of header fields, without blanks and colons\n"},
+};
+
+static void test_what_does_not_fit_together_is_said(void **state)
+{
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        expect_wrong(wrong[i].text, wrong[i].errors);
+}
+
+static void test_what_fits_together_is_taken(void **state)
+{
+    static const char *const texts[] = {
+        HOST "transport t { local { } } route { transport t } route { to a transport t }",
+        HOST "listen a { address 0.0.0.0 smtp 25 } listen b { address :: smtp 25 }",
+        HOST
+        "listen a { address ::1 smtp 25 http 80 metrics yes } listen b { address ::1 smtp 26 }",
+        HOST "listen a { address ::1 submission 587 submissions 465" CERT "}",
+        HOST "listen a { address ::1 submission 587 require-tls-for-auth no }",
+        HOST DOMAIN "account a { address *@d.example from-id-login x+y@D.example }",
+        HOST DOMAIN "account a { address a@d.example from-id-login A@d.example a+x+y@d.example }",
+        HOST DOMAIN "account a { address a@d.example } account b { address a+x@d.example }",
+        HOST DOMAIN "domain e.example { } account a { address a@d.example a@e.example }",
+        HOST "domain d { dkim s { key-file k headers To from } dkim t { key-file k } }",
+        HOST "transport t { lmtp { host a port 24 } } transport u { lmtp { socket a } }",
+        HOST "webapi { upload-size 246M }",
+        HOST "webapi { upload-size 90M memory 100M }",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct conf *conf = parse_right(texts[i]);
+        conf_free(&conf);
+    }
+}
+
+static void test_what_works_but_is_hardly_meant_is_a_warning(void **state)
+{
+    struct conf_errors errors;
+    struct conf *conf = conf_parse(
+        "f", span_text(HOST "listen a { address ::1 submission 587 submissions 465 http 80 }"),
+        &errors);
+    assert_non_null(conf);
+    assert_int_equal(errors.failures, 0);
+    char *got = sentences(&errors);
+    assert_string_equal(
+        got, "f:2:24: warning: submission needs certificate-file and key-file, or "
+             "require-tls-for-auth no: without them no client can verify this server\n"
+             "f:2:39: warning: submissions needs certificate-file and key-file: without them no "
+             "client can verify this server\n"
+             "f:2:55: warning: http serves nothing without webapi yes or metrics yes\n");
+    mem_free(&got);
+    conf_free(&conf);
+}
+
+static void test_nothing_is_said_twice_of_what_was_wrong_before(void **state)
+{
+    expect_wrong(HOST "listen a { address ::1 smtp x }",
+                 "f:2:29: smtp must be a whole number from 1 to 65535\n");
+    expect_wrong(HOST "transport T { local { } } route { transport T }",
+                 "f:2:11: the name of transport must be 1 to 64 of a to z, 0 to 9 and . _ -\n");
+    expect_wrong(HOST "transport t { smtp { host \xff } }", "f:2:27: this is not UTF-8\n");
+    expect_wrong(HOST "account a { address x from-id-login a@a }",
+                 "f:2:21: address must be a mail address, local@domain or *@domain\n"
+                 "f:2:37: there is no domain a in this configuration\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_does_not_fit_together_is_said),
+        cmocka_unit_test(test_what_fits_together_is_taken),
+        cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
+        cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+#include "exchange.h"
+
+#include <assert.h>
+#include <bsd/sys/queue.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "saslserver.h"
+
+#define EXCHANGES_MAX 10000
+#define LIFE_MS 300000 /* a person may have to find the password first */
+#define SWEEP_S 10
+
+struct exchange {
+    TAILQ_ENTRY(exchange) next; /* oldest first */
+    uint64_t handle, peer;
+    int64_t until_ms;
+    struct keyring *keyring;
+    struct saslserver *server;
+    struct saslserver_exchange *sasl;
+    char *client_address;
+};
+
+struct exchanges {
+    TAILQ_HEAD(, exchange) list;
+    size_t count;
+    uint64_t last_handle;
+    struct event *sweep;
+    struct buf reply;
+};
+
+static void drop(struct exchanges *x, struct exchange *e)
+{
+    TAILQ_REMOVE(&x->list, e, next);
+    x->count--;
+    saslserver_end(&e->sasl);
+    saslserver_free(&e->server);
+    keyring_drop(&e->keyring);
+    mem_free(&e->client_address);
+    mem_free(&e);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct exchanges *x = arg;
+    struct exchange *e;
+    while ((e = TAILQ_FIRST(&x->list)) != NULL && e->until_ms <= clock_mono_ms())
+        drop(x, e);
+}
+
+struct exchanges *exchanges_new(struct event_base *base)
+{
+    const struct timeval interval = {SWEEP_S, 0};
+    struct exchanges *x = mem_zero(sizeof *x);
+    TAILQ_INIT(&x->list);
+    x->sweep = event_new(base, -1, EV_PERSIST, on_sweep, x);
+    assert(x->sweep != NULL);
+    (void)event_add(x->sweep, &interval);
+    return x;
+}
+
+void exchanges_free(struct exchanges **xp)
+{
+    struct exchanges *x = *xp;
+    struct exchange *e;
+    if (x == NULL)
+        return;
+    while ((e = TAILQ_FIRST(&x->list)) != NULL)
+        drop(x, e);
+    event_free(x->sweep);
+    buf_wipe(&x->reply);
+    mem_free(xp);
+}
+
+static bool lookup(void *arg, struct span login, struct scram_verifier *v, struct buf *canonical)
+{
+    const char *account;
+    return keyring_find_login(arg, login, &account, v, canonical);
+}
+
+static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t peer, const struct secret_request *r,
+                             struct fail *f)
+{
+    struct saslserver_options options = {.lookup = lookup, .arg = k, .fake_iterations = SCRAM_ITERATIONS_MIN};
+    struct exchange *e = mem_zero(sizeof *e);
+    memcpy(options.fake_key, k->fake_key, sizeof options.fake_key);
+    TAILQ_INSERT_TAIL(&x->list, e, next);
+    x->count++;
+    e->handle = ++x->last_handle;
+    e->peer = peer;
+    e->until_ms = clock_mono_ms() + LIFE_MS;
+    e->keyring = keyring_hold(k);
+    e->client_address = mem_text(r->client_address);
+    e->server = saslserver_new(&options, f);
+    if (e->server != NULL)
+        e->sasl = saslserver_begin(e->server, span_text(r->mechanism), r->binding, f);
+    mem_wipe(options.fake_key, sizeof options.fake_key);
+    if (e->sasl != NULL)
+        return e;
+    drop(x, e);
+    return NULL;
+}
+
+static void succeed(const struct exchange *e, struct secret_auth *answer)
+{
+    struct scram_verifier v;
+    const char *account = NULL;
+    const char *login = saslserver_login(e->sasl);
+    if (!keyring_find_login(e->keyring, span_text(login), &account, &v, NULL)) {
+        answer->state = SECRET_DENIED;
+        return;
+    }
+    scram_wipe(&v);
+    answer->state = SECRET_OK;
+    answer->account = mem_text(account);
+    answer->login = mem_text(login);
+    log_info(NULL, "authenticated", LS("login", login), LS("account", account), LS("client", e->client_address));
+}
+
+static void go_on(struct exchanges *x, struct exchange *e, struct span message, struct secret_auth *answer)
+{
+    struct fail f = {{0}};
+    enum saslserver_result result = saslserver_step(e->sasl, message, &x->reply, &f);
+    if (result == SASLSERVER_CONTINUE) {
+        answer->state = SECRET_CONTINUE;
+        answer->handle = e->handle;
+        answer->message = buf_span(&x->reply);
+        return;
+    }
+    if (result == SASLSERVER_OK) {
+        succeed(e, answer);
+    } else {
+        answer->state = SECRET_DENIED;
+        log_info(NULL, "authentication failed", LS("login", saslserver_login(e->sasl)),
+                 LS("client", e->client_address), LS("why", f.text));
+    }
+    drop(x, e);
+}
+
+void exchange_start(struct exchanges *x, struct keyring *k, uint64_t peer, const struct secret_request *r,
+                    struct secret_auth *answer)
+{
+    struct fail f = {{0}};
+    *answer = (struct secret_auth){.state = SECRET_UNAVAILABLE};
+    if (x->count >= EXCHANGES_MAX) {
+        log_warn(NULL, "too many authentications under way", LU("limit", EXCHANGES_MAX));
+        return;
+    }
+    struct exchange *e = make(x, k, peer, r, &f);
+    if (e == NULL) {
+        log_info(NULL, "authentication refused", LS("mechanism", r->mechanism), LS("why", f.text));
+        answer->state = SECRET_MALFORMED;
+        return;
+    }
+    if (r->has_initial) {
+        go_on(x, e, r->message, answer);
+        return;
+    }
+    answer->state = SECRET_CONTINUE;
+    answer->handle = e->handle;
+}
+
+static struct exchange *find(struct exchanges *x, uint64_t peer, uint64_t handle)
+{
+    struct exchange *e;
+    TAILQ_FOREACH (e, &x->list, next) {
+        if (e->handle == handle && e->peer == peer)
+            return e;
+    }
+    return NULL;
+}
+
+void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_request *r, struct secret_auth *answer)
+{
+    struct exchange *e = find(x, peer, r->handle);
+    *answer = (struct secret_auth){.state = SECRET_UNAVAILABLE};
+    if (e != NULL)
+        go_on(x, e, r->message, answer);
+}
+
+void exchange_cancel(struct exchanges *x, uint64_t peer, uint64_t handle)
+{
+    struct exchange *e = find(x, peer, handle);
+    if (e != NULL)
+        drop(x, e);
+}
+
+void exchange_forget_peer(struct exchanges *x, uint64_t peer)
+{
+    struct exchange *e, *next;
+    for (e = TAILQ_FIRST(&x->list); e != NULL; e = next) {
+        next = TAILQ_NEXT(e, next);
+        if (e->peer == peer)
+            drop(x, e);
+    }
+}
+
+void exchange_clear(struct secret_auth *answer)
+{
+    mem_free(&answer->account);
+    mem_free(&answer->login);
+}

@@ -1,0 +1,204 @@
+#include "keyring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+#include "address.h"
+#include "ascii.h"
+#include "confaddr.h"
+#include "dkimkey.h"
+#include "file.h"
+#include "mem.h"
+
+#define PEM_MAX (64u * 1024)
+
+/* Reads what a hand holds; the caller wipes it. */
+static int read_hand(const struct service_hand *h, size_t max, struct buf *out, struct fail *f)
+{
+    if (file_read_fd(h->fd, max, out, f) == 0)
+        return 0;
+    buf_wipe(out);
+    return fail_prefix(f, "%s", h->purpose);
+}
+
+/* "key public" with prefix "key " gives "public"; NULL when it is something else. */
+static const char *behind(const char *purpose, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(purpose, prefix, n) == 0 ? purpose + n : NULL;
+}
+
+static int take_credentials(struct keyring *k, const struct service_hand *h, struct fail *f)
+{
+    static const char label[] = "quartermaster unknown login";
+    struct buf text = {0};
+    if (read_hand(h, CREDFILE_MAX, &text, f) != 0)
+        return -1;
+    k->credentials = credfile_parse(buf_span(&text), f);
+    /* A secret that all workers share and that survives a restart: the verifiers themselves. */
+    buf_put(&text, label, sizeof label);
+    (void)SHA256(buf_span(&text).p, text.n, k->fake_key);
+    buf_wipe(&text);
+    return k->credentials != NULL ? 0 : fail_prefix(f, "credentials");
+}
+
+static int take_tls_key(struct keyring *k, const struct service_hand *h, const char *listener, struct fail *f)
+{
+    struct buf pem = {0};
+    if (read_hand(h, PEM_MAX, &pem, f) != 0)
+        return -1;
+    struct tlskey *key = tlskey_load(buf_span(&pem), f);
+    buf_wipe(&pem);
+    if (key == NULL)
+        return fail_prefix(f, "key-file of listen %s", listener);
+    k->tls = mem_resize(k->tls, (k->tls_n + 1) * sizeof *k->tls);
+    k->tls[k->tls_n].listener = mem_text(listener);
+    k->tls[k->tls_n++].key = key;
+    return 0;
+}
+
+static int take_dkim_key(struct keyring *k, const struct service_hand *h, const char *what, struct fail *f)
+{
+    struct buf pem = {0};
+    const char *space = strchr(what, ' ');
+    if (space == NULL)
+        return fail_set(f, "malformed purpose: %s", h->purpose);
+    if (read_hand(h, PEM_MAX, &pem, f) != 0)
+        return -1;
+    EVP_PKEY *key = dkimkey_read_pem(buf_span(&pem), f);
+    buf_wipe(&pem);
+    if (key == NULL)
+        return fail_prefix(f, "%s", h->purpose);
+    k->dkim = mem_resize(k->dkim, (k->dkim_n + 1) * sizeof *k->dkim);
+    k->dkim[k->dkim_n++] = (struct keyring_dkim){mem_textn(what, (size_t)(space - what)), mem_text(space + 1), key,
+                                                 dkimkey_algorithm(key)};
+    return 0;
+}
+
+static int take(struct keyring *k, const struct service_hand *h, struct fail *f)
+{
+    const char *rest;
+    if (strcmp(h->purpose, "credentials") == 0)
+        return take_credentials(k, h, f);
+    if ((rest = behind(h->purpose, "key ")) != NULL)
+        return take_tls_key(k, h, rest, f);
+    if ((rest = behind(h->purpose, "dkim ")) != NULL)
+        return take_dkim_key(k, h, rest, f);
+    return 0; /* certificates come after their keys; passwords are not used yet */
+}
+
+static int check_certificate(const struct keyring *k, const struct service_hand *h, struct fail *f)
+{
+    const char *listener = behind(h->purpose, "certificate ");
+    const struct tlskey *key = listener == NULL ? NULL : keyring_tls(k, listener);
+    struct buf pem = {0};
+    if (key == NULL)
+        return 0;
+    if (read_hand(h, PEM_MAX, &pem, f) != 0)
+        return -1;
+    int rc = tlskey_fits(key, buf_span(&pem), f);
+    buf_free(&pem);
+    return rc == 0 ? 0 : fail_prefix(f, "listen %s", listener);
+}
+
+struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+{
+    struct keyring *k = mem_zero(sizeof *k);
+    int rc = 0;
+    k->references = 1;
+    for (size_t i = 0; rc == 0 && i < hands_n; i++)
+        rc = take(k, &hands[i], f);
+    for (size_t i = 0; rc == 0 && i < hands_n; i++)
+        rc = check_certificate(k, &hands[i], f);
+    if (rc == 0 && k->credentials == NULL)
+        rc = fail_set(f, "no credentials were handed over");
+    if (rc != 0) {
+        keyring_drop(&k);
+        return NULL;
+    }
+    k->conf = conf;
+    return k;
+}
+
+struct keyring *keyring_hold(struct keyring *k)
+{
+    k->references++;
+    return k;
+}
+
+void keyring_drop(struct keyring **kp)
+{
+    struct keyring *k = *kp;
+    *kp = NULL;
+    if (k == NULL || --k->references > 0)
+        return;
+    for (size_t i = 0; i < k->tls_n; i++) {
+        mem_free(&k->tls[i].listener);
+        tlskey_free(&k->tls[i].key);
+    }
+    for (size_t i = 0; i < k->dkim_n; i++) {
+        mem_free(&k->dkim[i].domain);
+        mem_free(&k->dkim[i].selector);
+        EVP_PKEY_free(k->dkim[i].key);
+    }
+    mem_free(&k->tls);
+    mem_free(&k->dkim);
+    credfile_free(&k->credentials);
+    mem_wipe(k->fake_key, sizeof k->fake_key);
+    conf_free(&k->conf);
+    mem_free(&k);
+}
+
+const struct tlskey *keyring_tls(const struct keyring *k, const char *listener)
+{
+    for (size_t i = 0; i < k->tls_n; i++) {
+        if (strcmp(k->tls[i].listener, listener) == 0)
+            return k->tls[i].key;
+    }
+    return NULL;
+}
+
+const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain, const char *selector)
+{
+    for (size_t i = 0; i < k->dkim_n; i++) {
+        if (strcmp(k->dkim[i].domain, domain) == 0 && strcmp(k->dkim[i].selector, selector) == 0)
+            return &k->dkim[i];
+    }
+    return NULL;
+}
+
+static void put_canonical(const struct keyring *k, const struct address *a, struct buf *out)
+{
+    struct span local = span_text(a->local), domain = span_text(a->domain);
+    size_t base = confaddr_base(k->conf, local, domain);
+    for (size_t i = 0; i < base; i++)
+        buf_putc(out, ascii_lower(local.p[i]));
+    buf_putc(out, '@');
+    buf_put_span(out, domain);
+}
+
+bool keyring_find_login(const struct keyring *k, struct span login, const char **account, struct scram_verifier *v,
+                        struct buf *canonical)
+{
+    struct address a;
+    struct fail f;
+    if (address_parse(login, &a, &f) != 0) {
+        if (canonical != NULL)
+            buf_put_span(canonical, login);
+        return false;
+    }
+    const struct conf_block *block = confaddr_account(k->conf, span_text(a.local), span_text(a.domain), NULL);
+    const struct scram_verifier *there =
+        block == NULL ? NULL : credfile_find(k->credentials, span_text(conf_label(block)));
+    if (there != NULL) {
+        *v = *there;
+        *account = conf_label(block);
+    } else if (canonical != NULL) {
+        put_canonical(k, &a, canonical);
+    }
+    address_clear(&a);
+    return there != NULL;
+}

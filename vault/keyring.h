@@ -1,0 +1,52 @@
+#ifndef QM_KEYRING_H
+#define QM_KEYRING_H
+
+#include <stdbool.h>
+
+#include <openssl/types.h>
+
+#include "conf.h"
+#include "credfile.h"
+#include "dkim.h"
+#include "fail.h"
+#include "service.h"
+#include "tlskey.h"
+
+/* All secrets of one configuration: account verifiers, TLS keys by listener, DKIM keys by domain and selector. Read from
+ * descriptors that master opened and never looked into. Counted references: an exchange under way keeps its own. */
+
+struct keyring_dkim {
+    char *domain, *selector;
+    EVP_PKEY *key;
+    enum dkim_algorithm algorithm;
+};
+
+struct keyring {
+    unsigned references;
+    struct conf *conf;
+    struct credfile *credentials;
+    struct keyring_dkim *dkim; /* sorted by domain, then as configured */
+    size_t dkim_n;
+    struct keyring_tls {
+        char *listener;
+        struct tlskey *key;
+    } *tls;
+    size_t tls_n;
+    unsigned char fake_key[32]; /* from which unknown logins' verifiers are derived */
+};
+
+/* Takes conf, when it succeeds. Every key is checked against what it is for: the certificate, what DKIM allows. */
+struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f);
+struct keyring *keyring_hold(struct keyring *k);
+void keyring_drop(struct keyring **k); /* wipes and frees with the last reference */
+
+/* A key by what it is for, or NULL; valid as long as the keyring. */
+const struct tlskey *keyring_tls(const struct keyring *k, const char *listener);
+const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain, const char *selector);
+
+/* The account that a login name belongs to and its verifier; false when there is none. canonical (may be NULL) gets the one
+ * spelling of a login that does not exist. */
+bool keyring_find_login(const struct keyring *k, struct span login, const char **account, struct scram_verifier *v,
+                        struct buf *canonical);
+
+#endif
