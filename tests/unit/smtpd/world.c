@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -318,6 +319,7 @@ static int connect_to(struct world *w, enum port_kind kind)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(kind == PORT_LOCAL ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+    int one = 1;
     sa.sin_port = htons((uint16_t)w->port[kind]);
     if (kind == PORT_LOCAL) {
         socklen_t len;
@@ -328,6 +330,8 @@ static int connect_to(struct world *w, enum port_kind kind)
     }
     assert_int_equal(rc, 0);
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (kind != PORT_LOCAL)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return fd;
 }
 
