@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "file.h"
@@ -322,6 +323,7 @@ struct httpserver *httpserver_new(struct event_base *base,
     int features = EV_FEATURE_EARLY_CLOSE | EV_FEATURE_ET;
     assert((event_base_get_features(base) & features) == features);
     (void)signal(SIGPIPE, SIG_IGN);
+    tzset(); /* the Date field would read the zone file at its first use */
     s->base = base;
     if (settings != NULL)
         s->settings = *settings;
@@ -358,9 +360,9 @@ void httpserver_free(struct httpserver **server)
     close_listeners(s);
     TAILQ_FOREACH(conn, &s->phases[HTTPCONN_WORK], link)
     httprequest_abandon(conn->request);
+    event_free(s->epoll_event);
     MHD_stop_daemon(s->mhd);
     assert(s->connections == 0);
-    event_free(s->epoll_event);
     event_free(s->run_event);
     event_free(s->deadline_event);
     event_free(s->retry_event);

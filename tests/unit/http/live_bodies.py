@@ -94,6 +94,22 @@ class Bodies(Live):
                     self.send_and_expect(c, request("POST", "/raw?max=10", body, **fields), 413, b"")
                     self.assertTrue(c.closed())
 
+    def test_a_refusal_comes_in_the_middle_of_an_endless_body(self):
+        with Server() as s, s.connect() as c:
+            body = chunked(b"x" * (1 << 20), 5000)[:-len(b"0\r\n\r\n")]
+            self.send_and_expect(c, request("POST", "/raw?max=10", body, Transfer_Encoding="chunked"),
+                                 413, b"too large")
+
+    def test_a_client_that_is_refused_can_go_on_sending_for_a_while(self):
+        # A reset, which sending to a closed socket brings about, could destroy the answer on its way.
+        with Server() as s, s.connect() as c:
+            body = chunked(b"x" * (1 << 20), 5000)[:-len(b"0\r\n\r\n")]
+            self.send_and_expect(c, request("POST", "/raw?max=10", body, Transfer_Encoding="chunked"),
+                                 413, b"too large")
+            self.assertTrue(c.closed())
+            for _ in range(100):
+                c.send(chunked(b"x" * 4096, 4096)[:-len(b"0\r\n\r\n")])
+
     def test_a_small_body_that_is_not_wanted_leaves_the_connection_open(self):
         with Server() as s, s.connect() as c:
             for n in [1, 1000, 256 << 10]:
@@ -108,6 +124,13 @@ class Bodies(Live):
     def test_a_large_body_that_is_not_wanted_is_not_read(self):
         with Server() as s, s.connect() as c:
             self.send_and_expect(c, request("POST", "/noread", b"x" * (2 << 20)), 401, b"not read")
+
+    def test_a_large_body_that_is_not_wanted_need_not_even_be_sent(self):
+        with Server() as s, s.connect() as c:
+            c.send(request("POST", "/noread", b"x" * (1 << 20))[:-(1 << 20)])
+            r = c.response()
+            self.assertEqual((r.status, r.header("Connection")), (401, "close"))
+            self.assertTrue(c.closed())
 
     def test_continue_is_sent_only_when_the_body_is_wanted(self):
         with Server() as s:

@@ -219,6 +219,17 @@ class Ending(Live):
                 c.socket.close()
             self.assertEqual(s.process.wait(PATIENCE), 0)
 
+    def test_a_response_under_way_is_finished_and_the_connection_closed(self):
+        with Server() as s, s.connect() as c:
+            c.send(request("GET", "/text?n=20000000"))
+            while len(c.pending) < 1000:
+                c.more()
+            self.assertNotIn(b"Connection: close", c.pending)  # drained only after it was begun
+            s.get("/drain")
+            self.assertEqual(len(c.response().body), 20000000)
+            self.assertTrue(c.closed())
+            self.assertEqual(s.process.wait(PATIENCE), 0)
+
     def test_a_silent_connection_does_not_hold_up_the_end(self):
         with Server() as s:
             with s.connect() as silent:
