@@ -141,7 +141,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void on_hangup(evutil_socket_t fd, short what, void *arg)
 {
     struct httpconn *conn = arg;
-    if (conn->request == NULL || !httprequest_abandon(conn->request))
+    if (conn->request == NULL || !httpcall_abandon(conn->request))
         (void)shutdown(fd, SHUT_RD);
 }
 
@@ -298,14 +298,13 @@ static struct MHD_Daemon *start(struct httpserver *s)
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)httprequest_begin, s},
-        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)httprequest_over, s},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)httpcall_begin, s},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)httpcall_end, s},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s},
         {MHD_OPTION_END, 0, NULL},
     };
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0,
-                            NULL, NULL, httprequest_call, s, MHD_OPTION_ARRAY, options,
-                            MHD_OPTION_END);
+                            NULL, NULL, httpcall_run, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 static void on_drained(evutil_socket_t fd, short what, void *arg)
@@ -359,7 +358,7 @@ void httpserver_free(struct httpserver **server)
     s->draining = true; /* nothing is accepted in place of what is closed now */
     close_listeners(s);
     TAILQ_FOREACH(conn, &s->phases[HTTPCONN_WORK], link)
-    httprequest_abandon(conn->request);
+    httpcall_abandon(conn->request);
     event_free(s->epoll_event);
     MHD_stop_daemon(s->mhd);
     assert(s->connections == 0);

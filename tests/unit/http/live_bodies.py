@@ -94,6 +94,19 @@ class Bodies(Live):
                     self.send_and_expect(c, request("POST", "/raw?max=10", body, **fields), 413, b"")
                     self.assertTrue(c.closed())
 
+    def test_a_body_that_is_passed_over_has_an_end_too(self):
+        with Server() as s:
+            for content_type, begin in [("text/plain", b""), (self.MULTIPART_TYPE, b"--b--")]:
+                body = chunked(begin + b"x" * (2 << 20), 9000)
+                with s.connect() as c:
+                    self.send_and_expect(
+                        c, request("POST", "/form?fields=10&files=10", body, Content_Type=content_type,
+                                   Transfer_Encoding="chunked"), 413, b"too large")
+                r = s.ask(request("POST", "/form?fields=10&files=10",
+                                  chunked(begin + b"x" * 900000, 9000), Content_Type=content_type,
+                                  Transfer_Encoding="chunked"))
+                self.assertEqual((r.status, r.body), (200, b""))
+
     def test_a_refusal_comes_in_the_middle_of_an_endless_body(self):
         with Server() as s, s.connect() as c:
             body = chunked(b"x" * (1 << 20), 5000)[:-len(b"0\r\n\r\n")]
