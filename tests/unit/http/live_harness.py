@@ -1,4 +1,4 @@
-"""What the tests against live_server.c have in common: a running server and a client on a bare socket."""
+"""What the tests against live_server.c share: a running server and a client on a bare socket."""
 import shutil
 import socket
 import struct

@@ -31,7 +31,8 @@ class Waiting(Live):
                 before = s.stats()["cancelled"]
                 clients = [s.connect() for _ in range(20)]
                 for i, c in enumerate(clients):
-                    c.send(request("GET", "/hold") if i % 2 else request("POST", "/hold", b"x" * 5000))
+                    c.send(request("GET", "/hold") if i % 2 else
+                           request("POST", "/hold", b"x" * 5000))
                 s.wait_for(lambda stats: stats["held"] == 20)
                 for c in clients[:15]:
                     leave(c)
@@ -254,7 +255,8 @@ class Log(Live):
                 c.send(request("GET", "/hold"))
                 s.wait_for(lambda stats: stats["held"] == 1)
             s.wait_for(lambda stats: stats["held"] == 0 and stats["connections"] == 1)
-            lines = [line for line in s.get("/log").body.decode().splitlines() if "/stats" not in line]
+            lines = [line for line in s.get("/log").body.decode().splitlines()
+                     if "/stats" not in line]
             self.assertEqual(lines, [
                 "GET /hello 200 6 127.0.0.1 complete",
                 "POST /noread 401 9 127.0.0.1 complete",
