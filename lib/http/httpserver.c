@@ -295,7 +295,9 @@ static struct MHD_Daemon *start(struct httpserver *s)
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)set->connections_per_ip, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)set->request_memory, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((set->idle_timeout_ms + 999) / 1000), NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        /* What strictness there is makes it answer by itself, with the header written twice;
+         * httphead.c finds the same and more. */
+        {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)httpcall_begin, s},

@@ -239,6 +239,18 @@ class Refusals(Live):
             with self.subTest(octets):
                 self.refused(octets, (400, 413, 505, None))
 
+    def test_a_refusal_is_a_response_like_any(self):
+        with Server() as s:
+            for octets in ["GET /a HTTP/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+                           "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n"]:
+                with s.connect() as c:
+                    c.send(octets)
+                    r = c.response()
+                    self.assertEqual(r.status, 400)
+                    self.assertEqual(r.header("X-Frame-Options"), "deny")
+                    self.assertRegex(r.body, rb"^the [ -~]+\n$")
+                    self.assertTrue(c.closed())
+
     def test_a_path_never_leaves_the_root(self):
         with Server() as s:
             for path, clean in [("/../../etc/passwd", "/etc/passwd"), ("/%2e%2e/%2e%2e/a", "/a"),
