@@ -48,6 +48,7 @@ static int open_store(struct queue *q, uint64_t map_size, struct fail *f)
 static void open_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
+    q->room = true; /* until a look at the disk says otherwise */
     q->bodies = bodies_new(q);
     q->agents = agents_new(q);
     q->schedule = schedule_new(q);

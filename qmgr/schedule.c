@@ -22,6 +22,7 @@ struct schedule {
     /* The due index up to here has been looked at. */
     int64_t seen_ms;
     uint64_t seen_id;
+    int64_t wake_ms; /* when the timer fires, monotonic; 0 while it is not set */
     bool full;     /* the window had no room for the next one */
     bool stopped;
     unsigned inflight; /* deliveries */
@@ -78,6 +79,7 @@ void schedule_pump(struct schedule *s)
     event_active(s->pump, EV_TIMEOUT, 0);
 }
 
+/* Sets the timer, or has it fire sooner; never later. */
 static void wake_in(struct schedule *s, int64_t ms)
 {
     int64_t most = conf_bool(conf_root(s->queue->settings->conf), "test-clock") ? CLOCK_CHECK_MS : SLEEP_MAX_MS;
@@ -85,8 +87,16 @@ static void wake_in(struct schedule *s, int64_t ms)
         ms = most;
     if (ms < 0)
         ms = 0;
+    if (s->wake_ms != 0 && s->wake_ms <= clock_mono_ms() + ms)
+        return;
+    s->wake_ms = clock_mono_ms() + ms;
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     (void)evtimer_add(s->timer, &tv);
+}
+
+void schedule_wake_at(struct schedule *s, int64_t next_ms)
+{
+    wake_in(s, next_ms - clock_wall_ms());
 }
 
 /* Puts one due recipient into the window, or notes that its destination has more than its share. */
@@ -174,6 +184,7 @@ static void refill(struct schedule *s, struct destination *d)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct schedule *s = arg;
+    s->wake_ms = 0;
     if (s->stopped)
         return;
     scan(s);
@@ -207,9 +218,11 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         /* Counted before it begins, since it may end before it returns. */
         d->inflight++;
         s->inflight++;
-        enum delivery_start started = d->waiting == 0
-                                          ? DELIVERY_NOTHING
-                                          : delivery_start(s->queue, &s->window, d, on_delivered, s);
+        enum delivery_start started = DELIVERY_NOTHING;
+        if (d->waiting > 0)
+            started = delivery_start(s->queue, &s->window, d, on_delivered, s);
+        else if (d->more)
+            started = DELIVERY_STUCK; /* the window is full of others: until some are settled */
         if (started != DELIVERY_STARTED) {
             d->inflight--;
             s->inflight--;
@@ -228,11 +241,7 @@ void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *
 {
     int64_t now = clock_wall_ms();
     if (next_ms > now) {
-        struct timeval left;
-        bool pending = evtimer_pending(s->timer, &left);
-        (void)left;
-        if (!pending || next_ms - now < SLEEP_MAX_MS)
-            wake_in(s, next_ms - now);
+        wake_in(s, next_ms - now);
         return;
     }
     if (window_find(&s->window, id) != NULL)

@@ -17,6 +17,8 @@ void schedule_free(struct schedule **s);
 
 /* A recipient was committed as due at next_ms. */
 void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain);
+/* Something in the store is due then, perhaps sooner than anything before. */
+void schedule_wake_at(struct schedule *s, int64_t next_ms);
 /* Its attempt is over and on stable storage. */
 void schedule_settled(struct schedule *s, uint64_t id);
 /* Times in the store were changed by others: look again from the beginning. */

@@ -31,6 +31,7 @@ struct settle {
     uint64_t notices[2]; /* failed, delayed */
     char *notice_to[2];
     uint32_t delivered, deferred, failed;
+    int64_t next_ms; /* the soonest next attempt; 0 when there is none */
 };
 
 void settle_lost_clear(struct settle_lost *lost)
@@ -86,6 +87,8 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
                 notice_is_wanted(m->row.envelope, r, true);
     r->next_ms = c->now_ms + retry_wait_ms(c->settings, r->attempts);
     r->delay_told = r->delay_told || tell;
+    if (c->next_ms == 0 || r->next_ms < c->next_ms)
+        c->next_ms = r->next_ms;
     ledger_reschedule(&c->queue->ledger, t, result->id, was, r);
     ledger_event(&c->queue->ledger, t, c->settings, m, result->id, r, EVENT_DELAYED, result, c->now_ms);
     c->deferred++;
@@ -128,6 +131,7 @@ static void apply(struct change *change, struct store_txn *t)
     struct ledger_message m;
     struct settle_lost lost = {0}, late = {0};
     c->delivered = c->deferred = c->failed = 0;
+    c->next_ms = 0;
     c->message_gone = true;
     mem_free(&c->notice_to[0]);
     mem_free(&c->notice_to[1]);
@@ -171,6 +175,8 @@ static void done(struct change *change, const char *why)
     }
     for (uint32_t i = 0; i < c->results_n; i++)
         schedule_settled(q->schedule, c->results[i].id);
+    if (why == NULL && c->next_ms != 0)
+        schedule_wake_at(q->schedule, c->next_ms);
     for (int i = 0; i < 2; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);

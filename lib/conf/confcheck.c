@@ -112,6 +112,23 @@ static void check_http(const struct conf_block *listen, struct conferror *errors
                        "http serves nothing without webapi yes or metrics yes");
 }
 
+/* A request at its largest must fit, or it would be put off for ever. */
+static void check_webapi(const struct conf_block *webapi, struct conferror *errors)
+{
+    if (is_broken(webapi, "memory") || is_broken(webapi, "request-size") ||
+        is_broken(webapi, "upload-size"))
+        return;
+    if (conf_size(webapi, "memory") >=
+        conf_size(webapi, "request-size") + conf_size(webapi, "upload-size"))
+        return;
+    static const char *const settings[] = {"memory", "upload-size", "request-size"};
+    size_t i = 0;
+    while (!conf_is_set(webapi, settings[i]))
+        i++;
+    conferror_add(errors, setting_at(webapi, settings[i]),
+                  "webapi memory must be at least request-size and upload-size together");
+}
+
 static void check_listen(const struct conf_block *listen, struct conferror *errors)
 {
     bool any = false;
@@ -234,7 +251,7 @@ static const struct check {
 } checks[] = {
     {"listen", check_listen},   {"route", check_route},   {"transport", check_transport},
     {"lmtp", check_lmtp},       {"domain", check_domain}, {"dkim", check_dkim},
-    {"account", check_account},
+    {"account", check_account}, {"webapi", check_webapi},
 };
 
 static void run_checks(const struct conf_block *block, struct conferror *errors)

@@ -67,6 +67,12 @@ static const struct conf_setting listen_settings[] = {
     {"webapi", CONF_BOOL, 0, CONF_WEBAPI, "no", .doc = "Serve the HTTP API on the http port."},
     {"metrics", CONF_BOOL, 0, CONF_WEBAPI, "no",
      .doc = "Serve metrics for Prometheus on the http port, to anybody who can reach it."},
+    {"http-host", CONF_HOST, CONF_LIST, CONF_WEBAPI,
+     .doc = "Further names that the HTTP API answers to. Without any it answers requests to the "
+            "hostname, to localhost and to any IP address, and knows nothing under other names."},
+    {"forwarded", CONF_BOOL, 0, CONF_WEBAPI, "no",
+     .doc = "The http port is reached through a proxy alone, which sets X-Forwarded-For: the "
+            "first address there is the client's. Requests to the HTTP API without it get 500."},
     {"certificate-file", CONF_PATH, 0, CONF_SMTPD | CONF_VAULT,
      .doc = "TLS certificate chain, PEM, the server's own first."},
     {"key-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT,
@@ -204,14 +210,29 @@ static const struct conf_setting webapi_settings[] = {
      .doc = "Largest request body without uploaded files, in octets."},
     {"upload-size", CONF_SIZE, 0, CONF_WEBAPI, "100M", .min = "64K", .max = "2G",
      .doc = "Largest request body with uploaded files, in octets."},
+    {"memory", CONF_SIZE, 0, CONF_WEBAPI, "256M", .min = "1M", .max = "1024G",
+     .doc = "Octets of request bodies held at once by one process; a further request is refused "
+            "for the time. A message needs about three times its octets more for as long as it is "
+            "composed, one message at a time."},
     {"connections", CONF_INT, 0, CONF_WEBAPI, "1000", .min = "1", .max = "100000",
-     .doc = "HTTP connections open at once in one process."},
+     .doc = "HTTP connections open at once in one process; more wait."},
+    {"connections-per-address", CONF_INT, 0, CONF_WEBAPI, "500", .min = "0", .max = "100000",
+     .doc = "The same from one IP address; more are closed on arrival. 0 is no limit."},
     {"idle-timeout", CONF_DURATION, 0, CONF_WEBAPI, "65s", .min = "1s", .max = "1h",
      .doc = "How long a connection may stay open between requests."},
     {"header-timeout", CONF_DURATION, 0, CONF_WEBAPI, "30s", .min = "1s", .max = "1h",
      .doc = "How long a client may take to send the header of a request."},
+    {"transfer-timeout", CONF_DURATION, 0, CONF_WEBAPI, "10m", .min = "1s", .max = "24h",
+     .doc = "How long a client may take to send the body of a request, and to take the response."},
+    {"requests-minute", CONF_INT, 0, CONF_WEBAPI, "0", .min = "0", .max = "10000000",
+     .doc = "Requests a minute from one IPv4 address or one IPv6 /64 network before it gets 429; "
+            "the networks around it (/26 and /21, /48 and /32) get three and nine times as many. "
+            "0 is no limit."},
+    {"requests-hour", CONF_INT, 0, CONF_WEBAPI, "0", .min = "0", .max = "100000000",
+     .doc = "The same in an hour."},
     {"auth-failures-minute", CONF_INT, 0, CONF_WEBAPI, "10", .min = "1", .max = "100000",
-     .doc = "Failed authentications a minute from one network before it gets 429."},
+     .doc = "Failed authentications a minute from one IPv4 address or one IPv6 /64 network before "
+            "it gets 429; the networks around it get three and nine times as many."},
     {"auth-failures-day", CONF_INT, 0, CONF_WEBAPI, "50", .min = "1", .max = "1000000",
      .doc = "The same in 24 hours."},
 };

@@ -49,6 +49,9 @@ static const struct conf_setting domain_settings[] = {
     {"catchall-separator", CONF_TEXT, CONF_ASCII, OWNERS, "+", .min = "0", .max = "8",
      .doc = "What begins the part of a local part that does not matter for finding its account: "
             "mail to user+anything goes where mail to user goes. \"\" turns that off."},
+    {"disabled", CONF_BOOL, 0, OWNERS, "no",
+     .doc = "Nobody may send from this domain: over the HTTP API that is refused as "
+            "domainDisabled."},
 };
 
 static const struct conf_block_type *const domain_blocks[] = {&dkim, &conftables_route, NULL};

@@ -562,6 +562,7 @@ static void note_access(struct httprequest *req, enum MHD_RequestTerminationCode
         .path = req->path.n > 0 ? httprequest_path(req) : "-",
         .client = req->client,
         .ms = clock_mono_ms() - req->begun_ms,
+        .data = req->data,
     };
     if (req->answered) {
         access.status = req->reply.status;

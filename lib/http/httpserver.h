@@ -47,6 +47,8 @@ struct httpserver_access {
     uint64_t bytes;            /* of the response's body, as announced */
     int64_t ms;                /* from the request line to the end */
     bool complete;             /* the response was handed to the kernel as a whole */
+    void *data;                /* what httprequest_set_data was given; NULL if the handler was not
+                                * called, or gave nothing. This is the last that is heard of it */
 };
 typedef void httpserver_access_fn(const struct httpserver_access *access, void *arg);
 

@@ -31,10 +31,10 @@ int address_parse(struct span text, struct address *a, struct fail *f);
  * all rules but those of the local part's syntax. Result as for address_parse. */
 int address_make(struct span local, struct span domain, struct address *a, struct fail *f);
 
-void address_copy(struct address *to,
-                  const struct address *from); /* to is overwritten, not freed */
-void address_clear(
-    struct address *a); /* frees what it holds; a is all-zero again; NULL is let be */
+/* Copies all of it. *to is overwritten, not freed. */
+void address_copy(struct address *to, const struct address *from);
+/* Frees what it holds; it is all-zero again. NULL is let be. */
+void address_clear(struct address *a);
 
 /* Whether octet may stand in an atom (RFC 5322 3.2.3), octets of UTF-8 included (RFC 6532 3.2). */
 bool address_is_atext(int octet);

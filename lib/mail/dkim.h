@@ -25,16 +25,16 @@ const char *dkim_algorithm_name(enum dkim_algorithm algorithm);
 
 /* What is set up once for many messages; one thread at a time. */
 struct dkim;
-struct dkim *dkim_new(void);
-void dkim_free(struct dkim **dkim);
+struct dkim *dkim_new(void);        /* never fails */
+void dkim_free(struct dkim **dkim); /* *dkim may be NULL, and is afterwards */
 
 /* A body being hashed. The dkim it was made with must outlive it. */
 struct dkim_body;
-struct dkim_body *dkim_body_new(struct dkim *dkim, enum dkimcanon how);
-void dkim_body_update(struct dkim_body *body, struct span octets);
+struct dkim_body *dkim_body_new(struct dkim *dkim, enum dkimcanon how); /* never fails */
+void dkim_body_update(struct dkim_body *body, struct span octets);      /* the next of it */
 /* The hash; afterwards the body can only be freed. */
 void dkim_body_final(struct dkim_body *body, unsigned char digest[DKIM_DIGEST]);
-void dkim_body_free(struct dkim_body **body);
+void dkim_body_free(struct dkim_body **body); /* as dkim_free */
 
 /* Who signs. Texts are ASCII, A-labels where they are domains. */
 struct dkim_signer {
@@ -58,8 +58,7 @@ int dkim_prepare(struct dkim *dkim, const struct dkim_signer *signer, struct spa
                  const unsigned char body_hash[DKIM_DIGEST], struct dkim_pending *p,
                  struct fail *f);
 
-/* Appends the finished field, folded, CRLF at its end. signature is the raw signature of p->digest.
- */
+/* Appends the finished field, folded, CRLF at its end. signature is that of p->digest, raw. */
 void dkim_finish(const struct dkim_pending *p, struct span signature, struct buf *out);
 
 void dkim_pending_clear(struct dkim_pending *p); /* NULL is let be */

@@ -24,11 +24,13 @@ struct dkimcanon_body {
     unsigned char out[4096];
 };
 
-/* Line ends may be CRLF or a bare LF (which goes out as CRLF, as it would be sent); a bare CR is an
- * octet like others. */
+/* Begins a body. Line ends may be CRLF or a bare LF (which goes out as CRLF, as it would be sent);
+ * a bare CR is an octet like others. */
 void dkimcanon_body_begin(struct dkimcanon_body *b, enum dkimcanon how,
                           void (*put)(void *arg, struct span octets), void *arg);
+/* The next octets of it, any number. */
 void dkimcanon_body_update(struct dkimcanon_body *b, struct span octets);
+/* Its end: what was held back goes to put, if it belongs to the canonical body. */
 void dkimcanon_body_end(struct dkimcanon_body *b);
 
 /* Appends a field: simple as it is, relaxed by section 3.4.2; with the CRLF at its end. */

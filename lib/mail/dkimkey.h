@@ -31,8 +31,8 @@ void dkimkey_record_quoted(EVP_PKEY *key, struct buf *out);
 
 /* Signs a digest from dkim_prepare with a private key; appends the raw signature: RSASSA-PKCS1-v1_5
  * over the digest as SHA-256 (RFC 8017 8.2), or Ed25519 over the digest's octets (RFC 8463 3).
- * Returns 0, or -1 when the key is not of that algorithm, has no private part or OpenSSL refuses.
- */
+ * Returns 0, or -1 when the key is not of that algorithm, has no private part or OpenSSL
+ * refuses. */
 int dkimkey_sign(EVP_PKEY *key, enum dkim_algorithm algorithm,
                  const unsigned char digest[DKIM_DIGEST], struct buf *signature, struct fail *f);
 

@@ -20,8 +20,7 @@ enum {
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
 
 /* What became of one recipient. Texts may come from strangers: whatever cannot stand in a
- * notification is escaped ("\xNN") where it is for people, and replaced where it is for programs.
- */
+ * notification is escaped ("\xNN"), or replaced in a comment of the fields for programs. */
 struct dsn_recipient {
     const struct address *address;
     struct span original; /* of ORCPT, decoded: "rfc822;Bob@example.org"; empty: not given */
@@ -29,9 +28,10 @@ struct dsn_recipient {
     struct span status; /* the enhanced status code "5.1.1"; empty: unknown. Its class is not used:
                          * that is the action's */
     struct span reason; /* our own short text on what happened; may be empty */
-    const struct span
-        *reply;     /* the remote host's whole reply, each line with its code and without */
-    size_t n_reply; /* its line end; none when no remote host has replied */
+    /* The remote host's whole reply, each line with its code and without its line end; none when no
+     * remote host has replied. */
+    const struct span *reply;
+    size_t n_reply;
     struct span remote_host; /* name of the host that was tried last; empty: none */
     struct span remote_ip;   /* and its address */
     int64_t last_attempt_ms; /* 0: never tried */
@@ -43,11 +43,12 @@ struct dsn {
     const struct address *from; /* for From: postmaster or MAILER-DAEMON here */
     const struct address *to;   /* the original's sender */
     const struct dsn_recipient *recipients;
-    size_t n_recipients;     /* at least one */
-    struct span header;      /* the original's header */
-    struct span message;     /* the whole original, to be sent back if it is small and well formed;
-                              * empty:     only the header is */
-    struct span envelope_id; /* of ENVID, decoded; empty: not given */
+    size_t n_recipients; /* at least one */
+    struct span header;  /* the original's header */
+    /* The whole original, to be sent back if it is small and well formed. Empty: only the header
+     * is. */
+    struct span message;
+    struct span envelope_id;    /* of ENVID, decoded; empty: not given */
     struct span received_from;  /* name of the host it came from; empty: not told */
     struct span future_release; /* "until;2026-01-02T15:04:05Z", RFC 4865; empty: not asked for */
     int64_t arrival_ms;         /* when the original arrived; 0: not told */
@@ -64,8 +65,8 @@ struct dsn_message {
     bool needs_smtputf8;
 };
 
-/* Writes the notification into out, which is overwritten and the caller's to clear. It cannot fail.
- */
+/* Writes the notification into out, which is overwritten and the caller's to clear. It never
+ * fails. */
 void dsn_compose(const struct dsn *in, struct dsn_message *out);
 
 void dsn_clear(struct dsn_message *out); /* frees what it holds; NULL is let be */

@@ -6,8 +6,7 @@
 #include "buf.h"
 #include "dsn.h"
 
-/* The machine-readable part of a notification: message/delivery-status, RFC 3464 2 and RFC 6533 3.
- */
+/* The part of a notification for programs: message/delivery-status, RFC 3464 2 and RFC 6533 3. */
 
 /* Appends the fields: those on the message, then a group for each recipient. */
 void dsnstatus_write(struct buf *out, const struct dsn *in, bool utf8);

@@ -40,6 +40,7 @@ bool header_next(struct span *rest, struct header_field *field);
 
 /* Finds the nth field of that name, counted from 0, any case. Returns whether there is one. */
 bool header_find(struct span header, const char *name, size_t nth, struct header_field *field);
+/* How many fields of that name there are, any case. */
 size_t header_count(struct span header, const char *name);
 
 /* Whether s can be a field's name: 1..997 octets of printable ASCII without the colon (RFC

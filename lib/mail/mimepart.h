@@ -40,6 +40,7 @@ struct mimepart_text {
  * Text with lines of over 76 octets, a CR by itself or a control character other than tab needs
  * quoted-printable; else it goes as it is. body is overwritten, and the caller's to free. */
 void mimepart_text_prepare(struct mimepart_text *t, struct span text);
+/* Writes a prepared text as a part of type "text/subtype". */
 void mimepart_text_write(struct buf *out, const struct mimepart_text *t, const char *subtype);
 
 /* Writes a file, in base64. disposition is "inline" or "attachment". */
@@ -53,13 +54,16 @@ void mimepart_parameter(struct fold *fold, const char *name, struct span value);
 
 /* Appends a boundary that occurs in none of these contents: random, and looked for. */
 void mimepart_boundary(struct buf *out, const struct span *contents, size_t n);
+/* Whether a boundary occurs in none of them. */
 bool mimepart_boundary_fits(struct span boundary, const struct span *contents, size_t n);
 
-/* The frame of a multipart: its fields, then before each part a delimiter, at last its end. more is
- * what stands behind "multipart/subtype" before the boundary ("; report-type=x") or "". */
+/* Writes a multipart's fields and the empty line behind them. more is what stands behind
+ * "multipart/subtype" before the boundary ("; report-type=x") or "". */
 void mimepart_multipart_begin(struct buf *out, const char *subtype, const char *more,
                               struct span boundary, bool has_8bit);
+/* Writes the delimiter before a part; first says that it is the first one. */
 void mimepart_multipart_next(struct buf *out, struct span boundary, bool first);
+/* Writes the delimiter behind the last part. */
 void mimepart_multipart_end(struct buf *out, struct span boundary);
 
 #endif

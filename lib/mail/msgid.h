@@ -14,8 +14,7 @@ void msgid_generate(struct buf *out, const char *host);
 
 /* Whether s can be written into a header as it is: begins with < and ends with >, something
  * between, no further angle bracket, white space or control character, ASCII or (with utf8) UTF-8,
- * at most MSGID_MAX octets. Its grammar is not looked at: what others wrote is quoted, not judged.
- */
+ * at most MSGID_MAX octets. Its grammar is not looked at: what others wrote is not judged. */
 bool msgid_is_safe(struct span s, bool utf8);
 
 #endif

@@ -5,8 +5,7 @@
 
 /* Quoted-printable, RFC 2045 6.7. */
 
-/* Appends "=XX", as RFC 2047 has it too. Not by printf: a text in many a script is made of these.
- */
+/* Appends "=XX". Not by printf: a text in many a script is made of these. */
 void quotedprintable_octet(struct buf *out, unsigned char octet);
 
 /* Appends text whose lines end in CRLF, in lines of at most 76 columns; those line ends stay line

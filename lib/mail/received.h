@@ -39,8 +39,7 @@ void received_write(struct buf *out, const struct received *r);
 /* The name for the with clause: "ESMTPSA", "UTF8LMTP", ... A static string. */
 const char *received_protocol(const struct received *r);
 
-/* How many Received fields a header has: more than some 100 of them tell a mail loop (section 6.3).
- */
+/* How many Received fields a header has: some 100 of them tell a mail loop (section 6.3). */
 size_t received_count(struct span header);
 
 #endif

@@ -44,6 +44,12 @@ static const struct {
     {HOST "listen l { smtp 25 }", "f:2:1: listen l needs address\n"},
     {HOST "listen l { address ::1 smtp 25 webapi yes metrics yes }",
      "f:2:32: webapi needs an http port\nf:2:43: metrics needs an http port\n"},
+    {HOST "webapi { memory 100M }",
+     "f:2:10: webapi memory must be at least request-size and upload-size together\n"},
+    {HOST "webapi { upload-size 247M }",
+     "f:2:10: webapi memory must be at least request-size and upload-size together\n"},
+    {HOST "webapi { upload-size 1G request-size 1 }",
+     "f:2:38: request-size must be a size from 64K to 1G\n"},
     {HOST "listen l { address ::1 smtp 25 certificate-file c }",
      "f:2:32: certificate-file needs key-file beside it\n"},
     {HOST "listen l { address ::1 submissions 465 key-file k }",
@@ -105,6 +111,8 @@ static void test_what_fits_together_is_taken(void **state)
         HOST DOMAIN "domain e.example { } account a { address a@d.example a@e.example }",
         HOST "domain d { dkim s { key-file k headers To from } dkim t { key-file k } }",
         HOST "transport t { lmtp { host a port 24 } } transport u { lmtp { socket a } }",
+        HOST "webapi { upload-size 246M }",
+        HOST "webapi { upload-size 90M memory 100M }",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct conf *conf = parse_right(texts[i]);

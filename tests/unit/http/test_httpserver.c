@@ -211,6 +211,40 @@ static void test_only_a_listening_socket_is_listened_on(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), -1); /* closed */
 }
 
+struct heard {
+    unsigned times;
+    void *data;
+    unsigned status;
+};
+
+static void on_access(const struct httpserver_access *access, void *arg)
+{
+    struct heard *heard = arg;
+    *heard = (struct heard){heard->times + 1, access->data, access->status};
+}
+
+static void test_the_access_log_gets_what_the_handler_kept(void **state)
+{
+    struct fixture *fx = *state;
+    struct heard heard = {0};
+    int rc, fd = give_ip(fx, "192.0.2.1", &rc);
+    httpserver_log(fx->server, on_access, &heard);
+    ask(fd);
+    assert_non_null(answer(fx, fd));
+    assert_int_equal(heard.times, 1);
+    assert_ptr_equal(heard.data, fx);
+    assert_int_equal(heard.status, 200);
+    static const char bad[] = "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    assert_int_equal(send(fd, bad, sizeof bad - 1, 0), sizeof bad - 1);
+    assert_non_null(answer(fx, fd));
+    for (int turns = 0; turns < 1000 && heard.times < 2; turns++)
+        (void)event_base_loop(fx->base, EVLOOP_NONBLOCK);
+    assert_int_equal(heard.times, 2);
+    assert_null(heard.data); /* the handler never saw it */
+    assert_int_equal(heard.status, 400);
+    assert_int_equal(close(fd), 0);
+}
+
 static void count(void *arg)
 {
     ++*(unsigned *)arg;
@@ -239,6 +273,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_an_answer_may_come_too_late, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_only_a_listening_socket_is_listened_on, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_the_access_log_gets_what_the_handler_kept, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_draining_without_connections_is_done_at_once, set_up,
                                         tear_down),

@@ -27,7 +27,7 @@
 
 enum { INPUT_MAX = 64 << 20, MANY = 64 };
 
-static void die(const char *why)
+_Noreturn static void die(const char *why)
 {
     fprintf(stderr, "helper: %s\n", why);
     exit(1);
@@ -278,7 +278,6 @@ static enum dsn_action action_named(struct span name)
             return (enum dsn_action)i;
     }
     die("unknown action");
-    return DSN_FAILED;
 }
 
 /* address, action, status, reason, host, address of the host, original recipient */
