@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -75,6 +76,23 @@ class Install(unittest.TestCase):
         wanted = set(re.findall(r'^\.Ql "(qm-\w+)"', page, re.MULTILINE))
         self.assertEqual(len(wanted), 6)
         self.assertEqual(made, wanted)
+
+    @unittest.skipUnless(shutil.which("systemd-sysusers"), "systemd-sysusers is not installed")
+    def test_the_users_can_be_made(self):
+        root = self.folder / "root-of-users"
+        (root / "etc").mkdir(parents=True)
+        (root / "usr/lib/sysusers.d").mkdir(parents=True)
+        shutil.copy(self.prefix / "lib/sysusers.d/quartermaster.conf", root / "usr/lib/sysusers.d")
+        done = subprocess.run(["systemd-sysusers", f"--root={root}"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex((root / "etc/passwd").read_text(), r"(?m)^qm-queue:x:\d+:\d+:[^:]+:/:/usr/sbin/nologin$")
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
+    def test_the_unit_says_nothing_that_systemd_does_not_know(self):
+        copy = self.folder / "quartermaster.service"
+        copy.write_text(re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", self.unit.read_text()))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 if __name__ == "__main__":
