@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from . import logfmt, ports, sandbox, wait
@@ -123,22 +124,24 @@ class Suite:
         return self
 
     def _listen_for_notices(self):
+        """A socket that a thread empties: once some ten notices wait there the suite would stand still."""
         path = self.folder / "notify"
         path.unlink(missing_ok=True)
-        if self._notify is not None:
-            self._notify.close()
+        self._close_notify()
         self._notify, self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
         self._notify.bind(str(path))
         path.chmod(0o666)
-        self._notify.setblocking(False)
+        threading.Thread(target=_keep_notices, args=(self._notify, self._notices), daemon=True).start()
+
+    def _close_notify(self):
+        if self._notify is not None:
+            self._notify.shutdown(socket.SHUT_RDWR)
+            self._notify.close()
+        self._notify = None
 
     def notices(self):
         """What it told the service manager since start(), in order: each a list of its lines (sd_notify(3))."""
-        try:
-            while True:
-                self._notices.append(self._notify.recv(4096).decode(errors="replace").split("\n"))
-        except BlockingIOError:
-            return list(self._notices)
+        return list(self._notices)
 
     def _launch(self, env):
         command = [str(word) for word in self.command()]
@@ -178,6 +181,7 @@ class Suite:
             self._fail(f"ended with {code}")
         if left:
             self._fail(f"left processes behind: {left}")
+        self._close_notify()
         self.check_log()
         self._clean()
 
@@ -188,6 +192,7 @@ class Suite:
         self._end_all(mine)
         self.process.wait(10)
         self.process = None
+        self._close_notify()
         self.forgive()
 
     def _end_all(self, found):
@@ -292,6 +297,11 @@ class Suite:
         if done.returncode != 0:
             raise SuiteError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def _keep_notices(sock, notices):
+    while octets := sock.recv(4096):
+        notices.append(octets.decode(errors="replace").split("\n"))
 
 
 def _adopt_orphans():
