@@ -16,7 +16,12 @@ char *mem_textn(const void *p, size_t n);  /* n octets and a NUL behind them */
 char *mem_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* mem_free(&p): frees *p and sets it to NULL; *p may be NULL. */
-#define mem_free(pp) (mem_release(*(pp)), *(pp) = NULL)
+#define mem_free(pp)                                                                               \
+    __extension__({                                                                                \
+        __typeof__(pp) mem_free_ = (pp);                                                           \
+        mem_release(*mem_free_);                                                                   \
+        *mem_free_ = NULL;                                                                         \
+    })
 void mem_release(void *p); /* what mem_free is made of; NULL is allowed */
 
 /* Overwrites n octets so that the compiler cannot leave it out. For secrets, before they are freed. */
