@@ -137,6 +137,8 @@ static void write_config(const struct localserve *l, struct buf *b)
     buf_putf(b,
              "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic } }\n"
              "route { transport loop }\n"
+             /* Each recipient's failure is its own. */
+             "queue { destination-recipients 1 }\n"
              "webhooks { allow-private yes }\n"
              "include \"local.d/*.conf\"\n",
              25 + at);

@@ -17,11 +17,11 @@ char *mem_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* mem_free(&p): frees *p and sets it to NULL; *p may be NULL. */
 #define mem_free(pp)                                                                               \
-    do {                                                                                           \
+    __extension__({                                                                                \
         __typeof__(pp) mem_free_ = (pp);                                                           \
         mem_release(*mem_free_);                                                                   \
         *mem_free_ = NULL;                                                                         \
-    } while (0)
+    })
 void mem_release(void *p); /* what mem_free is made of; NULL is allowed */
 
 /* Overwrites n octets so that the compiler cannot leave it out. For secrets, before they are freed. */

@@ -1,0 +1,102 @@
+#include "policy.h"
+
+#include <string.h>
+
+#include "confaddr.h"
+#include "mem.h"
+
+static bool belongs(const struct settings *s, const char *account, const struct address *a)
+{
+    const struct conf_block *owner =
+        confaddr_account(s->conf, span_text(a->local), span_text(a->domain), NULL);
+    return owner != NULL && strcmp(conf_label(owner), account) == 0;
+}
+
+int policy_sender(const struct settings *s, enum port_kind port, const char *account,
+                  const struct address *sender, struct path_refusal *why)
+{
+    if (port == PORT_SMTP || port == PORT_LOCAL)
+        return 0;
+    if (account == NULL)
+        return path_refuse(why, 530, "5.7.0", "authentication required");
+    if (sender == NULL)
+        return path_refuse(why, 550, "5.7.1", "an account has no use for the null sender");
+    if (!belongs(s, account, sender))
+        return path_refuse(why, 550, "5.7.1", "the sender is no address of your account");
+    return 0;
+}
+
+int policy_from(const struct settings *s, const char *account, const struct addrlist *from,
+                struct path_refusal *why)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        const struct address *a = &from->items[i].address;
+        if (!belongs(s, account, a))
+            return path_refuse(why, 550, "5.7.1",
+                               "%.60s@%.60s in From is no address of your account", a->local,
+                               a->domain);
+    }
+    return 0;
+}
+
+static void replace(struct address *a, const struct address *by)
+{
+    address_clear(a);
+    address_copy(a, by);
+}
+
+static int to_postmaster(const struct settings *s, struct address *recipient,
+                         struct path_refusal *why)
+{
+    if (!s->postmaster_reached && !s->localserve)
+        return path_refuse(why, 550, "5.1.1", "no postmaster is configured here");
+    replace(recipient, &s->postmaster);
+    return 0;
+}
+
+int policy_recipient(const struct settings *s, enum port_kind port, const struct path *path,
+                     struct address *recipient, struct path_refusal *why)
+{
+    if (path->postmaster)
+        return to_postmaster(s, recipient, why);
+    struct span local = span_text(recipient->local), domain = span_text(recipient->domain);
+    bool ours = confaddr_domain(s->conf, domain) != NULL;
+    if (port == PORT_SMTP && path->routed)
+        return path_refuse(why, 550, "5.7.1", "relaying denied: source routes are not followed");
+    if (s->localserve && port != PORT_LOCAL)
+        return 0;
+    if (port == PORT_SMTP && !ours)
+        return path_refuse(why, 550, "5.7.1", "relaying denied");
+    if (!ours || confaddr_account(s->conf, local, domain, NULL) != NULL)
+        return 0;
+    if (span_is_nocase(local, "postmaster"))
+        return to_postmaster(s, recipient, why);
+    if (port == PORT_LOCAL)
+        return 0;
+    return path_refuse(why, 550, "5.1.1", "no such address here");
+}
+
+struct span policy_detail(const struct settings *s, const struct address *sender)
+{
+    struct span local = span_text(sender->local), domain = span_text(sender->domain);
+    const struct conf_block *block = confaddr_domain(s->conf, domain);
+    size_t base = confaddr_base(s->conf, local, domain);
+    if (block == NULL || base == local.n)
+        return (struct span){0};
+    size_t skip = base + strlen(conf_text(block, "catchall-separator"));
+    return span_of(local.p + skip, local.n - skip);
+}
+
+bool policy_wants_from_id(const struct settings *s, const char *account, const char *login)
+{
+    const struct conf_block *block = conf_find(conf_root(s->conf), "account", account);
+    size_t n;
+    if (block == NULL)
+        return false;
+    const struct conf_value *logins = conf_list(block, "from-id-login", &n);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(logins[i].text, login) == 0)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,160 @@
+#include "transaction.h"
+
+#include <string.h>
+
+#include "base64.h"
+#include "confaddr.h"
+#include "handover.h"
+#include "mem.h"
+#include "message.h"
+#include "policy.h"
+#include "rand.h"
+
+#define FROM_ID_OCTETS 16
+
+/* So that a thousand recipients are not compared with a thousand others. */
+struct recipient_name {
+    RB_ENTRY(recipient_name) entry;
+    const char *address; /* the envelope's */
+};
+
+static int compare(struct recipient_name *a, struct recipient_name *b)
+{
+    return strcmp(a->address, b->address);
+}
+
+RB_GENERATE_STATIC(recipient_names, recipient_name, entry, compare)
+
+static enum submit_origin origin_of(const struct session *s)
+{
+    if (s->port->kind == PORT_SMTP)
+        return SUBMIT_SMTP;
+    return s->port->kind == PORT_LOCAL ? SUBMIT_LOCAL : SUBMIT_SUBMISSION;
+}
+
+static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *mail)
+{
+    if (mail->requiretls)
+        e->flags |= SUBMIT_REQUIRE_TLS;
+    if (mail->has_envid)
+        submit_set(&e->envid, mail->envid);
+    if (mail->ret != ESMTP_RET_NONE)
+        submit_set(&e->ret, mail->ret == ESMTP_RET_FULL ? "FULL" : "HDRS");
+    if (mail->has_hold_for)
+        e->not_before_ms = e->received_ms + (int64_t)mail->hold_for_s * 1000;
+    if (mail->has_hold_until)
+        e->not_before_ms = mail->hold_until_s * 1000;
+}
+
+/* The reverse path of a login with ids of its own: its base, to which the queue adds the id. A
+ * client that wrote one itself knows which. */
+static void set_from_ids(struct session *s, struct transaction *t, const struct address *sender)
+{
+    struct span detail = policy_detail(s->settings, sender);
+    t->from_ids = true;
+    if (detail.n == 0)
+        return;
+    size_t separator = (size_t)((const char *)detail.p - sender->local);
+    struct span base = span_of(sender->local, separator);
+    const struct conf_block *domain = confaddr_domain(s->settings->conf, span_text(sender->domain));
+    base.n -= strlen(conf_text(domain, "catchall-separator"));
+    struct address plain;
+    t->from_id = span_dup(detail);
+    if (address_make(base, span_text(sender->domain), &plain, NULL) != 0)
+        return;
+    char *text = address_text(&plain);
+    submit_set(&t->envelope->sender, text);
+    mem_free(&text);
+    address_clear(&plain);
+}
+
+void transaction_begin(struct session *s, const struct address *sender,
+                       const struct esmtp_mail *mail)
+{
+    struct transaction *t = mem_zero(sizeof *t);
+    RB_INIT(&t->names);
+    t->envelope = submit_envelope_new(origin_of(s));
+    t->mail = *mail;
+    set_parameters(t->envelope, mail);
+    if (s->account != NULL)
+        submit_set(&t->envelope->account, s->account);
+    if (sender != NULL) {
+        char *text = address_text(sender);
+        submit_set(&t->envelope->sender, text);
+        mem_free(&text);
+        t->utf8 = sender->utf8;
+    }
+    if (sender != NULL && s->account != NULL &&
+        policy_wants_from_id(s->settings, s->account, s->login))
+        set_from_ids(s, t, sender);
+    s->transaction = t;
+}
+
+static void set_from_id(struct transaction *t, struct submit_recipient *r)
+{
+    unsigned char octets[FROM_ID_OCTETS];
+    struct buf text = {0};
+    if (!t->from_ids)
+        return;
+    rand_bytes(octets, sizeof octets);
+    base64url_encode(&text, span_of(octets, sizeof octets));
+    submit_set(&r->from_id, t->from_id != NULL ? t->from_id : buf_text(&text));
+    buf_free(&text);
+}
+
+static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
+{
+    if (!rcpt->has_orcpt)
+        return;
+    char *text = mem_format("%s;%s", rcpt->orcpt_type, rcpt->orcpt);
+    submit_set(&r->orcpt, text);
+    mem_free(&text);
+}
+
+void transaction_add(struct session *s, const struct address *recipient,
+                     const struct esmtp_rcpt *rcpt)
+{
+    struct transaction *t = s->transaction;
+    char *text = address_text(recipient);
+    struct recipient_name wanted = {.address = text};
+    if (RB_FIND(recipient_names, &t->names, &wanted) == NULL) {
+        struct submit_recipient *r = submit_add_recipient(t->envelope, text);
+        struct recipient_name *name = mem_zero(sizeof *name);
+        r->notify = (uint8_t)rcpt->notify;
+        set_orcpt(r, rcpt);
+        set_from_id(t, r);
+        name->address = r->address;
+        (void)RB_INSERT(recipient_names, &t->names, name);
+        t->utf8 = t->utf8 || recipient->utf8;
+        address_clear(&t->only);
+        if (t->envelope->recipients_n == 1)
+            address_copy(&t->only, recipient);
+    }
+    mem_free(&text);
+}
+
+static void forget_names(struct transaction *t)
+{
+    struct recipient_name *name, *next;
+    for (name = RB_MIN(recipient_names, &t->names); name != NULL; name = next) {
+        next = RB_NEXT(recipient_names, &t->names, name);
+        (void)RB_REMOVE(recipient_names, &t->names, name);
+        mem_free(&name);
+    }
+}
+
+void transaction_end(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    s->transaction = NULL;
+    if (t == NULL)
+        return;
+    signer_cancel(&t->signing);
+    handover_forget(&t->handover);
+    message_free(&t->message);
+    forget_names(t);
+    address_clear(&t->only);
+    mem_free(&t->from_id);
+    submit_envelope_free(&t->envelope);
+    mem_free(&t);
+}

@@ -1,0 +1,45 @@
+#ifndef QM_SMTPD_TRANSACTION_H
+#define QM_SMTPD_TRANSACTION_H
+
+#include <stdbool.h>
+
+#include "address.h"
+#include "esmtp.h"
+#include "proto_submit.h"
+#include "session.h"
+#include "simulate.h"
+#include "trees.h"
+
+/* A mail transaction: from MAIL to the reply to DATA, or to what cuts it short. */
+
+struct recipient_name;
+RB_HEAD(recipient_names, recipient_name);
+
+struct message;
+struct handover;
+struct signer_job;
+
+struct transaction {
+    struct submit_envelope *envelope;
+    struct esmtp_mail mail;
+    struct address only; /* the recipient while there is just one, else all-zero */
+    bool utf8;           /* an address in the envelope is not ASCII */
+    bool from_ids;       /* each recipient gets an id for its bounces */
+    char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
+    struct recipient_names names; /* those that are in the envelope */
+    struct simulate simulate;     /* what to act out at the end of DATA */
+    struct message *message;      /* from DATA on */
+    struct signer_job *signing;   /* STEP_SIGN */
+    struct handover *handover;    /* STEP_QUEUE */
+};
+
+/* Begins one: the session has none. sender is NULL for the null reverse path. */
+void transaction_begin(struct session *s, const struct address *sender,
+                       const struct esmtp_mail *mail);
+/* Adds a recipient, once however often it is named. */
+void transaction_add(struct session *s, const struct address *recipient,
+                     const struct esmtp_rcpt *rcpt);
+/* Forgets the session's transaction at whatever point it is. Nothing when there is none. */
+void transaction_end(struct session *s);
+
+#endif
