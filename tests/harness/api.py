@@ -12,8 +12,11 @@ import hmac
 import http.client
 import json
 import os
+import time
 import unicodedata
 import urllib.parse
+
+from . import wait
 
 _ITERATIONS = 4096
 
@@ -32,6 +35,11 @@ def verifier(password):
 def credentials(passwords):
     """A credentials file: account -> password."""
     return "".join(f"{account} {verifier(password)}\n" for account, password in passwords.items())
+
+
+def within_a_minute(seconds=10):
+    """Waits until the minute by the clock has so much left: what is limited by the minute begins anew with it."""
+    wait.until(lambda: time.time() % 60 < 60 - seconds, seconds + 5, "the next minute")
 
 
 class Answer:
