@@ -1,4 +1,4 @@
-"""A client of the HTTP API, and what the suite needs to know of those who use it.
+"""The HTTP API as requests and answers, whatever these are; client.Api is for who wants results alone.
 
     suite.add_file("state/credentials", credentials({"billing": "secret password"}))
     api = Api("192.0.2.1", 80, "billing@example.org", "secret password")
