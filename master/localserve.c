@@ -131,7 +131,8 @@ static void write_config(const struct localserve *l, struct buf *b)
     buf_putf(b,
              "domain localhost {\n    catchall-separator \"+\"\n"
              "    dkim localserve { key-file \"%s/dkim.pem\" }\n}\n"
-             "account " ACCOUNT " {\n    address " LOGIN "\n    full-name \"Local User\"\n}\n",
+             "account " ACCOUNT " {\n    address " LOGIN "\n    full-name \"Local User\"\n"
+             "    include \"account.d/*.conf\"\n}\n",
              l->dir);
     /* Once around through our own listener, where failures are made. */
     buf_putf(b,
@@ -168,6 +169,8 @@ int localserve_prepare(struct localserve *l, struct fail *f)
         rc = make_credentials(dirfd, f);
     if (rc == 0)
         rc = file_make_path(dirfd, "local.d", 0755, f);
+    if (rc == 0)
+        rc = file_make_path(dirfd, "account.d", 0755, f);
     if (rc == 0)
         rc = file_replace(dirfd, "quartermaster.conf", 0644, buf_span(&text), f);
     l->config_path = mem_format("%s/quartermaster.conf", l->dir);
