@@ -7,6 +7,7 @@
 #include "header.h"
 #include "maildate.h"
 #include "mem.h"
+#include "utf8.h"
 
 size_t sm_message_from_lines(struct span text)
 {
@@ -102,6 +103,21 @@ int sm_message_recipients(struct span header, const char *default_domain, struct
     return 0;
 }
 
+/* A header is UTF-8 or the server refuses it; one octet of another charset, from a script of long
+ * ago, is no reason to lose the mail of a cron job. */
+static void put_mended(struct buf *out, struct span field)
+{
+    while (field.n > 0) {
+        size_t n = utf8_sequence(field.p, field.n);
+        if (n > 0)
+            buf_put(out, field.p, n);
+        else
+            buf_puts(out, "\xef\xbf\xbd");
+        n = n > 0 ? n : 1;
+        field = span_of(field.p + n, field.n - n);
+    }
+}
+
 static void put_author(struct buf *out, const char *field, const struct sm_author *author)
 {
     struct fold fold;
@@ -118,7 +134,11 @@ void sm_message_header(struct buf *out, struct span header, const struct sm_auth
     bool resent = false;
     while (header_next(&rest, &field)) {
         resent = resent || span_starts_nocase(field.name, "Resent-");
-        if (!is_one_of(field.name, dropped))
+        if (is_one_of(field.name, dropped))
+            continue;
+        if (author != NULL)
+            put_mended(out, field.whole);
+        else
             buf_put_span(out, field.whole);
     }
     if (author == NULL)

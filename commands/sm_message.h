@@ -44,7 +44,8 @@ struct sm_author {
 
 /* Appends the header as it is to be sent: without Bcc and Resent-Bcc; with a From field of author
  * when it has none; in a message sent on (it has a Resent- field) with Resent-From and Resent-Date
- * likewise. author NULL adds nothing. What else a message needs is added by the server. */
+ * likewise; with U+FFFD for each octet that is not UTF-8. author NULL: it stays as it is, but for
+ * Bcc. What else a message needs is added by the server. */
 void sm_message_header(struct buf *out, struct span header, const struct sm_author *author);
 
 #endif

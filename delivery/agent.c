@@ -122,7 +122,7 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
         service_done(a->service);
         return;
     }
-    log_warn(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
+    log_info(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
 }
 
 void agent_link(struct agent *a, int fd)

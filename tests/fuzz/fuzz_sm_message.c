@@ -8,6 +8,7 @@
 #include "sm_envelope.h"
 #include "sm_input.h"
 #include "sm_message.h"
+#include "utf8.h"
 
 #define MAX 65536
 
@@ -77,6 +78,7 @@ static void check_message(struct buf *message)
     sm_message_header(&header, parts.header,
                       &(struct sm_author){&a, span_of(text.p, text.n < 50 ? text.n : 50), 0, 0});
     check_header(buf_span(&header), true);
+    assert(utf8_valid(buf_span(&header)));
     buf_free(&header);
     address_clear(&a);
 }

@@ -89,7 +89,7 @@ class Suite:
 
     @property
     def config_path(self):
-        return self.folder / "quartermaster.conf"
+        return self.folder / ("state" if self.config_text is None else "") / "quartermaster.conf"
 
     def write_config(self, config=None):
         """Writes the configuration file, with a new text if one is given, for start() or a reload."""
@@ -148,8 +148,8 @@ class Suite:
         if self.host:
             self.process = self.host.start(command, "suite", env=env)
             return
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        with open(self.log_path, "ab") as log, open(self.log_path.with_suffix(".out"), "ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                             env={**os.environ, **env}, start_new_session=True,
                                             user=self.user, group=self.user,
                                             extra_groups=[] if self.user is not None else None)

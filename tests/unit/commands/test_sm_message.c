@@ -171,6 +171,13 @@ static void nothing_in_a_name_can_begin_a_field(void **state)
     expect_header("", "A\r\nBcc: b", "From: =?utf-8?q?A=0D=0ABcc=3A_b?= <jane@b.example>\r\n");
 }
 
+static void a_header_that_is_not_utf8_is_mended(void **state)
+{
+    expect_header("From: a\r\nSubject: caf\xe9 caf\xc3\xa9 \xc3\r\n", "",
+                  "From: a\r\nSubject: caf\xef\xbf\xbd caf\xc3\xa9 \xef\xbf\xbd\r\n");
+    expect_header("Subject: caf\xe9\r\n", NULL, "Subject: caf\xe9\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +189,7 @@ int main(void)
         cmocka_unit_test(from_is_added_where_it_is_missing),
         cmocka_unit_test(a_message_sent_on_gets_its_own_from_and_date),
         cmocka_unit_test(nothing_in_a_name_can_begin_a_field),
+        cmocka_unit_test(a_header_that_is_not_utf8_is_mended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
