@@ -117,8 +117,12 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct agent *a = arg;
-    log_warn(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
     ipc_free(&a->qmgr);
+    if (service_stopping(a->service)) {
+        service_done(a->service);
+        return;
+    }
+    log_info(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
 }
 
 void agent_link(struct agent *a, int fd)

@@ -68,12 +68,14 @@ static void on_link(struct service *s, const char *name, int fd)
     (void)close(fd);
 }
 
-/* By the time master says so qmgr is gone, and what is under way has had its time. */
+/* When the whole suite ends qmgr is gone by now, and what is under way has had its time. When a reload took the transport
+ * away, what it has begun is ended and told. */
 static void on_stop(struct service *s)
 {
     struct agent *a = service_user(s);
     pool_stop(a->pool);
-    service_done(s);
+    if (a->jobs == 0 || a->qmgr == NULL)
+        service_done(s);
 }
 
 static const char *const syscalls[] = {
