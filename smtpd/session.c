@@ -169,7 +169,7 @@ void session_destroy(struct session **sp)
     clients_leave(sv->clients, &s->client);
     TAILQ_REMOVE(&sv->sessions, s, next);
     sv->sessions_n--;
-    service_gauge(sv->service, COUNT_CONNECTIONS, sv->sessions_n);
+    server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     line_close(&s->reader);
     mem_free(&s->name);
     mem_free(&s->account);
@@ -368,7 +368,7 @@ static struct session *make(struct server *sv, const struct port *port, int fd)
     TAILQ_INSERT_TAIL(&sv->sessions, s, next);
     sv->sessions_n++;
     server_count(sv, COUNT_CONNECTIONS_TOTAL, 1);
-    service_gauge(sv->service, COUNT_CONNECTIONS, sv->sessions_n);
+    server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     return s;
 }
 
