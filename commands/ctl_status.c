@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -114,6 +115,16 @@ static void print_text(const struct master_status *s, const struct admin_counts 
                  (double)n->bytes_free / 1048576);
 }
 
+/* Its socket is master's and takes connections while nobody is there to answer them. */
+static bool queue_is_up(const struct master_status *s)
+{
+    for (uint32_t i = 0; i < s->processes_n; i++) {
+        if (strcmp(s->processes[i].name, "qmgr") == 0)
+            return strcmp(s->processes[i].state, "up") == 0;
+    }
+    return false;
+}
+
 int ctl_status(struct ctl *c, int argc, char **argv)
 {
     struct master_status s;
@@ -126,7 +137,7 @@ int ctl_status(struct ctl *c, int argc, char **argv)
     (void)close(fd);
     if (rc != 0)
         return ctl_fail(EX_UNAVAILABLE, "%s", f.text);
-    fd = ctl_admin(c);
+    fd = queue_is_up(&s) ? ctl_admin(c) : -1;
     rc = fd < 0 ? -1 : admin_ask_counts(fd, &n, &f);
     if (fd >= 0)
         (void)close(fd);

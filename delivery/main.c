@@ -34,6 +34,7 @@ static int start(struct service *s, struct fail *f)
 {
     struct agent *a = service_user(s);
     a->pool = pool_new(a);
+    agent_open(a);
     return 0;
 }
 
@@ -68,12 +69,14 @@ static void on_link(struct service *s, const char *name, int fd)
     (void)close(fd);
 }
 
-/* By the time master says so qmgr is gone, and what is under way has had its time. */
+/* When the whole suite ends qmgr is gone by now, and what is under way has had its time. When a reload took the transport
+ * away, what it has begun is ended and told. */
 static void on_stop(struct service *s)
 {
     struct agent *a = service_user(s);
     pool_stop(a->pool);
-    service_done(s);
+    if (a->jobs == 0 || a->qmgr == NULL)
+        service_done(s);
 }
 
 static const char *const syscalls[] = {
@@ -104,7 +107,7 @@ int main(int argc, char **argv)
 {
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
-    ipc_free(&a.qmgr);
+    agent_close(&a);
     pool_free(&a.pool);
     X509_STORE_free(a.roots);
     buf_free(&a.resolv_conf);

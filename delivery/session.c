@@ -59,8 +59,11 @@ void session_fail(struct session *s, const char *stage, const struct reply *r, c
     f.reply = buf_text(&text);
     f.enhanced = enhanced[0] != '\0' ? enhanced : f.permanent ? "5.4.0" : "4.4.0";
     f.tls_failed = s->step == STEP_HANDSHAKE;
-    log_info(&s->log, "connection failed", LS("stage", stage), LS("host", s->host), LS("address", s->address),
-             LS("why", error), LS("reply", f.reply));
+    /* An idle connection ends some day; that is nothing to look into. */
+    log_write(s->step == STEP_READY ? LOG_DEBUG_ : LOG_INFO_, &s->log,
+              s->step == STEP_READY ? "idle connection ended" : "connection failed",
+              (const struct log_kv[]){LS("stage", stage), LS("host", s->host), LS("address", s->address),
+                                      LS("why", error), LS("reply", f.reply), {0}});
     close_session(s);
     s->handler->on_failed(s, s->arg, &f);
     buf_free(&text);

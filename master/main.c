@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -92,23 +93,24 @@ static void watch_signals(struct master *m)
     (void)event_add(m->sigchld, NULL);
 }
 
-/* From a build tree the programs stand beside this one. */
+/* In a build tree the programs stand beside this one, installed they do not. */
 static char *find_programs(void)
 {
-    char self[PATH_MAX], *slash;
+    static const char *const places[] = {".", "../libexec/quartermaster"};
+    char self[PATH_MAX], *slash, *found = NULL;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        if (slash != NULL)
-            *slash = '\0';
-        char *program = mem_format("%s/%s", self, role_program(ROLE_QMGR));
-        bool there = access(program, X_OK) == 0;
+    if (n < 0 || (self[n] = '\0', slash = strrchr(self, '/')) == NULL)
+        return mem_text(LIBEXEC_DIR);
+    *slash = '\0';
+    for (size_t i = 0; found == NULL && i < sizeof places / sizeof places[0]; i++) {
+        char *folder = mem_format("%s/%s", self, places[i]);
+        char *program = mem_format("%s/%s", folder, role_program(ROLE_QMGR));
+        if (access(program, X_OK) == 0)
+            found = realpath(folder, NULL);
         mem_free(&program);
-        if (there)
-            return mem_text(self);
+        mem_free(&folder);
     }
-    return mem_text(LIBEXEC_DIR);
+    return found != NULL ? found : mem_text(LIBEXEC_DIR);
 }
 
 static struct conf *load(const char *path, bool quiet)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,13 +27,16 @@ void notify_init(void)
     (void)unsetenv("NOTIFY_SOCKET");
 }
 
+/* A service manager that does not read is waited for, but not for ever. */
 static void say(const char *text)
 {
+    const struct timeval most = {1, 0};
     if (to_len == 0)
         return;
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
     (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, to_len);
     (void)close(fd);
 }

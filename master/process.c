@@ -120,6 +120,26 @@ static void on_control_closed(struct ipc *ch, void *arg, const char *why)
         (void)kill(p->pid, SIGKILL);
 }
 
+static void went_up(struct process *p, const char *refused);
+
+/* It is ready, for a configuration that a reload may have replaced since it was asked. */
+static void use(struct process *p)
+{
+    struct world *w = p->world;
+    p->ready = false;
+    if (p->generation != w->generation) {
+        process_configure(p, w->conf, went_up);
+        return;
+    }
+    control_commit(p->control);
+    p->state = PROCESS_UP;
+    log_debug(NULL, "process is up", LS("process", p->name), LI("pid", p->pid));
+    if (!w->announced && process_all_up(w)) {
+        w->announced = true;
+        notify_ready(w);
+    }
+}
+
 static void went_up(struct process *p, const char *refused)
 {
     struct world *w = p->world;
@@ -133,12 +153,17 @@ static void went_up(struct process *p, const char *refused)
             (void)kill(p->pid, SIGKILL);
         return;
     }
-    control_commit(p->control);
-    p->state = PROCESS_UP;
-    log_debug(NULL, "process is up", LS("process", p->name), LI("pid", p->pid));
-    if (!w->announced && process_all_up(w)) {
-        w->announced = true;
-        notify_ready(w);
+    p->ready = true;
+    if (w->reload == NULL)
+        use(p);
+}
+
+void process_resume(struct world *w)
+{
+    struct process *p;
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (p->state == PROCESS_STARTING && p->ready)
+            use(p);
     }
 }
 
@@ -161,9 +186,12 @@ static void start(struct process *p)
         return;
     }
     p->state = PROCESS_STARTING;
+    p->ready = false;
     p->started_ms = clock_mono_ms();
     (void)snprintf(name, sizeof name, "control %s", p->name);
     p->control = ipc_new(p->world->base, control[0], name, &handler, p);
+    if (clock_stepped() != 0)
+        control_clock(p->control, clock_stepped());
     process_configure(p, p->world->conf, went_up);
 }
 
@@ -194,6 +222,7 @@ void process_configure(struct process *p, const struct conf *conf, void (*on_ans
 {
     struct buf share = {0};
     struct fail f = {{0}};
+    p->generation = p->world->generation;
     if (hands_send(p, conf, &f) != 0) {
         on_answer(p, f.text);
         return;
@@ -207,11 +236,22 @@ void process_configure(struct process *p, const struct conf *conf, void (*on_ans
 
 /* ---- end ---- */
 
+static void forget(struct process *p)
+{
+    TAILQ_REMOVE(&p->world->processes, p, next);
+    ipc_free(&p->control);
+    event_free(p->restart);
+    mem_free(&p);
+}
+
 void process_stop(struct process *p)
 {
     (void)evtimer_del(p->restart);
-    if (p->pid == 0)
+    if (p->pid == 0) {
+        if (p->unwanted)
+            forget(p);
         return;
+    }
     p->state = PROCESS_STOPPING;
     if (p->control != NULL)
         control_stop(p->control);
@@ -227,14 +267,6 @@ static void log_end(const struct process *p, int status)
     else
         log_error(NULL, forbidden ? "process ended: a system call that it may not make" : "process ended",
                   LS("process", p->name), LI("pid", p->pid), LI(how, number));
-}
-
-static void forget(struct process *p)
-{
-    TAILQ_REMOVE(&p->world->processes, p, next);
-    ipc_free(&p->control);
-    event_free(p->restart);
-    mem_free(&p);
 }
 
 void process_reaped(struct world *w, int pid, int status)

@@ -36,15 +36,17 @@ static void end(struct world *w, const char *why)
     else
         log_error(NULL, "configuration not reloaded: everything stays as it was", LS("why", why));
     notify_reloaded();
+    process_resume(w);
     r->on_done(r->arg, why);
     conf_free(&r->conf);
     event_free(r->limit);
     mem_free(&r);
 }
 
+/* Those that run at the beginning, as long as they do. Who starts meanwhile has its turn at the end. */
 static bool takes_part(const struct process *p)
 {
-    return p->control != NULL && p->state == PROCESS_UP;
+    return p->control != NULL && p->state == PROCESS_UP && p->asked;
 }
 
 static void tell_all(struct world *w, void (*tell)(struct ipc *ch))
@@ -58,8 +60,8 @@ static void tell_all(struct world *w, void (*tell)(struct ipc *ch))
 
 static void stop_unwanted(struct world *w)
 {
-    struct process *p;
-    TAILQ_FOREACH (p, &w->processes, next) {
+    struct process *p, *next;
+    TAILQ_FOREACH_SAFE (p, &w->processes, next, next) {
         if (p->unwanted)
             process_stop(p);
     }
@@ -81,6 +83,7 @@ static void decide(struct world *w)
     }
     tell_all(w, control_commit);
     listen_commit(w);
+    w->generation++;
     if (r->conf != NULL) {
         conf_free(&w->conf);
         w->conf = r->conf;
@@ -128,8 +131,10 @@ static int check_fixed(const struct world *w, const struct conf *conf, struct fa
 static void ask_all(struct world *w)
 {
     struct process *p;
-    TAILQ_FOREACH (p, &w->processes, next)
+    TAILQ_FOREACH (p, &w->processes, next) {
         p->answered = false;
+        p->asked = p->control != NULL && p->state == PROCESS_UP;
+    }
     TAILQ_FOREACH (p, &w->processes, next) {
         if (w->reload == NULL || w->reload->failed)
             return;

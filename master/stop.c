@@ -39,8 +39,8 @@ static bool runs(const struct world *w, unsigned stage)
 
 static void stop_stage(struct world *w, unsigned stage)
 {
-    struct process *p;
-    TAILQ_FOREACH (p, &w->processes, next) {
+    struct process *p, *next;
+    TAILQ_FOREACH_SAFE (p, &w->processes, next, next) {
         if (stage_of[p->role] == stage)
             process_stop(p);
     }

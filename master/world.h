@@ -37,7 +37,9 @@ struct process {
     unsigned restarts;
     struct event *restart;
     bool unwanted;       /* no longer in the configuration: not to be started again */
-    bool answered, refused; /* during a reload */
+    uint64_t generation; /* while it starts: of the configuration it was asked about */
+    bool ready;          /* while it starts: it could work with that, and a reload is under way */
+    bool asked, answered; /* during a reload */
 };
 
 /* A socket bound for a process. It stays open here, so that a restart or reload loses no connection. */
@@ -58,6 +60,7 @@ struct world {
     struct event_base *base;
     char *config_path, *program_dir;
     struct conf *conf;
+    uint64_t generation; /* of conf and the files it names: one more with each reload */
     int64_t started_ms, loaded_ms; /* monotonic; wall clock */
     bool privileged;
     struct user_ids users[ROLES];

@@ -79,7 +79,7 @@ void hookq_free(struct hookq **hp)
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct hookq *h = arg;
-    log_warn(NULL, "hooks is gone", LS("why", why));
+    log_info(NULL, "hooks is gone", LS("why", why));
     ipc_free(&h->channel);
 }
 

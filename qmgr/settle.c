@@ -32,6 +32,8 @@ struct settle {
     char *notice_to[2];
     uint32_t delivered, deferred, failed;
     int64_t next_ms; /* the soonest next attempt; 0 when there is none */
+    int64_t received_ms;
+    char **addresses; /* of the results' recipients; NULL for one that was gone */
 };
 
 void settle_lost_clear(struct settle_lost *lost)
@@ -111,6 +113,7 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
         return; /* the operator was faster, or the row is damaged */
     struct rcpt_row was = {.held = r.held, .next_ms = r.next_ms, .address = r.address};
     r.attempts++;
+    submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {
         ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
@@ -137,6 +140,7 @@ static void apply(struct change *change, struct store_txn *t)
     mem_free(&c->notice_to[1]);
     if (ledger_message_open(t, c->message, &m) != 0)
         return;
+    c->received_ms = m.row.envelope->received_ms;
     for (uint32_t i = 0; i < c->results_n; i++)
         apply_result(c, t, &m, &c->results[i], &lost, &late);
     c->notices[0] = settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
@@ -147,13 +151,13 @@ static void apply(struct change *change, struct store_txn *t)
     settle_lost_clear(&late);
 }
 
-static void log_result(const struct settle *c, const struct deliver_result *r)
+static void log_result(const struct settle *c, const struct deliver_result *r, const char *address)
 {
     static const char *const names[] = {"delivered", "deferred", "failed"};
     char id[QID_SIZE];
-    log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LU("rcpt", r->id - c->message),
+    log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
-             LS("dsn", r->enhanced), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
+             LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
              LS("reply", r->reply), LS("why", r->error));
 }
 
@@ -163,7 +167,7 @@ static void done(struct change *change, const char *why)
     struct queue *q = c->queue;
     if (why == NULL) {
         for (uint32_t i = 0; i < c->results_n; i++)
-            log_result(c, &c->results[i]);
+            log_result(c, &c->results[i], c->addresses[i]);
         service_count(q->service, COUNT_DELIVERED, c->delivered);
         service_count(q->service, COUNT_DEFERRED, c->deferred);
         service_count(q->service, COUNT_FAILED, c->failed);
@@ -187,8 +191,11 @@ static void done(struct change *change, const char *why)
     hookq_poke(q->hookq);
     if (c->on_settled != NULL)
         c->on_settled(c->arg);
-    for (uint32_t i = 0; i < c->results_n; i++)
+    for (uint32_t i = 0; i < c->results_n; i++) {
         deliver_result_clear(&c->results[i]);
+        mem_free(&c->addresses[i]);
+    }
+    mem_free(&c->addresses);
     mem_free(&c->results);
     settings_drop(&c->settings);
     mem_free(&c);
@@ -205,6 +212,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     c->settings = settings_hold(q->settings);
     c->message = message;
     c->results = mem_array(n, sizeof *c->results);
+    c->addresses = mem_array(n, sizeof *c->addresses);
     c->results_n = n;
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);

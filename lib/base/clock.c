@@ -4,6 +4,11 @@
 
 static int64_t stepped_ms;
 
+int64_t clock_stepped(void)
+{
+    return __atomic_load_n(&stepped_ms, __ATOMIC_RELAXED);
+}
+
 static int64_t read_us(clockid_t id)
 {
     struct timespec t;
@@ -13,7 +18,7 @@ static int64_t read_us(clockid_t id)
 
 int64_t clock_wall_ms(void)
 {
-    return read_us(CLOCK_REALTIME) / 1000 + __atomic_load_n(&stepped_ms, __ATOMIC_RELAXED);
+    return read_us(CLOCK_REALTIME) / 1000 + clock_stepped();
 }
 
 int64_t clock_mono_ms(void)

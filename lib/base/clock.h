@@ -12,5 +12,7 @@ int64_t clock_mono_us(void);
 
 /* Adds ms to what clock_wall_ms says from now on, in this process. */
 void clock_step(int64_t ms);
+/* All that was added so far. */
+int64_t clock_stepped(void);
 
 #endif

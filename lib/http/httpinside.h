@@ -13,8 +13,9 @@
 #include "httpserver.h"
 #include "httpurl.h"
 
-/* What httpserver.c (connections, time) and httprequest.c (requests) know of each other. For these
- * two alone. */
+/* What the three files that make up the server know of each other, and nobody else: httpserver.c
+ * (connections and their time), httpcall.c (what libmicrohttpd asks about a request, step by step)
+ * and httprequest.c (what a handler does with it). */
 
 /* What a connection is waiting for; each kind of waiting has one length of time, so connections in
  * one list run out of it in the order they were put there. */
@@ -69,16 +70,67 @@ void httpserver_enter(struct httpconn *conn, enum httpconn_phase phase);
 /* Has libmicrohttpd run soon, from the loop. */
 void httpserver_run_soon(struct httpserver *s);
 
-/* libmicrohttpd's callbacks about requests. */
-void *httprequest_begin(void *server, const char *target, struct MHD_Connection *mhd);
-enum MHD_Result httprequest_call(void *server, struct MHD_Connection *mhd, const char *url,
-                                 const char *method, const char *version, const char *data,
-                                 size_t *data_n, void **request);
-void httprequest_over(void *server, struct MHD_Connection *mhd, void **request,
-                      enum MHD_RequestTerminationCode why);
+enum httprequest_wanted { HTTPREQUEST_NO_BODY, HTTPREQUEST_FORM, HTTPREQUEST_RAW };
+
+struct httprequest {
+    struct httpserver *server;
+    struct httpconn *conn;
+    struct MHD_Connection *mhd;
+    int64_t begun_ms;
+
+    char *target; /* as sent; the parts point into it */
+    struct httpurl_target parts;
+    struct buf path;
+    char *method;
+    char client[INET6_ADDRSTRLEN];
+    struct httphead head;
+
+    bool started;        /* the header was checked, and the handler called unless it was refused */
+    bool handled;        /* the handler was called */
+    bool past_head;      /* libmicrohttpd has gone on to the body */
+    bool suspended;      /* libmicrohttpd passes over it until it is resumed */
+    bool gone;           /* cancelled: only the connection is left to be closed */
+    bool queued;         /* libmicrohttpd has the response, or the socket if it was cut short */
+    bool cut;            /* the response went past libmicrohttpd */
+    struct event *watch; /* for a reset while it is suspended */
+
+    enum httprequest_wanted wanted;
+    bool body_over; /* done was called */
+    size_t raw_max;
+    size_t received;  /* octets of a form */
+    size_t discarded; /* octets of the body that nobody wanted */
+    size_t held;      /* what it counts for in body_held */
+    struct httpform_limits form_limits;
+    struct httpform *form;
+    struct buf raw;
+    enum httprequest_body result;
+    struct fail result_fail;
+    httprequest_fn *done, *cancel;
+    void *done_arg, *cancel_arg, *data;
+
+    bool answered;
+    struct httpreply reply;
+};
+
+/* MHD_OPTION_URI_LOG_CALLBACK: a request line has come. Returns the request, which libmicrohttpd
+ * hands to the other two. */
+void *httpcall_begin(void *server, const char *target, struct MHD_Connection *mhd);
+
+/* The access handler: with data_n 0 until the handler has decided what to do, then with pieces of
+ * the body, then with data_n 0 until there is an answer. MHD_NO closes the connection. */
+enum MHD_Result httpcall_run(void *server, struct MHD_Connection *mhd, const char *url,
+                             const char *method, const char *version, const char *data,
+                             size_t *data_n, void **request);
+
+/* MHD_OPTION_NOTIFY_COMPLETED: the request is over, however it went. Frees it. */
+void httpcall_end(void *server, struct MHD_Connection *mhd, void **request,
+                  enum MHD_RequestTerminationCode why);
+
+/* Lets libmicrohttpd go on with a request that is suspended; nothing otherwise. */
+void httpcall_wake(struct httprequest *req);
 
 /* Cancels the request if it waits for its handler, and returns whether it did: the client has gone,
  * or the server itself ends. */
-bool httprequest_abandon(struct httprequest *req);
+bool httpcall_abandon(struct httprequest *req);
 
 #endif

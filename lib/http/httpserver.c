@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "file.h"
@@ -140,7 +141,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void on_hangup(evutil_socket_t fd, short what, void *arg)
 {
     struct httpconn *conn = arg;
-    if (conn->request == NULL || !httprequest_abandon(conn->request))
+    if (conn->request == NULL || !httpcall_abandon(conn->request))
         (void)shutdown(fd, SHUT_RD);
 }
 
@@ -294,17 +295,18 @@ static struct MHD_Daemon *start(struct httpserver *s)
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)set->connections_per_ip, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)set->request_memory, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((set->idle_timeout_ms + 999) / 1000), NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        /* What strictness there is makes it answer by itself, with the header written twice;
+         * httphead.c finds the same and more. */
+        {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)httprequest_begin, s},
-        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)httprequest_over, s},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)httpcall_begin, s},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)httpcall_end, s},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s},
         {MHD_OPTION_END, 0, NULL},
     };
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0,
-                            NULL, NULL, httprequest_call, s, MHD_OPTION_ARRAY, options,
-                            MHD_OPTION_END);
+                            NULL, NULL, httpcall_run, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 static void on_drained(evutil_socket_t fd, short what, void *arg)
@@ -322,6 +324,7 @@ struct httpserver *httpserver_new(struct event_base *base,
     int features = EV_FEATURE_EARLY_CLOSE | EV_FEATURE_ET;
     assert((event_base_get_features(base) & features) == features);
     (void)signal(SIGPIPE, SIG_IGN);
+    tzset(); /* the Date field would read the zone file at its first use */
     s->base = base;
     if (settings != NULL)
         s->settings = *settings;
@@ -357,10 +360,10 @@ void httpserver_free(struct httpserver **server)
     s->draining = true; /* nothing is accepted in place of what is closed now */
     close_listeners(s);
     TAILQ_FOREACH(conn, &s->phases[HTTPCONN_WORK], link)
-    httprequest_abandon(conn->request);
+    httpcall_abandon(conn->request);
+    event_free(s->epoll_event);
     MHD_stop_daemon(s->mhd);
     assert(s->connections == 0);
-    event_free(s->epoll_event);
     event_free(s->run_event);
     event_free(s->deadline_event);
     event_free(s->retry_event);

@@ -9,8 +9,8 @@
 #include "fail.h"
 
 /* An HTTP/1.1 server inside a libevent loop: libmicrohttpd without threads, without TLS and without
- * a listening socket of its own. It opens no files. What a request looks like to a handler is in
- * httprequest.h.
+ * a listening socket of its own. Once made it opens no files. What a request looks like to a
+ * handler is in httprequest.h.
  *
  * Every time that a client can take is bounded: for the request line and header, between requests,
  * for a body to arrive and for a response to be taken. A request that is waiting for its handler is

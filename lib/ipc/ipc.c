@@ -15,9 +15,12 @@
 #include "log.h"
 #include "mem.h"
 #include "record.h"
+#include "trees.h"
 
 #define MAGIC 0x69706321
 #define RECORDS_A_TURN 64 /* then others have their turn */
+#define STORAGE_KEPT (4 * IPC_INLINE_MAX) /* octets; what a spilled message needed beyond is given back */
+#define LATER_MS 20       /* until the kernel may take descriptors again */
 
 struct outgoing {
     STAILQ_ENTRY(outgoing) next;
@@ -25,32 +28,42 @@ struct outgoing {
 };
 
 struct pending {
-    TAILQ_ENTRY(pending) next;
+    RB_ENTRY(pending) by_id;
     uint64_t id;
     ipc_on_reply *on_reply;
     void *arg;
+    bool lost; /* not sent */
 };
+
+static int by_id(struct pending *a, struct pending *b)
+{
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_HEAD(pending_tree, pending);
+RB_GENERATE_STATIC(pending_tree, pending, by_id, by_id)
 
 struct ipc {
     unsigned magic;
     char name[48];
     int fd;
-    struct event *readable, *writable, *reaper;
+    struct event *readable, *writable, *later, *reaper;
     const struct ipc_handler *handler;
     void *arg;
     STAILQ_HEAD(, outgoing) out;
-    /* Requests in the order of their ids; replies mostly come in that order, so a search is short. */
-    TAILQ_HEAD(, pending) pending;
+    struct pending_tree pending;
     size_t pendings, outgoings;
     uint64_t last_id;
     struct buf storage;
-    bool closed, closing;
+    struct fail broken; /* why nothing can be sent any more; "" while it can */
+    bool closed;
     unsigned running; /* callbacks of ours on the stack: the free waits for them */
     bool freed;
 };
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_later(evutil_socket_t fd, short what, void *arg);
 static void on_reaper(evutil_socket_t fd, short what, void *arg);
 
 static void check(const struct ipc *ch)
@@ -68,12 +81,13 @@ struct ipc *ipc_new(struct event_base *base, int fd, const char *name,
     ch->handler = handler;
     ch->arg = arg;
     STAILQ_INIT(&ch->out);
-    TAILQ_INIT(&ch->pending);
+    RB_INIT(&ch->pending);
     (void)evutil_make_socket_nonblocking(fd);
     ch->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, ch);
     ch->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, ch);
-    ch->reaper = event_new(base, -1, 0, on_reaper, ch);
-    assert(ch->readable != NULL && ch->writable != NULL && ch->reaper != NULL);
+    ch->later = evtimer_new(base, on_later, ch);
+    ch->reaper = evtimer_new(base, on_reaper, ch);
+    assert(ch->readable != NULL && ch->writable != NULL && ch->later != NULL && ch->reaper != NULL);
     (void)event_add(ch->readable, NULL);
     return ch;
 }
@@ -89,12 +103,20 @@ static void drop_outgoing(struct ipc *ch)
     ch->outgoings = 0;
 }
 
+static void take_pending(struct ipc *ch, struct pending *p)
+{
+    RB_REMOVE(pending_tree, &ch->pending, p);
+    ch->pendings--;
+}
+
+/* Those asked until now: whoever asks again in answer to that hears of it from the loop, unless there is no
+ * later any more. */
 static void answer_all_with_null(struct ipc *ch)
 {
+    uint64_t last = ch->last_id;
     struct pending *p;
-    while ((p = TAILQ_FIRST(&ch->pending)) != NULL) {
-        TAILQ_REMOVE(&ch->pending, p, next);
-        ch->pendings--;
+    while ((p = RB_MIN(pending_tree, &ch->pending)) != NULL && (p->id <= last || ch->freed)) {
+        take_pending(ch, p);
         (void)p->on_reply(p->arg, NULL, NULL);
         mem_free(&p);
     }
@@ -105,6 +127,7 @@ static void release(struct ipc *ch)
     ch->magic = 0;
     event_free(ch->readable);
     event_free(ch->writable);
+    event_free(ch->later);
     event_free(ch->reaper);
     (void)close(ch->fd);
     buf_wipe(&ch->storage);
@@ -122,12 +145,18 @@ static void leave(struct ipc *ch)
         release(ch);
 }
 
+static void stop_sending(struct ipc *ch)
+{
+    (void)event_del(ch->writable);
+    (void)event_del(ch->later);
+    drop_outgoing(ch);
+}
+
 static void shut(struct ipc *ch)
 {
     ch->closed = true;
     (void)event_del(ch->readable);
-    (void)event_del(ch->writable);
-    drop_outgoing(ch);
+    stop_sending(ch);
     answer_all_with_null(ch);
 }
 
@@ -149,6 +178,7 @@ static void close_with(struct ipc *ch, const char *why)
     if (ch->closed)
         return;
     enter(ch);
+    (void)shutdown(ch->fd, SHUT_RDWR); /* the peer hears of it before the owner frees the channel */
     shut(ch);
     if (!ch->freed && ch->handler->on_closed != NULL)
         ch->handler->on_closed(ch, ch->arg, why);
@@ -157,12 +187,8 @@ static void close_with(struct ipc *ch, const char *why)
 
 static struct pending *find_pending(struct ipc *ch, uint64_t id)
 {
-    struct pending *p;
-    TAILQ_FOREACH (p, &ch->pending, next) {
-        if (p->id == id)
-            return p;
-    }
-    return NULL;
+    struct pending like = {.id = id};
+    return RB_FIND(pending_tree, &ch->pending, &like);
 }
 
 static int ignore_reply(void *arg, struct ipc_message *m, struct fail *f)
@@ -175,8 +201,7 @@ static int dispatch_reply(struct ipc *ch, struct ipc_message *m, struct fail *f)
     struct pending *p = find_pending(ch, m->id);
     if (p == NULL)
         return fail_set(f, "reply to nothing that was asked");
-    TAILQ_REMOVE(&ch->pending, p, next);
-    ch->pendings--;
+    take_pending(ch, p);
     int rc = p->on_reply(p->arg, m, f);
     mem_free(&p);
     return rc;
@@ -208,49 +233,68 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         if (rc == RECORD_AGAIN)
             break;
         if (rc == RECORD_CLOSED) {
-            close_with(ch, "closed by the peer");
+            close_with(ch, ch->broken.text[0] != '\0' ? ch->broken.text : "closed by the peer");
             break;
         }
         if (rc != 0 || dispatch(ch, &m, &f) != 0) {
             log_error(NULL, "channel broken", LS("channel", ch->name), LS("why", f.text));
             close_with(ch, f.text);
         }
+        if (ch->storage.cap > STORAGE_KEPT)
+            buf_wipe(&ch->storage);
     }
     leave(ch);
 }
 
-/* True when nothing is left to send. */
-static bool send_waiting(struct ipc *ch, struct fail *f, bool *broken)
+/* Nothing more can be sent, but what the peer sent before it went is still to be read: its last answers may be
+ * in it. The end of the channel comes behind them. */
+static void break_sending(struct ipc *ch, const struct fail *why)
+{
+    ch->broken = *why;
+    stop_sending(ch);
+    (void)shutdown(ch->fd, SHUT_RDWR);
+}
+
+static void send_waiting(struct ipc *ch)
 {
     struct outgoing *o;
+    struct fail f = {{0}};
     while ((o = STAILQ_FIRST(&ch->out)) != NULL) {
-        int rc = record_send(ch->fd, &o->record, f);
-        if (rc == RECORD_AGAIN)
-            return false;
+        int rc = record_send(ch->fd, &o->record, &f);
+        if (rc == RECORD_AGAIN) {
+            (void)event_add(ch->writable, NULL);
+            return;
+        }
+        if (rc == RECORD_LATER) {
+            const struct timeval pause = {0, LATER_MS * 1000};
+            (void)event_del(ch->writable);
+            (void)evtimer_add(ch->later, &pause);
+            return;
+        }
         if (rc != 0) {
-            *broken = true;
-            return false;
+            break_sending(ch, &f);
+            return;
         }
         STAILQ_REMOVE_HEAD(&ch->out, next);
         ch->outgoings--;
         record_free(&o->record);
         mem_free(&o);
     }
-    return true;
+    (void)event_del(ch->writable);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct ipc *ch = arg;
-    struct fail f = {{0}};
-    bool broken = false;
     (void)fd;
     (void)what;
     check(ch);
-    if (send_waiting(ch, &f, &broken))
-        (void)event_del(ch->writable);
-    if (broken)
-        close_with(ch, f.text);
+    send_waiting(ch);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    on_writable(fd, what, arg);
 }
 
 static void post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
@@ -259,28 +303,20 @@ static void post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, str
     struct fail f = {{0}};
     struct outgoing *o = mem_zero(sizeof *o);
     check(ch);
-    if (record_make(&o->record, type, flags, id, payload, fds, n, &f) != 0) {
-        /* No memory file could be had. The channel cannot keep its promise of delivery: the loop ends it. */
-        log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f.text));
-        (void)shutdown(ch->fd, SHUT_RDWR);
-        mem_free(&o);
-        return;
-    }
-    if (ch->closed || ch->freed) {
+    int rc = record_make(&o->record, type, flags, id, payload, fds, n, &f);
+    if (ch->closed || ch->broken.text[0] != '\0' || rc != 0) {
         record_free(&o->record);
         mem_free(&o);
-        return;
-    }
-    bool first = STAILQ_EMPTY(&ch->out);
-    if (first && record_send(ch->fd, &o->record, &f) == 0) {
-        record_free(&o->record);
-        mem_free(&o);
+        if (rc != 0 && !ch->closed) {
+            /* No memory file could be had. The channel cannot keep its promise of delivery. */
+            log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f.text));
+            break_sending(ch, &f);
+        }
         return;
     }
     STAILQ_INSERT_TAIL(&ch->out, o, next);
-    ch->outgoings++;
-    if (first)
-        (void)event_add(ch->writable, NULL);
+    if (ch->outgoings++ == 0)
+        send_waiting(ch);
 }
 
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n)
@@ -288,15 +324,32 @@ void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *f
     post(ch, type, 0, 0, payload, fds, n);
 }
 
-/* Answers what was asked of a channel that had ended already. */
+static struct pending *first_lost(struct ipc *ch)
+{
+    struct pending *p;
+    RB_FOREACH (p, pending_tree, &ch->pending) {
+        if (p->lost)
+            return p;
+    }
+    return NULL;
+}
+
+/* Answers what was asked of a channel that had ended already, or could not be sent. */
 static void on_reaper(evutil_socket_t fd, short what, void *arg)
 {
     struct ipc *ch = arg;
+    struct pending *p;
     (void)fd;
     (void)what;
     check(ch);
     enter(ch);
-    answer_all_with_null(ch);
+    while (!ch->closed && (p = first_lost(ch)) != NULL) {
+        take_pending(ch, p);
+        (void)p->on_reply(p->arg, NULL, NULL);
+        mem_free(&p);
+    }
+    if (ch->closed)
+        answer_all_with_null(ch);
     leave(ch);
 }
 
@@ -308,12 +361,16 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     p->id = ++ch->last_id;
     p->on_reply = on_reply;
     p->arg = arg;
-    TAILQ_INSERT_TAIL(&ch->pending, p, next);
+    (void)RB_INSERT(pending_tree, &ch->pending, p);
     ch->pendings++;
     uint64_t id = p->id;
-    if (ch->closed)
-        event_active(ch->reaper, EV_TIMEOUT, 0);
-    post(ch, type, 0, id, payload, fds, n);
+    p->lost = n > 0 && fds[0] < 0;
+    if (ch->closed || p->lost) {
+        const struct timeval now = {0, 0};
+        (void)evtimer_add(ch->reaper, &now);
+    }
+    if (!p->lost)
+        post(ch, type, 0, id, payload, fds, n);
     return id;
 }
 
@@ -399,7 +456,9 @@ int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigne
     int rc = record_make(&r, type, 0, 1, payload, fds, n, f);
     if (rc != 0)
         return -1;
-    while ((rc = record_send(fd, &r, f)) == RECORD_AGAIN) {
+    while ((rc = record_send(fd, &r, f)) > 0) {
+        if (rc == RECORD_LATER)
+            (void)poll(NULL, 0, LATER_MS);
         if (wait_for(fd, POLLOUT, until, f) != 0) {
             rc = -1;
             break;

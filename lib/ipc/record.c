@@ -75,9 +75,11 @@ int record_send(int fd, const struct record *r, struct fail *f)
     while (put < 0 && errno == EINTR);
     if (put >= 0)
         return 0;
-    /* ETOOMANYREFS: too many descriptors are in flight; they drain as the peer reads. */
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
+    if (errno == EAGAIN)
         return RECORD_AGAIN;
+    /* ETOOMANYREFS: too many descriptors are in flight; they drain as peers read. */
+    if (errno == ENOBUFS || errno == ETOOMANYREFS)
+        return RECORD_LATER;
     return fail_errno(f, "cannot send");
 }
 
@@ -129,12 +131,25 @@ void record_close_fds(struct ipc_message *m)
     m->fds = 0;
 }
 
+/* A peer that ends while records wait for it leaves ECONNRESET behind, once, and what it sent itself can still be
+ * read after that. */
+static ssize_t receive(int fd, struct msghdr *h)
+{
+    ssize_t got;
+    int resets = 0;
+    do
+        got = recvmsg(fd, h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    while (got < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
+    return got;
+}
+
 int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fail *f)
 {
     union {
         char octets[CMSG_SPACE(sizeof(int) * (IPC_FDS + 1))];
         struct cmsghdr align;
     } control;
+    int spilled;
     buf_clear(storage);
     *m = (struct ipc_message){.fd = {-1, -1, -1, -1}};
     struct iovec iov = {buf_room(storage, RECORD_HEAD + IPC_INLINE_MAX), RECORD_HEAD + IPC_INLINE_MAX};
@@ -142,16 +157,17 @@ int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fa
                        .msg_iovlen = 1,
                        .msg_control = control.octets,
                        .msg_controllen = sizeof control.octets};
-    ssize_t got;
-    do
-        got = recvmsg(fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = receive(fd, &h);
     if (got < 0)
         return errno == EAGAIN ? RECORD_AGAIN
                : errno == ECONNRESET ? RECORD_CLOSED
                                      : fail_errno(f, "cannot receive");
-    if (got == 0)
+    if (got == 0) {
+        /* The end; or a record without octets, which can carry descriptors and is none of ours. */
+        (void)take_fds(&h, m, &spilled, false, NULL);
+        record_close_fds(m);
         return RECORD_CLOSED;
+    }
     buf_grew(storage, (size_t)got);
     struct wire w = wire_open(buf_span(storage));
     m->type = wire_u16(&w);
@@ -160,7 +176,6 @@ int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fa
     m->id = wire_u64(&w);
     m->reply = (flags & IPC_REPLY) != 0;
     bool spill = (flags & IPC_SPILLED) != 0;
-    int spilled;
     int rc = take_fds(&h, m, &spilled, spill, f);
     if (rc == 0 && (w.bad || (h.msg_flags & MSG_TRUNC) != 0 || (flags & ~(IPC_REPLY | IPC_SPILLED)) != 0))
         rc = fail_set(f, "malformed record");

@@ -12,6 +12,7 @@
 #define RECORD_HEAD 16
 #define RECORD_AGAIN 1 /* the socket would block */
 #define RECORD_CLOSED 2
+#define RECORD_LATER 3 /* too many descriptors are in flight: try again in a while, whatever poll says */
 
 struct record {
     struct buf octets; /* head and inline payload */
@@ -24,7 +25,7 @@ int record_make(struct record *r, uint16_t type, uint16_t flags, uint64_t id, st
                 const int *fds, unsigned n, struct fail *f);
 void record_free(struct record *r);
 
-/* 0, RECORD_AGAIN, or -1. */
+/* 0, RECORD_AGAIN, RECORD_LATER, or -1. */
 int record_send(int fd, const struct record *r, struct fail *f);
 
 /* One record into m; storage holds the payload it points to. 0, RECORD_AGAIN, RECORD_CLOSED, or -1 when the peer

@@ -330,6 +330,8 @@ class Host:
                 time.sleep(wait.STEP)
         for process in self._started:
             process.wait(timeout=5)
+        # A socket that the test itself still holds keeps the namespace, and so the link's name, for a while.
+        _ip("link", "del", f"v-{self.name}")
         _ip("netns", "del", self.name)
         subprocess.run(["umount", "-R", *self._mounts()], check=True)
         shutil.rmtree(self.place)

@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from . import logfmt, ports, sandbox, wait
@@ -58,6 +59,7 @@ class Suite:
         self.log_path = host.work / "suite.log" if host else self.folder / "suite.log"
         self._places, self._ports, self.process = places, {}, None
         self._allowed, self._checked = [], 0
+        self._notify, self._notices = None, []
         if host:
             for number, user in enumerate(USERS):
                 host.add_user(user, 31100 + number)
@@ -87,7 +89,7 @@ class Suite:
 
     @property
     def config_path(self):
-        return self.folder / "quartermaster.conf"
+        return self.folder / ("state" if self.config_text is None else "") / "quartermaster.conf"
 
     def write_config(self, config=None):
         """Writes the configuration file, with a new text if one is given, for start() or a reload."""
@@ -116,34 +118,45 @@ class Suite:
         """Starts it and waits for READY=1 on its notify socket. Raises SuiteError when it ends before."""
         if self.config_text is not None:
             self.write_config()
-        notify = self.folder / "notify"
-        notify.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.bind(str(notify))
-            notify.chmod(0o666)
-            sock.settimeout(wait.STEP)
-            self._launch({"NOTIFY_SOCKET": str(notify), **self.env})
-            self._until_ready(sock, time.monotonic() + timeout)
+        self._listen_for_notices()
+        self._launch({"NOTIFY_SOCKET": str(self.folder / "notify"), **self.env})
+        self._until_ready(time.monotonic() + timeout)
         return self
+
+    def _listen_for_notices(self):
+        """A socket that a thread empties: once some ten notices wait there the suite would stand still."""
+        path = self.folder / "notify"
+        path.unlink(missing_ok=True)
+        self._close_notify()
+        self._notify, self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
+        self._notify.bind(str(path))
+        path.chmod(0o666)
+        threading.Thread(target=_keep_notices, args=(self._notify, self._notices), daemon=True).start()
+
+    def _close_notify(self):
+        if self._notify is not None:
+            self._notify.shutdown(socket.SHUT_RDWR)
+            self._notify.close()
+        self._notify = None
+
+    def notices(self):
+        """What it told the service manager since start(), in order: each a list of its lines (sd_notify(3))."""
+        return list(self._notices)
 
     def _launch(self, env):
         command = [str(word) for word in self.command()]
         if self.host:
             self.process = self.host.start(command, "suite", env=env)
             return
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        with open(self.log_path, "ab") as log, open(self.log_path.with_suffix(".out"), "ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                             env={**os.environ, **env}, start_new_session=True,
                                             user=self.user, group=self.user,
                                             extra_groups=[] if self.user is not None else None)
 
-    def _until_ready(self, sock, end):
-        while True:
-            try:
-                if "READY=1" in sock.recv(4096).decode(errors="replace").split("\n"):
-                    return
-            except TimeoutError:
-                pass
+    def _until_ready(self, end):
+        while not any("READY=1" in notice for notice in self.notices()):
+            time.sleep(wait.STEP)
             if self.process.poll() is not None:
                 self._fail(f"ended with {self.process.returncode} before it was ready")
             if time.monotonic() > end:
@@ -168,6 +181,7 @@ class Suite:
             self._fail(f"ended with {code}")
         if left:
             self._fail(f"left processes behind: {left}")
+        self._close_notify()
         self.check_log()
         self._clean()
 
@@ -178,6 +192,7 @@ class Suite:
         self._end_all(mine)
         self.process.wait(10)
         self.process = None
+        self._close_notify()
         self.forgive()
 
     def _end_all(self, found):
@@ -269,19 +284,24 @@ class Suite:
 
     # ---- qmctl
 
-    def qmctl(self, *words, check=True):
+    def qmctl(self, *words, check=True, input=None):
         """Runs qmctl -j with these words and returns what it printed as a value; with check=False the
-        subprocess.CompletedProcess instead, whatever it ended with."""
+        subprocess.CompletedProcess instead, whatever it ended with. input: text for its standard input."""
         command = [str(self.qmctl_program), "-c", str(self.config_path), "-j", *map(str, words)]
         if self.host:
-            done = self.host.run(command, check=False)
+            done = self.host.run(command, input=input, check=False)
         else:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=60)
         if not check:
             return done
         if done.returncode != 0:
             raise SuiteError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def _keep_notices(sock, notices):
+    while octets := sock.recv(4096):
+        notices.append(octets.decode(errors="replace").split("\n"))
 
 
 def _adopt_orphans():

@@ -53,7 +53,8 @@ class Bodies(Live):
 
     def test_nothing_behind_a_chunked_body_is_a_request(self):
         with Server() as s, s.connect() as c:
-            c.send(request("POST", "/raw", b"3;a\n\r\nabc\r\n0\r\n\r\n", Transfer_Encoding="chunked")
+            c.send(request("POST", "/raw", b"3;a\n\r\nabc\r\n0\r\n\r\n",
+                           Transfer_Encoding="chunked")
                    + request("GET", "/hello"))
             try:
                 self.assertNotIn(b"hello", c.response().body)
@@ -89,10 +90,42 @@ class Bodies(Live):
     def test_a_large_body_that_is_refused_closes_the_connection(self):
         with Server() as s:
             for body, fields in [(b"x" * (1 << 20), {}),
-                                 (chunked(b"x" * (1 << 20), 5000), {"Transfer_Encoding": "chunked"})]:
+                                 (chunked(b"x" * (1 << 20), 5000),
+                                  {"Transfer_Encoding": "chunked"})]:
                 with s.connect() as c:
-                    self.send_and_expect(c, request("POST", "/raw?max=10", body, **fields), 413, b"")
+                    octets = request("POST", "/raw?max=10", body, **fields)
+                    self.send_and_expect(c, octets, 413, b"too large")
                     self.assertTrue(c.closed())
+
+    def test_a_body_that_is_passed_over_has_an_end_too(self):
+        with Server() as s:
+            for content_type, begin in [("text/plain", b""), (self.MULTIPART_TYPE, b"--b--")]:
+                body = chunked(begin + b"x" * (2 << 20), 9000)
+                with s.connect() as c:
+                    self.send_and_expect(
+                        c, request("POST", "/form?fields=10&files=10", body,
+                                   Content_Type=content_type, Transfer_Encoding="chunked"),
+                        413, b"too large")
+                r = s.ask(request("POST", "/form?fields=10&files=10",
+                                  chunked(begin + b"x" * 900000, 9000), Content_Type=content_type,
+                                  Transfer_Encoding="chunked"))
+                self.assertEqual((r.status, r.body), (200, b""))
+
+    def test_a_refusal_comes_in_the_middle_of_an_endless_body(self):
+        with Server() as s, s.connect() as c:
+            body = chunked(b"x" * (1 << 20), 5000)[:-len(b"0\r\n\r\n")]
+            octets = request("POST", "/raw?max=10", body, Transfer_Encoding="chunked")
+            self.send_and_expect(c, octets, 413, b"too large")
+
+    def test_a_client_that_is_refused_can_go_on_sending_for_a_while(self):
+        # A reset, which sending to a closed socket brings about, could destroy the answer.
+        with Server() as s, s.connect() as c:
+            body = chunked(b"x" * (1 << 20), 5000)[:-len(b"0\r\n\r\n")]
+            octets = request("POST", "/raw?max=10", body, Transfer_Encoding="chunked")
+            self.send_and_expect(c, octets, 413, b"too large")
+            self.assertTrue(c.closed())
+            for _ in range(100):
+                c.send(chunked(b"x" * 4096, 4096)[:-len(b"0\r\n\r\n")])
 
     def test_a_small_body_that_is_not_wanted_leaves_the_connection_open(self):
         with Server() as s, s.connect() as c:
@@ -109,10 +142,18 @@ class Bodies(Live):
         with Server() as s, s.connect() as c:
             self.send_and_expect(c, request("POST", "/noread", b"x" * (2 << 20)), 401, b"not read")
 
+    def test_a_large_body_that_is_not_wanted_need_not_even_be_sent(self):
+        with Server() as s, s.connect() as c:
+            c.send(request("POST", "/noread", b"x" * (1 << 20))[:-(1 << 20)])
+            r = c.response()
+            self.assertEqual((r.status, r.header("Connection")), (401, "close"))
+            self.assertTrue(c.closed())
+
     def test_continue_is_sent_only_when_the_body_is_wanted(self):
         with Server() as s:
             with s.connect() as c:
-                c.send("POST /raw HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+                c.send("POST /raw HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+                       "Expect: 100-continue\r\n\r\n")
                 self.assertEqual(c.response().status, 100)
                 c.send(b"12345")
                 self.assertEqual(c.response().status, 200)
@@ -135,7 +176,8 @@ class Bodies(Live):
         with Server() as s, s.connect() as c:
             for n in [0, 3, 100000]:
                 body = b"a=" + b"x" * n
-                c.send(request("POST", "/later?ms=20", body, Content_Type=self.URLENCODED, X_Read="1"))
+                c.send(request("POST", "/later?ms=20", body, Content_Type=self.URLENCODED,
+                               X_Read="1"))
                 self.assertEqual(c.response().body.decode(), f"a|-|-|-|{n}|{crc(b'x' * n)}\n")
                 c.send(request("POST", "/later?ms=20", body, Content_Type=self.URLENCODED))
                 self.assertEqual(c.response().body, b"later\n")
@@ -172,7 +214,8 @@ class Bodies(Live):
                 self.assertEqual((code, out.decode()), (0, f"{100 << 20} {want}\n"), err)
             code, out, err = curl("-F", "a=b", "-F", f"f=@{path};type=x/y", s.url("/form"))
             self.assertEqual(code, 0, err)
-            self.assertEqual(out.decode(), f"a|-|-|-|1|{crc(b'b')}\nf|big|x/y|-|{100 << 20}|{want}\n")
+            self.assertEqual(out.decode(), f"a|-|-|-|1|{crc(b'b')}\n"
+                                           f"f|big|x/y|-|{100 << 20}|{want}\n")
 
 
 class Compression(Live):
@@ -182,7 +225,8 @@ class Compression(Live):
             for path, accept, compressed in [
                 ("/text?n=5000", "gzip", True), ("/text?n=5000", "br, gzip;q=0.1", True),
                 ("/text?n=5000", "gzip;q=0", False), ("/text?n=5000", "br", False),
-                ("/text?n=5000&status=400", "gzip", False), ("/text?n=5000&binary=1", "gzip", False),
+                ("/text?n=5000&status=400", "gzip", False),
+                ("/text?n=5000&binary=1", "gzip", False),
             ]:
                 r = s.ask(request("GET", path, Accept_Encoding=accept))
                 self.assertEqual(r.header("Content-Encoding"), "gzip" if compressed else None, path)

@@ -1,4 +1,4 @@
-"""What the tests against live_server.c have in common: a running server and a client on a bare socket."""
+"""What the tests against live_server.c share: a running server and a client on a bare socket."""
 import shutil
 import socket
 import struct
@@ -86,7 +86,7 @@ class Client:
     def send(self, octets):
         self.socket.sendall(octets.encode("latin-1") if isinstance(octets, str) else octets)
 
-    def _more(self):
+    def more(self):
         octets = self.socket.recv(65536)
         if not octets:
             raise EOFError(self.pending)
@@ -94,7 +94,7 @@ class Client:
 
     def response(self, head=False):
         while b"\r\n\r\n" not in self.pending:
-            self._more()
+            self.more()
         text, self.pending = self.pending.split(b"\r\n\r\n", 1)
         lines = text.decode("latin-1").split("\r\n")
         version, status = lines[0].split(" ")[:2]
@@ -103,7 +103,7 @@ class Client:
         length = response.header("Content-Length")
         if int(status) >= 200 and not head and length is not None:
             while len(self.pending) < int(length):
-                self._more()
+                self.more()
             response.body = self.pending[:int(length)]
             self.pending = self.pending[int(length):]
         return response

@@ -59,7 +59,8 @@ class Requests(Live):
                              "method=PATCH\npath=/a/c/\nq=x y z\nhost=a\nclient=127.0.0.1\nx=v\n"
                              "listener=first\nforwarded=10\n")
             with s.connect(s.second_port) as c:
-                c.send(b"GET http://other:81/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: nonsense\r\n\r\n")
+                c.send(b"GET http://other:81/x HTTP/1.1\r\nHost: a\r\n"
+                       b"X-Forwarded-For: nonsense\r\n\r\n")
                 body = c.response().body.decode()
                 self.assertIn("path=/x\n", body)
                 self.assertIn("host=other:81\n", body)
@@ -142,7 +143,8 @@ class Refusals(Live):
             post + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345" + smuggled,
             post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
             post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled,
-            post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + smuggled,
+            post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"
+            + smuggled,
             post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + smuggled,
             post + "Transfer-Encoding: identity\r\n\r\n" + smuggled,
             post + "Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n" + smuggled,
@@ -164,9 +166,11 @@ class Refusals(Live):
             "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n" + smuggled,
             "GET /a HTTP/1.1\r\nHost: a b\r\n\r\n" + smuggled,
             "GET /a HTTP/1.1\r\nHost: a@b\r\n\r\n" + smuggled,
-            "GET /a HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\nAuthorization: Basic Yzpk\r\n\r\n"
+            "GET /a HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n"
+            "Authorization: Basic Yzpk\r\n\r\n"
             + smuggled,
-            "POST /form HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n" + smuggled,
+            "POST /form HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n"
+            + smuggled,
         ]:
             with self.subTest(octets):
                 self.refused(octets)
@@ -234,6 +238,18 @@ class Refusals(Live):
         ]:
             with self.subTest(octets):
                 self.refused(octets, (400, 413, 505, None))
+
+    def test_a_refusal_is_a_response_like_any(self):
+        with Server() as s:
+            for octets in ["GET /a HTTP/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+                           "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n"]:
+                with s.connect() as c:
+                    c.send(octets)
+                    r = c.response()
+                    self.assertEqual(r.status, 400)
+                    self.assertEqual(r.header("X-Frame-Options"), "deny")
+                    self.assertRegex(r.body, rb"^the [ -~]+\n$")
+                    self.assertTrue(c.closed())
 
     def test_a_path_never_leaves_the_root(self):
         with Server() as s:

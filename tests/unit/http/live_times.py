@@ -31,7 +31,8 @@ class Waiting(Live):
                 before = s.stats()["cancelled"]
                 clients = [s.connect() for _ in range(20)]
                 for i, c in enumerate(clients):
-                    c.send(request("GET", "/hold") if i % 2 else request("POST", "/hold", b"x" * 5000))
+                    c.send(request("GET", "/hold") if i % 2 else
+                           request("POST", "/hold", b"x" * 5000))
                 s.wait_for(lambda stats: stats["held"] == 20)
                 for c in clients[:15]:
                     leave(c)
@@ -219,6 +220,17 @@ class Ending(Live):
                 c.socket.close()
             self.assertEqual(s.process.wait(PATIENCE), 0)
 
+    def test_a_response_under_way_is_finished_and_the_connection_closed(self):
+        with Server() as s, s.connect() as c:
+            c.send(request("GET", "/text?n=20000000"))
+            while len(c.pending) < 1000:
+                c.more()
+            self.assertNotIn(b"Connection: close", c.pending)  # drained only after it was begun
+            s.get("/drain")
+            self.assertEqual(len(c.response().body), 20000000)
+            self.assertTrue(c.closed())
+            self.assertEqual(s.process.wait(PATIENCE), 0)
+
     def test_a_silent_connection_does_not_hold_up_the_end(self):
         with Server() as s:
             with s.connect() as silent:
@@ -243,7 +255,8 @@ class Log(Live):
                 c.send(request("GET", "/hold"))
                 s.wait_for(lambda stats: stats["held"] == 1)
             s.wait_for(lambda stats: stats["held"] == 0 and stats["connections"] == 1)
-            lines = [line for line in s.get("/log").body.decode().splitlines() if "/stats" not in line]
+            lines = [line for line in s.get("/log").body.decode().splitlines()
+                     if "/stats" not in line]
             self.assertEqual(lines, [
                 "GET /hello 200 6 127.0.0.1 complete",
                 "POST /noread 401 9 127.0.0.1 complete",

@@ -57,7 +57,7 @@ static void test_missing_is_told_from_malformed(void **state)
 static void test_the_octets_never_move(void **state)
 {
     struct buf field = {0};
-    unsigned char text[3000];
+    unsigned char text[1000];
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = i == 10 ? ':' : 'x';
     buf_puts(&field, "Basic ");
@@ -66,7 +66,7 @@ static void test_the_octets_never_move(void **state)
     assert_int_equal(httpbasic_parse(buf_span(&field), &c), HTTPBASIC_OK);
     assert_int_equal(c.user.n, 10);
     assert_int_equal(c.password.n, sizeof text - 11);
-    assert_true(c.octets.cap >= 4000); /* the room that was asked for before the first octet */
+    assert_true(c.octets.cap > 1336); /* the room that was asked for before the first octet */
     httpbasic_wipe(&c);
     buf_free(&field);
 }

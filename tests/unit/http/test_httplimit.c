@@ -125,6 +125,15 @@ static void test_asking_counts_nothing(void **state)
     httplimit_free(&l);
 }
 
+/* Eight places, so that all share one set. */
+static void test_ipv4_and_ipv6_networks_of_one_number_are_two(void **state)
+{
+    struct httplimit *l = httplimit_new(httplimit_failed_auth, 8);
+    assert_int_equal(room(l, "192.0.2.1", 0), 10);
+    assert_int_equal(room(l, "0:0:c000:201::1", 0), 10);
+    httplimit_free(&l);
+}
+
 static void test_requests_have_their_own_limits(void **state)
 {
     struct httplimit *l = httplimit_new(httplimit_requests, 100);
@@ -188,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_a_clock_that_goes_back_locks_nobody_out),
         cmocka_unit_test(test_a_success_takes_its_own_failures_off_all_networks),
         cmocka_unit_test(test_asking_counts_nothing),
+        cmocka_unit_test(test_ipv4_and_ipv6_networks_of_one_number_are_two),
         cmocka_unit_test(test_requests_have_their_own_limits),
         cmocka_unit_test(test_a_local_socket_is_never_limited),
         cmocka_unit_test(test_a_flood_of_networks_ends_in_refusals),

@@ -1,0 +1,347 @@
+#include "method_send.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "call.h"
+#include "clock.h"
+#include "draft.h"
+#include "jsonwrite.h"
+#include "mem.h"
+#include "outgoing.h"
+#include "qid.h"
+#include "received.h"
+
+/* ---- the page ---- */
+
+static const char *const text[] = {
+    "The message is composed, signed for its domain, and queued for all its recipients: when the "
+    "answer comes it is on stable "
+    "storage. Whatever becomes of it at each recipient is told later, by webhook or by a notice to "
+    "the sender.",
+    "An address is an object of Name, which may be left out, and Address. A file is an object of "
+    "Name, ContentType (found out "
+    "from the data when left out), ContentID (with angle brackets) and Data (base64).",
+    NULL,
+};
+
+static const struct method_field request_fields[] = {
+    {"From", "[address]",
+     "One address of the account's, which is the envelope sender too. Without it, the account's "
+     "name and the address that was "
+     "logged in with."},
+    {"To, CC, BCC", "[address]",
+     "The recipients, at least one in all. Those in BCC get the message and are not named in it."},
+    {"ReplyTo", "[address]", "Where answers should go."},
+    {"Subject", "string", "One line of text."},
+    {"Text", "string",
+     "The message as plain text, lines ended by \\n. Text or HTML is needed; both are "
+     "alternatives."},
+    {"HTML", "string", "The message as HTML."},
+    {"MessageID", "string", "With angle brackets. Without it one is made."},
+    {"References", "[string]",
+     "Message ids of the conversation, oldest first. The last is what this message answers."},
+    {"Date", "time", "For the message's header, as in RFC 3339. Without it, now."},
+    {"Extra", "{string: string}",
+     "Kept with the message and given back in webhooks; recipients do not see it."},
+    {"Headers", "[[name, value]]", "Further header fields, in this order."},
+    {"AlternativeFiles", "[file]", "Further forms of the text, such as a calendar event."},
+    {"InlineFiles", "[file]", "What the HTML refers to, by cid: and a ContentID."},
+    {"AttachedFiles", "[file]", "Attachments."},
+    {"RequireTLS", "bool or null",
+     "true: over verified TLS all the way (REQUIRETLS), or not at all. false: delivery matters "
+     "more than TLS. null: as the "
+     "policies of the recipients' domains say."},
+    {"FutureRelease", "time",
+     "Not delivered before then, which may be 60 days ahead at most. A time that has passed is "
+     "now."},
+    {"SaveSent", "bool",
+     "Taken, and without effect: no copy of what an account sends is stored on this server."},
+    {NULL, NULL, NULL},
+};
+
+static const struct method_field response_fields[] = {
+    {"MessageID", "string", "The message's, with angle brackets."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
+    {"Address", "string", "the recipient, as it was given;"},
+    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
+    {"FromID", "string", "what makes its return path unique, empty when it is not."},
+    {NULL, NULL, NULL},
+};
+
+static const struct method_field upload_fields[] = {
+    {"alternativefile", "file",
+     "As AlternativeFiles, and behind those. Any number of parts may have this name."},
+    {"inlinefile", "file", "As InlineFiles."},
+    {"attachedfile", "file", "As AttachedFiles."},
+    {NULL, NULL, NULL},
+};
+
+static const enum code codes[] = {
+    CODE_MISSING_BODY,
+    CODE_MULTIPLE_FROM,
+    CODE_BAD_ADDRESS,
+    CODE_BAD_FROM,
+    CODE_DOMAIN_DISABLED,
+    CODE_NO_RECIPIENTS,
+    CODE_MESSAGE_TOO_LARGE,
+    CODE_MALFORMED_MESSAGE_ID,
+    CODE_USER,
+    CODES,
+};
+
+static const char example_request[] =
+    "{\n"
+    "  \"To\": [{\"Name\": \"Alice\", \"Address\": \"alice@example.net\"}],\n"
+    "  \"CC\": [{\"Address\": \"bob@example.net\"}],\n"
+    "  \"Subject\": \"Your order 1042\",\n"
+    "  \"Text\": \"Hi Alice,\\n\\nit is on its way.\\n\",\n"
+    "  \"HTML\": \"<p>Hi Alice,</p><p>it is <b>on its way</b>.</p>\",\n"
+    "  \"Extra\": {\"order\": \"1042\"},\n"
+    "  \"Headers\": [[\"X-Campaign\", \"shipping\"]],\n"
+    "  \"AttachedFiles\": [\n"
+    "    {\"Name\": \"hello.txt\", \"ContentType\": \"text/plain\", \"Data\": \"aGVsbG8K\"}\n"
+    "  ]\n"
+    "}";
+
+static const char example_response[] =
+    "{\n"
+    "  \"MessageID\": \"<kVTha0Q-a5Zh1MuTh5rUjg@mail.example.org>\",\n"
+    "  \"Submissions\": [\n"
+    "    {\"Address\": \"alice@example.net\", \"QueueMsgID\": 10010, \"FromID\": \"\"},\n"
+    "    {\"Address\": \"bob@example.net\", \"QueueMsgID\": 10011, \"FromID\": \"\"}\n"
+    "  ]\n"
+    "}";
+
+/* ---- the call ---- */
+
+struct sending {
+    struct outgoing *outgoing;
+    char *message_id;
+    uint32_t recipients;
+};
+
+static void end_sending(struct call *c)
+{
+    struct sending *s = c->work;
+    c->work = NULL;
+    outgoing_cancel(&s->outgoing);
+    mem_free(&s->message_id);
+    mem_free(&s);
+}
+
+static void write_submissions(struct jsonwrite *w, const struct jsonbind_array *given, uint64_t *id)
+{
+    const struct draft_mailbox *m = given->p;
+    for (size_t i = 0; i < given->n; i++) {
+        jsonwrite_object(w);
+        jsonwrite_key(w, "Address");
+        jsonwrite_span(w, m[i].address);
+        jsonwrite_key(w, "QueueMsgID");
+        jsonwrite_int64(w, (int64_t)(*id)++);
+        jsonwrite_key(w, "FromID");
+        jsonwrite_text(w, "");
+        jsonwrite_object_end(w);
+    }
+}
+
+static void write_response(struct buf *out, const struct draft_request *r, const char *message_id,
+                           uint64_t id)
+{
+    struct jsonwrite w;
+    jsonwrite_open(&w, out, 0);
+    jsonwrite_object(&w);
+    jsonwrite_key(&w, "MessageID");
+    jsonwrite_text(&w, message_id);
+    jsonwrite_key(&w, "Submissions");
+    jsonwrite_array(&w);
+    write_submissions(&w, &r->to, &id);
+    write_submissions(&w, &r->cc, &id);
+    write_submissions(&w, &r->bcc, &id);
+    jsonwrite_array_end(&w);
+    jsonwrite_object_end(&w);
+    jsonwrite_close(&w);
+}
+
+static void accepted(struct call *c, uint64_t id)
+{
+    struct sending *s = c->work;
+    struct webapi *w = c->webapi;
+    struct buf json = {0};
+    char qid[QID_SIZE];
+    log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(id, qid)),
+             LU("rcpts", s->recipients), LS("msgid", s->message_id),
+             LS("account", c->visit->account));
+    counts_submission(w->counts, COUNT_SUBMITTED);
+    service_count(w->service, COUNT_ACCEPTED, 1);
+    service_count(w->service, COUNT_RECIPIENTS, s->recipients);
+    write_response(&json, c->parameters, s->message_id, id);
+    end_sending(c);
+    call_answer(c, &json);
+}
+
+/* What the client is told when the message is not in the queue. */
+static void explain(enum outgoing_result result, const struct submit_reply *reply,
+                    struct refusal *why)
+{
+    static const char *const again[] = {
+        [OUTGOING_UNSIGNED] = "the message cannot be signed now; try again",
+        [OUTGOING_LOST] = "the queue is not there at the moment; try again",
+        [OUTGOING_FAILED] = "the message cannot be handled now; try again",
+    };
+    if (result != OUTGOING_REFUSED)
+        (void)refuse(why, CODE_SERVER, "%s", again[result]);
+    else if (reply->code == 552)
+        (void)refuse(why, CODE_MESSAGE_TOO_LARGE, "%s", reply->text);
+    else if (reply->code < 500)
+        (void)refuse(why, CODE_SERVER, "the message cannot be queued now (%u %s %s); try again",
+                     reply->code, reply->enhanced, reply->text);
+    else
+        (void)refuse(why, CODE_SERVER, "the message was not queued: %u %s %s", reply->code,
+                     reply->enhanced, reply->text);
+}
+
+static void on_settled(void *arg, enum outgoing_result result, const struct submit_reply *reply,
+                       const char *why)
+{
+    struct call *c = arg;
+    struct sending *s = c->work;
+    s->outgoing = NULL;
+    if (result == OUTGOING_ACCEPTED) {
+        accepted(c, reply->id);
+        return;
+    }
+    log_warn(&c->visit->log, "mail not queued", LS("why", why), LS("account", c->visit->account));
+    counts_error(c->webapi->counts, result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
+    counts_submission(c->webapi->counts, COUNT_QUEUE_ERROR);
+    explain(result, reply, &c->refusal);
+    end_sending(c);
+    call_refuse(c, &c->refusal);
+}
+
+/* Minutes east of UTC here, at that time. */
+static int local_zone(int64_t ms)
+{
+    time_t t = (time_t)(ms / 1000);
+    struct tm tm;
+    return localtime_r(&t, &tm) == NULL ? 0 : (int)(tm.tm_gmtoff / 60);
+}
+
+static void write_trace(struct buf *out, const struct call *c, const struct draft *draft,
+                        const char *hostname)
+{
+    struct received r = {.by = hostname,
+                         .via = RECEIVED_HTTP,
+                         .authenticated = true,
+                         .id = c->visit->id,
+                         .recipient = draft->recipient.local == NULL ? NULL : &draft->recipient,
+                         .date_ms = draft->envelope->received_ms,
+                         .zone_min = local_zone(draft->envelope->received_ms)};
+    received_write(out, &r);
+}
+
+/* The uploads of one kind. The parts keep the octets. */
+static struct compose_files collect(struct httpform *form, const char *name)
+{
+    struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < httpform_count(form); i++) {
+        struct httpform_part *p = httpform_part(form, i);
+        if (p->filename != NULL && strcmp(p->name, name) == 0)
+            list[n++] = (struct mimepart_file){span_text(p->filename), span_text(p->type),
+                                               span_text(p->content_id), buf_span(&p->value)};
+    }
+    return (struct compose_files){list, n};
+}
+
+static void drop_uploads(struct httpform *form)
+{
+    for (size_t i = 0; i < httpform_count(form); i++)
+        buf_free(&httpform_part(form, i)->value);
+}
+
+static int make(struct call *c, const struct draft_context *base, struct draft *draft)
+{
+    struct httpform *form = httprequest_form(c->request);
+    struct draft_context context = *base;
+    context.alternative = collect(form, upload_fields[0].name);
+    context.inlined = collect(form, upload_fields[1].name);
+    context.attached = collect(form, upload_fields[2].name);
+    int rc = draft_make(c->parameters, &context, draft, &c->refusal);
+    mem_release((void *)(uintptr_t)context.alternative.list);
+    mem_release((void *)(uintptr_t)context.inlined.list);
+    mem_release((void *)(uintptr_t)context.attached.list);
+    drop_uploads(form);
+    return rc;
+}
+
+static void count_refusal(struct call *c)
+{
+    if (c->refusal.code == CODE_BAD_FROM)
+        counts_submission(c->webapi->counts, COUNT_BAD_FROM);
+    else if (c->refusal.code == CODE_DOMAIN_DISABLED)
+        counts_submission(c->webapi->counts, COUNT_DOMAIN_DISABLED);
+}
+
+static void send_draft(struct call *c, struct draft *draft, const char *hostname)
+{
+    struct sending *s = mem_zero(sizeof *s);
+    struct submit_envelope *envelope = draft->envelope;
+    struct buf trace = {0};
+    write_trace(&trace, c, draft, hostname);
+    s->message_id = mem_text(draft->composed.message_id);
+    s->recipients = envelope->recipients_n;
+    draft->envelope = NULL;
+    c->work = s;
+    c->cancel = end_sending;
+    s->outgoing =
+        outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed.message,
+                       draft->domain, buf_span(&trace), on_settled, c);
+    buf_free(&trace);
+}
+
+static void run(struct call *c)
+{
+    const struct conf_block *root = conf_root(front_conf(c->front)),
+                            *smtp = conf_child(root, "smtp");
+    char *client = mem_format("%s HTTP", c->visit->client);
+    int64_t now = clock_wall_ms();
+    const struct draft_context context = {
+        .conf = front_conf(c->front),
+        .account = c->account,
+        .login = c->login,
+        .hostname = conf_text(root, "hostname"),
+        .client = client,
+        .max_size = (size_t)conf_size(smtp, "message-size"),
+        .max_recipients = (size_t)conf_int(smtp, "recipients"),
+        .now_ms = now,
+        .zone_min = local_zone(now),
+    };
+    struct draft draft;
+    int rc = make(c, &context, &draft);
+    mem_free(&client);
+    if (rc != 0) {
+        count_refusal(c);
+        call_refuse(c, &c->refusal);
+        return;
+    }
+    send_draft(c, &draft, context.hostname);
+    draft_clear(&draft);
+}
+
+const struct method method_send = {
+    .name = "Send",
+    .summary = "Sends a message.",
+    .text = text,
+    .request = request_fields,
+    .response = response_fields,
+    .files = upload_fields,
+    .codes = codes,
+    .example_request = example_request,
+    .example_response = example_response,
+    .example_short = "{\"To\":[{\"Address\":\"alice@example.net\"}],\"Subject\":\"Hello\",\"Text\":"
+                     "\"Hi Alice!\"}",
+    .bind = draft_fields,
+    .size = sizeof(struct draft_request),
+    .run = run,
+};

@@ -1,0 +1,26 @@
+#ifndef QM_PAGE_H
+#define QM_PAGE_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "methods.h"
+
+/* The pages for people: HTML without scripts. */
+
+struct page_site {
+    struct span base;  /* "http://localhost:1080", as the reader got here */
+    const char *login; /* for the example on a command line */
+    const char *password;
+    bool metrics; /* served on this port */
+};
+
+void page_index(struct buf *out, const struct page_site *site); /* appends the list of methods */
+void page_method(struct buf *out, const struct page_site *site,
+                 const struct method *m); /* and the page of one */
+
+/* Appends text with the characters that HTML gives a meaning replaced, for content and quoted
+ * attributes. */
+void page_text(struct buf *out, struct span text);
+
+#endif

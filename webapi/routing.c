@@ -1,0 +1,105 @@
+#include "routing.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "ascii.h"
+#include "methods.h"
+
+/* "a.example:80" to "a.example", "[::1]:80" to "::1"; empty when it is neither. */
+static struct span without_port(struct span host)
+{
+    ssize_t end;
+    if (host.n > 0 && host.p[0] == '[') {
+        end = span_find(host, ']');
+        bool good = end > 0 && ((size_t)end + 1 == host.n || host.p[end + 1] == ':');
+        return good ? span_of(host.p + 1, (size_t)end - 1) : (struct span){0};
+    }
+    end = span_find(host, ':');
+    return end < 0 ? host : span_of(host.p, (size_t)end);
+}
+
+static bool is_ip(struct span host)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+    return span_copy(host, text, sizeof text) == 0 &&
+           (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1);
+}
+
+bool routing_serves(const struct routing_scope *scope, struct span host)
+{
+    struct span name = without_port(host);
+    if (is_ip(name) || span_is_nocase(name, "localhost") || span_is_nocase(name, scope->hostname))
+        return true;
+    for (size_t i = 0; i < scope->hosts_n; i++) {
+        if (span_is_nocase(name, scope->hosts[i].text))
+            return true;
+    }
+    return false;
+}
+
+bool routing_is_foreign(const struct routing_scope *scope, struct span origin, struct span host)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    if (origin.n == 0)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]);
+        if (!span_starts_nocase(origin, schemes[i]))
+            continue;
+        struct span from = span_of(origin.p + n, origin.n - n), name = without_port(from);
+        /* Another port of an address or of localhost is another site: only the very same host
+         * counts there. A name that is configured may be another's in the eyes of a proxy, which
+         * changes Host. */
+        if (from.n == host.n &&
+            strncasecmp((const char *)from.p, (const char *)host.p, from.n) == 0)
+            return false;
+        return is_ip(name) || span_is_nocase(name, "localhost") || !routing_serves(scope, from);
+    }
+    return true; /* "null" */
+}
+
+static enum routing in_calls(const char *http_method, const char *name,
+                             const struct method **method)
+{
+    if (name[0] == '\0')
+        return ROUTING_INDEX;
+    const struct method *m = methods_find(name);
+    if (m == NULL)
+        return ROUTING_NOT_FOUND;
+    bool get = strcmp(http_method, "GET") == 0;
+    if (!get && strcmp(http_method, "POST") != 0)
+        return ROUTING_NOT_ALLOWED;
+    *method = m;
+    return get ? ROUTING_PAGE : ROUTING_CALL;
+}
+
+static enum routing in_webapi(const char *http_method, const char *path,
+                              const struct method **method)
+{
+    bool get = strcmp(http_method, "GET") == 0;
+    if (strcmp(path, "/") == 0)
+        return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+    if (strcmp(path, "/webapi") == 0)
+        return ROUTING_TO_BASE;
+    if (strcmp(path, ROUTING_BASE) == 0)
+        return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+    if (strncmp(path, ROUTING_CALLS, strlen(ROUTING_CALLS)) != 0)
+        return ROUTING_NOT_FOUND;
+    return in_calls(http_method, path + strlen(ROUTING_CALLS), method);
+}
+
+enum routing routing_find(const struct routing_scope *scope, const char *http_method,
+                          const char *path, struct span host, const struct method **method)
+{
+    bool reads = strcmp(http_method, "GET") == 0 || strcmp(http_method, "HEAD") == 0;
+    *method = NULL;
+    if (strcmp(path, "/healthz") == 0)
+        return reads ? ROUTING_HEALTH : ROUTING_NOT_ALLOWED;
+    if (scope->metrics && strcmp(path, "/metrics") == 0)
+        return reads ? ROUTING_METRICS : ROUTING_NOT_ALLOWED;
+    if (!scope->webapi || !routing_serves(scope, host))
+        return ROUTING_NOT_FOUND;
+    return in_webapi(http_method, path, method);
+}
