@@ -116,6 +116,15 @@ class Sendmail(case.LanCase):
         got, = self.inbox("bob").wait()
         self.assertEqual(got["Subject"], "after it")
 
+    def test_nobody_listening_is_no_failure(self):
+        self.start()
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.us.start(["/usr/sbin/sendmail", "-v", "bob"], "sendmail", user="ann", stderr=writing)
+        os.close(writing)
+        self.assertEqual(done.wait(30), 0)
+        self.inbox("bob").wait()
+
     def test_a_stopped_suite_is_told_at_once(self):
         self.start()
         self.suite.stop()
