@@ -630,6 +630,29 @@ static void test_a_forgotten_request_gives_its_argument_back_and_is_not_answered
     close_both(&t);
 }
 
+static void test_a_request_whose_descriptor_could_not_be_had_is_answered_with_null(void **state)
+{
+    struct both t;
+    struct asked lost = {0}, k = {0};
+    const int none = -1;
+    open_both(&t);
+    t.b.on_message = answer_echo;
+    (void)ipc_request(t.a.ch, 1, span_text("x"), &none, 1, on_reply, &lost);
+    (void)ipc_request(t.a.ch, 1, span_text("y"), NULL, 0, on_reply, &k);
+    (void)ipc_request(t.a.ch, 1, span_text("z"), &none, 1, on_reply, &lost);
+    assert_int_equal(lost.nulls, 0);
+    UNTIL(&t, lost.nulls == 2 && k.replies == 1);
+    assert_int_equal(t.b.messages, 1);
+    assert_true(ipc_is_open(t.a.ch));
+    struct asked first = {.on_reply = free_asking, .arg = &t.a};
+    (void)ipc_request(t.a.ch, 1, span_text("x"), &none, 1, on_reply, &first);
+    (void)ipc_request(t.a.ch, 1, span_text("x"), &none, 1, on_reply, &lost);
+    UNTIL(&t, first.nulls == 1);
+    assert_int_equal(lost.nulls, 3);
+    buf_free(&k.last);
+    close_both(&t);
+}
+
 static void test_freeing_tells_everyone_who_waits_and_nobody_else(void **state)
 {
     struct both t;
@@ -820,6 +843,7 @@ int main(void)
         cmocka_unit_test(test_a_handler_that_says_no_ends_the_channel),
         cmocka_unit_test(test_a_side_that_only_asks_takes_no_message),
         cmocka_unit_test(test_a_forgotten_request_gives_its_argument_back_and_is_not_answered),
+        cmocka_unit_test(test_a_request_whose_descriptor_could_not_be_had_is_answered_with_null),
         cmocka_unit_test(test_freeing_tells_everyone_who_waits_and_nobody_else),
         cmocka_unit_test(test_memory_that_a_large_message_took_is_given_back),
         cmocka_unit_test(test_a_blocking_call_gets_its_answer_or_a_sentence),
