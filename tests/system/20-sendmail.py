@@ -173,6 +173,7 @@ class Sendmail(case.LanCase):
         self.sent("-O", f"hold-until={tomorrow()}", "bob", "root")
         self.sent("-f", "<>", "bob", input="Subject: held\n\n" + "x" * 2000 + "\n")
         self.inbox("bob").wait()
+        wait.until(lambda: len(self.queue()) == 1, what="the message that waits alone")
         waiting, = self.queue()
         self.assertEqual((waiting["sender"], [r["address"] for r in waiting["recipients"]]),
                          ("ann@us.test", ["bob@us.test", "root@us.test"]))
