@@ -116,6 +116,15 @@ class Sendmail(case.LanCase):
         got, = self.inbox("bob").wait()
         self.assertEqual(got["Subject"], "after it")
 
+    def test_nobody_listening_is_no_failure(self):
+        self.start()
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.us.start(["/usr/sbin/sendmail", "-v", "bob"], "sendmail", user="ann", stderr=writing)
+        os.close(writing)
+        self.assertEqual(done.wait(30), 0)
+        self.inbox("bob").wait()
+
     def test_a_stopped_suite_is_told_at_once(self):
         self.start()
         self.suite.stop()
@@ -164,6 +173,7 @@ class Sendmail(case.LanCase):
         self.sent("-O", f"hold-until={tomorrow()}", "bob", "root")
         self.sent("-f", "<>", "bob", input="Subject: held\n\n" + "x" * 2000 + "\n")
         self.inbox("bob").wait()
+        wait.until(lambda: len(self.queue()) == 1, what="the message that waits alone")
         waiting, = self.queue()
         self.assertEqual((waiting["sender"], [r["address"] for r in waiting["recipients"]]),
                          ("ann@us.test", ["bob@us.test", "root@us.test"]))
