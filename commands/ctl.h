@@ -15,6 +15,7 @@ struct ctl {
     struct conf *conf;   /* NULL when it cannot be read: then only the standard places are known */
     char *run_dir;
     bool json;
+    int unreached;       /* exit code, when a socket could not be reached */
 };
 
 /* A subcommand gets its own words, argv[0] being its name. Returns an exit code of sysexits.h. */

@@ -1,11 +1,15 @@
 #include "agent.h"
 
+#include <assert.h>
+
 #include "clock.h"
 #include "file.h"
 #include "log.h"
 #include "maildir.h"
 #include "mem.h"
 #include "proto_submit.h"
+#include "qid.h"
+#include "recent.h"
 #include "relay.h"
 
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
@@ -34,6 +38,7 @@ void job_settle_rest(struct job *j, const struct job_outcome *o)
 
 static void free_job(struct job *j)
 {
+    LIST_REMOVE(j, next);
     for (uint32_t i = 0; i < j->order->recipients_n; i++)
         deliver_result_clear(&j->results[i]);
     mem_free(&j->results);
@@ -49,11 +54,15 @@ void job_finish(struct job *j)
 {
     static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED, COUNT_FAILED};
     struct agent *a = j->agent;
-    for (uint32_t i = 0; i < j->order->recipients_n; i++)
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
         service_count(a->service, counters[j->results[i].status], 1);
+        recent_note(a->recent, j->order->attempt, &j->results[i]);
+    }
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
         deliver_answer(a->qmgr, j->request, j->results, j->order->recipients_n);
     free_job(j);
+    if (!LIST_EMPTY(&a->held))
+        event_active(a->resume, EV_TIMEOUT, 0);
     if (service_stopping(a->service) && a->jobs == 0)
         service_done(a->service);
 }
@@ -73,8 +82,38 @@ static void fail_all(struct job *j)
     job_finish(j);
 }
 
+/* What an earlier qmgr was told of this attempt, or could not be told any more. Whether that is all there is to tell. */
+static bool recall(struct job *j)
+{
+    uint32_t known = 0;
+    char id[QID_SIZE];
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        j->settled[i] = recent_recall(j->agent->recent, j->results[i].id, j->order->attempt, &j->results[i]);
+        known += j->settled[i];
+    }
+    if (known > 0)
+        log_info(NULL, "told again what was done before", LS("qid", qid_text(j->order->message, id)), LU("rcpts", known));
+    return known == j->order->recipients_n;
+}
+
+static bool is_under_way(const struct agent *a, uint64_t message)
+{
+    const struct job *j;
+    if (a->qmgr_number == 1)
+        return false;
+    LIST_FOREACH (j, &a->running, next) {
+        if (j->order->message == message && j->channel != a->qmgr_number)
+            return true;
+    }
+    return false;
+}
+
 static void start(struct job *j)
 {
+    if (recall(j)) {
+        job_finish(j);
+        return;
+    }
     switch (j->transport->kind) {
     case TRANSPORT_LOCAL:
         maildir_deliver(j);
@@ -85,6 +124,36 @@ static void start(struct job *j)
     default:
         relay_start(j);
     }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    struct job *j, *next;
+    LIST_FOREACH_SAFE (j, &a->held, next, next) {
+        if (is_under_way(a, j->order->message))
+            continue;
+        LIST_REMOVE(j, next);
+        LIST_INSERT_HEAD(&a->running, j, next);
+        start(j);
+    }
+}
+
+void agent_open(struct agent *a)
+{
+    a->recent = recent_new(RECENT_OCTETS);
+    a->resume = event_new(a->base, -1, 0, on_resume, a);
+    assert(a->resume != NULL);
+    LIST_INIT(&a->running);
+    LIST_INIT(&a->held);
+}
+
+void agent_close(struct agent *a)
+{
+    ipc_free(&a->qmgr);
+    recent_free(&a->recent);
+    if (a->resume != NULL)
+        event_free(a->resume);
 }
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
@@ -108,6 +177,11 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     }
     a->jobs++;
     service_count(a->service, COUNT_JOBS, 1);
+    if (is_under_way(a, j->order->message)) {
+        LIST_INSERT_HEAD(&a->held, j, next);
+        return 0;
+    }
+    LIST_INSERT_HEAD(&a->running, j, next);
     start(j);
     return 0;
 }

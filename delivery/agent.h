@@ -1,6 +1,8 @@
 #ifndef QM_AGENT_H
 #define QM_AGENT_H
 
+#include <bsd/sys/queue.h>
+
 #include "proto_deliver.h"
 #include "service.h"
 #include "transport.h"
@@ -31,13 +33,17 @@ struct agent {
     struct ipc *qmgr;
     uint64_t qmgr_number;        /* which of the channels there have been */
     struct pool *pool;
+    struct recent *recent;
+    struct event *resume;
     unsigned jobs;
+    LIST_HEAD(, job) running, held; /* held: until a job for the same message, from the qmgr before, has ended */
     struct buf resolv_conf;
     X509_STORE *roots;
 };
 
 /* A message for some recipients, and what became of each so far. */
 struct job {
+    LIST_ENTRY(job) next;
     struct agent *agent;
     struct transport *transport; /* a reference */
     uint64_t channel, request;
@@ -48,6 +54,9 @@ struct job {
     int64_t start_mono_ms;
 };
 
+/* Before the first link, and after the last. */
+void agent_open(struct agent *a);
+void agent_close(struct agent *a);
 void agent_link(struct agent *a, int fd); /* takes fd */
 
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */

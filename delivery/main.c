@@ -34,6 +34,7 @@ static int start(struct service *s, struct fail *f)
 {
     struct agent *a = service_user(s);
     a->pool = pool_new(a);
+    agent_open(a);
     return 0;
 }
 
@@ -106,7 +107,7 @@ int main(int argc, char **argv)
 {
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
-    ipc_free(&a.qmgr);
+    agent_close(&a);
     pool_free(&a.pool);
     X509_STORE_free(a.roots);
     buf_free(&a.resolv_conf);

@@ -62,6 +62,7 @@ struct session {
     struct transaction t;
     struct log_ctx log;
     struct event *stillborn;     /* no socket could be made: the failure comes from the loop */
+    bool used;                   /* it has carried a message before, and may be dead by now */
     unsigned running;            /* callbacks of the connection on the stack: the free waits for them */
     bool freed;
 };

@@ -284,14 +284,14 @@ class Suite:
 
     # ---- qmctl
 
-    def qmctl(self, *words, check=True):
+    def qmctl(self, *words, check=True, input=None):
         """Runs qmctl -j with these words and returns what it printed as a value; with check=False the
-        subprocess.CompletedProcess instead, whatever it ended with."""
+        subprocess.CompletedProcess instead, whatever it ended with. input: text for its standard input."""
         command = [str(self.qmctl_program), "-c", str(self.config_path), "-j", *map(str, words)]
         if self.host:
-            done = self.host.run(command, check=False)
+            done = self.host.run(command, input=input, check=False)
         else:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=60)
         if not check:
             return done
         if done.returncode != 0:
