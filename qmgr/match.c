@@ -49,7 +49,7 @@ static bool within(int64_t value, int64_t after, int64_t before)
 static bool named(const struct admin_filter *f, uint64_t message, uint64_t id)
 {
     for (uint32_t i = 0; i < f->ids_n; i++) {
-        if (f->ids[i] == id || f->ids[i] == message)
+        if (f->ids[i] == (f->messages ? message : id))
             return true;
     }
     return f->ids_n == 0;
