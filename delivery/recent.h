@@ -13,6 +13,7 @@
 #define RECENT_OCTETS (8u << 20) /* of results remembered; the oldest make room */
 
 struct recent;
+/* Empty; free gives all it holds back. */
 struct recent *recent_new(size_t octets_max);
 void recent_free(struct recent **r);
 

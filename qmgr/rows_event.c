@@ -1,4 +1,5 @@
 #include "mem.h"
+#include "proto_hook.h"
 #include "rows.h"
 #include "wire.h"
 
@@ -100,7 +101,7 @@ static void get_attempts(struct wire *w, struct hook_row *r)
         r->results[i].duration_ms = wire_u32(w);
         r->results[i].code = wire_u16(w);
         r->results[i].error = wire_text(w, PROTO_TEXT_MAX);
-        r->results[i].response = wire_text(w, PROTO_TEXT_MAX);
+        r->results[i].response = wire_text(w, HOOK_RESPONSE_MAX);
     }
 }
 

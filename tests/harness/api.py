@@ -1,4 +1,4 @@
-"""A client of the HTTP API, and what the suite needs to know of those who use it.
+"""The HTTP API as requests and answers, whatever these are; client.Api is for who wants results alone.
 
     suite.add_file("state/credentials", credentials({"billing": "secret password"}))
     api = Api("192.0.2.1", 80, "billing@example.org", "secret password")
@@ -12,8 +12,11 @@ import hmac
 import http.client
 import json
 import os
+import time
 import unicodedata
 import urllib.parse
+
+from . import wait
 
 _ITERATIONS = 4096
 
@@ -32,6 +35,11 @@ def verifier(password):
 def credentials(passwords):
     """A credentials file: account -> password."""
     return "".join(f"{account} {verifier(password)}\n" for account, password in passwords.items())
+
+
+def within_a_minute(seconds=10):
+    """Waits until the minute by the clock has so much left: what is limited by the minute begins anew with it."""
+    wait.until(lambda: time.time() % 60 < 60 - seconds, seconds + 5, "the next minute")
 
 
 class Answer:

@@ -120,6 +120,19 @@ static void a_long_reason_begins_its_line(void **state)
     mem_free(&text);
 }
 
+static void every_message_has_its_own_reason(void **state)
+{
+    static const struct row rows[] = {{1, "a", "b", "no route", 1, 1, false, false},
+                                      {2, "a", "b", "no route", 1, 1, false, false},
+                                      {3, "a", "b", "", 1, 1, false, false}};
+    char *text = list(false, rows, 3);
+    const char *first = strstr(text, "(no route)\n");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "(no route)\n"));
+    assert_null(strstr(text, "(reason unavailable)"));
+    mem_free(&text);
+}
+
 static void a_message_is_marked_by_all_its_recipients(void **state)
 {
     static const struct {
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test(the_list_has_the_form_that_programs_know),
         cmocka_unit_test(one_request_is_singular),
         cmocka_unit_test(a_long_reason_begins_its_line),
+        cmocka_unit_test(every_message_has_its_own_reason),
         cmocka_unit_test(a_message_is_marked_by_all_its_recipients),
         cmocka_unit_test(control_characters_of_strangers_are_not_shown),
         cmocka_unit_test(json_is_an_object_a_line),
