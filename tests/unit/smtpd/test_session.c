@@ -630,6 +630,22 @@ static void a_client_may_vanish_while_the_vault_thinks(void **state)
     world_close(&w);
 }
 
+static void a_password_does_not_cross_the_network_in_clear(void **state)
+{
+    struct client_end c;
+    world_open(&w, "");
+    for (size_t i = 0; i < w.server.settings->ports_n; i++)
+        w.server.settings->ports[i].clear_auth = false;
+    client_open(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "EHLO x", 250, NULL);
+    for (size_t i = 0; i < c.parser.reply.kept; i++)
+        assert_false(span_starts_nocase(reply_line_text(&c.parser.reply, i), "AUTH"));
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 538, "5.7.11");
+    client_ask(&c, "AUTH SCRAM-SHA-256 biwsZmlyc3Q=", 538, "5.7.11");
+    client_close(&c);
+    world_close(&w);
+}
+
 static void no_authentication_where_it_makes_no_sense(void **state)
 {
     struct client_end c;
@@ -850,6 +866,7 @@ int main(void)
         TEST(guessing_passwords_ends_the_connection),
         TEST(without_a_vault_nobody_is_turned_away_for_good),
         TEST(a_client_may_vanish_while_the_vault_thinks),
+        TEST(a_password_does_not_cross_the_network_in_clear),
         TEST(no_authentication_where_it_makes_no_sense),
         TEST(each_recipient_gets_an_id_of_its_own),
         TEST(a_client_may_choose_the_id_of_one_recipient),
