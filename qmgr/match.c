@@ -49,9 +49,35 @@ static bool within(int64_t value, int64_t after, int64_t before)
 
 static int by_value(const void *a, const void *b)
 {
-    for (uint32_t i = 0; i < f->ids_n; i++) {
-        if (f->ids[i] == (f->messages ? message : id))
-            return true;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void match_prepare(struct admin_filter *f)
+{
+    if (f->ids_n > 0)
+        qsort(f->ids, f->ids_n, sizeof *f->ids, by_value);
+}
+
+static bool is_in(const struct admin_filter *f, uint64_t id)
+{
+    return bsearch(&id, f->ids, f->ids_n, sizeof id, by_value) != NULL;
+}
+
+bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id)
+{
+    return f->ids_n == 0 || is_in(f, f->messages ? message : id);
+}
+
+uint64_t match_next(const struct admin_filter *f, uint64_t id)
+{
+    uint32_t low = 0, high = f->ids_n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (f->ids[middle] > id)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return low < f->ids_n ? f->ids[low] : 0;
 }
