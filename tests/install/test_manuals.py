@@ -71,12 +71,13 @@ class Manuals(unittest.TestCase):
 
     def test_every_command_of_qmctl_is_described(self):
         described = page("qmctl.8")
-        for line in re.findall(r"^  ([a-z]+ .*?)  ", run("qmctl", "-h").stdout, re.MULTILINE):
-            command, _, rest = line.partition(" ")
-            words = re.findall(r"[a-z]+", rest)
-            for word in words or [""]:
+        # "  queue    list|show|kick ...            look at the queue": columns of 8 and 42 characters.
+        lines = re.findall(r"^  ([a-z]{3}.{5}) (.{42}) \S", run("qmctl", "-h").stdout, re.MULTILINE)
+        self.assertGreater(len(lines), 5)
+        for command, arguments in lines:
+            for word in re.findall(r"[a-z]+", arguments) or [""]:
                 with self.subTest(f"{command} {word}"):
-                    self.assertRegex(described, rf"\.It Cm {command} ?{word}\b")
+                    self.assertRegex(described, rf"(?m)^\.It Cm {' '.join([command.strip(), word]).strip()}\b")
 
     def test_the_examples_of_the_configuration_are_good(self):
         shown = examples("quartermaster.conf.5")
