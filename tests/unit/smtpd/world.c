@@ -458,3 +458,31 @@ void client_expect_silence(struct client_end *c)
     if (c->unread.n > 0 || c->closed)
         fail_msg("unexpected: %s", c->closed ? "the end" : buf_text(&c->unread));
 }
+
+const char world_message[] =
+    "Subject: hello\r\nFrom: <a@elsewhere.example>\r\n\r\n..stuffed\r\nbody\r\n.\r\n";
+
+void client_begin(struct client_end *c, struct world *w, enum port_kind kind)
+{
+    client_open(c, w, kind);
+    client_ask(c, "EHLO client.example", 250, NULL);
+}
+
+void client_envelope(struct client_end *c)
+{
+    client_ask(c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
+    client_ask(c, "RCPT TO:<qm@test.example>", 250, NULL);
+}
+
+void client_send_message(struct client_end *c)
+{
+    client_envelope(c);
+    client_ask(c, "DATA", 354, NULL);
+    client_send(c, world_message);
+}
+
+const char *world_body(struct world *w, size_t i)
+{
+    assert_true(i < w->arrived_n);
+    return buf_text(&w->arrived[i].body);
+}
