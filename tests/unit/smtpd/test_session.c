@@ -229,6 +229,31 @@ static void mail_of_our_domain_is_signed_or_not_taken(void **state)
     world_close(&w);
 }
 
+static void without_a_key_nothing_goes_out_unsigned(void **state)
+{
+    struct client_end c;
+    world_open(&w, "dkim");
+    w.vault_signs = true;
+    w.key_domain = "other.example";
+    world_link_vault(&w);
+    world_settle(&w);
+    client_begin(&c, &w, PORT_LOCAL);
+    client_envelope(&c);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 451, "4.7.0");
+    /* A key that came later is found without anybody saying so. */
+    w.key_domain = "test.example";
+    client_envelope(&c);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 451, "4.7.0");
+    world_settle(&w);
+    client_envelope(&c);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    client_close(&c);
+    world_close(&w);
+}
+
 static void a_client_may_vanish_while_its_message_is_signed(void **state)
 {
     struct client_end c;
@@ -342,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_client_may_vanish_at_any_octet),
         cmocka_unit_test(a_message_under_way_does_not_need_its_client),
         cmocka_unit_test(mail_of_our_domain_is_signed_or_not_taken),
+        cmocka_unit_test(without_a_key_nothing_goes_out_unsigned),
         cmocka_unit_test(a_client_may_vanish_while_its_message_is_signed),
         cmocka_unit_test(a_user_of_this_machine_is_known_by_number),
         cmocka_unit_test(a_message_can_be_held_back),

@@ -108,7 +108,7 @@ static void use_conf(struct world *w, struct conf *conf)
 void world_open(struct world *w, const char *more)
 {
     const char *domain = "", *delay = "0";
-    *w = (struct world){0};
+    *w = (struct world){.key_domain = "test.example"};
     assert_int_equal(tls_init(NULL), 0);
     w->base = event_base_new();
     if (strncmp(more, "delay ", 6) == 0) {
@@ -225,8 +225,8 @@ static void judge(struct world *w, uint64_t request, struct span message)
 
 static void answer_secret(struct world *w, uint64_t id, const struct secret_request *r)
 {
-    static const struct secret_dkim_key key = {
-        .domain = (char *)"test.example", .selector = (char *)"sel", .algorithm = 1};
+    const struct secret_dkim_key key = {
+        .domain = (char *)w->key_domain, .selector = (char *)"sel", .algorithm = 1};
     switch (r->type) {
     case MSG_SECRET_AUTH_STEP:
         assert_int_equal(r->handle, 77);

@@ -32,8 +32,9 @@ struct world {
 
     struct ipc *vault;
     bool vault_signs, vault_waits;
-    unsigned cancels;  /* exchanges that the server gave up */
-    uint64_t question; /* the last one, when the vault waits */
+    const char *key_domain; /* what its key is for */
+    unsigned cancels;       /* exchanges that the server gave up */
+    uint64_t question;      /* the last one, when the vault waits */
 };
 
 /* Starts it for the domain test.example and its one account. more: settings of the block smtp; or
