@@ -400,10 +400,12 @@ static void begin(struct session *s)
         return;
     }
     SSL *ssl = s->port->site == NULL ? NULL : site_accept(s->port->site, &f);
-    if (ssl != NULL)
+    if (ssl != NULL) {
         session_start_tls(s, ssl);
-    else
+    } else {
+        log_warn(&s->log, "no TLS for now", LS("why", f.text));
         session_close(s);
+    }
 }
 
 void session_new(struct server *sv, const struct port *port, int fd, const struct sockaddr *peer)
