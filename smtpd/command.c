@@ -121,7 +121,7 @@ bool command_take(struct session *s, struct span *in)
     /* A line stays in the connection's buffer until it is complete, so that nowhere else is a copy
      * of what may be a password; what is longer than a line may be goes to the reader, to be
      * swallowed. */
-    if (in->n < s->settings->command_line && span_find(*in, '\n') < 0)
+    if (in->n < s->line_max && span_find(*in, '\n') < 0)
         return false;
     enum line_kind kind = line_next(&s->reader, in, &line);
     if (kind == LINE_MORE)

@@ -161,8 +161,7 @@ static void fill_envelope(struct message *m, const struct headers *h)
     submit_set(&e->subject, h->subject);
     if (h->eight_bit || t->utf8)
         e->flags |= SUBMIT_SMTPUTF8;
-    if (h->tls_optional && (e->flags & SUBMIT_REQUIRE_TLS) == 0 &&
-        port_is_trusted(m->session->port))
+    if (h->tls_optional && port_is_trusted(m->session->port))
         e->flags |= SUBMIT_TLS_OPTIONAL;
     for (size_t i = 0; i < h->extra_n; i++)
         submit_add_extra(e, h->extra[i].key, h->extra[i].value);

@@ -38,8 +38,7 @@ void offer_fill(const struct session *s, struct ehlo *e)
     e->limits = true;
     e->rcptmax = s->settings->recipients;
     e->starttls = s->port->site != NULL && s->tls_version == NULL;
-    /* What a user of this machine says crosses no network. */
-    e->requiretls = s->tls_version != NULL || s->port->kind == PORT_LOCAL;
+
     e->dsn = trusted;
     e->futurerelease = trusted;
     e->futurerelease_seconds = trusted ? OFFER_HOLD_MAX_S : 0;

@@ -12,18 +12,30 @@ static bool belongs(const struct settings *s, const char *account, const struct 
     return owner != NULL && strcmp(conf_label(owner), account) == 0;
 }
 
+/* A domain of ours that is switched off for the time being. */
+static int check_enabled(const struct settings *s, const struct address *a,
+                         struct path_refusal *why)
+{
+    const struct conf_block *domain = confaddr_domain(s->conf, span_text(a->domain));
+    if (domain == NULL || !conf_bool(domain, "disabled"))
+        return 0;
+    return path_refuse(why, 451, "4.7.1", "domain %.80s is disabled", a->domain);
+}
+
 int policy_sender(const struct settings *s, enum port_kind port, const char *account,
                   const struct address *sender, struct path_refusal *why)
 {
-    if (port == PORT_SMTP || port == PORT_LOCAL)
+    if (port == PORT_SMTP)
         return 0;
+    if (port == PORT_LOCAL)
+        return sender == NULL ? 0 : check_enabled(s, sender, why);
     if (account == NULL)
         return path_refuse(why, 530, "5.7.0", "authentication required");
     if (sender == NULL)
         return path_refuse(why, 550, "5.7.1", "an account has no use for the null sender");
     if (!belongs(s, account, sender))
         return path_refuse(why, 550, "5.7.1", "the sender is no address of your account");
-    return 0;
+    return check_enabled(s, sender, why);
 }
 
 int policy_from(const struct settings *s, const char *account, const struct addrlist *from,
@@ -35,6 +47,8 @@ int policy_from(const struct settings *s, const char *account, const struct addr
             return path_refuse(why, 550, "5.7.1",
                                "%.60s@%.60s in From is no address of your account", a->local,
                                a->domain);
+        if (check_enabled(s, a, why) != 0)
+            return -1;
     }
     return 0;
 }

@@ -10,7 +10,8 @@
 
 /* Whether the client may use this reverse path; sender is NULL for the null one. account is who
  * authenticated, NULL for nobody. On the submission ports it must be an address of the account
- * (550 5.7.1). Returns 0, or -1 with *why filled. */
+ * (550 5.7.1). A domain that is disabled is for nobody but strangers (451 4.7.1). Returns 0, or -1
+ * with *why filled. */
 int policy_sender(const struct settings *s, enum port_kind port, const char *account,
                   const struct address *sender, struct path_refusal *why);
 

@@ -367,9 +367,10 @@ static struct session *make(struct server *sv, const struct port *port, int fd)
     s->settings = settings_hold(sv->settings);
     s->port = port;
     s->step = STEP_COMMAND;
-    line_open(&s->reader, s->settings->command_line - 2, false);
+    s->line_max = s->settings->command_line;
+    line_open(&s->reader, s->line_max - 2, false);
     name_session(s);
-    size_t input_max = s->settings->command_line + 2;
+    size_t input_max = s->line_max + 2;
     s->conn = conn_new(sv->base, fd, input_max > SESSION_INPUT_MAX ? input_max : SESSION_INPUT_MAX,
                        &handler, s);
     TAILQ_INSERT_TAIL(&sv->sessions, s, next);
@@ -399,10 +400,12 @@ static void begin(struct session *s)
         return;
     }
     SSL *ssl = s->port->site == NULL ? NULL : site_accept(s->port->site, &f);
-    if (ssl != NULL)
+    if (ssl != NULL) {
         session_start_tls(s, ssl);
-    else
+    } else {
+        log_warn(&s->log, "no TLS for now", LS("why", f.text));
         session_close(s);
+    }
 }
 
 void session_new(struct server *sv, const struct port *port, int fd, const struct sockaddr *peer)

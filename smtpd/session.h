@@ -49,6 +49,8 @@ struct session {
     struct client *client; /* where the connection is counted */
     enum step step;
     struct line_reader reader;
+    size_t line_max; /* octets of a command with its CR LF, as the reader and the input buffer were
+                        made for */
     struct log_ctx log;
     char id[SESSION_ID_SIZE];
     char address[SESSION_CLIENT_SIZE]; /* of the client: "192.0.2.1", "uid 1000" */

@@ -1,5 +1,7 @@
 #include "site.h"
 
+#include <poll.h>
+
 #include "clock.h"
 #include "file.h"
 #include "log.h"
@@ -83,9 +85,20 @@ static SSL_CTX *make_context(struct site *s, struct fail *f)
     return ctx;
 }
 
+/* A vault that has ended shows at once, and the client can be told before it begins a handshake. */
+static bool is_there(const struct signing *signing)
+{
+    struct pollfd p = {.fd = signing->fd};
+    return signing->fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
 SSL *site_accept(struct site *s, struct fail *f)
 {
     int64_t now = clock_mono_ms();
+    if (!is_there(s->signing)) {
+        (void)fail_set(f, "the vault is not there");
+        return NULL;
+    }
     if (s->ctx == NULL && now < s->retry_ms) {
         *f = s->why;
         return NULL;

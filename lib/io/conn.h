@@ -66,7 +66,8 @@ void conn_puts(struct conn *c, const char *s);
 struct buf *conn_output(struct conn *c); /* append here, then call conn_flush */
 void conn_flush(struct conn *c);
 size_t conn_unsent(const struct conn *c);
-/* on_drained comes, from the loop, when nothing is unsent: also if conn_flush sent it all at once. */
+/* on_drained comes, from the loop, when nothing is unsent: also if conn_flush sent it all at once.
+ */
 void conn_ask_drained(struct conn *c);
 /* Sends what is left (under TLS, close_notify too) and closes our side. Input is thrown away until
  * the peer has closed its side too, for two seconds at most, since closing on unread octets would

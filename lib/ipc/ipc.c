@@ -453,10 +453,11 @@ int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigne
              uint16_t *reply_type, struct buf *out, struct fail *f)
 {
     int64_t until = clock_mono_ms() + timeout_ms;
+    uint64_t id = (uint64_t)clock_mono_us(); /* not that of a call before, whose reply may come late */
     struct record r;
     struct ipc_message m;
     struct buf storage = {0};
-    int rc = record_make(&r, type, 0, 1, payload, fds, n, f);
+    int rc = record_make(&r, type, 0, id, payload, fds, n, f);
     if (rc != 0)
         return -1;
     while ((rc = record_send(fd, &r, f)) > 0) {
@@ -474,6 +475,10 @@ int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigne
             break;
         }
         rc = record_receive(fd, &m, &storage, f);
+        if (rc == 0 && m.reply && m.id != id) {
+            record_close_fds(&m);
+            continue;
+        }
         if (rc == RECORD_AGAIN) {
             rc = 0;
             continue;

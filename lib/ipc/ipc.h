@@ -83,7 +83,8 @@ int64_t ipc_peer_pid(const struct ipc *ch);
 
 /* A blocking request over a socket that no loop reads: for the few places that cannot wait in steps (a private
  * key operation inside a TLS handshake; a command line). The reply's payload is appended to out. Returns 0, or
- * -1 with a sentence, after which the socket must not be used any more. */
+ * -1 with a sentence. After "no answer in time" the socket can be asked again: a reply that comes late is passed
+ * over. After any other failure it cannot. */
 int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigned n, int timeout_ms,
              uint16_t *reply_type, struct buf *out, struct fail *f);
 

@@ -119,6 +119,49 @@ static void test_a_blocking_call_to_a_full_socket_ends_in_time(void **state)
     (void)close(fd[1]);
 }
 
+/* Answers the first question when the second one comes, and then that one. */
+static void *run_late_peer(void *arg)
+{
+    struct peer *p = arg;
+    struct ipc_message m;
+    struct buf storage = {0};
+    struct record r[2];
+    struct fail f;
+    int rc;
+    for (int i = 0; i < 2; i++) {
+        while ((rc = record_receive(p->fd, &m, &storage, &f)) == RECORD_AGAIN)
+            (void)usleep(1000);
+        assert_int_equal(rc, 0);
+        assert_int_equal(record_make(&r[i], 9, IPC_REPLY, m.id, m.payload, NULL, 0, &f), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        (void)record_send(p->fd, &r[i], &f);
+        record_free(&r[i]);
+    }
+    buf_free(&storage);
+    (void)close(p->fd);
+    return NULL;
+}
+
+static void test_a_reply_that_comes_late_is_not_taken_for_another(void **state)
+{
+    struct peer p;
+    struct buf out = {0};
+    struct fail f;
+    uint16_t type;
+    int fd[2];
+    assert_int_equal(ipc_pair(fd, &f), 0);
+    p.fd = fd[1];
+    assert_int_equal(pthread_create(&p.thread, NULL, run_late_peer, &p), 0);
+    assert_int_equal(ipc_call(fd[0], 8, span_text("first"), NULL, 0, 50, &type, &out, &f), -1);
+    assert_string_equal(f.text, "no answer in time");
+    assert_int_equal(ipc_call(fd[0], 8, span_text("second"), NULL, 0, 10000, &type, &out, &f), 0);
+    assert_true(span_is(buf_span(&out), "second"));
+    (void)close(fd[0]);
+    assert_int_equal(pthread_join(p.thread, NULL), 0);
+    buf_free(&out);
+}
+
 static void test_a_listening_socket_is_connected_to_by_its_path(void **state)
 {
     char dir[] = "/tmp/qm-ipc-XXXXXX", path[64], too_long[200];
@@ -153,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_blocking_call_gets_its_answer_or_a_sentence),
         cmocka_unit_test(test_a_blocking_call_to_a_full_socket_ends_in_time),
+        cmocka_unit_test(test_a_reply_that_comes_late_is_not_taken_for_another),
         cmocka_unit_test(test_a_listening_socket_is_connected_to_by_its_path),
     };
     return cmocka_run_group_tests(tests, be_quiet, NULL);

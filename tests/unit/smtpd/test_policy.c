@@ -15,8 +15,9 @@ static const char basic[] =
     "listen l { address 127.0.0.1  smtp 25 }\n"
     "domain example.org { catchall-separator \"+\" }\n"
     "domain all.example { catchall-separator \"\" }\n"
+    "domain off.example { disabled yes }\n"
     "account ours { address qm@example.org  from-id-login qm+id@example.org }\n"
-    "account all { address *@all.example }\n";
+    "account all { address *@all.example  off@off.example }\n";
 
 static struct settings *settings;
 static struct path_refusal why;
@@ -161,6 +162,9 @@ static void an_account_sends_as_itself(void **state)
     assert_int_equal(sender(PORT_SUBMISSIONS, "ours", "a@elsewhere.example"), 550);
     assert_int_equal(sender(PORT_SUBMISSION, "ours", NULL), 550);
     assert_int_equal(sender(PORT_SUBMISSION, NULL, "qm@example.org"), 530);
+    assert_int_equal(sender(PORT_SUBMISSION, "all", "off@off.example"), 451);
+    assert_int_equal(sender(PORT_LOCAL, NULL, "off@off.example"), 451);
+    assert_int_equal(sender(PORT_SMTP, NULL, "off@off.example"), 0);
     assert_int_equal(sender(PORT_SMTP, NULL, NULL), 0);
     assert_int_equal(sender(PORT_SMTP, NULL, "a@elsewhere.example"), 0);
     assert_int_equal(sender(PORT_LOCAL, NULL, NULL), 0);

@@ -108,7 +108,7 @@ static void use_conf(struct world *w, struct conf *conf)
 void world_open(struct world *w, const char *more)
 {
     const char *domain = "", *delay = "0";
-    *w = (struct world){0};
+    *w = (struct world){.key_domain = "test.example"};
     assert_int_equal(tls_init(NULL), 0);
     w->base = event_base_new();
     if (strncmp(more, "delay ", 6) == 0) {
@@ -225,8 +225,8 @@ static void judge(struct world *w, uint64_t request, struct span message)
 
 static void answer_secret(struct world *w, uint64_t id, const struct secret_request *r)
 {
-    static const struct secret_dkim_key key = {
-        .domain = (char *)"test.example", .selector = (char *)"sel", .algorithm = 1};
+    const struct secret_dkim_key key = {
+        .domain = (char *)w->key_domain, .selector = (char *)"sel", .algorithm = 1};
     switch (r->type) {
     case MSG_SECRET_AUTH_STEP:
         assert_int_equal(r->handle, 77);
@@ -457,4 +457,32 @@ void client_expect_silence(struct client_end *c)
     (void)receive(c);
     if (c->unread.n > 0 || c->closed)
         fail_msg("unexpected: %s", c->closed ? "the end" : buf_text(&c->unread));
+}
+
+const char world_message[] =
+    "Subject: hello\r\nFrom: <a@elsewhere.example>\r\n\r\n..stuffed\r\nbody\r\n.\r\n";
+
+void client_begin(struct client_end *c, struct world *w, enum port_kind kind)
+{
+    client_open(c, w, kind);
+    client_ask(c, "EHLO client.example", 250, NULL);
+}
+
+void client_envelope(struct client_end *c)
+{
+    client_ask(c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
+    client_ask(c, "RCPT TO:<qm@test.example>", 250, NULL);
+}
+
+void client_send_message(struct client_end *c)
+{
+    client_envelope(c);
+    client_ask(c, "DATA", 354, NULL);
+    client_send(c, world_message);
+}
+
+const char *world_body(struct world *w, size_t i)
+{
+    assert_true(i < w->arrived_n);
+    return buf_text(&w->arrived[i].body);
 }

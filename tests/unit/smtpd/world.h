@@ -32,8 +32,9 @@ struct world {
 
     struct ipc *vault;
     bool vault_signs, vault_waits;
-    unsigned cancels;  /* exchanges that the server gave up */
-    uint64_t question; /* the last one, when the vault waits */
+    const char *key_domain; /* what its key is for */
+    unsigned cancels;       /* exchanges that the server gave up */
+    uint64_t question;      /* the last one, when the vault waits */
 };
 
 /* Starts it for the domain test.example and its one account. more: settings of the block smtp; or
@@ -69,6 +70,16 @@ struct client_end {
 void client_connect(struct client_end *c, struct world *w, enum port_kind kind);
 void client_open(struct client_end *c, struct world *w, enum port_kind kind);
 void client_close(struct client_end *c);
+/* client_open, and EHLO. */
+void client_begin(struct client_end *c, struct world *w, enum port_kind kind);
+/* MAIL and RCPT, from a@elsewhere.example to qm@test.example. */
+void client_envelope(struct client_end *c);
+/* All of a message up to its final dot, whose reply is yet to come. */
+void client_send_message(struct client_end *c);
+extern const char world_message[]; /* the octets behind DATA */
+/* The octets of message i as the queue has it. */
+const char *world_body(struct world *w, size_t i);
+
 /* Sends all of it, however long that takes. */
 void client_send(struct client_end *c, const char *text);
 /* The next reply: fails the test unless its code is this one and some line contains text (NULL:

@@ -5,18 +5,12 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "clock.h"
-#include "handover.h"
-#include "mem.h"
 #include "session.h"
 #include "world.h"
-#include "dialog.h"
+
+static struct world w;
 
 /* ---- authentication ---- */
 
@@ -24,7 +18,7 @@ static void submission_needs_a_password(void **state)
 {
     struct client_end c;
     world_open(&w, "");
-    begin(&c, PORT_SUBMISSION);
+    client_begin(&c, &w, PORT_SUBMISSION);
     client_ask(&c, "MAIL FROM:<qm@test.example>", 530, "5.7.0");
     client_ask(&c, "VRFY qm", 530, "5.7.0");
     client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, "2.7.0");
@@ -43,11 +37,11 @@ static void submission_needs_a_password(void **state)
     assert_int_equal(e->extra_n, 1);
     assert_string_equal(e->extra[0].key, "Order");
     assert_string_equal(e->extra[0].value, "7");
-    assert_non_null(strstr(body(0), "\r\nMessage-ID: <"));
-    assert_non_null(strstr(body(0), e->message_id));
-    assert_non_null(strstr(body(0), "\r\nDate: "));
-    assert_non_null(
-        strstr(body(0), "\r\nFrom: qm@test.example\r\nX-Mox-Extra-order: 7\r\n\r\nhi\r\n"));
+    assert_non_null(strstr(world_body(&w, 0), "\r\nMessage-ID: <"));
+    assert_non_null(strstr(world_body(&w, 0), e->message_id));
+    assert_non_null(strstr(world_body(&w, 0), "\r\nDate: "));
+    assert_non_null(strstr(world_body(&w, 0),
+                           "\r\nFrom: qm@test.example\r\nX-Mox-Extra-order: 7\r\n\r\nhi\r\n"));
     client_close(&c);
     world_close(&w);
 }
@@ -84,7 +78,7 @@ static void the_ways_to_authenticate(void **state)
     world_open(&w, "errors 1000");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct client_end c;
-        begin(&c, PORT_SUBMISSION);
+        client_begin(&c, &w, PORT_SUBMISSION);
         client_ask(&c, cases[i].first, cases[i].code, NULL);
         if (cases[i].second != NULL)
             client_ask(&c, cases[i].second, cases[i].code2, NULL);
@@ -103,7 +97,7 @@ static void guessing_passwords_ends_the_connection(void **state)
 {
     struct client_end c;
     world_open(&w, "auth-failures 2");
-    begin(&c, PORT_SUBMISSION);
+    client_begin(&c, &w, PORT_SUBMISSION);
     client_ask(&c, "AUTH PLAIN d3Jvbmc=", 535, "5.7.8");
     client_ask(&c, "AUTH PLAIN d3Jvbmc=", 421, "4.7.0");
     client_expect_end(&c);
@@ -115,8 +109,8 @@ static void without_a_vault_nobody_is_turned_away_for_good(void **state)
 {
     struct client_end c, d;
     world_open(&w, "");
-    begin(&c, PORT_SUBMISSION);
-    begin(&d, PORT_SUBMISSION);
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_begin(&d, &w, PORT_SUBMISSION);
     client_ask(&d, "AUTH SCRAM-SHA-256 biwsZmlyc3Q=", 334, NULL);
     w.vault_waits = true;
     client_send(&c, "AUTH PLAIN d3Jvbmc=\r\n");
@@ -140,7 +134,7 @@ static void a_client_may_vanish_while_the_vault_thinks(void **state)
     struct client_end c;
     world_open(&w, "");
     w.vault_waits = true;
-    begin(&c, PORT_SUBMISSION);
+    client_begin(&c, &w, PORT_SUBMISSION);
     client_send(&c, "AUTH PLAIN d3Jvbmc=\r\n");
     client_expect_silence(&c);
     struct session *s = TAILQ_FIRST(&w.server.sessions);
@@ -170,10 +164,10 @@ static void no_authentication_where_it_makes_no_sense(void **state)
 {
     struct client_end c;
     world_open(&w, "");
-    begin(&c, PORT_SMTP);
+    client_begin(&c, &w, PORT_SMTP);
     client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 503, NULL);
     client_close(&c);
-    begin(&c, PORT_LOCAL);
+    client_begin(&c, &w, PORT_LOCAL);
     client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 503, NULL);
     client_close(&c);
     world_close(&w);
@@ -183,7 +177,7 @@ static void no_authentication_where_it_makes_no_sense(void **state)
 
 static void authenticate_with_ids(struct client_end *c)
 {
-    begin(c, PORT_SUBMISSION);
+    client_begin(c, &w, PORT_SUBMISSION);
     client_ask(c, "AUTH PLAIN AGlkAHNlY3JldA==", 235, NULL);
 }
 
@@ -224,156 +218,18 @@ static void a_client_may_choose_the_id_of_one_recipient(void **state)
     world_close(&w);
 }
 
-/* ---- signatures ---- */
-
-static void mail_of_our_domain_is_signed_or_not_taken(void **state)
-{
-    struct client_end c;
-    world_open(&w, "dkim");
-    w.vault_signs = true;
-    begin(&c, PORT_LOCAL);
-    envelope(&c);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
-    assert_memory_equal(body(0), "DKIM-Signature: v=1; a=ed25519-sha256;", 38);
-    assert_non_null(strstr(body(0), "d=test.example"));
-    assert_non_null(strstr(body(0), "\r\nReceived: by mx.test.example with local id "));
-    assert_non_null(strstr(body(0), "\r\nFrom: qm@test.example\r\n\r\nhi\r\n"));
-    send_one(&c);
-    client_expect(&c, 250, NULL);
-    assert_null(strstr(body(1), "DKIM-Signature"));
-    w.vault_signs = false;
-    envelope(&c);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 451, "4.7.0");
-    world_lose_vault(&w);
-    envelope(&c);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 451, "4.7.0");
-    assert_int_equal(w.arrived_n, 2);
-    client_close(&c);
-    world_close(&w);
-}
-
-static void a_client_may_vanish_while_its_message_is_signed(void **state)
-{
-    struct client_end c;
-    world_open(&w, "dkim");
-    w.vault_waits = true;
-    begin(&c, PORT_LOCAL);
-    envelope(&c);
-    client_ask(&c, "DATA", 354, NULL);
-    client_send(&c, "From: qm@test.example\r\n\r\nhi\r\n.\r\n");
-    client_expect_silence(&c);
-    struct session *s = TAILQ_FIRST(&w.server.sessions);
-    assert_int_equal(s->step, STEP_SIGN);
-    session_destroy(&s);
-    world_lose_vault(&w);
-    client_close(&c);
-    world_close(&w);
-}
-
-/* ---- users of this machine ---- */
-
-static void a_user_of_this_machine_is_known_by_number(void **state)
-{
-    struct client_end c;
-    world_open(&w, "");
-    begin(&c, PORT_LOCAL);
-    client_ask(&c, "MAIL FROM:<root> ENVID=abc RET=HDRS", 250, NULL);
-    client_ask(&c, "RCPT TO:<admin> NOTIFY=NEVER", 250, NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example> ORCPT=rfc822;a+2Bb@x", 250, NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "RCPT TO:<postmaster>", 250, NULL);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "Subject: \xc3\xa9\r\n\r\n\xc3\xa9\r\n.", 250, NULL);
-    const struct submit_envelope *e = w.arrived[0].envelope;
-    char *client = mem_format("uid %d local", (int)getuid());
-    assert_int_equal(e->origin, SUBMIT_LOCAL);
-    assert_string_equal(e->account, "");
-    assert_string_equal(e->client, client);
-    assert_string_equal(e->sender, "root@box.test.example");
-    assert_string_equal(e->envid, "abc");
-    assert_string_equal(e->ret, "HDRS");
-    assert_int_equal(e->recipients_n, 3);
-    assert_string_equal(e->recipients[0].address, "admin@box.test.example");
-    assert_int_equal(e->recipients[0].notify, NOTIFY_NEVER);
-    assert_string_equal(e->recipients[1].orcpt, "rfc822;a+b@x");
-    assert_string_equal(e->recipients[2].address, "qm@test.example");
-    assert_int_equal(e->flags, SUBMIT_EIGHT_BIT | SUBMIT_SMTPUTF8);
-    mem_free(&client);
-    client_close(&c);
-    world_close(&w);
-}
-
-static void a_message_can_be_held_back(void **state)
-{
-    struct client_end c;
-    world_open(&w, "");
-    begin(&c, PORT_LOCAL);
-    client_ask(&c, "MAIL FROM:<root> HOLDFOR=5184001", 554, NULL);
-    client_ask(&c, "MAIL FROM:<root> HOLDUNTIL=2001-01-01T00:00:00Z", 554, NULL);
-    client_ask(&c, "MAIL FROM:<root> HOLDFOR=60", 250, NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "Subject: later\r\n\r\n.", 250, NULL);
-    const struct submit_envelope *e = w.arrived[0].envelope;
-    assert_int_equal(e->not_before_ms, e->received_ms + 60000);
-    client_close(&c);
-    world_close(&w);
-}
-
-/* ---- the end ---- */
-
-static void good_bye_is_said_to_whoever_waits(void **state)
-{
-    struct client_end idle, data, queued;
-    world_open(&w, "");
-    w.queue_mode = QUEUE_WAITS;
-    begin(&idle, PORT_SMTP);
-    begin(&data, PORT_SMTP);
-    envelope(&data);
-    client_ask(&data, "DATA", 354, NULL);
-    begin(&queued, PORT_SMTP);
-    send_one(&queued);
-    client_expect_silence(&queued);
-    server_stop(&w.server);
-    client_expect(&idle, 421, "4.3.2");
-    client_expect_end(&idle);
-    client_expect_silence(&data);
-    client_expect_silence(&queued);
-    w.queue_mode = QUEUE_ACCEPTS;
-    world_accept_all(&w);
-    client_expect(&queued, 250, "queued");
-    client_expect(&queued, 421, "4.3.2");
-    client_send(&data, message);
-    client_expect(&data, 250, "queued");
-    client_expect(&data, 421, "4.3.2");
-    client_close(&idle);
-    client_close(&data);
-    client_close(&queued);
-    world_close(&w);
-}
-
-
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(submission_needs_a_password),
-        TEST(the_ways_to_authenticate),
-        TEST(guessing_passwords_ends_the_connection),
-        TEST(without_a_vault_nobody_is_turned_away_for_good),
-        TEST(a_client_may_vanish_while_the_vault_thinks),
-        TEST(a_password_does_not_cross_the_network_in_clear),
-        TEST(no_authentication_where_it_makes_no_sense),
-        TEST(each_recipient_gets_an_id_of_its_own),
-        TEST(a_client_may_choose_the_id_of_one_recipient),
-        TEST(mail_of_our_domain_is_signed_or_not_taken),
-        TEST(a_client_may_vanish_while_its_message_is_signed),
-        TEST(a_user_of_this_machine_is_known_by_number),
-        TEST(a_message_can_be_held_back),
-        TEST(good_bye_is_said_to_whoever_waits),
+        cmocka_unit_test(submission_needs_a_password),
+        cmocka_unit_test(the_ways_to_authenticate),
+        cmocka_unit_test(guessing_passwords_ends_the_connection),
+        cmocka_unit_test(without_a_vault_nobody_is_turned_away_for_good),
+        cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
+        cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
+        cmocka_unit_test(no_authentication_where_it_makes_no_sense),
+        cmocka_unit_test(each_recipient_gets_an_id_of_its_own),
+        cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
