@@ -12,7 +12,7 @@
 #include "window.h"
 
 #define WINDOW_PART 16  /* a destination may fill a 16th of what is left of the window */
-#define INFLIGHT_PART 2 /* and have half of the deliveries that are left */
+#define FIRST_PART 4    /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 500
 
 struct schedule {
@@ -168,13 +168,14 @@ static void on_delivered(void *arg, struct destination *d)
 
 static bool has_its_deliveries(const struct schedule *s, const struct destination *d)
 {
-    unsigned left = (unsigned)s->queue->settings->concurrency - s->inflight;
-    return d->inflight > 0 && d->inflight >= (left + INFLIGHT_PART - 1) / INFLIGHT_PART;
+    unsigned most = (unsigned)s->queue->settings->concurrency;
+    return d->inflight > 0 && s->inflight >= most - most / FIRST_PART;
 }
 
 static enum delivery_start start(struct schedule *s, struct destination *d)
 {
-    if (d->waiting == 0 && d->more)
+    /* Before it is empty, so that the next delivery has as many recipients as may be. */
+    if (d->more && d->waiting < (unsigned)s->queue->settings->destination_recipients)
         refill(s, d);
     if (d->waiting == 0)
         return DELIVERY_NOTHING;

@@ -65,6 +65,7 @@ struct world {
     struct event *alarm;
     char folder[64];
     unsigned fds; /* before it was opened */
+    bool late;    /* a test has waited for half a minute */
     bool damaged; /* the consistency check at the end is left out */
 };
 extern struct world world;
@@ -90,8 +91,10 @@ void world_reload(const char *more);
 
 /* Turns of the loop until the condition holds; a test that waits in vain fails. */
 #define WORLD_UNTIL(condition)                                                                     \
-    while (!(condition))                                                                           \
-    assert_int_equal(event_base_loop(world.queue.base, EVLOOP_ONCE), 0)
+    while (!(condition)) {                                                                         \
+        assert_int_equal(event_base_loop(world.queue.base, EVLOOP_ONCE), 0);                       \
+        assert_false(world.late);                                                                  \
+    }
 /* Until nothing is under way: no change, no work, and nothing that is due now and can be begun. */
 void world_settle(void);
 /* Steps the clock and lets what is due then begin. */
