@@ -66,7 +66,7 @@ static bool is_in(const struct admin_filter *f, uint64_t id)
 
 bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id)
 {
-    return f->ids_n == 0 || is_in(f, id) || is_in(f, message);
+    return f->ids_n == 0 || is_in(f, f->messages ? message : id);
 }
 
 uint64_t match_next(const struct admin_filter *f, uint64_t id)

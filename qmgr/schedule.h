@@ -12,6 +12,7 @@
  *
  * The window is a hint and the store the truth: each recipient is read again just before it is tried. */
 
+/* Empty, for q, which must outlive it. Nothing is looked for before schedule_rescan. */
 struct schedule *schedule_new(struct queue *q);
 void schedule_free(struct schedule **s);
 
@@ -26,6 +27,7 @@ void schedule_pump(struct schedule *s);
 /* No new attempts from now on; those under way end as they do. */
 void schedule_stop(struct schedule *s);
 
+/* Whether a recipient is being tried now; how many are; how many are in the window at all. */
 bool schedule_is_trying(const struct schedule *s, uint64_t id);
 uint64_t schedule_trying(const struct schedule *s);
 uint64_t schedule_window(const struct schedule *s);

@@ -240,8 +240,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             log_error(NULL, "channel broken", LS("channel", ch->name), LS("why", f.text));
             close_with(ch, f.text);
         }
+        /* It may have been a password. */
         if (ch->storage.cap > STORAGE_KEPT)
             buf_wipe(&ch->storage);
+        else
+            mem_wipe(ch->storage.p, ch->storage.head + ch->storage.n);
     }
     leave(ch);
 }
