@@ -25,6 +25,9 @@ struct store_space {
 };
 int store_space(struct store *s, struct store_space *space, struct fail *f);
 uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table has; 0 on failure */
+/* Pages that the last transaction freed can be used by the next but one only. Where the next one fails for want of room, there never
+ * is a next but one: this makes an empty one. */
+void store_advance(struct store *s);
 /* Frees the places of readers that died. Call it now and then. */
 void store_reap_readers(struct store *s);
 

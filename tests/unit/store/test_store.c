@@ -511,6 +511,31 @@ static void test_a_full_map_is_reported_and_service_goes_on_after_removals(void 
     assert_int_equal(store_rows(store, ONE), rows - 200);
 }
 
+/* All was removed in the last transaction before the map is full: nothing but that is left to use. */
+static void test_pages_freed_last_are_there_after_an_advance(void **state)
+{
+    struct fail f = {{0}};
+    bool full;
+    reopen(16u << 20);
+    (void)fill(&f, &full);
+    empty_table();
+    static unsigned char octets[4080];
+    for (int i = 0; i < 2; i++) {
+        struct store_txn *t = store_begin(store, true);
+        for (uint32_t k = 0; k < 1000; k++)
+            store_put(t, ONE, K(k), span_of(octets, sizeof octets));
+        assert_int_equal(store_is_full(t), i == 0); /* however often it is tried */
+        if (i == 0)
+            store_abort(&t);
+        else
+            commit(&t);
+        store_advance(store);
+        store_advance(store);
+    }
+    assert_int_equal(store_rows(store, ONE), 1000);
+    assert_int_equal(store_rows(store, TWO), 0);
+}
+
 static void test_what_cannot_be_opened_is_said(void **state)
 {
     struct fail f = {{0}};
@@ -577,6 +602,7 @@ int main(void)
         EACH(test_a_long_random_history_ends_with_the_right_rows),
         EACH(test_space_tells_used_from_free_pages),
         EACH(test_a_full_map_is_reported_and_service_goes_on_after_removals),
+        EACH(test_pages_freed_last_are_there_after_an_advance),
         EACH(test_what_cannot_be_opened_is_said),
         EACH(test_a_process_killed_in_a_transaction_leaves_the_store_as_it_was),
     };
