@@ -133,7 +133,14 @@ static void test_dropped_recipients_are_gone_without_a_word(void **state)
     retired_row_clear(&r);
 }
 
-static void test_the_id_of_a_message_means_all_its_recipients(void **state)
+static struct admin_filter of_messages(const uint64_t *ids, uint32_t n)
+{
+    struct admin_filter f = of_ids(ids, n);
+    f.messages = true;
+    return f;
+}
+
+static void test_ids_mean_recipients_or_messages_with_all_theirs(void **state)
 {
     struct submit_envelope *e = world_envelope("a@b.example", "one@d.example");
     (void)submit_add_recipient(e, "two@d.example");
@@ -144,8 +151,12 @@ static void test_the_id_of_a_message_means_all_its_recipients(void **state)
     uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
     world_settle();
     uint64_t third = id + 2;
-    assert_int_equal(act(ADMIN_HOLD, of_ids(&third, 1)), 1); /* of a recipient: it alone */
-    assert_int_equal(act(ADMIN_DROP, of_ids(&id, 1)), 3);
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&third, 1)), 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1); /* a message has its first recipient's id */
+    WORLD_UNTIL(world.direct.jobs_total == 3);
+    world_settle();
+    assert_int_equal(act(ADMIN_DROP, of_messages(&third, 1)), 0);
+    assert_int_equal(act(ADMIN_DROP, of_messages(&id, 1)), 3);
     assert_int_equal(world_rows(TABLE_RCPT), 1);
     /* Also when its first recipient is gone. */
     e = world_envelope("a@b.example", "one@d.example");
@@ -156,7 +167,7 @@ static void test_the_id_of_a_message_means_all_its_recipients(void **state)
     agent_answer(&world.direct, 0, "df");
     world_settle();
     const uint64_t both[] = {id, other};
-    assert_int_equal(act(ADMIN_DROP, of_ids(both, 2)), 2);
+    assert_int_equal(act(ADMIN_DROP, of_messages(both, 2)), 2);
     world_expect_empty();
 }
 
@@ -305,7 +316,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_held_recipients_are_not_tried_until_released),
         WORLD_TEST(test_what_is_held_while_it_is_tried_stays_held),
         WORLD_TEST(test_dropped_recipients_are_gone_without_a_word),
-        WORLD_TEST(test_the_id_of_a_message_means_all_its_recipients),
+        WORLD_TEST(test_ids_mean_recipients_or_messages_with_all_theirs),
         WORLD_TEST(test_a_failed_recipient_is_told_to_the_sender),
         WORLD_TEST(test_what_is_dropped_while_it_is_tried_stays_dropped),
         BARE_TEST(test_the_file_of_a_large_message_goes_with_its_last_recipient),

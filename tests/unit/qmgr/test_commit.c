@@ -201,7 +201,7 @@ static void test_changes_wait_out_a_full_store_if_they_must(void **state)
     struct test_change *c = make(n, 4000);
     c->change.must = true;
     commit_add(commit, &c->change);
-    while (event_base_loop(base, EVLOOP_NONBLOCK) == 0 && applied_total < n + 3)
+    while (event_base_loop(base, EVLOOP_NONBLOCK) == 0 && __atomic_load_n(&applied_total, __ATOMIC_RELAXED) < n + 3)
         (void)usleep(1000);
     assert_int_equal(done_n, n);
     /* Room is made behind the back of whoever waits. */
