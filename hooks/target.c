@@ -55,8 +55,10 @@ static bool is_public_v6(const unsigned char p[16])
         return false; /* NAT64 of a site */
     if (begins(p, "\x20\x02", 2))
         return is_public_v4(v4_at(p + 2)); /* 6to4 */
-    if (begins(p, "\x20\x01\0\0", 4) || begins(p, "\x20\x01\x0d\xb8", 4))
-        return false; /* Teredo; documentation */
+    if (begins(p, "\x20\x01", 2) && (p[2] & 0xfe) == 0)
+        return false; /* IETF protocols: Teredo, benchmarks, ORCHID */
+    if (begins(p, "\x20\x01\x0d\xb8", 4) || (begins(p, "\x3f\xff", 2) && (p[2] & 0xf0) == 0))
+        return false; /* documentation */
     /* Global unicast is 2000::/3; everything else is local, multicast or not assigned. */
     return (p[0] & 0xe0) == 0x20;
 }

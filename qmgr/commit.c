@@ -30,13 +30,14 @@ static void join(struct changes *to, struct changes *from)
     STAILQ_CONCAT(to, from);
 }
 
-/* All of them in one transaction. 0, or -1 when nothing of it was written. */
-static int write_group(struct store *store, struct changes *group, struct fail *f)
+/* All of them in one transaction. 0, or -1 when nothing of it was written; full: for want of room. */
+static int write_group(struct store *store, struct changes *group, bool *full, struct fail *f)
 {
     struct change *c;
     struct store_txn *t = store_begin(store, true);
     STAILQ_FOREACH (c, group, next)
         c->apply(c, t);
+    *full = store_is_full(t);
     return store_commit(&t, f);
 }
 
@@ -58,13 +59,19 @@ static void write_changes(struct store *store, struct changes *group)
     struct change *c;
     STAILQ_FOREACH (c, group, next)
         c->fail.text[0] = '\0';
-    if (write_group(store, group, &f) == 0)
+    bool full;
+    if (write_group(store, group, &full, &f) == 0)
         return;
     log_error(NULL, "transaction failed", LS("why", f.text));
-    if (STAILQ_NEXT(STAILQ_FIRST(group), next) == NULL)
-        STAILQ_FIRST(group)->fail = f;
-    else
+    if (full) {
+        /* There may be room after all, from what was removed just before. */
+        store_advance(store);
+        store_advance(store);
+    }
+    if (full || STAILQ_NEXT(STAILQ_FIRST(group), next) != NULL)
         write_each(store, group);
+    else
+        STAILQ_FIRST(group)->fail = f;
 }
 
 static void *run(void *arg)

@@ -101,9 +101,17 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
         submit_refuse(ch, a->request, code, enhanced, text);
 }
 
+#define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct arrival *a = (struct arrival *)change;
+    uint64_t octets = a->source.type == SOURCE_FILE ? 0 : a->source.size;
+    octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
+    if (!store_has_room(t, octets)) {
+        store_fail(t, "the store is nearly full");
+        return;
+    }
     a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
 }
 

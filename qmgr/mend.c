@@ -29,6 +29,8 @@ struct mending {
     /* what apply found, for the loop */
     uint64_t gone[REPORTS_MAX], files[REPORTS_MAX];
     unsigned gone_n, files_n;
+    uint64_t lost[REPORTS_MAX]; /* recipients whose row did not decode: nothing says where they are in dest */
+    unsigned lost_n;
 };
 
 struct mend *mend_new(struct queue *q)
@@ -108,9 +110,11 @@ static void mend_recipient(struct mending *c, struct store_txn *t, const struct 
     if (!store_get(t, TABLE_RCPT, key_span(&k), &value)) {
         remove_index(t, report);
     } else if (rcpt_row_read(value, &r) != 0) {
+        struct key due = key_due(next_ms, id);
         ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
-        remove_index(t, report);
+        (void)store_delete(t, TABLE_DUE, key_span(&due));
         count_out(c, t, id);
+        c->lost[c->lost_n++] = id;
     } else {
         if (r.held || r.next_ms != next_ms)
             remove_index(t, report);
@@ -147,12 +151,37 @@ static void mend_one(struct mending *c, struct store_txn *t, const struct report
         mend_recipient(c, t, r, next_ms, id);
 }
 
+static bool is_lost(const struct mending *c, uint64_t id)
+{
+    for (unsigned i = 0; i < c->lost_n; i++) {
+        if (c->lost[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* All of dest is gone through: it takes seconds where there are millions, once in the life of a disk. */
+static void remove_lost(struct mending *c, struct store_txn *t)
+{
+    struct store_cursor cursor = store_cursor(t, TABLE_DEST);
+    bool at = store_seek(&cursor, (struct span){0});
+    while (at) {
+        uint64_t hash, id;
+        int64_t next_ms;
+        bool lost = key_read_dest(cursor.key, &hash, &next_ms, &id) == 0 && is_lost(c, id);
+        at = lost ? store_delete_here(&cursor) : store_next(&cursor);
+    }
+    store_cursor_close(&cursor);
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct mending *c = (struct mending *)change;
-    c->gone_n = c->files_n = 0;
+    c->gone_n = c->files_n = c->lost_n = 0;
     for (unsigned i = 0; i < c->n; i++)
         mend_one(c, t, &c->reports[i]);
+    if (c->lost_n > 0)
+        remove_lost(c, t);
 }
 
 /* ---- in the loop ---- */

@@ -12,7 +12,7 @@
 #include "window.h"
 
 #define WINDOW_PART 16  /* a destination may fill a 16th of what is left of the window */
-#define INFLIGHT_PART 2 /* and have half of the deliveries that are left */
+#define FIRST_PART 4    /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 500
 
 struct schedule {
@@ -81,16 +81,18 @@ static void put(struct schedule *s, uint64_t id, int64_t next_ms, const char *do
     update(s, d);
 }
 
-static bool domain_of(struct store_txn *t, uint64_t id, char *domain, size_t size)
+/* Where the recipient goes to. False when there is none that is due then, as the index says. */
+static bool domain_of(struct store_txn *t, uint64_t id, int64_t next_ms, char *domain, size_t size)
 {
     struct key k = key_id(id);
     struct span value;
     struct rcpt_row r;
     if (!store_get(t, TABLE_RCPT, key_span(&k), &value) || rcpt_row_read(value, &r) != 0)
         return false;
-    int rc = span_copy(span_text(address_domain(r.address)), domain, size);
+    bool fits = !r.held && r.next_ms == next_ms &&
+                span_copy(span_text(address_domain(r.address)), domain, size) == 0;
     rcpt_row_clear(&r);
-    return rc == 0;
+    return fits;
 }
 
 static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
@@ -101,7 +103,7 @@ static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
         return true;
     if (is_full(s))
         return false;
-    if (domain_of(t, id, domain, sizeof domain)) {
+    if (domain_of(t, id, next_ms, domain, sizeof domain)) {
         put(s, id, next_ms, domain);
     } else {
         struct key k = key_due(next_ms, id);
@@ -129,7 +131,7 @@ static void refill(struct schedule *s, struct destination *d)
         }
         if (window_find(&s->window, id) != NULL)
             continue;
-        if (!domain_of(t, id, domain, sizeof domain)) {
+        if (!domain_of(t, id, next_ms, domain, sizeof domain)) {
             struct key k = key_dest(h, next_ms, id);
             mend_index(s->queue->mend, TABLE_DEST, &k);
         } else if (strcmp(domain, d->name) == 0) {
@@ -168,13 +170,14 @@ static void on_delivered(void *arg, struct destination *d)
 
 static bool has_its_deliveries(const struct schedule *s, const struct destination *d)
 {
-    unsigned left = (unsigned)s->queue->settings->concurrency - s->inflight;
-    return d->inflight > 0 && d->inflight >= (left + INFLIGHT_PART - 1) / INFLIGHT_PART;
+    unsigned most = (unsigned)s->queue->settings->concurrency;
+    return d->inflight > 0 && s->inflight >= most - most / FIRST_PART;
 }
 
 static enum delivery_start start(struct schedule *s, struct destination *d)
 {
-    if (d->waiting == 0 && d->more)
+    /* Before it is empty, so that the next delivery has as many recipients as may be. */
+    if (d->more && d->waiting < (unsigned)s->queue->settings->destination_recipients)
         refill(s, d);
     if (d->waiting == 0)
         return DELIVERY_NOTHING;

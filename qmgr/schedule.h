@@ -6,8 +6,8 @@
 #include "queue.h"
 
 /* Who is tried next. The store knows all that is due and when; here, in memory, is a window of it: for each destination the
- * next few recipients. A destination's turn comes round after every other's, and none has more than a part of what is left of the
- * window and of the connections, so that a hundred thousand messages to one domain, or to ten that do not answer, do not delay one
+ * next few recipients. A destination's turn comes round after every other's, none has more than a part of what is left of the
+ * window, and a part of the connections is for those that have none, so that a hundred thousand messages to one domain, or to ten that do not answer, do not delay one
  * to another.
  *
  * The window is a hint and the store the truth: each recipient is read again just before it is tried. */

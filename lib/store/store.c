@@ -10,6 +10,9 @@
 
 #define TABLES_MAX 32
 #define READERS 16
+#define PAGE 4096
+#define RESERVE_PART 16 /* of the map is kept for removals, */
+#define RESERVE_MAX (64u << 20)
 
 struct store {
     MDB_env *env;
@@ -23,6 +26,7 @@ struct store_txn {
     int rc;                /* first LMDB error */
     char why[160];         /* first error as a sentence */
     bool failed, write;
+    uint64_t written;      /* octets of values */
 };
 
 static int open_tables(struct store *s, const char *const *tables, unsigned n, struct fail *f)
@@ -125,6 +129,21 @@ int store_space(struct store *s, struct store_space *space, struct fail *f)
     return 0;
 }
 
+bool store_has_room(const struct store_txn *t, uint64_t octets)
+{
+    struct store_space space;
+    MDB_envinfo info;
+    uint64_t more = t->written + octets, reserve;
+    if (mdb_env_info(t->store->env, &info) != 0)
+        return true;
+    reserve = info.me_mapsize / RESERVE_PART < RESERVE_MAX ? info.me_mapsize / RESERVE_PART : RESERVE_MAX;
+    more += more / 4 + reserve; /* pages are not all full */
+    /* The free pages are counted only where they matter. */
+    if (((uint64_t)info.me_last_pgno + 1) * PAGE + more <= info.me_mapsize || store_space(t->store, &space, NULL) != 0)
+        return true;
+    return info.me_mapsize - space.file_bytes + space.free_bytes >= more;
+}
+
 uint64_t store_rows(struct store *s, unsigned table)
 {
     MDB_txn *txn;
@@ -197,6 +216,15 @@ bool store_is_full(const struct store_txn *t)
     return t->failed && (t->rc == MDB_MAP_FULL || t->rc == ENOSPC || t->rc == EIO || t->rc == EDQUOT);
 }
 
+void store_advance(struct store *s)
+{
+    struct store_txn *t = store_begin(s, true);
+    /* Written and taken back: a transaction that touches no page does not count. */
+    store_put(t, 0, span_text("advance"), (struct span){0});
+    (void)store_delete(t, 0, span_text("advance"));
+    (void)store_commit(&t, NULL);
+}
+
 static MDB_val val(struct span s)
 {
     return (MDB_val){s.n, (void *)s.p};
@@ -226,6 +254,7 @@ bool store_get(struct store_txn *t, unsigned table, struct span key, struct span
 static void put(struct store_txn *t, unsigned table, struct span key, MDB_val *v, unsigned flags)
 {
     MDB_val k = val(key);
+    t->written += v->mv_size;
     if (!t->failed)
         note(t, mdb_put(t->txn, t->store->tables[table], &k, v, flags), "cannot write a row");
 }

@@ -25,6 +25,9 @@ struct store_space {
 };
 int store_space(struct store *s, struct store_space *space, struct fail *f);
 uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table has; 0 on failure */
+/* Pages that the last transaction freed can be used by the next but one only. Where the next one fails for want of room, there never
+ * is a next but one: this makes an empty one. */
+void store_advance(struct store *s);
 /* Frees the places of readers that died. Call it now and then. */
 void store_reap_readers(struct store *s);
 
@@ -37,6 +40,9 @@ struct store_txn *store_begin(struct store *s, bool write); /* never NULL; failu
 int store_commit(struct store_txn **t, struct fail *f);
 void store_abort(struct store_txn **t);
 bool store_failed(const struct store_txn *t);
+/* Whether so many octets more can be written in this transaction and enough is left of the map to remove rows afterwards: a map that is
+ * full to the last page takes not even a removal. For what can be refused; what must be written is written as long as it can be. */
+bool store_has_room(const struct store_txn *t, uint64_t octets);
 /* Makes the transaction fail with this sentence, as if the store had. */
 void store_fail(struct store_txn *t, const char *why);
 /* Whether the failure means that there is no room: LMDB reports a full disk as an I/O error. */

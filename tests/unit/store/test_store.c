@@ -511,6 +511,56 @@ static void test_a_full_map_is_reported_and_service_goes_on_after_removals(void 
     assert_int_equal(store_rows(store, ONE), rows - 200);
 }
 
+/* All was removed in the last transaction before the map is full: nothing but that is left to use. */
+static void test_pages_freed_last_are_there_after_an_advance(void **state)
+{
+    struct fail f = {{0}};
+    bool full;
+    reopen(16u << 20);
+    (void)fill(&f, &full);
+    empty_table();
+    static unsigned char octets[4080];
+    for (int i = 0; i < 2; i++) {
+        struct store_txn *t = store_begin(store, true);
+        for (uint32_t k = 0; k < 1000; k++)
+            store_put(t, ONE, K(k), span_of(octets, sizeof octets));
+        assert_int_equal(store_is_full(t), i == 0); /* however often it is tried */
+        if (i == 0)
+            store_abort(&t);
+        else
+            commit(&t);
+        store_advance(store);
+        store_advance(store);
+    }
+    assert_int_equal(store_rows(store, ONE), 1000);
+    assert_int_equal(store_rows(store, TWO), 0);
+}
+
+static void test_room_is_kept_to_remove_rows_with(void **state)
+{
+    static unsigned char octets[4080];
+    uint32_t n = 0;
+    reopen(16u << 20);
+    for (bool room = true; room;) {
+        struct store_txn *t = store_begin(store, true);
+        for (int i = 0; i < 50 && (room = store_has_room(t, sizeof octets)); i++)
+            store_put(t, ONE, K(n++), span_of(octets, sizeof octets));
+        commit(&t);
+    }
+    assert_true(n > 2500 && n < 3900);
+    /* All in one transaction, and many after it. */
+    empty_table();
+    for (uint32_t i = 0; i < n / 2; i++) {
+        struct store_txn *t = store_begin(store, true);
+        store_put(t, TWO, K(i), span_text("small"));
+        commit(&t);
+    }
+    struct store_txn *t = store_begin(store, true);
+    assert_true(store_has_room(t, 10u << 20)); /* in pages that are free */
+    assert_false(store_has_room(t, 15u << 20));
+    store_abort(&t);
+}
+
 static void test_what_cannot_be_opened_is_said(void **state)
 {
     struct fail f = {{0}};
@@ -577,6 +627,8 @@ int main(void)
         EACH(test_a_long_random_history_ends_with_the_right_rows),
         EACH(test_space_tells_used_from_free_pages),
         EACH(test_a_full_map_is_reported_and_service_goes_on_after_removals),
+        EACH(test_pages_freed_last_are_there_after_an_advance),
+        EACH(test_room_is_kept_to_remove_rows_with),
         EACH(test_what_cannot_be_opened_is_said),
         EACH(test_a_process_killed_in_a_transaction_leaves_the_store_as_it_was),
     };

@@ -1,0 +1,436 @@
+#include "consist.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "body.h"
+#include "rows.h"
+#include "tables.h"
+#include "wire.h"
+
+/* One check under way. */
+struct walk {
+    struct consist *c;
+    struct store_txn *t;
+    int dirfd;
+    unsigned char secret[16];
+    uint64_t next_id, next_event;
+};
+
+static void complain(struct walk *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void complain(struct walk *w, const char *fmt, ...)
+{
+    va_list ap;
+    w->c->problems++;
+    if (w->c->problems > 100)
+        return;
+    va_start(ap, fmt);
+    buf_vputf(&w->c->report, fmt, ap);
+    va_end(ap);
+    buf_putc(&w->c->report, '\n');
+}
+
+typedef void each_row(struct walk *w, struct span key, struct span value);
+
+static void each(struct walk *w, unsigned table, each_row *check)
+{
+    struct store_cursor c = store_cursor(w->t, table);
+    for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c))
+        check(w, c.key, c.value);
+    store_cursor_close(&c);
+    if (store_failed(w->t))
+        complain(w, "%s: cannot be read", table_names[table]);
+}
+
+static bool has(struct walk *w, unsigned table, struct key key)
+{
+    struct span value;
+    return store_get(w->t, table, key_span(&key), &value);
+}
+
+static bool get_recipient(struct walk *w, uint64_t id, struct rcpt_row *r)
+{
+    struct key k = key_id(id);
+    struct span value;
+    return store_get(w->t, TABLE_RCPT, key_span(&k), &value) && rcpt_row_read(value, r) == 0;
+}
+
+static bool get_message(struct walk *w, uint64_t id, struct msg_row *m)
+{
+    struct key k = key_id(id);
+    struct span value;
+    return store_get(w->t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, m) == 0;
+}
+
+static void check_id(struct walk *w, const char *what, uint64_t id)
+{
+    if (id == 0 || id >= w->next_id)
+        complain(w, "%s %" PRIu64 ": the next id is %" PRIu64, what, id, w->next_id);
+}
+
+/* ---- sys ---- */
+
+static bool get_number(struct walk *w, const char *name, uint64_t *v)
+{
+    struct span value;
+    struct wire wire;
+    if (!store_get(w->t, TABLE_SYS, span_text(name), &value))
+        return false;
+    wire = wire_open(value);
+    *v = wire_u64(&wire);
+    return wire_end(&wire) == 0;
+}
+
+static void check_sys(struct walk *w, struct span key, struct span value)
+{
+    if (span_starts_nocase(key, "bad/"))
+        w->c->bad_rows++;
+    else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") && !span_is(key, "secret"))
+        complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
+}
+
+static void read_sys(struct walk *w)
+{
+    struct span secret;
+    uint64_t schema;
+    if (!get_number(w, "schema", &schema) || schema != 1 || !get_number(w, "next_id", &w->next_id) ||
+        !get_number(w, "next_event", &w->next_event))
+        complain(w, "sys: schema, next_id or next_event is missing");
+    if (store_get(w->t, TABLE_SYS, span_text("secret"), &secret) && secret.n == sizeof w->secret)
+        memcpy(w->secret, secret.p, sizeof w->secret);
+    else
+        complain(w, "sys: secret is missing");
+    each(w, TABLE_SYS, check_sys);
+}
+
+/* ---- msg and body ---- */
+
+static uint32_t count_recipients(struct walk *w, uint64_t message, const struct msg_row *m)
+{
+    struct key from = key_id(message);
+    struct store_cursor c = store_cursor(w->t, TABLE_RCPT);
+    uint32_t n = 0;
+    uint64_t id;
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        struct rcpt_row r;
+        if (key_read_id(c.key, &id) != 0 || id - message >= m->recipients)
+            break;
+        if (rcpt_row_read(c.value, &r) != 0) {
+            n++; /* not yet set aside */
+            continue;
+        }
+        n += r.message == message;
+        rcpt_row_clear(&r);
+    }
+    store_cursor_close(&c);
+    return n;
+}
+
+static void check_chunks(struct walk *w, uint64_t message, uint64_t size)
+{
+    uint64_t left = size;
+    for (uint32_t i = 0; left > 0; i++) {
+        struct key k = key_body(message, i);
+        struct span value;
+        size_t expected = left < BODY_CHUNK ? (size_t)left : BODY_CHUNK;
+        if (!store_get(w->t, TABLE_BODY, key_span(&k), &value) || value.n != expected) {
+            complain(w, "msg %" PRIu64 ": chunk %u of its %" PRIu64 " octets is missing or of %zu", message, i, size, value.n);
+            return;
+        }
+        left -= expected;
+    }
+}
+
+static void check_file(struct walk *w, uint64_t message, const struct msg_row *m)
+{
+    char path[64];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "bodies/%02x/%016" PRIx64, (unsigned)(m->file % BODY_FOLDERS), m->file);
+    if (fstatat(w->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        complain(w, "msg %" PRIu64 ": its file %s is missing", message, path);
+    else if ((uint64_t)st.st_size != m->size)
+        complain(w, "msg %" PRIu64 ": its file %s has %lld octets of %" PRIu64, message, path, (long long)st.st_size, m->size);
+}
+
+static void check_msg(struct walk *w, struct span key, struct span value)
+{
+    struct msg_row m;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || msg_row_read(value, &m) != 0) {
+        complain(w, "msg: a row does not decode");
+        return;
+    }
+    w->c->messages++;
+    check_id(w, "msg", id + m.recipients - 1);
+    uint32_t there = count_recipients(w, id, &m);
+    if (there == 0 || there != m.open)
+        complain(w, "msg %" PRIu64 ": %u recipients are there, %u open of %u", id, there, m.open, m.recipients);
+    if (m.kind == BODY_FILE)
+        check_file(w, id, &m);
+    else
+        check_chunks(w, id, m.size);
+    msg_row_clear(&m);
+}
+
+static void check_body(struct walk *w, struct span key, struct span value)
+{
+    struct msg_row m;
+    struct wire k = wire_open(key);
+    uint64_t message = wire_u64(&k);
+    uint32_t chunk = wire_u32(&k);
+    w->c->chunks++;
+    if (wire_end(&k) != 0) {
+        complain(w, "body: a key does not decode");
+    } else if (!get_message(w, message, &m)) {
+        complain(w, "body %" PRIu64 "/%u: no such message", message, chunk);
+    } else {
+        if (m.kind != BODY_CHUNKS || (uint64_t)chunk * BODY_CHUNK >= m.size)
+            complain(w, "body %" PRIu64 "/%u: behind the end of %" PRIu64 " octets", message, chunk, m.size);
+        msg_row_clear(&m);
+    }
+}
+
+/* ---- rcpt, due, dest ---- */
+
+static void check_rcpt(struct walk *w, struct span key, struct span value)
+{
+    struct rcpt_row r;
+    struct msg_row m;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || rcpt_row_read(value, &r) != 0) {
+        complain(w, "rcpt: a row does not decode");
+        return;
+    }
+    w->c->recipients++;
+    w->c->held += r.held;
+    if (!get_message(w, r.message, &m)) {
+        complain(w, "rcpt %" PRIu64 ": its message %" PRIu64 " is not there", id, r.message);
+    } else {
+        if (id < r.message || id - r.message >= m.recipients)
+            complain(w, "rcpt %" PRIu64 ": message %" PRIu64 " has %u recipients", id, r.message, m.recipients);
+        msg_row_clear(&m);
+    }
+    uint64_t hash = destination_hash(w->secret, address_domain(r.address));
+    bool due = has(w, TABLE_DUE, key_due(r.next_ms, id)), dest = has(w, TABLE_DEST, key_dest(hash, r.next_ms, id));
+    if (due == r.held || dest == r.held)
+        complain(w, "rcpt %" PRIu64 ": %s, %s in due, %s in dest", id, r.held ? "held" : "queued", due ? "is" : "not",
+                 dest ? "is" : "not");
+    rcpt_row_clear(&r);
+}
+
+static void check_index(struct walk *w, const char *table, int64_t next_ms, uint64_t id, const uint64_t *hash)
+{
+    struct rcpt_row r;
+    if (!get_recipient(w, id, &r)) {
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": no such recipient", table, next_ms, id);
+        return;
+    }
+    if (r.held || r.next_ms != next_ms)
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": it is %s, due at %" PRId64, table, next_ms, id,
+                 r.held ? "held" : "queued", r.next_ms);
+    if (hash != NULL && *hash != destination_hash(w->secret, address_domain(r.address)))
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": %s has another hash", table, next_ms, id, address_domain(r.address));
+    rcpt_row_clear(&r);
+}
+
+static void check_due(struct walk *w, struct span key, struct span value)
+{
+    int64_t next_ms;
+    uint64_t id;
+    if (key_read_due(key, &next_ms, &id) != 0 || value.n != 0)
+        complain(w, "due: a row does not decode");
+    else
+        check_index(w, "due", next_ms, id, NULL);
+}
+
+static void check_dest(struct walk *w, struct span key, struct span value)
+{
+    int64_t next_ms;
+    uint64_t id, hash;
+    if (key_read_dest(key, &hash, &next_ms, &id) != 0 || value.n != 0)
+        complain(w, "dest: a row does not decode");
+    else
+        check_index(w, "dest", next_ms, id, &hash);
+}
+
+/* ---- history, events, webhooks ---- */
+
+static void check_retired(struct walk *w, struct span key, struct span value)
+{
+    struct retired_row r;
+    struct rcpt_row there;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || retired_row_read(value, &r) != 0) {
+        complain(w, "retired: a row does not decode");
+        return;
+    }
+    w->c->retired++;
+    check_id(w, "retired", id);
+    if (r.item.row.id != id)
+        complain(w, "retired %" PRIu64 ": calls itself %" PRIu64, id, r.item.row.id);
+    if (get_recipient(w, id, &there)) {
+        complain(w, "retired %" PRIu64 ": is in the queue, too", id);
+        rcpt_row_clear(&there);
+    }
+    retired_row_clear(&r);
+}
+
+static void check_event(struct walk *w, struct span key, struct span value)
+{
+    struct event_row r;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || event_row_read(value, &r) != 0) {
+        complain(w, "event: a row does not decode");
+        return;
+    }
+    w->c->events++;
+    if (id == 0 || id >= w->next_event)
+        complain(w, "event %" PRIu64 ": the next one is %" PRIu64, id, w->next_event);
+    event_row_clear(&r);
+}
+
+static void check_hook(struct walk *w, struct span key, struct span value)
+{
+    struct hook_row r;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || hook_row_read(value, &r) != 0) {
+        complain(w, "hook: a row does not decode");
+        return;
+    }
+    w->c->hooks++;
+    check_id(w, "hook", id);
+    if (!has(w, TABLE_HOOKDUE, key_due(r.next_ms, id)))
+        complain(w, "hook %" PRIu64 ": is not in hookdue", id);
+    hook_row_clear(&r);
+}
+
+static void check_hookdue(struct walk *w, struct span key, struct span value)
+{
+    struct hook_row r;
+    struct span there;
+    int64_t next_ms;
+    uint64_t id;
+    if (key_read_due(key, &next_ms, &id) != 0 || value.n != 0) {
+        complain(w, "hookdue: a row does not decode");
+        return;
+    }
+    struct key k = key_id(id);
+    if (!store_get(w->t, TABLE_HOOK, key_span(&k), &there) || hook_row_read(there, &r) != 0) {
+        complain(w, "hookdue %" PRId64 "/%" PRIu64 ": no such webhook", next_ms, id);
+        return;
+    }
+    if (r.next_ms != next_ms)
+        complain(w, "hookdue %" PRId64 "/%" PRIu64 ": is due at %" PRId64, next_ms, id, r.next_ms);
+    hook_row_clear(&r);
+}
+
+static void check_hookretired(struct walk *w, struct span key, struct span value)
+{
+    struct hook_row r;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || hook_row_read(value, &r) != 0) {
+        complain(w, "hookretired: a row does not decode");
+        return;
+    }
+    w->c->hooks_retired++;
+    check_id(w, "hookretired", id);
+    if (has(w, TABLE_HOOK, key_id(id)))
+        complain(w, "hookretired %" PRIu64 ": is in the queue, too", id);
+    hook_row_clear(&r);
+}
+
+/* ---- files ---- */
+
+/* Tokens that message rows name. */
+struct owned {
+    uint64_t *tokens;
+    size_t n;
+};
+
+static void collect_owned(struct walk *w, struct owned *o)
+{
+    struct store_cursor c = store_cursor(w->t, TABLE_MSG);
+    for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
+        struct msg_row m;
+        if (msg_row_read(c.value, &m) != 0)
+            continue;
+        if (m.kind == BODY_FILE) {
+            o->tokens = realloc(o->tokens, (o->n + 1) * sizeof *o->tokens);
+            o->tokens[o->n++] = m.file;
+        }
+        msg_row_clear(&m);
+    }
+    store_cursor_close(&c);
+}
+
+static bool is_owned(const struct owned *o, uint64_t token)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        if (o->tokens[i] == token)
+            return true;
+    }
+    return false;
+}
+
+static void check_folder(struct walk *w, unsigned folder, const struct owned *o)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "bodies/%02x", folder);
+    int fd = openat(w->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+    if (d == NULL) {
+        complain(w, "%s: cannot be opened", path);
+        return;
+    }
+    while ((e = readdir(d)) != NULL) {
+        char *end;
+        if (e->d_name[0] == '.')
+            continue;
+        w->c->files++;
+        uint64_t token = strtoull(e->d_name, &end, 16);
+        if (*end != '\0' || token % BODY_FOLDERS != folder || !is_owned(o, token))
+            complain(w, "%s/%s: no message names it", path, e->d_name);
+    }
+    (void)closedir(d);
+}
+
+static const struct {
+    unsigned table;
+    each_row *check;
+} tables[] = {
+    {TABLE_MSG, check_msg},         {TABLE_RCPT, check_rcpt},       {TABLE_DUE, check_due},
+    {TABLE_DEST, check_dest},       {TABLE_BODY, check_body},       {TABLE_RETIRED, check_retired},
+    {TABLE_EVENT, check_event},     {TABLE_HOOK, check_hook},       {TABLE_HOOKDUE, check_hookdue},
+    {TABLE_HOOKRETIRED, check_hookretired},
+};
+
+void consist_check(struct store *store, int dirfd, struct consist *c)
+{
+    struct walk w = {.c = c, .dirfd = dirfd};
+    struct owned owned = {0};
+    *c = (struct consist){0};
+    w.t = store_begin(store, false);
+    read_sys(&w);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        each(&w, tables[i].table, tables[i].check);
+    collect_owned(&w, &owned);
+    for (unsigned i = 0; i < BODY_FOLDERS; i++)
+        check_folder(&w, i, &owned);
+    free(owned.tokens);
+    if (store_failed(w.t))
+        complain(&w, "the store cannot be read");
+    store_abort(&w.t);
+}
+
+void consist_clear(struct consist *c)
+{
+    buf_free(&c->report);
+}

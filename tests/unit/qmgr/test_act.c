@@ -1,0 +1,328 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "act.h"
+#include "clock.h"
+#include "mem.h"
+#include "tables.h"
+
+#define MINUTE 60000ll
+
+static uint64_t acted;
+static char why_not[200];
+static bool done;
+
+static void on_done(void *arg, uint64_t count, const char *why)
+{
+    acted = count;
+    (void)snprintf(why_not, sizeof why_not, "%s", why == NULL ? "" : why);
+    done = true;
+}
+
+/* Does it, and returns to how many. Frees what the filter owns. */
+static uint64_t act(enum admin_action action, struct admin_filter filter)
+{
+    done = false;
+    act_start(&world.queue, action, false, &filter, on_done, NULL);
+    WORLD_UNTIL(done);
+    assert_string_equal(why_not, "");
+    world_settle();
+    return acted;
+}
+
+static struct admin_filter of_ids(const uint64_t *ids, uint32_t n)
+{
+    return (struct admin_filter){.ids = mem_copy(ids, n * sizeof *ids), .ids_n = n};
+}
+
+static void expect_events(uint64_t id, const char *letters)
+{
+    char *got = world_events(id);
+    assert_string_equal(got, letters);
+    mem_free(&got);
+}
+
+/* A message whose recipient was deferred once. */
+static uint64_t send_deferred(const char *to)
+{
+    world.direct.on_job = agent_defers;
+    uint64_t id = world_send(to);
+    world_settle();
+    world.direct.on_job = agent_keeps;
+    return id;
+}
+
+static void test_a_kick_has_it_tried_now(void **state)
+{
+    uint64_t id = send_deferred("c@d.example"), other = send_deferred("e@f.example");
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    assert_int_equal(world.direct.jobs_n, 1);
+    assert_true(world.direct.jobs[0].job->message == id);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 0); /* it is due already */
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    expect_events(id, "ALD");
+    expect_events(other, "AL");
+}
+
+static void test_held_recipients_are_not_tried_until_released(void **state)
+{
+    uint64_t id = send_deferred("c@d.example");
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&id, 1)), 1);
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&id, 1)), 0);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 0);
+    world_check();
+    assert_int_equal(world_rows(TABLE_DUE), 0);
+    world_step(1000 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    world_restart(true);
+    world_step(1000 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    assert_int_equal(act(ADMIN_RELEASE, of_ids(&id, 1)), 1);
+    assert_int_equal(act(ADMIN_RELEASE, of_ids(&id, 1)), 0);
+    assert_int_equal(world.direct.jobs_n, 1); /* its time had passed long ago */
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    expect_events(id, "ALHRD");
+    world_expect_empty();
+}
+
+static void test_what_is_held_while_it_is_tried_stays_held(void **state)
+{
+    struct rcpt_row r;
+    uint64_t id = world_send("c@d.example");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&id, 1)), 1);
+    agent_answer(&world.direct, 0, "f");
+    world_settle();
+    assert_true(world_recipient(id, &r));
+    assert_true(r.held);
+    assert_int_equal(r.attempts, 1);
+    rcpt_row_clear(&r);
+    world_check();
+    world_step(1000 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    (void)act(ADMIN_RELEASE, of_ids(&id, 1));
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&id, 1)), 1);
+    agent_answer(&world.direct, 0, "d"); /* delivered is delivered */
+    world_settle();
+    expect_events(id, "AHLRHD");
+    world_expect_empty();
+}
+
+static void test_dropped_recipients_are_gone_without_a_word(void **state)
+{
+    struct retired_row r;
+    struct submit_envelope *e = world_envelope("a@b.example", "one@d.example");
+    (void)submit_add_recipient(e, "two@d.example");
+    world.direct.on_job = agent_defers;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n"), second = id + 1;
+    world_settle();
+    assert_int_equal(act(ADMIN_DROP, of_ids(&second, 1)), 1);
+    assert_int_equal(world_rows(TABLE_MSG), 1);
+    world_check();
+    assert_int_equal(act(ADMIN_DROP, of_ids(&id, 1)), 1);
+    world_expect_empty();
+    expect_events(id, "ALC");
+    expect_events(second, "ALC");
+    assert_true(world_retired(id, &r));
+    assert_false(r.item.row.success);
+    retired_row_clear(&r);
+}
+
+static struct admin_filter of_messages(const uint64_t *ids, uint32_t n)
+{
+    struct admin_filter f = of_ids(ids, n);
+    f.messages = true;
+    return f;
+}
+
+static void test_ids_mean_recipients_or_messages_with_all_theirs(void **state)
+{
+    struct submit_envelope *e = world_envelope("a@b.example", "one@d.example");
+    (void)submit_add_recipient(e, "two@d.example");
+    (void)submit_add_recipient(e, "three@d.example");
+    world.direct.on_job = agent_defers;
+    uint64_t other = send_deferred("before@d.example");
+    world.direct.on_job = agent_defers;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    world_settle();
+    uint64_t third = id + 2;
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&third, 1)), 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1); /* a message has its first recipient's id */
+    WORLD_UNTIL(world.direct.jobs_total == 3);
+    world_settle();
+    assert_int_equal(act(ADMIN_DROP, of_messages(&third, 1)), 0);
+    assert_int_equal(act(ADMIN_DROP, of_messages(&id, 1)), 3);
+    assert_int_equal(world_rows(TABLE_RCPT), 1);
+    /* Also when its first recipient is gone. */
+    e = world_envelope("a@b.example", "one@d.example");
+    (void)submit_add_recipient(e, "two@d.example");
+    world.direct.on_job = agent_keeps;
+    id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "df");
+    world_settle();
+    const uint64_t both[] = {id, other};
+    assert_int_equal(act(ADMIN_DROP, of_messages(both, 2)), 2);
+    world_expect_empty();
+}
+
+static void test_a_failed_recipient_is_told_to_the_sender(void **state)
+{
+    uint64_t id = send_deferred("c@d.example");
+    assert_int_equal(act(ADMIN_FAIL, of_ids(&id, 1)), 1);
+    expect_events(id, "ALF");
+    WORLD_UNTIL(world.direct.jobs_n == 1); /* the notice, at once */
+    assert_string_equal(world.direct.jobs[0].job->sender, "");
+    struct buf body = world_body(world.direct.jobs[0].job->message);
+    assert_non_null(strstr(buf_text(&body), "delivery canceled by admin"));
+    buf_free(&body);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_what_is_dropped_while_it_is_tried_stays_dropped(void **state)
+{
+    static const char *const answers[] = {"d", "f", "x"};
+    for (int i = 0; i < 3; i++) {
+        uint64_t id = world_send("c@d.example");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        assert_int_equal(act(ADMIN_DROP, of_ids(&id, 1)), 1);
+        world_expect_empty();
+        agent_answer(&world.direct, 0, answers[i]);
+        world_settle();
+        expect_events(id, "AC");
+        world_expect_empty();
+    }
+}
+
+static void test_the_file_of_a_large_message_goes_with_its_last_recipient(void **state)
+{
+    char *large = mem_alloc(10001);
+    struct consist c;
+    world_open("queue { large-body 4K }\n");
+    memset(large, 'x', 10000);
+    large[10000] = '\0';
+    world.direct.on_job = agent_defers;
+    uint64_t id = world_submit(world_envelope("a@b.example", "c@d.example"), large);
+    world_settle();
+    consist_check(world.queue.store, world.queue.dirfd, &c);
+    assert_int_equal(c.problems, 0);
+    assert_int_equal(c.files, 1);
+    assert_int_equal(c.chunks, 0);
+    consist_clear(&c);
+    assert_int_equal(act(ADMIN_DROP, of_ids(&id, 1)), 1);
+    world_expect_empty();
+    mem_free(&large);
+}
+
+static void test_filters_mean_what_they_say(void **state)
+{
+    world.direct.on_job = agent_defers;
+    world.local.on_job = agent_defers;
+    (void)world_send("anna@d.example");
+    (void)world_send("bert@d.example");
+    (void)world_send("anna@other.example");
+    struct submit_envelope *e = world_envelope("someone@else.example", "box@example.org");
+    submit_set(&e->account, "box");
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    world_settle();
+    int64_t now = clock_wall_ms();
+    const struct {
+        struct admin_filter filter;
+        unsigned n;
+    } cases[] = {
+        {{.to = (char *)"ANNA"}, 2},
+        {{.to = (char *)"d.example"}, 2},
+        {{.from = (char *)"else"}, 1},
+        {{.account = (char *)"box"}, 1},
+        {{.account = (char *)"bo"}, 0},
+        {{.held = ADMIN_HELD_YES}, 0},
+        {{.held = ADMIN_HELD_NO}, 4},
+        {{.submitted_after_ms = now}, 0},
+        {{.submitted_before_ms = now + 1}, 4},
+        {{.next_after_ms = now}, 4},
+        {{.next_before_ms = now}, 0},
+        {{.transport = (char *)"relay"}, 0},
+        {{.to = (char *)"anna", .from = (char *)"else"}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct admin_filter f = cases[i].filter;
+        f.to = mem_text(f.to);
+        f.from = mem_text(f.from);
+        f.account = mem_text(f.account);
+        f.transport = mem_text(f.transport);
+        done = false;
+        act_start(&world.queue, ADMIN_DROP, true, &f, on_done, NULL);
+        WORLD_UNTIL(done);
+        assert_int_equal(acted, cases[i].n);
+    }
+    assert_int_equal(world_rows(TABLE_RCPT), 4); /* that was dry */
+    assert_int_equal(act(ADMIN_DROP, (struct admin_filter){.held = ADMIN_HELD_NO}), 4);
+    world_expect_empty();
+}
+
+static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void **state)
+{
+    struct submit_envelope *e = world_envelope("", NULL);
+    for (int i = 0; i < 3300; i++) {
+        char address[40];
+        (void)snprintf(address, sizeof address, "r%d@d%d.example", i, i % 100);
+        (void)submit_add_recipient(e, address);
+    }
+    e->not_before_ms = clock_wall_ms() + 1000 * MINUTE;
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    struct admin_filter all = {.held = ADMIN_HELD_ANY};
+    done = false;
+    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    world.direct.on_job = agent_delivers;
+    uint64_t other = world_send("c@d.example"); /* in between */
+    WORLD_UNTIL(done);
+    assert_int_equal(acted, 3300);
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
+    expect_events(other, "AD"); /* it came later: it was not meant */
+    world_check();
+    assert_int_equal(act(ADMIN_RELEASE, (struct admin_filter){.held = ADMIN_HELD_YES}), 3300);
+    world_check();
+    assert_int_equal(act(ADMIN_DROP, (struct admin_filter){.held = ADMIN_HELD_NO}), 3300);
+    world_expect_empty();
+}
+
+static void test_an_action_ends_with_the_queue(void **state)
+{
+    struct submit_envelope *e = world_envelope("", NULL);
+    for (int i = 0; i < 3000; i++)
+        (void)submit_add_recipient(e, "c@d.example");
+    e->not_before_ms = clock_wall_ms() + 1000 * MINUTE;
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    struct admin_filter all = {.held = ADMIN_HELD_ANY};
+    done = false;
+    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    world_restart(false);
+    assert_true(done);
+    assert_string_equal(why_not, "the queue is closing");
+    world_check();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(test_a_kick_has_it_tried_now),
+        WORLD_TEST(test_held_recipients_are_not_tried_until_released),
+        WORLD_TEST(test_what_is_held_while_it_is_tried_stays_held),
+        WORLD_TEST(test_dropped_recipients_are_gone_without_a_word),
+        WORLD_TEST(test_ids_mean_recipients_or_messages_with_all_theirs),
+        WORLD_TEST(test_a_failed_recipient_is_told_to_the_sender),
+        WORLD_TEST(test_what_is_dropped_while_it_is_tried_stays_dropped),
+        BARE_TEST(test_the_file_of_a_large_message_goes_with_its_last_recipient),
+        WORLD_TEST(test_filters_mean_what_they_say),
+        WORLD_TEST(test_an_action_on_thousands_goes_in_slices_and_lets_others_in),
+        WORLD_TEST(test_an_action_ends_with_the_queue),
+    };
+    return WORLD_MAIN(argc, argv, tests);
+}

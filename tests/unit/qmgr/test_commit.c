@@ -1,0 +1,329 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commit.h"
+#include "log.h"
+#include "mem.h"
+#include "worker.h"
+
+static char folder[64];
+static struct event_base *base;
+static struct store *store;
+static struct commit *commit;
+
+static void open_store(uint64_t map_size)
+{
+    static const char *const names[] = {"one"};
+    struct fail f;
+    store = store_open(folder, names, 1, map_size, &f);
+    assert_non_null(store);
+    commit = commit_new(base, store);
+}
+
+static int setup(void **state)
+{
+    (void)snprintf(folder, sizeof folder, "%s/qm-commit-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    base = event_base_new();
+    open_store(64u << 20);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    commit_free(&commit);
+    store_close(&store);
+    event_base_free(base);
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Puts a row; notes in which order the changes were done, and how. */
+struct test_change {
+    struct change change;
+    unsigned number;
+    size_t size;     /* of the row */
+    int refuse;      /* so many applications fail */
+    unsigned applied;
+};
+
+#define DONE_MAX 5000
+static unsigned done_numbers[DONE_MAX], done_n, done_failed, applied_total;
+static char last_why[200];
+static bool add_in_done;
+
+static struct test_change *make(unsigned number, size_t size);
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    static const unsigned char octets[4000];
+    struct test_change *c = (struct test_change *)change;
+    char key[16];
+    c->applied++;
+    (void)__atomic_add_fetch(&applied_total, 1, __ATOMIC_RELAXED);
+    (void)snprintf(key, sizeof key, "%08u", c->number);
+    store_put(t, 0, span_text(key), span_of(octets, c->size));
+    if (c->refuse-- > 0)
+        store_fail(t, "this one cannot be written");
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct test_change *c = (struct test_change *)change;
+    done_numbers[done_n++] = c->number;
+    done_failed += why != NULL;
+    (void)snprintf(last_why, sizeof last_why, "%s", why == NULL ? "" : why);
+    mem_free(&c);
+    if (add_in_done) {
+        add_in_done = false;
+        commit_add(commit, &make(999, 10)->change);
+        struct test_change *must = make(998, 10);
+        must->change.must = true;
+        commit_add(commit, &must->change);
+    }
+}
+
+static struct test_change *make(unsigned number, size_t size)
+{
+    struct test_change *c = mem_zero(sizeof *c);
+    c->change.apply = apply;
+    c->change.done = done;
+    c->number = number;
+    c->size = size;
+    return c;
+}
+
+static void reset(void)
+{
+    done_n = done_failed = applied_total = 0;
+    last_why[0] = '\0';
+    add_in_done = false;
+}
+
+static void run_until(unsigned n)
+{
+    (void)alarm(30);
+    while (done_n < n)
+        assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+    (void)alarm(0);
+}
+
+static void test_changes_are_done_in_their_order_when_they_are_in_the_store(void **state)
+{
+    reset();
+    for (unsigned i = 0; i < 1000; i++)
+        commit_add(commit, &make(i, 100)->change);
+    assert_int_equal(commit_waiting(commit), 1000);
+    run_until(1000);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(done_numbers[i], i);
+    assert_int_equal(done_failed, 0);
+    assert_int_equal(commit_waiting(commit), 0);
+    assert_int_equal(store_rows(store, 0), 1000);
+    assert_int_equal(applied_total, 1000);
+}
+
+static void test_a_change_that_fails_takes_no_other_with_it(void **state)
+{
+    reset();
+    for (unsigned i = 0; i < 100; i++) {
+        struct test_change *c = make(i, 100);
+        c->refuse = i % 10 == 3 ? 1000 : 0;
+        commit_add(commit, &c->change);
+    }
+    run_until(100);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(done_numbers[i], i);
+    assert_int_equal(done_failed, 10);
+    assert_int_equal(store_rows(store, 0), 90);
+}
+
+static void test_what_prevented_a_change_is_said(void **state)
+{
+    reset();
+    struct test_change *c = make(1, 100);
+    c->refuse = 1000;
+    commit_add(commit, &c->change);
+    run_until(1);
+    assert_string_equal(last_why, "this one cannot be written");
+    assert_int_equal(store_rows(store, 0), 0);
+    /* A group may fail for one, who succeeds alone. */
+    c = make(2, 100);
+    c->refuse = 1;
+    commit_add(commit, &make(1, 100)->change);
+    commit_add(commit, &c->change);
+    run_until(3);
+    assert_int_equal(store_rows(store, 0), done_failed == 1 ? 2 : 1);
+}
+
+static void test_what_must_be_written_is_tried_until_it_is(void **state)
+{
+    reset();
+    struct test_change *c = make(1, 100);
+    c->change.must = true;
+    c->refuse = 2;
+    commit_add(commit, &c->change);
+    commit_add(commit, &make(2, 100)->change);
+    run_until(1);
+    assert_int_equal(done_numbers[0], 2); /* others do not wait for it */
+    assert_int_equal(commit_waiting(commit), 1);
+    run_until(2);
+    assert_int_equal(done_failed, 0);
+    assert_int_equal(store_rows(store, 0), 2);
+}
+
+static void test_changes_wait_out_a_full_store_if_they_must(void **state)
+{
+    reset();
+    commit_free(&commit);
+    store_close(&store);
+    open_store(16u << 20);
+    unsigned n = 0;
+    while (done_failed == 0) {
+        commit_add(commit, &make(n++, 4000)->change);
+        run_until(n);
+        assert_true(n < DONE_MAX - 10);
+    }
+    assert_non_null(strstr(last_why, "MDB_MAP_FULL"));
+    struct test_change *c = make(n, 4000);
+    c->change.must = true;
+    commit_add(commit, &c->change);
+    while (event_base_loop(base, EVLOOP_NONBLOCK) == 0 && __atomic_load_n(&applied_total, __ATOMIC_RELAXED) < n + 3)
+        (void)usleep(1000);
+    assert_int_equal(done_n, n);
+    /* Room is made behind the back of whoever waits. */
+    for (int k = 0; k < 20; k++) {
+        struct store_txn *t = store_begin(store, true);
+        struct store_cursor cursor = store_cursor(t, 0);
+        bool at = store_seek(&cursor, (struct span){0});
+        for (int i = 0; at && i < 10; i++)
+            at = store_delete_here(&cursor);
+        store_cursor_close(&cursor);
+        assert_int_equal(store_commit(&t, NULL), 0);
+    }
+    run_until(n + 1);
+    assert_string_equal(last_why, "");
+}
+
+static void test_the_end_writes_what_waits(void **state)
+{
+    reset();
+    for (unsigned i = 0; i < 300; i++)
+        commit_add(commit, &make(i, 100)->change);
+    struct test_change *c = make(300, 100);
+    c->change.must = true;
+    c->refuse = 1000; /* it will not be written any more: it is told at least */
+    commit_add(commit, &c->change);
+    commit_free(&commit);
+    assert_int_equal(done_n, 301);
+    assert_int_equal(done_failed, 1);
+    assert_int_equal(store_rows(store, 0), 300);
+}
+
+static void test_what_is_added_at_the_end_is_written_if_it_must_be(void **state)
+{
+    reset();
+    add_in_done = true;
+    commit_add(commit, &make(1, 100)->change);
+    commit_free(&commit);
+    assert_int_equal(done_n, 3);
+    assert_int_equal(done_failed, 1); /* the one that need not be */
+    assert_int_equal(store_rows(store, 0), 2);
+}
+
+/* ---- the other thread ---- */
+
+struct test_work {
+    struct work work;
+    unsigned number;
+    bool ran;
+};
+
+static struct worker *worker;
+
+static void run_work(struct work *w)
+{
+    ((struct test_work *)w)->ran = true;
+}
+
+static void work_done(struct work *w)
+{
+    struct test_work *k = (struct test_work *)w;
+    assert_true(k->ran);
+    done_numbers[done_n++] = k->number;
+    if (k->number == 7) { /* one that has more to do */
+        struct test_work *more = mem_zero(sizeof *more);
+        *more = (struct test_work){{.run = run_work, .done = work_done}, 1000, false};
+        worker_add(worker, &more->work);
+    }
+    mem_free(&k);
+}
+
+static void add_works(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct test_work *k = mem_zero(sizeof *k);
+        *k = (struct test_work){{.run = run_work, .done = work_done}, i, false};
+        worker_add(worker, &k->work);
+    }
+}
+
+static void test_works_are_done_in_their_order(void **state)
+{
+    reset();
+    worker = worker_new(base);
+    add_works(100);
+    assert_int_equal(worker_waiting(worker), 100);
+    run_until(101);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(done_numbers[i], i);
+    assert_int_equal(worker_waiting(worker), 0);
+    worker_free(&worker);
+    assert_null(worker);
+    worker_free(&worker);
+}
+
+static void test_at_the_end_works_are_done_and_what_they_add(void **state)
+{
+    reset();
+    worker = worker_new(base);
+    add_works(50);
+    worker_free(&worker);
+    assert_int_equal(done_n, 51);
+}
+
+static int be_quiet(void **state)
+{
+    log_open("test", (enum log_level)(LOG_ERROR_ + 1));
+    return 0;
+}
+
+int main(void)
+{
+#define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        EACH(test_changes_are_done_in_their_order_when_they_are_in_the_store),
+        EACH(test_a_change_that_fails_takes_no_other_with_it),
+        EACH(test_what_prevented_a_change_is_said),
+        EACH(test_what_must_be_written_is_tried_until_it_is),
+        EACH(test_changes_wait_out_a_full_store_if_they_must),
+        EACH(test_the_end_writes_what_waits),
+        EACH(test_what_is_added_at_the_end_is_written_if_it_must_be),
+        EACH(test_works_are_done_in_their_order),
+        EACH(test_at_the_end_works_are_done_and_what_they_add),
+    };
+    return cmocka_run_group_tests(tests, be_quiet, NULL);
+}

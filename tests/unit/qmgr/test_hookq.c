@@ -1,0 +1,222 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "hookq.h"
+#include "hookrow.h"
+#include "mem.h"
+#include "tables.h"
+
+#define MINUTE 60000ll
+
+static void test_waits_are_those_of_the_contract(void **state)
+{
+    static const double minutes[] = {1, 2, 4, 7.5, 15, 30, 60, 120, 240, 480, 960};
+    for (unsigned i = 0; i < 11; i++)
+        assert_true(hookq_wait_ms(i + 2) == (int64_t)(minutes[i] * 60000));
+    assert_true(hookq_wait_ms(13) == 960 * 60000ll); /* and so on */
+    assert_true(hookq_wait_ms(100) == 960 * 60000ll);
+    assert_true(hookq_wait_ms(1) == 60000);
+    assert_true(hookq_wait_ms(0) == 60000);
+}
+
+/* Webhooks put into the store as an event does. */
+struct insertion {
+    struct change change;
+    unsigned n;
+    const char *url;
+    int64_t due_ms;
+    bool *done;
+};
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    struct insertion *x = (struct insertion *)change;
+    for (unsigned i = 0; i < x->n; i++) {
+        struct hook_row row = {.recipient = 1,
+                               .account = (char *)"box",
+                               .url = (char *)x->url,
+                               .authorization = (char *)"",
+                               .event = (char *)"delivered",
+                               .submitted_ms = x->due_ms,
+                               .next_ms = x->due_ms,
+                               .payload = (char *)"{}"};
+        hookrow_insert(t, world.queue.ledger.next_id++, &row);
+    }
+    /* The next one that is staged writes next_id. */
+}
+
+static void applied(struct change *change, const char *why)
+{
+    struct insertion *x = (struct insertion *)change;
+    assert_null(why);
+    *x->done = true;
+    mem_free(&x);
+}
+
+static void put_hooks(const char *url, unsigned n)
+{
+    bool done = false;
+    struct insertion *x = mem_zero(sizeof *x);
+    *x = (struct insertion){{.apply = apply, .done = applied}, n, url, clock_wall_ms(), &done};
+    int64_t due = x->due_ms;
+    commit_add(world.queue.commit, &x->change);
+    WORLD_UNTIL(done);
+    hookq_poke(world.queue.hookq, due);
+}
+
+static unsigned calls_to(const char *url)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < world.hooks.calls_n; i++)
+        n += strcmp(world.hooks.calls[i].url, url) == 0;
+    return n;
+}
+
+/* Makes next_id true again: at the end the store is checked. */
+static void finish(void)
+{
+    world.direct.on_job = agent_delivers;
+    (void)world_send("c@d.example");
+    world_settle();
+}
+
+static void test_a_url_that_does_not_answer_keeps_no_other_waiting(void **state)
+{
+    put_hooks("https://dead.example/", 5000);
+    WORLD_UNTIL(calls_to("https://dead.example/") == 1); /* per-url */
+    put_hooks("https://alive.example/", 3);
+    WORLD_UNTIL(calls_to("https://alive.example/") == 1);
+    assert_int_equal(world.hooks.calls_n, 2);
+    /* One after the other, as they were made. */
+    for (unsigned i = 0; i < 3; i++) {
+        WORLD_UNTIL(calls_to("https://alive.example/") == 1);
+        unsigned place = strcmp(world.hooks.calls[0].url, "https://alive.example/") == 0 ? 0 : 1;
+        endpoint_answer(&world.hooks, place, 200);
+        world_settle();
+    }
+    assert_int_equal(world_rows(TABLE_HOOK), 5000);
+    assert_int_equal(world_rows(TABLE_HOOKRETIRED), 3);
+    /* And all of those for the other, when it answers at last. */
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 200;
+    endpoint_answer(&world.hooks, 0, 200);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    assert_int_equal(world_rows(TABLE_HOOKDUE), 0);
+    assert_int_equal(world.hooks.calls_total, 5003);
+    finish();
+}
+
+static void test_concurrency_is_shared_by_all_urls(void **state)
+{
+    world_open("webhooks { concurrency 10  per-url 2 }\n");
+    for (int i = 0; i < 20; i++) {
+        char url[40];
+        (void)snprintf(url, sizeof url, "https://h%d.example/", i);
+        put_hooks(url, 10);
+    }
+    world_settle();
+    assert_int_equal(world.hooks.calls_n, 10);
+    assert_int_equal(hookq_inflight(world.queue.hookq), 10);
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 204;
+    while (world.hooks.calls_n > 0)
+        endpoint_answer(&world.hooks, 0, 204);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    finish();
+}
+
+static void expect_next(int64_t wait_ms, unsigned attempts)
+{
+    struct store_txn *t = store_begin(world.queue.store, false);
+    struct store_cursor c = store_cursor(t, TABLE_HOOK);
+    struct hook_row row;
+    assert_true(store_seek(&c, (struct span){0}));
+    assert_int_equal(hook_row_read(c.value, &row), 0);
+    assert_int_equal(row.attempts, attempts);
+    assert_int_equal(row.results_n, attempts);
+    int64_t left = row.next_ms - clock_wall_ms();
+    assert_true(left > wait_ms * 98 / 100 - 2000 && left <= wait_ms * 102 / 100);
+    hook_row_clear(&row);
+    store_cursor_close(&c);
+    store_abort(&t);
+}
+
+static void test_a_webhook_that_fails_is_tried_again_until_it_is_over(void **state)
+{
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 500;
+    put_hooks("https://a.example/", 1);
+    for (unsigned attempt = 1; attempt < 12; attempt++) {
+        WORLD_UNTIL(world.hooks.calls_total == attempt);
+        world_settle();
+        expect_next(hookq_wait_ms(attempt + 1), attempt);
+        world_step(hookq_wait_ms(attempt + 1) * 102 / 100);
+    }
+    WORLD_UNTIL(world.hooks.calls_total == 12);
+    world_settle();
+    assert_int_equal(world_rows(TABLE_HOOK), 0);
+    assert_int_equal(world_rows(TABLE_HOOKRETIRED), 1);
+    finish();
+}
+
+static void test_an_endpoint_can_ask_for_time_or_for_no_more(void **state)
+{
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 429; /* with Retry-After of an hour */
+    put_hooks("https://a.example/", 1);
+    WORLD_UNTIL(world.hooks.calls_total == 1);
+    world_settle();
+    expect_next(60 * MINUTE, 1);
+    world.hooks.code = 410;
+    world_step(62 * MINUTE);
+    assert_int_equal(world.hooks.calls_total, 2);
+    assert_int_equal(world_rows(TABLE_HOOK), 0);
+    finish();
+}
+
+static void test_a_call_that_hooks_does_not_survive_counts(void **state)
+{
+    world_open("webhooks { attempts 3 }\n");
+    put_hooks("https://a.example/", 1);
+    for (unsigned attempt = 1; attempt <= 3; attempt++) {
+        WORLD_UNTIL(world.hooks.calls_n == 1);
+        assert_int_equal(world.hooks.calls[0].attempt, attempt);
+        endpoint_unlink(&world.hooks);
+        world_settle();
+        endpoint_link(&world.hooks);
+        world_step(3 * MINUTE);
+    }
+    assert_int_equal(world.hooks.calls_n, 0);
+    assert_int_equal(world_rows(TABLE_HOOK), 0);
+    finish();
+}
+
+static void test_without_hooks_webhooks_wait(void **state)
+{
+    endpoint_unlink(&world.hooks);
+    world_settle();
+    put_hooks("https://a.example/", 2);
+    world_settle();
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 200;
+    endpoint_link(&world.hooks);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    finish();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_waits_are_those_of_the_contract),
+        WORLD_TEST(test_a_url_that_does_not_answer_keeps_no_other_waiting),
+        BARE_TEST(test_concurrency_is_shared_by_all_urls),
+        WORLD_TEST(test_a_webhook_that_fails_is_tried_again_until_it_is_over),
+        WORLD_TEST(test_an_endpoint_can_ask_for_time_or_for_no_more),
+        BARE_TEST(test_a_call_that_hooks_does_not_survive_counts),
+        WORLD_TEST(test_without_hooks_webhooks_wait),
+    };
+    return WORLD_MAIN(argc, argv, tests);
+}

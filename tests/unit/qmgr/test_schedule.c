@@ -1,0 +1,327 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bodies.h"
+#include "clock.h"
+#include "mem.h"
+#include "schedule.h"
+#include "tables.h"
+
+#define MINUTE 60000ll
+
+/* A message for n recipients r0@domain, r1@domain, ... */
+static uint64_t send_many(const char *domain, unsigned n)
+{
+    struct submit_envelope *e = world_envelope("", NULL); /* nobody is to be told */
+    for (unsigned i = 0; i < n; i++) {
+        char address[100];
+        (void)snprintf(address, sizeof address, "r%u@%s", i, domain);
+        (void)submit_add_recipient(e, address);
+    }
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    return id;
+}
+
+/* How many jobs for this domain the agent has. */
+static unsigned jobs_for(const struct agent *g, const char *domain)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < g->jobs_n; i++)
+        n += strcmp(g->jobs[i].job->destination, domain) == 0;
+    return n;
+}
+
+static void answer_everything(struct agent *g, void (*how)(struct agent *g, struct job *j))
+{
+    g->on_job = how;
+    while (g->jobs_n > 0) {
+        struct job j = g->jobs[--g->jobs_n];
+        how(g, &j);
+    }
+}
+
+static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(void **state)
+{
+    (void)send_many("big.example", 100000);
+    WORLD_UNTIL(jobs_for(&world.direct, "big.example") == 20);
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 20); /* destination-concurrency */
+    assert_int_equal(schedule_trying(world.queue.schedule), 2000);
+    assert_int_equal(world.direct.recipients_total, 2000);
+    assert_true(schedule_window(world.queue.schedule) < 4000); /* of 20000 */
+    uint64_t id = world_send("c@small.example");
+    WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
+    assert_int_equal(jobs_for(&world.direct, "big.example"), 20); /* none of which had to end first */
+    /* And it goes on until the last. */
+    answer_everything(&world.direct, agent_delivers);
+    for (unsigned i = 0; world_rows(TABLE_RCPT) > 0; i++) {
+        assert_true(i < 200000);
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+        assert_true(schedule_window(world.queue.schedule) <= 20000);
+        if (i % 1000 == 0)
+            world_settle(); /* which renews the patience */
+    }
+    world_settle();
+    assert_int_equal(world.direct.recipients_total, 100001);
+    char *events = world_events(id);
+    assert_string_equal(events, "AD");
+    mem_free(&events);
+    world_expect_empty();
+}
+
+static void test_domains_that_do_not_answer_do_not_take_all_connections(void **state)
+{
+    world_open("queue { concurrency 40  destination-concurrency 20  destination-recipients 1 }\n");
+    for (int i = 0; i < 9; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "slow%d.example", i);
+        (void)send_many(domain, 100);
+        world_settle();
+    }
+    assert_int_equal(world.direct.jobs_n, 30 + 7); /* two have what they may, the others one */
+    (void)world_send("c@small.example");
+    WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
+    assert_int_equal(schedule_trying(world.queue.schedule), world.direct.jobs_n);
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_one_connection_in_all_is_enough(void **state)
+{
+    world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window 100 }\n");
+    world.direct.on_job = agent_delivers;
+    (void)send_many("a.example", 200);
+    (void)send_many("b.example", 200);
+    (void)send_many("c.example", 5);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(void **state)
+{
+    world_open("queue { window 100  concurrency 10000  destination-concurrency 1  destination-recipients 1 }\n");
+    for (int i = 0; i < 150; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "slow%d.example", i);
+        (void)send_many(domain, 20);
+        assert_true(schedule_window(world.queue.schedule) <= 250);
+    }
+    world_settle();
+    assert_true(schedule_window(world.queue.schedule) >= 100);
+    world.direct.on_job = agent_delivers;
+    while (world_rows(TABLE_RCPT) > 0) {
+        answer_everything(&world.direct, agent_delivers);
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    }
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(void **state)
+{
+    world_open("account box2 {\n  address box2@example.org\n  route { to r.example  transport relay }\n}\n"
+               "queue { destination-recipients 1 }\n");
+    agent_unlink(&world.relay);
+    world_settle();
+    struct submit_envelope *e = world_envelope("", NULL);
+    submit_set(&e->account, "box2");
+    for (int i = 0; i < 50; i++)
+        (void)submit_add_recipient(e, "x@r.example"); /* through the relay */
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    (void)send_many("r.example", 50); /* the same domain, directly */
+    (void)send_many("other.example", 50);
+    WORLD_UNTIL(jobs_for(&world.direct, "r.example") == 20 && jobs_for(&world.direct, "other.example") == 20);
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 50);
+    world_settle();
+    assert_int_equal(world_rows(TABLE_RCPT), 50);
+    assert_int_equal(world.direct.recipients_total, 100);
+    world.relay.on_job = agent_delivers;
+    agent_link(&world.relay);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    assert_int_equal(world.relay.recipients_total, 50);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_a_route_that_is_changed_frees_what_was_stuck(void **state)
+{
+    world_open("route { to r.example  transport relay }\n");
+    agent_unlink(&world.relay);
+    world_settle();
+    (void)send_many("r.example", 3);
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 0);
+    world.direct.on_job = agent_delivers;
+    world_reload("");
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_a_recipient_deferred_into_the_past_is_not_forgotten(void **state)
+{
+    world_open("queue { first-retry 1s  retry-jitter 0  attempts 100 }\n");
+    uint64_t id = send_many("a.example", 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "f");
+    /* Before the result is written down, other recipients that became due later are looked at, and the new time passes. */
+    clock_step(60000);
+    (void)send_many("b.example", 1);
+    WORLD_UNTIL(jobs_for(&world.direct, "b.example") == 1);
+    WORLD_UNTIL(jobs_for(&world.direct, "a.example") == 1);
+    (void)id;
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+}
+
+static void test_a_clock_that_is_set_back_stops_nothing(void **state)
+{
+    world_open("queue { first-retry 1s  retry-jitter 0  attempts 100 }\n");
+    (void)send_many("a.example", 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    world_settle();
+    clock_step(-100 * MINUTE);
+    agent_answer(&world.direct, 0, "f"); /* the next attempt is before the last one */
+    world_settle();
+    clock_step(2000);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    (void)send_many("b.example", 1);
+    WORLD_UNTIL(jobs_for(&world.direct, "b.example") == 1);
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+}
+
+static void test_mail_that_is_to_wait_waits(void **state)
+{
+    struct submit_envelope *e = world_envelope("", "c@d.example");
+    e->not_before_ms = clock_wall_ms() + 10 * MINUTE;
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    world_settle();
+    assert_int_equal(bodies_total(world.queue.bodies), 0);
+    world_step(9 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    clock_step(61000);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "d");
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+}
+
+static void test_the_soonest_of_those_that_wait_wakes_the_queue(void **state)
+{
+    world_open("test-clock no\n");
+    static const int delays[] = {5000, 200, 3000};
+    for (int i = 0; i < 3; i++) {
+        struct submit_envelope *e = world_envelope("", "c@d.example");
+        e->not_before_ms = clock_wall_ms() + delays[i];
+        (void)world_submit(e, "Subject: x\r\n\r\n");
+    }
+    int64_t begin = clock_mono_ms();
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_true(clock_mono_ms() - begin < 2500); /* far from the other two */
+    agent_answer(&world.direct, 0, "d");
+    clock_step(10000);
+    schedule_look_at(world.queue.schedule, clock_wall_ms());
+    WORLD_UNTIL(world.direct.jobs_n == 2);
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+}
+
+static void test_after_a_restart_all_that_is_due_is_tried(void **state)
+{
+    (void)send_many("a.example", 30);
+    (void)send_many("b.example", 3);
+    agent_unlink(&world.direct);
+    world_settle();
+    world_restart(false);
+    world_check();
+    world.direct.on_job = agent_delivers;
+    world_step(8 * MINUTE);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_memory_for_messages_is_bounded(void **state)
+{
+    char *large = mem_alloc(300001);
+    world_open("queue { body-memory 1M  concurrency 200 }\n");
+    memset(large, 'x', 300000);
+    large[300000] = '\0';
+    for (int i = 0; i < 20; i++) {
+        char address[40];
+        (void)snprintf(address, sizeof address, "c@d%d.example", i);
+        assert_true(world_submit(world_envelope("", address), large) != 0);
+        assert_true(bodies_total(world.queue.bodies) <= 1400000);
+    }
+    world_settle();
+    /* Three and a bit fit; the last may go beyond. Those being read are counted before they are there. */
+    assert_int_equal(world.direct.jobs_n, 4);
+    for (int i = 0; i < 20; i++) {
+        WORLD_UNTIL(world.direct.jobs_n > 0);
+        agent_answer(&world.direct, 0, "d");
+        assert_true(bodies_total(world.queue.bodies) <= 1400000);
+    }
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    assert_int_equal(bodies_total(world.queue.bodies), 0);
+    mem_free(&large);
+}
+
+static void test_a_message_larger_than_all_that_memory_passes_between_small_ones(void **state)
+{
+    char *large = mem_alloc(3000001);
+    world_open("queue { body-memory 1M  large-body 64K }\n");
+    memset(large, 'x', 3000000);
+    large[3000000] = '\0';
+    world.direct.on_job = agent_keeps;
+    (void)send_many("a.example", 1);
+    assert_true(world_submit(world_envelope("", "c@large.example"), large) != 0);
+    for (int i = 0; jobs_for(&world.direct, "large.example") == 0; i++) {
+        assert_true(i < 50);
+        (void)send_many("b.example", 1); /* always some small one in flight */
+        world_settle();
+    }
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+    mem_free(&large);
+}
+
+static void test_descriptors_of_messages_that_wait_are_bounded(void **state)
+{
+    world.direct.on_job = agent_defers;
+    for (int i = 0; i < 1300; i++)
+        (void)send_many("d.example", 1);
+    world_settle();
+    assert_int_equal(world_rows(TABLE_RCPT), 1300);
+    assert_true(bodies_total(world.queue.bodies) <= 1001 * 4096); /* though 64M were allowed */
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
+        BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
+        BARE_TEST(test_one_connection_in_all_is_enough),
+        BARE_TEST(test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody),
+        BARE_TEST(test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else),
+        BARE_TEST(test_a_route_that_is_changed_frees_what_was_stuck),
+        BARE_TEST(test_a_recipient_deferred_into_the_past_is_not_forgotten),
+        BARE_TEST(test_a_clock_that_is_set_back_stops_nothing),
+        WORLD_TEST(test_mail_that_is_to_wait_waits),
+        BARE_TEST(test_the_soonest_of_those_that_wait_wakes_the_queue),
+        WORLD_TEST(test_after_a_restart_all_that_is_due_is_tried),
+        BARE_TEST(test_memory_for_messages_is_bounded),
+        BARE_TEST(test_a_message_larger_than_all_that_memory_passes_between_small_ones),
+        WORLD_TEST(test_descriptors_of_messages_that_wait_are_bounded),
+    };
+    return WORLD_MAIN(argc, argv, tests);
+}
