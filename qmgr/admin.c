@@ -17,6 +17,8 @@
 
 #define ROWS_A_TURN 5000  /* looked at for one page; a page may be short, even empty, and still have a next one */
 #define OPERATORS_MAX 64  /* connections at once */
+#define STRANGERS_MAX 32  /* of them, of people who may only look: the others stay for who may act */
+#define GROUPS_MAX 1024
 
 struct operator {
     LIST_ENTRY(operator) next;
@@ -31,7 +33,7 @@ struct admin {
     struct event *readable;
     int fd;
     int64_t uid, gid;
-    unsigned operators_n;
+    unsigned operators_n, strangers_n;
     uint64_t last_number;
     LIST_HEAD(, operator) operators;
 };
@@ -51,6 +53,7 @@ static void free_operator(struct operator *o)
 {
     LIST_REMOVE(o, next);
     o->admin->operators_n--;
+    o->admin->strangers_n -= !o->trusted;
     ipc_free(&o->channel);
     mem_free(&o);
 }
@@ -360,13 +363,34 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
     free_operator(arg);
 }
 
+/* Whether the peer has the group, be it not its first one. */
+static bool is_member(int fd, const struct ucred *cred, int64_t gid)
+{
+    gid_t groups[GROUPS_MAX];
+    socklen_t len = sizeof groups;
+    if (gid < 0 || (int64_t)cred->gid == gid)
+        return gid >= 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+        return false;
+    for (size_t i = 0; i < len / sizeof groups[0]; i++) {
+        if ((int64_t)groups[i] == gid)
+            return true;
+    }
+    return false;
+}
+
 static bool is_trusted(const struct admin *a, int fd)
 {
     struct ucred cred;
     socklen_t len = sizeof cred;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
         return false;
-    return cred.uid == 0 || (int64_t)cred.uid == a->uid || (a->gid >= 0 && (int64_t)cred.gid == a->gid);
+    return cred.uid == 0 || (int64_t)cred.uid == a->uid || is_member(fd, &cred, a->gid);
+}
+
+static bool is_room(const struct admin *a, bool trusted)
+{
+    return a->operators_n < OPERATORS_MAX && (trusted || a->strangers_n < STRANGERS_MAX);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -376,15 +400,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0)
         return;
-    if (a->operators_n >= OPERATORS_MAX) {
-        log_warn(NULL, "too many connections to the admin socket", LU("limit", OPERATORS_MAX));
+    bool trusted = is_trusted(a, peer);
+    if (!is_room(a, trusted)) {
+        log_warn(NULL, "too many connections to the admin socket", LU("limit", trusted ? OPERATORS_MAX : STRANGERS_MAX));
         (void)close(peer);
         return;
     }
     struct operator *o = mem_zero(sizeof *o);
     o->admin = a;
     o->number = ++a->last_number;
-    o->trusted = is_trusted(a, peer);
+    o->trusted = trusted;
+    a->strangers_n += !trusted;
     o->channel = ipc_new(a->queue->base, peer, "admin", &handler, o);
     LIST_INSERT_HEAD(&a->operators, o, next);
     a->operators_n++;
