@@ -145,3 +145,16 @@ void hook_row_clear(struct hook_row *r)
     mem_free(&r->payload);
     r->results_n = 0;
 }
+
+char *hook_row_url(struct span s)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    (void)wire_u64(&w);
+    (void)wire_span(&w, PROTO_NAME_MAX);
+    char *url = wire_text(&w, PROTO_TEXT_MAX);
+    if (w.bad)
+        mem_free(&url);
+    return url;
+}

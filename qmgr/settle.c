@@ -32,6 +32,9 @@ struct settle {
     char *notice_to[2];
     uint32_t delivered, deferred, failed;
     int64_t next_ms; /* the soonest next attempt; 0 when there is none */
+    bool look_again; /* not every recipient was there */
+    int waited_for;  /* attempts that wait_ms was drawn for; 0: not yet */
+    int64_t wait_ms;
     int64_t received_ms;
     char **addresses; /* of the results' recipients; NULL for one that was gone */
 };
@@ -82,12 +85,21 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
     return id;
 }
 
+/* One for all recipients of an attempt, so that they stay together in the next one. */
+static int64_t wait_after(struct settle *c, int attempts)
+{
+    if (c->waited_for != attempts)
+        c->wait_ms = retry_wait_ms(c->settings, attempts);
+    c->waited_for = attempts;
+    return c->wait_ms;
+}
+
 static void put_off(struct settle *c, struct store_txn *t, struct ledger_message *m, const struct deliver_result *result,
                     const struct rcpt_row *was, struct rcpt_row *r, struct settle_lost *late)
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
                 notice_is_wanted(m->row.envelope, r, true);
-    r->next_ms = c->now_ms + retry_wait_ms(c->settings, r->attempts);
+    r->next_ms = c->now_ms + wait_after(c, r->attempts);
     r->delay_told = r->delay_told || tell;
     if (c->next_ms == 0 || r->next_ms < c->next_ms)
         c->next_ms = r->next_ms;
@@ -109,8 +121,10 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
 {
     struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
-    if (ledger_recipient(t, result->id, &r) != 0)
-        return; /* the operator was faster, or the row is damaged */
+    if (ledger_recipient(t, result->id, &r) != 0) {
+        c->look_again = true; /* the operator was faster, or the row is damaged */
+        return;
+    }
     struct rcpt_row was = {.held = r.held, .next_ms = r.next_ms, .address = r.address};
     r.attempts++;
     submit_set(&c->addresses[result - c->results], r.address);
@@ -135,7 +149,9 @@ static void apply(struct change *change, struct store_txn *t)
     struct settle_lost lost = {0}, late = {0};
     c->delivered = c->deferred = c->failed = 0;
     c->next_ms = 0;
+    c->look_again = false;
     c->message_gone = true;
+    c->unlink_file = c->notices[0] = c->notices[1] = 0;
     mem_free(&c->notice_to[0]);
     mem_free(&c->notice_to[1]);
     if (ledger_message_open(t, c->message, &m) != 0)
@@ -179,8 +195,8 @@ static void done(struct change *change, const char *why)
     }
     for (uint32_t i = 0; i < c->results_n; i++)
         schedule_settled(q->schedule, c->results[i].id);
-    if (why == NULL && c->next_ms != 0)
-        schedule_wake_at(q->schedule, c->next_ms);
+    if (why == NULL && (c->next_ms != 0 || c->look_again))
+        schedule_look_at(q->schedule, c->look_again ? 0 : c->next_ms);
     for (int i = 0; i < 2; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);
@@ -188,7 +204,7 @@ static void done(struct change *change, const char *why)
         }
         mem_free(&c->notice_to[i]);
     }
-    hookq_poke(q->hookq);
+    hookq_poke(q->hookq, c->now_ms);
     if (c->on_settled != NULL)
         c->on_settled(c->arg);
     for (uint32_t i = 0; i < c->results_n; i++) {

@@ -229,6 +229,7 @@ class Requests(WebapiCase):
         self.refused(self.mjl.upload("Send", {**hi, "Text": "\u00e9" * 300000}), "messageTooLarge")
         self.refused(self.mjl.upload("Send", hi, ("attachedfile", "a", None, None, bytes(1200000))), "messageTooLarge")
         self.refused(self.mjl.upload("Send", hi, ("attachedfile", "a", None, None, bytes(2200000))), "protocol")
+        self.suite.wait_log(m="request", status="400", code="badFrom", account="mjl")
         self.assertEqual(self.sink.sessions, [])
 
 
@@ -290,7 +291,8 @@ class Send(WebapiCase):
         result = self.sent(fromid.upload(
             "Send", request, ("alternativefile", "t.ics", "text/calendar; method=REQUEST", None, b"BEGIN"),
             ("inlinefile", "test.pdf", "application/octet-stream", None, b"%PDF-"), ("inlinefile", "test.pdf", None, None, b"%PDF-"),
-            ("attachedfile", "test.pdf", None, "<testpdf>", b"%PDF-"), ("other", "x", None, None, b"ignored")))
+            ("attachedfile", "test.pdf", None, "<testpdf>", b"%PDF-"), ("other", "x", None, None, b"ignored"),
+            ("attachedfile", "", "application/octet-stream", None, b"")))  # as browsers send a choice of no file
         self.assertEqual(len(result["Submissions"]), 1)
         self.assertEqual(result["Submissions"][0]["Address"], "m\u00f8x@example.net")
         message, mail = self.message()
