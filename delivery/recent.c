@@ -60,8 +60,8 @@ void recent_free(struct recent **rp)
 
 static size_t size_of(const struct deliver_result *r)
 {
-    return sizeof(struct entry) + strlen(r->enhanced) + strlen(r->reply) + strlen(r->error) + strlen(r->remote_host) +
-           strlen(r->remote_address) + strlen(r->tls) + strlen(r->stage);
+    return sizeof(struct entry) + strlen(r->enhanced) + strlen(r->reply) + strlen(r->error) +
+           strlen(r->remote_host) + strlen(r->remote_address) + strlen(r->tls) + strlen(r->stage);
 }
 
 void recent_note(struct recent *r, uint16_t attempt, const struct deliver_result *result)
@@ -81,7 +81,8 @@ void recent_note(struct recent *r, uint16_t attempt, const struct deliver_result
         forget(r, TAILQ_FIRST(&r->entries));
 }
 
-bool recent_recall(const struct recent *r, uint64_t recipient, uint16_t attempt, struct deliver_result *result)
+bool recent_recall(const struct recent *r, uint64_t recipient, uint16_t attempt,
+                   struct deliver_result *result)
 {
     struct entry like = {.attempt = attempt, .result = {.id = recipient}};
     struct entry *e = RB_FIND(entry_tree, (struct entry_tree *)&r->tree, &like);

@@ -29,20 +29,26 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                 .tls = s->tls_text};
 }
 
-/* A recipient's fate by a reply. temporary: whatever the code says. */
+/* A recipient's fate by a reply. temporary: whatever the code says. Only the reply to the dot takes a message: a good one
+ * anywhere else is out of turn, and a server that is so far behind has not got it. */
 static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage, bool temporary)
 {
     struct buf text = {0};
     char enhanced[ENHANCED_SIZE];
-    enum deliver_status status = reply_is_ok(r->code)                        ? DELIVER_DONE
+    bool good = reply_is_ok(r->code);
+    enum deliver_status status = good && s->step == STEP_DOT                 ? DELIVER_DONE
                                  : reply_is_permanent(r->code) && !temporary ? DELIVER_FAILED
                                                                              : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
     if (status == DELIVER_DEFERRED && e.class == 5)
         e.class = 4;
+    if (status == DELIVER_DEFERRED && good) {
+        e = (struct enhanced){4, 5, 0};
+        o.error = "the server's reply is out of turn";
+    }
     reply_text(&text, r, "\n");
-    o.code = r->code;
+    o.code = status == DELIVER_DEFERRED && good ? 0 : r->code;
     o.enhanced = enhanced_format(e, enhanced);
     o.reply = buf_text(&text);
     job_settle(s->t.job, index, &o);

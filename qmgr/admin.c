@@ -21,6 +21,7 @@
 #define UNSENT_MAX 4       /* answers that wait for an operator to read */
 #define GROUPS_MAX 1024
 #define OPERATORS_MAX 64   /* connections at once */
+#define STRANGERS_MAX 32   /* of them, of people who may only look: the others stay for who may act */
 
 struct operator {
     LIST_ENTRY(operator) next;
@@ -35,7 +36,7 @@ struct admin {
     struct event *readable;
     int fd;
     int64_t uid, gid;
-    unsigned operators_n;
+    unsigned operators_n, strangers_n;
     uint64_t last_number;
     LIST_HEAD(, operator) operators;
 };
@@ -55,6 +56,7 @@ static void free_operator(struct operator *o)
 {
     LIST_REMOVE(o, next);
     o->admin->operators_n--;
+    o->admin->strangers_n -= !o->trusted;
     ipc_free(&o->channel);
     mem_free(&o);
 }
@@ -388,6 +390,11 @@ static bool is_trusted(const struct admin *a, int fd)
            (a->gid >= 0 && ((int64_t)cred.gid == a->gid || has_group(fd, a->gid)));
 }
 
+static bool is_room(const struct admin *a, bool trusted)
+{
+    return a->operators_n < OPERATORS_MAX && (trusted || a->strangers_n < STRANGERS_MAX);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     static const struct ipc_handler handler = {on_message, on_closed};
@@ -395,15 +402,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0)
         return;
-    if (a->operators_n >= OPERATORS_MAX) {
-        log_warn(NULL, "too many connections to the admin socket", LU("limit", OPERATORS_MAX));
+    bool trusted = is_trusted(a, peer);
+    if (!is_room(a, trusted)) {
+        log_warn(NULL, "too many connections to the admin socket", LU("limit", trusted ? OPERATORS_MAX : STRANGERS_MAX));
         (void)close(peer);
         return;
     }
     struct operator *o = mem_zero(sizeof *o);
     o->admin = a;
     o->number = ++a->last_number;
-    o->trusted = is_trusted(a, peer);
+    o->trusted = trusted;
+    a->strangers_n += !trusted;
     o->channel = ipc_new(a->queue->base, peer, "admin", &handler, o);
     LIST_INSERT_HEAD(&a->operators, o, next);
     a->operators_n++;

@@ -20,6 +20,7 @@
 #define WINDOW_PART 16    /* a URL may fill a 16th of what is left of that */
 #define STEPS_A_TURN 500
 #define RETRY_AFTER_MAX_S 86400
+#define UNWRITTEN_MAX 64  /* answers on their way to the disk, for which the next calls do not wait */
 
 struct call {
     LIST_ENTRY(call) next;
@@ -27,6 +28,7 @@ struct call {
     struct destination *destination;
     uint64_t id;
     int64_t start_ms;
+    bool answered; /* being written down */
     struct hook_row row;
 };
 
@@ -37,7 +39,7 @@ struct hookq {
     struct duewalk walk;
     struct event *pump;
     LIST_HEAD(, call) calls; /* under way, or being written down */
-    unsigned inflight;
+    unsigned inflight, unwritten;
     bool stopped;
 };
 
@@ -157,15 +159,28 @@ static void update(struct hookq *h, struct destination *d)
     window_update(&h->window, d, (unsigned)h->queue->settings->webhook_per_url);
 }
 
+/* The endpoint is free for the next call; this one stays in the window, so that nobody begins it again. */
+static void land(struct call *c)
+{
+    struct hookq *h = c->hookq;
+    c->answered = true;
+    h->unwritten++;
+    c->destination->inflight--;
+    h->inflight--;
+    update(h, c->destination);
+    pump(h);
+}
+
 /* Out of the window: what becomes of it now is in the store. */
 static void end_call(struct call *c)
 {
     struct hookq *h = c->hookq;
     struct item *i = window_find(&h->window, c->id);
     assert(i != NULL && i->destination == c->destination);
+    if (!c->answered)
+        land(c);
+    h->unwritten--;
     window_remove(&h->window, i);
-    c->destination->inflight--;
-    h->inflight--;
     update(h, c->destination);
     free_call(c);
 }
@@ -215,6 +230,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     c->row.next_ms = now + wait;
     int64_t keep = settings_keep_webhooks_ms(s, c->row.account);
     c->row.keep_until_ms = w->over && keep > 0 ? now + keep : 0;
+    land(c);
     commit_add(c->hookq->queue->commit, &w->change);
 }
 
@@ -366,7 +382,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     int steps = 0;
     (void)fd;
     (void)what;
-    while (!h->stopped && h->channel != NULL && h->inflight < (unsigned)h->queue->settings->webhook_concurrency &&
+    while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
+           h->inflight < (unsigned)h->queue->settings->webhook_concurrency &&
            (d = window_next(&h->window)) != NULL) {
         if (d->waiting == 0 && d->more)
             refill(h, d);

@@ -23,6 +23,7 @@
 #include "tables.h"
 
 #define STOP_TIMEOUT_S 8 /* of the ten that master gives everyone */
+#define STOP_HOOKS_S 2   /* of these, for webhooks */
 
 struct qmgr {
     struct queue queue;
@@ -138,8 +139,10 @@ static void on_link(struct service *s, const char *name, int fd)
 static void on_stopping(evutil_socket_t fd, short what, void *arg)
 {
     struct qmgr *m = arg;
-    bool idle = schedule_trying(m->queue.schedule) == 0 && hookq_inflight(m->queue.hookq) == 0 &&
-                commit_waiting(m->queue.commit) == 0 && worker_waiting(m->queue.worker) == 0;
+    /* A webhook that is called a second time does no harm; a message that is sent twice does. */
+    bool called = hookq_inflight(m->queue.hookq) == 0 || m->polls > STOP_HOOKS_S * 20;
+    bool idle = schedule_trying(m->queue.schedule) == 0 && called && commit_waiting(m->queue.commit) == 0 &&
+                worker_waiting(m->queue.worker) == 0;
     if (idle || ++m->polls > STOP_TIMEOUT_S * 20)
         service_done(m->queue.service);
 }

@@ -79,7 +79,7 @@ class SmtpSink:
     # ---- for the test
 
     def script(self, step, *replies, **reply):
-        """Sets the row of replies of a step: texts or Reply objects, or one Reply's keywords."""
+        """Sets the row of replies of a step: texts or Reply objects, or one Reply's keywords; none: the plain one."""
         row = [one if isinstance(one, Reply) else Reply(one) for one in replies]
         with self._lock:
             self._script[step] = row + ([Reply(**reply)] if reply else [])

@@ -107,6 +107,20 @@ class Confinement(case.LanCase):
                 self.as_bob(lambda: os.listdir(running.folder / "state/queue"))
             self.assertIsNone(running.process.poll())
 
+    def test_members_of_the_admin_group_may_act(self):
+        us = self.lan.host("us", 1)
+        us.add_user("bob", 2000)
+        us.add_group("ops", 3000)
+        with suite.Suite(CONFIG % us.v4 + "users { admin-group ops }\n", host=us) as running:
+            def hold(*privileges):
+                return us.run(["setpriv", *privileges, "/run/bin/qmctl", "-c", running.config_path, "queue", "hold", "-n",
+                               "--all"], check=False).returncode
+            bob = ["--reuid", "2000", "--regid", "2000"]
+            self.assertEqual(hold(*bob, "--clear-groups"), 77)
+            self.assertEqual(hold(*bob, "--groups", "4000"), 77)
+            self.assertEqual(hold(*bob, "--groups", "4000,3000"), 0)
+            self.assertEqual(hold("--reuid", "2000", "--regid", "3000", "--clear-groups"), 0)
+
     def as_bob(self, act):
         os.seteuid(2000)
         try:

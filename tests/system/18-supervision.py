@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 
-from harness import case, client, mailbox, suite, wait
+from harness import case, client, mailbox, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -179,6 +179,24 @@ class Supervision(case.LanCase):
             else:
                 with self.assertRaises(smtplib.SMTPException):
                     client.send(self.us.v4, 25, "b@example.net", ["ann@us.test"], big)
+        self.suite.stop()
+
+    def test_a_transport_that_a_reload_takes_away_ends_what_it_has_begun(self):
+        sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
+        self.addCleanup(sink.close)
+        sink.script("DATA-END", smtpsink.Reply("250 ok", delay=2))
+        away = ('domain far.test { }\naccount far { address *@far.test  mailbox no }\n'
+                'transport slow { smtp { host 192.0.2.2  tls none } }\nroute { to far.test  transport slow }\n')
+        self.start(away)
+        client.send(self.us.v4, 25, "b@example.net", ["x@far.test"], client.message("x@far.test", "slow"))
+        sink.wait(1)
+        self.suite.write_config(CONFIG % away.replace("slow", "other").replace("192.0.2.2", "192.0.2.99"))
+        self.suite.qmctl("reload")
+        wait.until(lambda: "delivery/slow" not in self.processes(), what="the end of the process")
+        row, = self.suite.qmctl("retired", "list")
+        self.assertEqual((row["success"], row["attempts"], row["to"]), (True, 1, "x@far.test"))
+        self.assertEqual(len(sink.mails), 1)
+        self.assertEqual(self.processes()["delivery/other"]["state"], "up")
         self.suite.stop()
 
     def test_the_service_manager_hears_of_every_step_in_order(self):
