@@ -1,12 +1,37 @@
 #include "agent.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "clock.h"
 #include "file.h"
 #include "log.h"
 #include "maildir.h"
 #include "mem.h"
+#include "pool.h"
 #include "proto_submit.h"
+#include "proto_types.h"
 #include "relay.h"
+
+#define MANY 4000             /* recipients, with whose results there is an eye on how much a message between processes may hold */
+#define REPLY_MAX_OF_MANY 4096
+#define PATIENCE_S 10
+
+/* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
+static void set_text(char **field, const char *text, size_t most)
+{
+    static const char mark[] = " [...]";
+    if (text == NULL || strlen(text) <= most) {
+        submit_set(field, text);
+        return;
+    }
+    size_t n = most - strlen(mark);
+    while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    char *cut = mem_format("%.*s%s", (int)n, text, mark);
+    submit_set(field, cut);
+    mem_free(&cut);
+}
 
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
 {
@@ -14,7 +39,7 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->status = o->status;
     r->code = (uint16_t)o->code;
     submit_set(&r->enhanced, o->enhanced);
-    submit_set(&r->reply, o->reply);
+    set_text(&r->reply, o->reply, j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);
     submit_set(&r->error, o->error);
     submit_set(&r->stage, o->stage);
     submit_set(&r->remote_host, o->remote_host);
@@ -41,6 +66,7 @@ static void free_job(struct job *j)
     deliver_job_free(&j->order);
     file_close(&j->body);
     transport_drop(&j->transport);
+    LIST_REMOVE(j, next);
     j->agent->jobs--;
     mem_free(&j);
 }
@@ -73,8 +99,38 @@ static void fail_all(struct job *j)
     job_finish(j);
 }
 
+static bool has_control(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever checked the envelope faces the network: nothing in it may become a command of its own here. */
+static bool is_dangerous(const struct deliver_job *order)
+{
+    bool bad = has_control(order->sender) || has_control(order->destination);
+    for (uint32_t i = 0; i < order->recipients_n && !bad; i++)
+        bad = has_control(order->recipients[i].address);
+    return bad;
+}
+
+static void refuse(struct job *j)
+{
+    struct job_outcome o = {.status = DELIVER_FAILED, .enhanced = "5.1.3", .stage = "agent",
+                            .error = "a control character in the envelope"};
+    job_settle_rest(j, &o);
+    job_finish(j);
+}
+
 static void start(struct job *j)
 {
+    if (is_dangerous(j->order)) {
+        refuse(j);
+        return;
+    }
     switch (j->transport->kind) {
     case TRANSPORT_LOCAL:
         maildir_deliver(j);
@@ -106,16 +162,34 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         j->results[i] = deliver_result_new(j->order->recipients[i].id, DELIVER_DEFERRED);
         j->results[i].start_ms = clock_wall_ms();
     }
+    LIST_INSERT_HEAD(&a->list, j, next);
     a->jobs++;
     service_count(a->service, COUNT_JOBS, 1);
     start(j);
     return 0;
 }
 
-/* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the middle of a message would
- * have it sent twice for certain. */
+/* Without who asked for it there is nobody to tell of a job, and it will be asked for again. */
+static void abandon_all(struct agent *a)
+{
+    struct job *j, *next;
+    for (j = LIST_FIRST(&a->list); j != NULL; j = next) {
+        next = LIST_NEXT(j, next);
+        if (j->abandon != NULL)
+            j->abandon(j->way);
+    }
+}
+
+static void on_patience_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    log_error(NULL, "qmgr does not come back: ending, to be started and linked anew");
+    service_done(a->service);
+}
+
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
+    const struct timeval patience = {PATIENCE_S, 0};
     struct agent *a = arg;
     ipc_free(&a->qmgr);
     if (service_stopping(a->service)) {
@@ -123,12 +197,43 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
         return;
     }
     log_warn(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
+    abandon_all(a);
+    (void)evtimer_add(a->patience, &patience);
+}
+
+void agent_reload(struct agent *a, struct transport *t)
+{
+    struct transport *before = a->transport;
+    a->transport = t;
+    transport_drop(&before);
+    pool_reload(a->pool);
+}
+
+void agent_stop(struct agent *a)
+{
+    pool_stop(a->pool);
+    if (a->jobs == 0 || a->qmgr == NULL)
+        service_done(a->service);
 }
 
 void agent_link(struct agent *a, int fd)
 {
     static const struct ipc_handler handler = {on_message, on_closed};
+    if (a->patience == NULL)
+        a->patience = evtimer_new(a->base, on_patience_over, a);
+    assert(a->patience != NULL);
+    (void)evtimer_del(a->patience);
     ipc_free(&a->qmgr);
+    abandon_all(a);
     a->qmgr_number++;
     a->qmgr = ipc_new(a->base, fd, "deliver qmgr", &handler, a);
+}
+
+void agent_free(struct agent *a)
+{
+    ipc_free(&a->qmgr);
+    if (a->patience != NULL)
+        event_free(a->patience);
+    X509_STORE_free(a->roots);
+    buf_free(&a->resolv_conf);
 }

@@ -1,6 +1,8 @@
 #ifndef QM_AGENT_H
 #define QM_AGENT_H
 
+#include <bsd/sys/queue.h>
+
 #include "proto_deliver.h"
 #include "service.h"
 #include "transport.h"
@@ -31,13 +33,16 @@ struct agent {
     struct ipc *qmgr;
     uint64_t qmgr_number;        /* which of the channels there have been */
     struct pool *pool;
-    unsigned jobs;
+    LIST_HEAD(, job) list;
+    unsigned jobs;               /* in the list */
+    struct event *patience;      /* with a qmgr that went away */
     struct buf resolv_conf;
     X509_STORE *roots;
 };
 
 /* A message for some recipients, and what became of each so far. */
 struct job {
+    LIST_ENTRY(job) next;
     struct agent *agent;
     struct transport *transport; /* a reference */
     uint64_t channel, request;
@@ -46,9 +51,22 @@ struct job {
     struct deliver_result *results; /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled;                  /* which are final for this attempt */
     int64_t start_mono_ms;
+    /* Nobody waits for the outcome any more: ends it, unless its message is out of our hands already. NULL for what is done
+     * in one go. */
+    void (*abandon)(void *way);
+    void *way;
 };
 
-void agent_link(struct agent *a, int fd); /* takes fd */
+/* A channel from qmgr, whose descriptor it takes; the one before is over. Its jobs are given up, because qmgr will have them
+ * delivered anew: all but those whose message was sent whole and waits for its answer. A qmgr that stays away for ten seconds
+ * does not know of us any more: then the process ends, and is started and linked anew. */
+void agent_link(struct agent *a, int fd);
+void agent_free(struct agent *a); /* what it holds, transport and pool excepted */
+/* Uses t, which it takes, from now on. What is under way goes on with the one it began with. */
+void agent_reload(struct agent *a, struct transport *t);
+/* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone by now, and what is under
+ * way has had its time. When a reload took the transport away, what it has begun is ended and told. */
+void agent_stop(struct agent *a);
 
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
 struct job_outcome {
