@@ -29,10 +29,11 @@ static int reach(struct ctl *c, const char *name)
     struct fail f;
     char *path = mem_format("%s/%s", c->run_dir, name);
     int fd = ipc_connect(path, &f);
-    if (fd < 0)
-        (void)ctl_fail(0, "%s%s", f.text,
-                       errno == ENOENT || errno == ECONNREFUSED ? " (is the suite running? -c names its configuration)"
-                                                                : "");
+    if (fd < 0) {
+        bool absent = errno == ENOENT || errno == ECONNREFUSED;
+        c->unreached = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+        (void)ctl_fail(0, "%s%s", f.text, absent ? " (is the suite running? -c names its configuration)" : "");
+    }
     mem_free(&path);
     return fd;
 }

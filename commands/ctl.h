@@ -15,6 +15,7 @@ struct ctl {
     struct conf *conf;   /* NULL when it cannot be read: then only the standard places are known */
     char *run_dir;
     bool json;
+    int unreached;       /* exit code, when a socket could not be reached */
 };
 
 /* A subcommand gets its own words, argv[0] being its name. Returns an exit code of sysexits.h. */
@@ -27,6 +28,8 @@ struct ctl_command {
 
 ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop, ctl_clock;
 
+/* Prints all that is wrong with the configuration file to standard error. Returns whether it is no good. */
+bool ctl_config_errors(const struct ctl *c);
 /* Says "qmctl: <sentence>" on standard error and returns code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Connected sockets; -1 after having said why. */

@@ -7,22 +7,28 @@
 #include "jsonwrite.h"
 #include "proto_master.h"
 
-static int check(struct ctl *c)
+bool ctl_config_errors(const struct ctl *c)
 {
     struct conf_errors errors = {0};
     struct buf text = {0};
     struct conf *conf = conf_load(c->config_path, &errors);
-    bool good = conf != NULL;
+    bool bad = conf == NULL;
     conf_errors_print(&errors, &text);
     if (text.n > 0)
         (void)fputs(buf_text(&text), stderr);
+    buf_free(&text);
+    conf_errors_free(&errors);
+    conf_free(&conf);
+    return bad;
+}
+
+static int check(struct ctl *c)
+{
+    bool good = !ctl_config_errors(c);
     if (c->json)
         (void)printf("{\"good\":%s}\n", good ? "true" : "false");
     else if (good)
         (void)printf("%s: good\n", c->config_path);
-    buf_free(&text);
-    conf_errors_free(&errors);
-    conf_free(&conf);
     return good ? EX_OK : EX_CONFIG;
 }
 

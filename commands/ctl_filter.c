@@ -8,7 +8,8 @@
 #include "mem.h"
 
 const char ctl_filter_usage[] =
-    "  ID ...                recipients or whole messages by their queue id (#N: as a decimal number)\n"
+    "  ID ...                recipients by their id (#N: as a decimal number)\n"
+    "  -m, --message         the ids are of messages: all their recipients\n"
     "      --account NAME    of this account\n"
     "      --from TEXT       the sender has TEXT in it\n"
     "      --to TEXT         the recipient has TEXT in it\n"
@@ -29,6 +30,7 @@ static const struct option options[] = {
     {"not-held", no_argument, NULL, NOT_HELD},
     {"limit", required_argument, NULL, LIMIT},
     {"all", no_argument, NULL, ALL},
+    {"message", no_argument, NULL, 'm'},
     {"dry-run", no_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},
@@ -53,6 +55,7 @@ static int read_option(struct ctl_filter *f, int o)
     case NOT_HELD: f->filter.held = ADMIN_HELD_NO; break;
     case ALL: f->all = true; return 0;
     case 'n': f->dry = true; return 0;
+    case 'm': f->filter.messages = true; return 0;
     case LIMIT:
         if (ascii_u64(span_text(optarg), UINT32_MAX, &n) != 0)
             return ctl_fail(EX_USAGE, "--limit takes a number");
@@ -84,7 +87,7 @@ int ctl_filter_read(struct ctl_filter *f, int argc, char **argv)
     int o, rc = 0;
     *f = (struct ctl_filter){.empty = true};
     optind = 0;
-    while (rc == 0 && (o = getopt_long(argc, argv, "nh", options, NULL)) != -1)
+    while (rc == 0 && (o = getopt_long(argc, argv, "nmh", options, NULL)) != -1)
         rc = read_option(f, o);
     for (; rc == 0 && optind < argc; optind++)
         rc = add_id(f, argv[optind]);

@@ -78,7 +78,7 @@ int ctl_hook(struct ctl *c, int argc, char **argv)
         return ctl_fail(EX_USAGE, "usage: qmctl hook list");
     int fd = ctl_admin(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     struct ctl_table *table = c->json ? NULL : ctl_table_new(headings);
     jsonwrite_open(&json, &b, 0);
     jsonwrite_array(&json);

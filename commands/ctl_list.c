@@ -122,7 +122,7 @@ int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f)
     struct walk w = {.json = &json};
     int fd = ctl_admin(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     jsonwrite_open(&json, &b, 0);
     jsonwrite_array(&json);
     if (!c->json)
@@ -250,7 +250,7 @@ int ctl_print_item(struct ctl *c, bool retired, const char *id_text)
         return code;
     int fd = ctl_admin(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     code = admin_ask_show(fd, retired, id, &item, &f);
     (void)close(fd);
     if (code != 0)

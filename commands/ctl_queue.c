@@ -38,7 +38,7 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
         return ctl_fail(EX_USAGE, "say whom: ids, a filter, or --all");
     int fd = ctl_admin(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     int rc = admin_ask_act(fd, actions[which].action, &f->filter, f->dry, &count, &fail);
     (void)close(fd);
     if (rc != 0)

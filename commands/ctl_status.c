@@ -132,7 +132,7 @@ int ctl_status(struct ctl *c, int argc, char **argv)
     struct fail f;
     int fd = ctl_master(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     int rc = master_ask_status(fd, &s, &f);
     (void)close(fd);
     if (rc != 0)
@@ -154,9 +154,12 @@ static int order(struct ctl *c, uint16_t type, int64_t step_ms, const char *done
     struct fail f;
     int fd = ctl_master(c);
     if (fd < 0)
-        return EX_UNAVAILABLE;
+        return c->unreached;
     int rc = master_ask(fd, type, step_ms, 15000, &f);
     (void)close(fd);
+    /* master's answer has room for a sentence, not for every error with its line. */
+    if (rc != 0 && type == MSG_MASTER_RELOAD && c->conf == NULL && ctl_config_errors(c))
+        return ctl_fail(EX_CONFIG, "not reloaded: everything stays as it was");
     if (rc != 0)
         return ctl_fail(type == MSG_MASTER_RELOAD ? EX_CONFIG : EX_TEMPFAIL, "%s", f.text);
     if (c->json)

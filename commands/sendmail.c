@@ -2,6 +2,7 @@
  * programs have handed over mail on Unix since the 1980s. It runs with the rights of its caller. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <time.h>
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
     struct buf complaints = {0};
     struct fail f;
     open_standard_descriptors();
+    /* That nobody reads what is said must not make a failure of a message that is queued. */
+    (void)signal(SIGPIPE, SIG_IGN);
     tzset();
     int code = sm_options_read(&o, argc, argv, &f) == 0 ? EX_OK : EX_USAGE;
     if (code != EX_OK) {

@@ -10,6 +10,7 @@
 #include "qid.h"
 
 #define REASON_COLUMN 76 /* where a reason ends that is shorter */
+#define RECIPIENT_COLUMN 47
 
 /* A message is tried if any of its recipients is, and held if all of them are. */
 enum state { INCOMING, DEFERRED, ACTIVE, HELD };
@@ -56,11 +57,11 @@ static void text_message(struct sm_mailq *q, const struct admin_row *r, enum sta
     (void)localtime_r(&t, &tm);
     (void)strftime(when, sizeof when, "%a %b %e %H:%M:%S", &tm);
     if (q->requests == 1)
-        buf_putf(q->out, "%-11s %7s %-20s %s\n", "-Queue ID-", "--Size--", "----Arrival Time----",
-                 "-Sender/Recipient-------");
+        buf_puts(q->out,
+                 "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
     else
         buf_putc(q->out, '\n');
-    buf_putf(q->out, "%-11s %7" PRIu64 " %-20s ", id, r->size, when);
+    buf_putf(q->out, "%-17s %8" PRIu64 " %-19s ", id, r->size, when);
     put_safely(q->out, sender_of(r));
     buf_putc(q->out, '\n');
 }
@@ -77,7 +78,7 @@ static void text_recipient(struct sm_mailq *q, const struct admin_row *r)
         mem_free(&q->reason);
         q->reason = mem_text(r->last);
     }
-    buf_putf(q->out, "%-11s %7s %-20s ", "", "", "");
+    buf_putf(q->out, "%*s", RECIPIENT_COLUMN, "");
     put_safely(q->out, r->recipient);
     buf_putc(q->out, '\n');
 }

@@ -8,12 +8,13 @@
 #include "buf.h"
 #include "proto_admin.h"
 
-/* The list of the queue as mailq has always shown it (postqueue(1) of Postfix): programs that watch
- * a machine read it. Or, a JSON object a line, as `postqueue -j` does.
+/* The list of the queue as mailq has always shown it, in the columns that Postfix has for queue ids
+ * as long as ours (postqueue(1)): programs that watch a machine read it. Or, a JSON object a line,
+ * as `postqueue -j` does.
  *
- *     -Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------
- *     C1S*            812 Fri Nov 27 16:30:05  a@b.example
- *                                          c@d.example
+ *     ----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------
+ *     1NGKECK0002*           812 Fri Nov 27 16:30:05 a@b.example
+ *                                                    c@d.example
  *
  *     -- 0 Kbytes in 1 Request.
  *

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "ascii.h"
+#include "encword.h"
 #include "fold.h"
 #include "header.h"
 #include "maildate.h"
 #include "mem.h"
+#include "utf8.h"
 
 size_t sm_message_from_lines(struct span text)
 {
@@ -102,6 +104,55 @@ int sm_message_recipients(struct span header, const char *default_domain, struct
     return 0;
 }
 
+/* A header is UTF-8 or the server refuses it; one octet of another charset, from a script of long
+ * ago, is no reason to lose the mail of a cron job. */
+static void put_mended(struct buf *out, struct span header)
+{
+    while (header.n > 0) {
+        size_t n = utf8_sequence(header.p, header.n);
+        if (n > 0)
+            buf_put(out, header.p, n);
+        else
+            buf_puts(out, "\xef\xbf\xbd");
+        n = n > 0 ? n : 1;
+        header = span_of(header.p + n, header.n - n);
+    }
+}
+
+static void put_list(struct buf *out, struct span name, const struct addrlist *list)
+{
+    char *field = span_dup(name);
+    struct buf text = {0};
+    struct fold fold;
+    fold_begin(&fold, out, field, " ");
+    for (size_t i = 0; i < list->n; i++) {
+        buf_clear(&text);
+        encword_decode(&text, span_text(list->items[i].name));
+        fold_mailbox(&fold, buf_span(&text), &list->items[i].address, false, i + 1 == list->n);
+    }
+    fold_end(&fold);
+    buf_free(&text);
+    mem_free(&field);
+}
+
+/* "From: root (Cron Daemon)" would tell another machine nothing. Whether it is such a field that
+ * has been written; one that reads well without our help, or not even with it, stays as it is. */
+static bool put_qualified(struct buf *out, const struct header_field *field, const char *domain)
+{
+    static const char *const names[] = {"From",      "Sender",      "Reply-To",      "To",
+                                        "Cc",        "Resent-From", "Resent-Sender", "Resent-To",
+                                        "Resent-Cc", NULL};
+    struct addrlist list = {0};
+    if (!is_one_of(field->name, names))
+        return false;
+    bool needed = addrlist_parse(field->value, NULL, ADDRLIST_STRICT, &list, NULL) != 0 &&
+                  addrlist_parse(field->value, domain, ADDRLIST_STRICT, &list, NULL) == 0;
+    if (needed)
+        put_list(out, field->name, &list);
+    addrlist_clear(&list);
+    return needed;
+}
+
 static void put_author(struct buf *out, const char *field, const struct sm_author *author)
 {
     struct fold fold;
@@ -110,19 +161,25 @@ static void put_author(struct buf *out, const char *field, const struct sm_autho
     fold_end(&fold);
 }
 
-void sm_message_header(struct buf *out, struct span header, const struct sm_author *author)
+/* The fields themselves. Returns whether one of them says that the message was sent on. */
+static bool put_fields(struct buf *out, struct span header, const struct sm_author *author)
 {
     static const char *const dropped[] = {"Bcc", "Resent-Bcc", NULL};
-    struct span rest = header;
     struct header_field field;
     bool resent = false;
-    while (header_next(&rest, &field)) {
+    while (header_next(&header, &field)) {
         resent = resent || span_starts_nocase(field.name, "Resent-");
-        if (!is_one_of(field.name, dropped))
+        if (is_one_of(field.name, dropped))
+            continue;
+        if (author == NULL || !put_qualified(out, &field, author->domain))
             buf_put_span(out, field.whole);
     }
-    if (author == NULL)
-        return;
+    return resent;
+}
+
+static void put_missing(struct buf *out, struct span header, bool resent,
+                        const struct sm_author *author)
+{
     if (header_count(header, "From") == 0)
         put_author(out, "From", author);
     if (resent && header_count(header, "Resent-From") == 0)
@@ -132,4 +189,17 @@ void sm_message_header(struct buf *out, struct span header, const struct sm_auth
         maildate_write(out, author->date_ms, author->zone_min);
         buf_puts(out, "\r\n");
     }
+}
+
+void sm_message_header(struct buf *out, struct span header, const struct sm_author *author)
+{
+    struct buf mended = {0};
+    if (author == NULL) {
+        (void)put_fields(out, header, NULL);
+        return;
+    }
+    put_mended(&mended, header);
+    bool resent = put_fields(out, buf_span(&mended), author);
+    put_missing(out, header, resent, author);
+    buf_free(&mended);
 }

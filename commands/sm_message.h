@@ -37,14 +37,17 @@ int sm_message_recipients(struct span header, const char *default_domain, struct
 
 struct sm_author {
     const struct address *address;
-    struct span name; /* UTF-8; empty for none */
-    int64_t date_ms;  /* with its offset, as for maildate_write */
+    struct span name;   /* UTF-8; empty for none */
+    const char *domain; /* of addresses that have none */
+    int64_t date_ms;    /* with its offset, as for maildate_write */
     int zone_min;
 };
 
 /* Appends the header as it is to be sent: without Bcc and Resent-Bcc; with a From field of author
  * when it has none; in a message sent on (it has a Resent- field) with Resent-From and Resent-Date
- * likewise. author NULL adds nothing. What else a message needs is added by the server. */
+ * likewise; with a domain behind addresses in the fields of RFC 5322 sections 3.6.2, 3.6.3
+ * and 3.6.6 that have none; with U+FFFD for each octet that is not UTF-8. author NULL: it stays as
+ * it is, but for Bcc. What else a message needs is added by the server. */
 void sm_message_header(struct buf *out, struct span header, const struct sm_author *author);
 
 #endif

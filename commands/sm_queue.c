@@ -83,6 +83,7 @@ static int fill_filter(const struct sm_options *o, struct admin_filter *filter)
     case SM_FLUSH_ID:
         filter->ids = mem_array(1, sizeof *filter->ids);
         filter->ids_n = 1;
+        filter->messages = true;
         return qid_parse(span_text(text), filter->ids);
     case SM_FLUSH_RECIPIENT:
         filter->to = mem_text(text);

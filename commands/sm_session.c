@@ -121,6 +121,8 @@ static int choose_parameters(struct session *s, struct esmtp_mail *m)
         return cannot(s, "the mail system does not offer to hold messages");
     if (m->smtputf8 && !server->smtputf8)
         return cannot(s, "the mail system does not take addresses in UTF-8");
+    if (server->rcptmax > 0 && job->envelope->recipients_n > server->rcptmax)
+        return cannot(s, "there are more recipients than the mail system takes with one message");
     if (server->size && server->size_max > 0 && m->size > server->size_max)
         return cannot(s, "the message is larger than the mail system takes");
     return 0;

@@ -77,12 +77,13 @@ static struct conf *load(struct sm_options *o)
     return conf;
 }
 
+/* The same that the server takes, so that both speak of the same mailboxes. */
 static char *find_mailname(const struct conf *conf)
 {
     struct buf text = {0};
     char host[256];
-    char *domain = NULL;
-    if (file_read(AT_FDCWD, MAILNAME_FILE, MAILNAME_FILE_MAX, &text, NULL) == 0)
+    char *domain = conf != NULL ? mem_text(conf_text(conf_root(conf), "mailname")) : NULL;
+    if (domain == NULL && file_read(AT_FDCWD, MAILNAME_FILE, MAILNAME_FILE_MAX, &text, NULL) == 0)
         domain = sm_site_mailname(buf_span(&text));
     buf_free(&text);
     if (domain == NULL && conf != NULL)

@@ -112,6 +112,7 @@ static void write_header(struct submission *s)
 {
     struct sm_author author = {
         .address = s->null_sender ? &s->login : &s->sender,
+        .domain = s->site->mailname,
         .date_ms = clock_wall_ms(),
     };
     author.zone_min = local_zone_min(author.date_ms);

@@ -11,11 +11,13 @@
 #include "pool.h"
 #include "proto_submit.h"
 #include "proto_types.h"
+#include "qid.h"
+#include "recent.h"
 #include "relay.h"
 
 #define MANY 4000             /* recipients, with whose results there is an eye on how much a message between processes may hold */
 #define REPLY_MAX_OF_MANY 4096
-#define PATIENCE_S 10
+#define PATIENCE_S 60 /* longer than master takes to start a process again */
 
 /* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
 static void set_text(char **field, const char *text, size_t most)
@@ -59,6 +61,7 @@ void job_settle_rest(struct job *j, const struct job_outcome *o)
 
 static void free_job(struct job *j)
 {
+    LIST_REMOVE(j, next);
     for (uint32_t i = 0; i < j->order->recipients_n; i++)
         deliver_result_clear(&j->results[i]);
     mem_free(&j->results);
@@ -66,7 +69,6 @@ static void free_job(struct job *j)
     deliver_job_free(&j->order);
     file_close(&j->body);
     transport_drop(&j->transport);
-    LIST_REMOVE(j, next);
     j->agent->jobs--;
     mem_free(&j);
 }
@@ -75,11 +77,15 @@ void job_finish(struct job *j)
 {
     static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED, COUNT_FAILED};
     struct agent *a = j->agent;
-    for (uint32_t i = 0; i < j->order->recipients_n; i++)
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
         service_count(a->service, counters[j->results[i].status], 1);
+        recent_note(a->recent, j->order->attempt, &j->results[i]);
+    }
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
         deliver_answer(a->qmgr, j->request, j->results, j->order->recipients_n);
     free_job(j);
+    if (!LIST_EMPTY(&a->held))
+        event_active(a->resume, EV_TIMEOUT, 0);
     if (service_stopping(a->service) && a->jobs == 0)
         service_done(a->service);
 }
@@ -97,6 +103,32 @@ static void fail_all(struct job *j)
     job_settle_rest(j, &o);
     mem_free(&reply);
     job_finish(j);
+}
+
+/* What an earlier qmgr was told of this attempt, or could not be told any more. Whether that is all there is to tell. */
+static bool recall(struct job *j)
+{
+    uint32_t known = 0;
+    char id[QID_SIZE];
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        j->settled[i] = recent_recall(j->agent->recent, j->results[i].id, j->order->attempt, &j->results[i]);
+        known += j->settled[i];
+    }
+    if (known > 0)
+        log_info(NULL, "told again what was done before", LS("qid", qid_text(j->order->message, id)), LU("rcpts", known));
+    return known == j->order->recipients_n;
+}
+
+static bool is_under_way(const struct agent *a, uint64_t message)
+{
+    const struct job *j;
+    if (a->qmgr_number == 1)
+        return false;
+    LIST_FOREACH (j, &a->running, next) {
+        if (j->order->message == message && j->channel != a->qmgr_number)
+            return true;
+    }
+    return false;
 }
 
 static bool has_control(const char *s)
@@ -131,6 +163,10 @@ static void start(struct job *j)
         refuse(j);
         return;
     }
+    if (recall(j)) {
+        job_finish(j);
+        return;
+    }
     switch (j->transport->kind) {
     case TRANSPORT_LOCAL:
         maildir_deliver(j);
@@ -141,6 +177,48 @@ static void start(struct job *j)
     default:
         relay_start(j);
     }
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    struct job *j, *next;
+    LIST_FOREACH_SAFE (j, &a->held, next, next) {
+        if (is_under_way(a, j->order->message))
+            continue;
+        LIST_REMOVE(j, next);
+        LIST_INSERT_HEAD(&a->running, j, next);
+        start(j);
+    }
+}
+
+static void on_patience_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    log_error(NULL, "qmgr does not come back: ending, to be started and linked anew");
+    service_done(a->service);
+}
+
+void agent_open(struct agent *a)
+{
+    a->recent = recent_new(RECENT_OCTETS);
+    a->resume = event_new(a->base, -1, 0, on_resume, a);
+    a->patience = evtimer_new(a->base, on_patience_over, a);
+    assert(a->resume != NULL && a->patience != NULL);
+    LIST_INIT(&a->running);
+    LIST_INIT(&a->held);
+}
+
+void agent_close(struct agent *a)
+{
+    ipc_free(&a->qmgr);
+    recent_free(&a->recent);
+    if (a->resume != NULL)
+        event_free(a->resume);
+    if (a->patience != NULL)
+        event_free(a->patience);
+    X509_STORE_free(a->roots);
+    buf_free(&a->resolv_conf);
 }
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
@@ -162,31 +240,19 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         j->results[i] = deliver_result_new(j->order->recipients[i].id, DELIVER_DEFERRED);
         j->results[i].start_ms = clock_wall_ms();
     }
-    LIST_INSERT_HEAD(&a->list, j, next);
     a->jobs++;
     service_count(a->service, COUNT_JOBS, 1);
+    if (is_under_way(a, j->order->message)) {
+        LIST_INSERT_HEAD(&a->held, j, next);
+        return 0;
+    }
+    LIST_INSERT_HEAD(&a->running, j, next);
     start(j);
     return 0;
 }
 
-/* Without who asked for it there is nobody to tell of a job, and it will be asked for again. */
-static void abandon_all(struct agent *a)
-{
-    struct job *j, *next;
-    for (j = LIST_FIRST(&a->list); j != NULL; j = next) {
-        next = LIST_NEXT(j, next);
-        if (j->abandon != NULL)
-            j->abandon(j->way);
-    }
-}
-
-static void on_patience_over(evutil_socket_t fd, short what, void *arg)
-{
-    struct agent *a = arg;
-    log_error(NULL, "qmgr does not come back: ending, to be started and linked anew");
-    service_done(a->service);
-}
-
+/* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the middle of a message would
+ * have it sent twice for certain. */
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     const struct timeval patience = {PATIENCE_S, 0};
@@ -196,8 +262,7 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
         service_done(a->service);
         return;
     }
-    log_warn(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
-    abandon_all(a);
+    log_info(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
     (void)evtimer_add(a->patience, &patience);
 }
 
@@ -219,21 +284,8 @@ void agent_stop(struct agent *a)
 void agent_link(struct agent *a, int fd)
 {
     static const struct ipc_handler handler = {on_message, on_closed};
-    if (a->patience == NULL)
-        a->patience = evtimer_new(a->base, on_patience_over, a);
-    assert(a->patience != NULL);
     (void)evtimer_del(a->patience);
     ipc_free(&a->qmgr);
-    abandon_all(a);
     a->qmgr_number++;
     a->qmgr = ipc_new(a->base, fd, "deliver qmgr", &handler, a);
-}
-
-void agent_free(struct agent *a)
-{
-    ipc_free(&a->qmgr);
-    if (a->patience != NULL)
-        event_free(a->patience);
-    X509_STORE_free(a->roots);
-    buf_free(&a->resolv_conf);
 }

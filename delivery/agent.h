@@ -33,9 +33,11 @@ struct agent {
     struct ipc *qmgr;
     uint64_t qmgr_number;        /* which of the channels there have been */
     struct pool *pool;
-    LIST_HEAD(, job) list;
-    unsigned jobs;               /* in the list */
     struct event *patience;      /* with a qmgr that went away */
+    struct recent *recent;
+    struct event *resume;
+    unsigned jobs;
+    LIST_HEAD(, job) running, held; /* held: until a job for the same message, from the qmgr before, has ended */
     struct buf resolv_conf;
     X509_STORE *roots;
 };
@@ -51,17 +53,14 @@ struct job {
     struct deliver_result *results; /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled;                  /* which are final for this attempt */
     int64_t start_mono_ms;
-    /* Nobody waits for the outcome any more: ends it, unless its message is out of our hands already. NULL for what is done
-     * in one go. */
-    void (*abandon)(void *way);
-    void *way;
 };
 
-/* A channel from qmgr, whose descriptor it takes; the one before is over. Its jobs are given up, because qmgr will have them
- * delivered anew: all but those whose message was sent whole and waits for its answer. A qmgr that stays away for ten seconds
- * does not know of us any more: then the process ends, and is started and linked anew. */
+/* Before the first link; and after the last, when it gives back all it holds but its transport and pool. */
+void agent_open(struct agent *a);
+void agent_close(struct agent *a);
+/* A channel from qmgr, whose descriptor it takes; the one before is over. A qmgr that stays away for a minute does not know of
+ * us any more: then the process ends, and is started and linked anew. */
 void agent_link(struct agent *a, int fd);
-void agent_free(struct agent *a); /* what it holds, transport and pool excepted */
 /* Uses t, which it takes, from now on. What is under way goes on with the one it began with. */
 void agent_reload(struct agent *a, struct transport *t);
 /* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone by now, and what is under

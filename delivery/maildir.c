@@ -167,6 +167,8 @@ void maildir_deliver(struct job *j)
         return;
     }
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (j->settled[i])
+            continue;
         bool good = deliver_one(&m, j, i, &f) == 0;
         if (!good)
             log_error(NULL, "message cannot be delivered", LS("account", j->order->destination), LS("why", f.text));

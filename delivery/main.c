@@ -34,6 +34,7 @@ static int start(struct service *s, struct fail *f)
 {
     struct agent *a = service_user(s);
     a->pool = pool_new(a);
+    agent_open(a);
     return 0;
 }
 
@@ -99,6 +100,6 @@ int main(int argc, char **argv)
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
     pool_free(&a.pool);
-    agent_free(&a);
+    agent_close(&a);
     return code;
 }

@@ -411,18 +411,9 @@ static void on_turn(struct pool_wait *w)
     on_ready(r->session, r);
 }
 
-static void abandon(void *way)
-{
-    struct relay *r = way;
-    if (r->session == NULL || !session_is_deciding(r->session))
-        finish(r);
-}
-
 void relay_start(struct job *j)
 {
     struct relay *r = mem_zero(sizeof *r);
-    j->abandon = abandon;
-    j->way = r;
     r->job = j;
     r->agent = j->agent;
     r->transport = j->transport;

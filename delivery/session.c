@@ -64,8 +64,11 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     f.permanent = enhanced[0] == '5';
     f.reply = buf_text(&text);
     f.tls_failed = s->step == STEP_HANDSHAKE;
-    log_info(&s->log, "connection failed", LS("stage", stage), LS("host", s->host), LS("address", s->address),
-             LS("why", error), LS("reply", f.reply));
+    /* An idle connection ends some day; that is nothing to look into. */
+    log_write(s->step == STEP_READY ? LOG_DEBUG_ : LOG_INFO_, &s->log,
+              s->step == STEP_READY ? "idle connection ended" : "connection failed",
+              (const struct log_kv[]){LS("stage", stage), LS("host", s->host), LS("address", s->address),
+                                      LS("why", error), LS("reply", f.reply), {0}});
     if ((r != NULL && r->code != 421) || (r == NULL && s->step == STEP_READY))
         say_goodbye(s);
     close_session(s);
@@ -396,11 +399,6 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
 void session_send(struct session *s, struct job *j)
 {
     transaction_begin(s, j);
-}
-
-bool session_is_deciding(const struct session *s)
-{
-    return s->step == STEP_DOT;
 }
 
 void session_set_owner(struct session *s, const struct session_handler *handler, void *arg)

@@ -49,8 +49,6 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
 /* Sends the job's message to those of its recipients that are not settled, in as many transactions as the remote's limits
  * ask for. Only when ready. */
 void session_send(struct session *s, struct job *j);
-/* The message under way was sent whole: nobody but the remote knows what becomes of it. */
-bool session_is_deciding(const struct session *s);
 /* Another owner takes over an idle session. */
 void session_set_owner(struct session *s, const struct session_handler *handler, void *arg);
 /* Nothing to do for now: on_failed comes when the remote ends it, on_idle when idle_ms is over. */

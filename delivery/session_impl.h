@@ -67,6 +67,7 @@ struct session {
     struct log_ctx log;
     struct event *stillborn;     /* no socket could be made: the failure comes from the loop */
     int stillborn_errno;
+    bool used;                   /* it has carried a message before, and may be dead by now */
     unsigned running;            /* callbacks of the connection on the stack: the free waits for them */
     bool freed;
 };

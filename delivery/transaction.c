@@ -11,6 +11,9 @@
  * leave in one go; the replies are counted through all the same. */
 
 #define PIECE 65536 /* of the message at a time */
+/* How long the first answer may take on a connection that was idle. Another one is made then, which costs little, while the
+ * whole timeout of a command would hold the message up for minutes when the server is gone. */
+#define AWAKE_MS 10000
 
 static bool has(const struct session *s, enum submit_flag flag)
 {
@@ -153,7 +156,8 @@ static void send_commands(struct session *s)
     while (t->sent < until && t->sent < commands(t))
         put_command(s, t->sent++);
     bool last_is_data = t->answered + 1 == commands(t);
-    conn_deadline(s->conn, last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms);
+    int64_t patience = last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
+    conn_deadline(s->conn, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience);
     conn_flush(s->conn);
 }
 
@@ -222,6 +226,7 @@ static bool is_spent(const struct session *s)
 static void end(struct session *s, bool usable)
 {
     s->t.job = NULL;
+    s->used = true;
     if (usable && !session_has_unread(s)) {
         conn_deadline(s->conn, 0);
         session_enter(s, STEP_READY);

@@ -20,6 +20,11 @@ static struct dns *open_dns(const struct conf *conf, struct event_base *base, st
     }
     if (n == 0 && dnsconf_resolv(&d, resolv_conf, f) != 0)
         return NULL;
+    /* What the configuration says goes before the options of that file. */
+    if (conf_is_set(block, "timeout"))
+        d.timeout_ms = (unsigned)conf_ms(block, "timeout");
+    if (conf_is_set(block, "tries"))
+        d.tries = (unsigned)conf_int(block, "tries");
     if (d.cache_entries == 0)
         d.cache_entries = DNS_NO_CACHE;
     return dns_open(base, &d, f);

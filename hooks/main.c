@@ -177,6 +177,11 @@ static struct dns *open_dns(struct hooks *h, const struct conf_block *block, str
     }
     if (n == 0 && dnsconf_resolv(&d, buf_span(&h->resolv_conf), f) != 0)
         return NULL;
+    /* What the configuration says goes before the options of that file. */
+    if (conf_is_set(block, "timeout"))
+        d.timeout_ms = (unsigned)conf_ms(block, "timeout");
+    if (conf_is_set(block, "tries"))
+        d.tries = (unsigned)conf_int(block, "tries");
     return dns_open(service_base(h->service), &d, f);
 }
 

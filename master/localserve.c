@@ -115,7 +115,8 @@ static void write_users(struct buf *b)
 static void write_config(const struct localserve *l, struct buf *b)
 {
     int at = l->port_offset;
-    buf_puts(b, "# Written anew by each `quartermaster localserve`: changes made here do not last.\n");
+    buf_puts(b, "# Written anew by each `quartermaster localserve`: changes made here do not last. Settings of your own go\n"
+                "# into files local.d/*.conf, and those of the account, such as webhooks, into account.d/*.conf.\n");
     buf_puts(b, "hostname localhost\nlocalserve yes\n");
     buf_putf(b, "state-dir \"%s/state\"\nrun-dir \"%s/run\"\n", l->dir, l->dir);
     write_users(b);
@@ -131,11 +132,13 @@ static void write_config(const struct localserve *l, struct buf *b)
     buf_putf(b,
              "domain localhost {\n    catchall-separator \"+\"\n"
              "    dkim localserve { key-file \"%s/dkim.pem\" }\n}\n"
-             "account " ACCOUNT " {\n    address " LOGIN "\n    full-name \"Local User\"\n}\n",
+             "account " ACCOUNT " {\n    address " LOGIN "\n    full-name \"Local User\"\n"
+             "    include \"account.d/*.conf\"\n}\n",
              l->dir);
     /* Once around through our own listener, where failures are made. */
     buf_putf(b,
-             "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic } }\n"
+             /* A minute is what a developer waits for the failure "timeout". */
+             "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic  final-timeout 1m } }\n"
              "route { transport loop }\n"
              /* Each recipient's failure is its own. */
              "queue { destination-recipients 1 }\n"
@@ -168,6 +171,8 @@ int localserve_prepare(struct localserve *l, struct fail *f)
         rc = make_credentials(dirfd, f);
     if (rc == 0)
         rc = file_make_path(dirfd, "local.d", 0755, f);
+    if (rc == 0)
+        rc = file_make_path(dirfd, "account.d", 0755, f);
     if (rc == 0)
         rc = file_replace(dirfd, "quartermaster.conf", 0644, buf_span(&text), f);
     l->config_path = mem_format("%s/quartermaster.conf", l->dir);

@@ -18,6 +18,7 @@ struct action {
     struct queue *queue;
     struct settings *settings;
     enum admin_action action;
+    bool dry;
     struct admin_filter filter;
     int64_t now_ms;
     uint64_t from, until; /* recipients' ids, from <= id < until */
@@ -77,6 +78,13 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
     }
 }
 
+/* To the first recipient not before id; 0: there is none. */
+static bool go_to(struct store_cursor *c, uint64_t id)
+{
+    struct key k = key_id(id);
+    return id != 0 && store_seek(c, key_span(&k));
+}
+
 /* The recipients that are meant, collected before anything is written: writing would move the cursor's ground. */
 static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
 {
@@ -86,7 +94,7 @@ static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
     unsigned n = 0, rows = 0;
     uint64_t id;
     bool at = store_seek(&c, key_span(&from));
-    for (a->next = 0; at; at = store_next(&c), rows++) {
+    for (a->next = 0; at; rows++) {
         struct rcpt_row r;
         if (key_read_id(c.key, &id) != 0 || id >= a->until)
             break;
@@ -94,12 +102,16 @@ static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
             a->next = id;
             break;
         }
-        if (rcpt_row_read(c.value, &r) != 0)
+        if (rcpt_row_read(c.value, &r) != 0) {
+            at = store_next(&c);
             continue;
-        const struct msg_row *m = match_message(t, &cache, r.message);
+        }
+        bool named = match_names(&a->filter, r.message, id);
+        const struct msg_row *m = named ? match_message(t, &cache, r.message) : NULL;
         if (m != NULL && match_recipient(&a->filter, m, id, &r))
             ids[n++] = id;
         rcpt_row_clear(&r);
+        at = named ? store_next(&c) : go_to(&c, match_next(&a->filter, id));
     }
     store_cursor_close(&c);
     match_clear(&cache);
@@ -129,7 +141,9 @@ static void apply(struct change *change, struct store_txn *t)
     bool open = false;
     a->slice_count = a->gone_n = a->files_n = 0;
     unsigned n = collect(a, t, ids);
-    for (unsigned i = 0; i < n; i++) {
+    if (a->dry)
+        a->slice_count = n;
+    for (unsigned i = 0; i < n && !a->dry; i++) {
         struct rcpt_row r;
         if (ledger_recipient(t, ids[i], &r) != 0)
             continue;
@@ -149,10 +163,12 @@ static void apply(struct change *change, struct store_txn *t)
 
 static void finish(struct action *a, const char *why)
 {
-    log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]), LU("recipients", a->count));
-    /* Times have changed, and notices were written that nobody told the schedule of. */
-    schedule_rescan(a->queue->schedule);
-    hookq_poke(a->queue->hookq);
+    if (!a->dry) {
+        log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]), LU("recipients", a->count));
+        /* Times have changed, and notices were written that nobody told the schedule of. Those released keep their time. */
+        schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
+        hookq_poke(a->queue->hookq, a->now_ms);
+    }
     a->on_done(a->arg, a->count, why);
     admin_filter_clear(&a->filter);
     settings_drop(&a->settings);
@@ -191,7 +207,7 @@ static uint64_t end_of_queue(struct queue *q)
     return id + 1;
 }
 
-void act_start(struct queue *q, enum admin_action action, struct admin_filter *filter, act_on_done *on_done, void *arg)
+void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter, act_on_done *on_done, void *arg)
 {
     struct action *a = mem_zero(sizeof *a);
     a->change.apply = apply;
@@ -199,8 +215,11 @@ void act_start(struct queue *q, enum admin_action action, struct admin_filter *f
     a->queue = q;
     a->settings = settings_hold(q->settings);
     a->action = action;
+    a->dry = dry;
     a->filter = *filter;
     *filter = (struct admin_filter){0};
+    match_prepare(&a->filter);
+    a->from = match_next(&a->filter, 0);
     a->now_ms = clock_wall_ms();
     a->until = end_of_queue(q);
     a->on_done = on_done;

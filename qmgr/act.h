@@ -9,7 +9,7 @@
 
 /* why: NULL, or what prevented it; count is what was done by then. */
 typedef void act_on_done(void *arg, uint64_t count, const char *why);
-/* Takes what the filter owns. */
-void act_start(struct queue *q, enum admin_action action, struct admin_filter *filter, act_on_done *on_done, void *arg);
+/* Takes what the filter owns. dry: only counts those that the filter means. */
+void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter, act_on_done *on_done, void *arg);
 
 #endif

@@ -15,8 +15,12 @@
 #include "schedule.h"
 #include "tables.h"
 
-#define ROWS_A_TURN 5000  /* looked at for one page; a page may be short, even empty, and still have a next one */
-#define OPERATORS_MAX 64  /* connections at once */
+#define ROWS_A_TURN 5000   /* looked at for one page; a page may be short, even empty, and still have a next one */
+#define PAGE_OCTETS 24000  /* of a page, so that with one row more it goes over inline: what an operator does not read costs us no more */
+#define ROW_OCTETS 80      /* of a row beside its texts */
+#define UNSENT_MAX 4       /* answers that wait for an operator to read */
+#define GROUPS_MAX 1024
+#define OPERATORS_MAX 64   /* connections at once */
 
 struct operator {
     LIST_ENTRY(operator) next;
@@ -82,70 +86,90 @@ void admin_trust(struct admin *a, int64_t uid, int64_t gid)
 
 /* ---- lists ---- */
 
-static void add_row(struct admin_page *p, struct admin_row row)
+/* A page being filled. */
+struct page {
+    struct admin_page answer;
+    size_t octets; /* on the wire, about */
+    bool named;    /* whether the filter's ids mean the last row */
+};
+
+static void add_row(struct page *p, struct admin_row row)
 {
-    p->rows = mem_resize(p->rows, (p->rows_n + 1) * sizeof *p->rows);
-    p->rows[p->rows_n++] = row;
+    struct admin_page *a = &p->answer;
+    a->rows = mem_resize(a->rows, (a->rows_n + 1) * sizeof *a->rows);
+    a->rows[a->rows_n++] = row;
+    p->octets += ROW_OCTETS + strlen(row.account) + strlen(row.sender) + strlen(row.recipient) + strlen(row.subject) +
+                 strlen(row.message_id) + strlen(row.transport) + strlen(row.last);
 }
 
-/* Whether this row is for the page: decodes, matches, is added. */
-typedef bool page_take(struct admin *a, const struct admin_request *r, struct store_txn *t, struct match_message *cache,
-                       uint64_t id, struct span value, struct admin_page *p);
+/* Adds this row to the page if it decodes and matches. */
+typedef void page_take(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
+                       uint64_t id, struct span value, struct page *p);
 
-static bool take_queued(struct admin *a, const struct admin_request *q, struct store_txn *t, struct match_message *cache,
-                        uint64_t id, struct span value, struct admin_page *p)
+static void take_queued(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
+                        uint64_t id, struct span value, struct page *p)
 {
     struct rcpt_row r;
     if (rcpt_row_read(value, &r) != 0)
-        return false;
-    const struct msg_row *m = match_message(t, cache, r.message);
-    bool take = m != NULL && match_recipient(&q->filter, m, id, &r);
-    if (take)
+        return;
+    p->named = match_names(f, r.message, id);
+    const struct msg_row *m = p->named ? match_message(t, cache, r.message) : NULL;
+    if (m != NULL && match_recipient(f, m, id, &r))
         add_row(p, match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)));
     rcpt_row_clear(&r);
-    return take;
 }
 
-static bool take_retired(struct admin *a, const struct admin_request *q, struct store_txn *t, struct match_message *cache,
-                         uint64_t id, struct span value, struct admin_page *p)
+static void take_retired(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
+                         uint64_t id, struct span value, struct page *p)
 {
     struct retired_row r;
     if (retired_row_read(value, &r) != 0)
-        return false;
-    bool take = match_retired(&q->filter, &r.item.row);
-    if (take) {
+        return;
+    p->named = match_names(f, r.item.row.message, id);
+    if (match_retired(f, &r.item.row)) {
         add_row(p, r.item.row);
         r.item.row = (struct admin_row){0};
     }
     retired_row_clear(&r);
-    return take;
 }
 
-static void list(struct admin *a, struct operator *o, uint64_t request, const struct admin_request *r, unsigned table,
+/* On to the next row, or past those that the filter's ids cannot mean. */
+static bool go_on(struct store_cursor *c, const struct admin_filter *f, uint64_t id, bool named)
+{
+    uint64_t next = named ? 0 : match_next(f, id);
+    struct key k = key_id(next);
+    if (named)
+        return store_next(c);
+    return next != 0 && store_seek(c, key_span(&k));
+}
+
+static void list(struct admin *a, struct operator *o, uint64_t request, struct admin_request *r, unsigned table,
                  page_take *take)
 {
-    struct admin_page page = {0};
+    struct page page = {.octets = 0};
     struct match_message cache = {0};
     struct key from = key_id(r->after + 1);
     uint64_t id, last = r->after;
     int rows = 0;
+    match_prepare(&r->filter);
     struct store_txn *t = store_begin(a->queue->store, false);
     struct store_cursor c = store_cursor(t, table);
-    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
-        if (page.rows_n >= r->limit || rows++ >= ROWS_A_TURN) {
-            page.next = last;
+    for (bool at = store_seek(&c, key_span(&from)); at; at = go_on(&c, &r->filter, last, page.named)) {
+        if (page.answer.rows_n >= r->limit || page.octets >= PAGE_OCTETS || rows++ >= ROWS_A_TURN) {
+            page.answer.next = last;
             break;
         }
+        page.named = true;
         if (key_read_id(c.key, &id) == 0) {
             last = id;
-            (void)take(a, r, t, &cache, id, c.value, &page);
+            take(a, &r->filter, t, &cache, id, c.value, &page);
         }
     }
     store_cursor_close(&c);
     match_clear(&cache);
     store_abort(&t);
-    admin_answer_page(o->channel, request, &page);
-    admin_page_clear(&page);
+    admin_answer_page(o->channel, request, &page.answer);
+    admin_page_clear(&page.answer);
 }
 
 static void show_queued(struct admin *a, struct operator *o, uint64_t request, uint64_t id)
@@ -209,9 +233,10 @@ static void list_hooks(struct admin *a, struct operator *o, uint64_t request, co
     struct store_txn *t = store_begin(a->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_HOOK);
     uint64_t id, last = r->after;
+    size_t octets = 0;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         struct hook_row h;
-        if (page.rows_n >= r->limit) {
+        if (page.rows_n >= r->limit || octets >= PAGE_OCTETS) {
             page.next = last;
             break;
         }
@@ -222,6 +247,8 @@ static void list_hooks(struct admin *a, struct operator *o, uint64_t request, co
         page.rows[page.rows_n++] = (struct admin_hook_row){
             id, h.recipient, mem_text(h.account), mem_text(h.url), mem_text(h.event), hook_last(&h),
             h.attempts, h.submitted_ms, h.next_ms};
+        octets += ROW_OCTETS + strlen(h.account) + strlen(h.url) + strlen(h.event) +
+                  strlen(page.rows[page.rows_n - 1].last);
         hook_row_clear(&h);
     }
     store_cursor_close(&c);
@@ -278,36 +305,11 @@ static void on_acted(void *arg, uint64_t count, const char *why)
     mem_free(&k);
 }
 
-static uint64_t count_matches(struct admin *a, const struct admin_filter *f)
-{
-    struct match_message cache = {0};
-    uint64_t n = 0, id;
-    struct key from = key_id(0);
-    struct store_txn *t = store_begin(a->queue->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_RCPT);
-    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
-        struct rcpt_row r;
-        if (key_read_id(c.key, &id) != 0 || rcpt_row_read(c.value, &r) != 0)
-            continue;
-        const struct msg_row *m = match_message(t, &cache, r.message);
-        n += m != NULL && match_recipient(f, m, id, &r);
-        rcpt_row_clear(&r);
-    }
-    store_cursor_close(&c);
-    match_clear(&cache);
-    store_abort(&t);
-    return n;
-}
-
 static void act(struct admin *a, struct operator *o, uint64_t request, struct admin_request *r)
 {
-    if (r->dry) {
-        admin_answer_acted(o->channel, request, count_matches(a, &r->filter));
-        return;
-    }
     struct asked *k = mem_alloc(sizeof *k);
     *k = (struct asked){a, o->number, request};
-    act_start(a->queue, r->action, &r->filter, on_acted, k);
+    act_start(a->queue, r->action, r->dry, &r->filter, on_acted, k);
 }
 
 /* ---- who may ask what ---- */
@@ -322,6 +324,8 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     struct operator *o = arg;
     struct admin *a = o->admin;
     struct admin_request r;
+    if (ipc_unsent(ch) > UNSENT_MAX)
+        return fail_set(f, "more is asked than is read");
     if (admin_read(m, &r, f) != 0)
         return -1;
     if (!o->trusted && !everyone_may(r.type)) {
@@ -360,13 +364,28 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
     free_operator(arg);
 }
 
+/* Whether one of the peer's supplementary groups, as they were when it connected, is this one. */
+static bool has_group(int fd, int64_t gid)
+{
+    gid_t groups[GROUPS_MAX];
+    socklen_t len = sizeof groups;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+        return false;
+    for (size_t i = 0; i < len / sizeof groups[0]; i++) {
+        if ((int64_t)groups[i] == gid)
+            return true;
+    }
+    return false;
+}
+
 static bool is_trusted(const struct admin *a, int fd)
 {
     struct ucred cred;
     socklen_t len = sizeof cred;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
         return false;
-    return cred.uid == 0 || (int64_t)cred.uid == a->uid || (a->gid >= 0 && (int64_t)cred.gid == a->gid);
+    return cred.uid == 0 || (int64_t)cred.uid == a->uid ||
+           (a->gid >= 0 && ((int64_t)cred.gid == a->gid || has_group(fd, a->gid)));
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

@@ -53,7 +53,7 @@ static struct agent *find(struct agents *a, const char *transport)
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct agent *g = arg;
-    log_warn(NULL, "delivery agent is gone", LS("transport", g->transport), LS("why", why));
+    log_info(NULL, "delivery agent is gone", LS("transport", g->transport), LS("why", why));
     ipc_free(&g->channel);
 }
 

@@ -1,19 +1,31 @@
 #include "bodies.h"
 
 #include <bsd/sys/queue.h>
-#include "trees.h"
 
 #include "body.h"
 #include "file.h"
 #include "mem.h"
+#include "trees.h"
+
+#define PAGE 4096     /* what the smallest memory file takes */
+#define IDLE_MAX 1000 /* bodies that nobody uses */
+
+/* Somebody who asked while the message was being read. */
+struct waiter {
+    STAILQ_ENTRY(waiter) next;
+    bodies_on_body *on_body;
+    void *arg;
+};
+STAILQ_HEAD(waiters, waiter);
 
 struct body {
     RB_ENTRY(body) by_id;
     TAILQ_ENTRY(body) idle; /* while nobody uses it, in the order it may be dropped */
-    uint64_t id, size;
-    int fd;
-    unsigned users;
+    uint64_t id, cost;
+    int fd;         /* -1 while it is being read */
+    unsigned users; /* those who wait included */
     bool forgotten;
+    struct waiters waiters;
 };
 
 static int by_id(struct body *a, struct body *b)
@@ -28,7 +40,8 @@ struct bodies {
     struct queue *queue;
     struct body_tree tree;
     TAILQ_HEAD(, body) idle;
-    uint64_t total; /* octets of all */
+    unsigned idle_n;
+    uint64_t total; /* cost of all */
 };
 
 struct bodies *bodies_new(struct queue *q)
@@ -40,10 +53,20 @@ struct bodies *bodies_new(struct queue *q)
     return b;
 }
 
-static void drop(struct bodies *b, struct body *body)
+static uint64_t cost_of(uint64_t size)
+{
+    return size == 0 ? PAGE : (size + PAGE - 1) / PAGE * PAGE;
+}
+
+static void take_out(struct bodies *b, struct body *body)
 {
     RB_REMOVE(body_tree, &b->tree, body);
-    b->total -= body->size;
+    b->total -= body->cost;
+}
+
+static void drop(struct bodies *b, struct body *body)
+{
+    take_out(b, body);
     file_close(&body->fd);
     mem_free(&body);
 }
@@ -59,20 +82,46 @@ void bodies_free(struct bodies **bp)
     mem_free(bp);
 }
 
-static void make_room(struct bodies *b, uint64_t size)
+static void set_idle(struct bodies *b, struct body *body)
+{
+    TAILQ_INSERT_TAIL(&b->idle, body, idle);
+    b->idle_n++;
+}
+
+static void unset_idle(struct bodies *b, struct body *body)
+{
+    TAILQ_REMOVE(&b->idle, body, idle);
+    b->idle_n--;
+}
+
+/* Drops what nobody uses, oldest first, until so much more fits. */
+static void make_room(struct bodies *b, uint64_t cost)
 {
     struct body *body;
-    while (b->total + size > b->queue->settings->body_memory && (body = TAILQ_FIRST(&b->idle)) != NULL) {
-        TAILQ_REMOVE(&b->idle, body, idle);
+    while ((body = TAILQ_FIRST(&b->idle)) != NULL &&
+           (b->idle_n > IDLE_MAX || b->total + cost > b->queue->settings->body_memory)) {
+        unset_idle(b, body);
         drop(b, body);
     }
 }
 
-bool bodies_have_room(struct bodies *b, uint64_t size)
+static struct body *find(const struct bodies *b, uint64_t id)
 {
-    make_room(b, size);
-    /* One message always passes, however large. */
-    return b->total == 0 || b->total + size <= b->queue->settings->body_memory;
+    struct body like = {.id = id};
+    return RB_FIND(body_tree, (struct body_tree *)&b->tree, &like);
+}
+
+bool bodies_have_room(struct bodies *b, uint64_t id, uint64_t size)
+{
+    if (find(b, id) != NULL)
+        return true;
+    make_room(b, cost_of(size));
+    return b->total < b->queue->settings->body_memory;
+}
+
+uint64_t bodies_total(const struct bodies *b)
+{
+    return b->total;
 }
 
 static struct body *add(struct bodies *b, uint64_t id, int fd, uint64_t size)
@@ -80,42 +129,32 @@ static struct body *add(struct bodies *b, uint64_t id, int fd, uint64_t size)
     struct body *body = mem_zero(sizeof *body);
     body->id = id;
     body->fd = fd;
-    body->size = size;
+    body->cost = cost_of(size);
+    STAILQ_INIT(&body->waiters);
     RB_INSERT(body_tree, &b->tree, body);
-    b->total += size;
+    b->total += body->cost;
     return body;
-}
-
-static struct body *find(struct bodies *b, uint64_t id)
-{
-    struct body like = {.id = id};
-    return RB_FIND(body_tree, &b->tree, &like);
 }
 
 void bodies_offer(struct bodies *b, uint64_t id, int fd, uint64_t size)
 {
-    if (!bodies_have_room(b, size) || find(b, id) != NULL) {
+    make_room(b, cost_of(size));
+    if (b->total + cost_of(size) > b->queue->settings->body_memory || find(b, id) != NULL)
         file_close(&fd);
-        return;
-    }
-    struct body *body = add(b, id, fd, size);
-    TAILQ_INSERT_TAIL(&b->idle, body, idle);
-}
-
-static void use(struct bodies *b, struct body *body)
-{
-    if (body->users++ == 0)
-        TAILQ_REMOVE(&b->idle, body, idle);
+    else
+        set_idle(b, add(b, id, fd, size));
 }
 
 void bodies_put_back(struct bodies *b, struct body *body)
 {
     if (body == NULL || --body->users > 0)
         return;
-    if (body->forgotten)
+    if (body->forgotten) {
         drop(b, body);
-    else
-        TAILQ_INSERT_TAIL(&b->idle, body, idle);
+        return;
+    }
+    set_idle(b, body);
+    make_room(b, 0);
 }
 
 void bodies_forget(struct bodies *b, uint64_t id)
@@ -127,60 +166,72 @@ void bodies_forget(struct bodies *b, uint64_t id)
         body->forgotten = true;
         return;
     }
-    TAILQ_REMOVE(&b->idle, body, idle);
+    unset_idle(b, body);
     drop(b, body);
 }
 
 struct load {
     struct work work;
     struct bodies *bodies;
-    uint64_t id;
+    struct body *body;  /* which has users, so it stays */
     struct msg_row row; /* size, kind, file only */
     int fd;
     struct fail fail;
-    bodies_on_body *on_body;
-    void *arg;
 };
 
 static void run_load(struct work *w)
 {
     struct load *l = (struct load *)w;
     struct store_txn *t = store_begin(l->bodies->queue->store, false);
-    l->fd = body_load(t, l->bodies->queue->dirfd, l->id, &l->row, &l->fail);
+    l->fd = body_load(t, l->bodies->queue->dirfd, l->body->id, &l->row, &l->fail);
     store_abort(&t);
 }
 
 static void load_done(struct work *w)
 {
     struct load *l = (struct load *)w;
-    struct bodies *b = l->bodies;
-    struct body *body = find(b, l->id);
-    if (l->fd < 0) {
-        l->on_body(l->arg, NULL, -1, l->fail.text);
-        mem_free(&l);
-        return;
+    struct body *body = l->body;
+    struct waiters waiters = STAILQ_HEAD_INITIALIZER(waiters);
+    struct waiter *one;
+    STAILQ_CONCAT(&waiters, &body->waiters);
+    body->fd = l->fd;
+    if (l->fd < 0) /* first, so that whoever hears of it can ask anew */
+        take_out(l->bodies, body);
+    while ((one = STAILQ_FIRST(&waiters)) != NULL) {
+        STAILQ_REMOVE_HEAD(&waiters, next);
+        one->on_body(one->arg, l->fd < 0 ? NULL : body, l->fd, l->fail.text);
+        mem_free(&one);
     }
-    if (body == NULL) {
-        body = add(b, l->id, l->fd, l->row.size);
-        TAILQ_INSERT_TAIL(&b->idle, body, idle);
-    } else {
-        file_close(&l->fd); /* somebody else was faster */
-    }
-    use(b, body);
-    l->on_body(l->arg, body, body->fd, NULL);
+    if (l->fd < 0)
+        mem_free(&body);
     mem_free(&l);
+}
+
+static void start_load(struct bodies *b, struct body *body, const struct msg_row *row)
+{
+    struct load *l = mem_zero(sizeof *l);
+    *l = (struct load){{.run = run_load, .done = load_done}, b, body, *row, -1, {{0}}};
+    l->row.envelope = NULL;
+    worker_add(b->queue->worker, &l->work);
 }
 
 void bodies_get(struct bodies *b, uint64_t id, const struct msg_row *row, bodies_on_body *on_body, void *arg)
 {
     struct body *body = find(b, id);
-    if (body != NULL) {
-        use(b, body);
+    if (body != NULL && body->fd >= 0) {
+        if (body->users++ == 0)
+            unset_idle(b, body);
         on_body(arg, body, body->fd, NULL);
         return;
     }
-    struct load *l = mem_zero(sizeof *l);
-    *l = (struct load){{.run = run_load, .done = load_done}, b, id, *row, -1, {{0}}, on_body, arg};
-    l->row.envelope = NULL;
-    worker_add(b->queue->worker, &l->work);
+    bool first = body == NULL;
+    if (first)
+        body = add(b, id, -1, row->size);
+    struct waiter *one = mem_zero(sizeof *one);
+    one->on_body = on_body;
+    one->arg = arg;
+    STAILQ_INSERT_TAIL(&body->waiters, one, next);
+    body->users++;
+    if (first)
+        start_load(b, body, row);
 }

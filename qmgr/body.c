@@ -64,6 +64,16 @@ static void file_path(char *path, size_t size, uint64_t token)
                    (unsigned long long)token);
 }
 
+static int sync_folder(int dirfd, const char *path)
+{
+    int folder = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -1;
+    int rc = fsync(folder);
+    (void)close(folder);
+    return rc;
+}
+
 int body_make_folders(int dirfd, struct fail *f)
 {
     for (unsigned i = 0; i < BODY_FOLDERS; i++) {
@@ -72,6 +82,9 @@ int body_make_folders(int dirfd, struct fail *f)
         if (file_make_path(dirfd, path, 0700, f) != 0)
             return -1;
     }
+    /* A file that is synced is not safe in a folder whose own name is not. */
+    if (sync_folder(dirfd, "bodies") != 0 || sync_folder(dirfd, ".") != 0)
+        return fail_errno(f, "cannot sync the folders of large messages");
     return 0;
 }
 
@@ -81,6 +94,8 @@ static int copy(int from, int to, uint64_t size)
     int rc = 0;
     for (uint64_t at = 0; at < size && rc == 0;) {
         ssize_t got = pread(from, octets, COPY_SIZE, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got <= 0) {
             errno = got == 0 ? EIO : errno;
             rc = -1;
@@ -97,12 +112,7 @@ static int sync_folder_of(int dirfd, uint64_t token)
 {
     char path[32];
     (void)snprintf(path, sizeof path, "bodies/%02x", (unsigned)(token % BODY_FOLDERS));
-    int folder = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -1;
-    int rc = fsync(folder);
-    (void)close(folder);
-    return rc;
+    return sync_folder(dirfd, path);
 }
 
 int body_put_file(int dirfd, uint64_t token, int fd, uint64_t size, struct fail *f)

@@ -21,6 +21,7 @@ struct commit {
     struct event *wake, *retry;
     int wake_fd;
     bool ending; /* under lock */
+    bool ended;  /* the loop's: the thread is gone */
     size_t count;
 };
 
@@ -164,6 +165,7 @@ void commit_free(struct commit **kp)
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
     (void)pthread_join(k->thread, NULL);
+    k->ended = true;
     finish(k, true);
     event_free(k->wake);
     event_free(k->retry);
@@ -177,8 +179,16 @@ void commit_add(struct commit *k, struct change *change)
 {
     struct changes one = STAILQ_HEAD_INITIALIZER(one);
     STAILQ_INSERT_TAIL(&one, change, next);
-    k->count++;
-    hand_over(k, &one);
+    if (!k->ended) {
+        k->count++;
+        hand_over(k, &one);
+        return;
+    }
+    if (change->must)
+        write_changes(k->store, &one);
+    else
+        (void)fail_set(&change->fail, "the queue is closing");
+    change->done(change, change->fail.text[0] != '\0' ? change->fail.text : NULL);
 }
 
 size_t commit_waiting(const struct commit *k)

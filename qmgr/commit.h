@@ -30,7 +30,8 @@ struct change {
 };
 
 struct commit *commit_new(struct event_base *base, struct store *store);
-/* Takes what still waits, writes it, ends the thread. done has been called for all. */
+/* Takes what still waits, writes it, ends the thread. done has been called for all. What a done adds is written at once if it
+ * must be, and otherwise refused. */
 void commit_free(struct commit **c);
 void commit_add(struct commit *c, struct change *change);
 size_t commit_waiting(const struct commit *c); /* changes that are not yet done */

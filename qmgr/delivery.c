@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "mend.h"
 #include "proto_deliver.h"
 #include "qid.h"
 #include "route.h"
@@ -50,14 +51,23 @@ static struct deliver_job *make_job(uint64_t message, const struct msg_row *row,
     return job;
 }
 
-/* A recipient that is there, due and not held. */
-static bool read_due(struct store_txn *t, uint64_t id, int64_t now, struct rcpt_row *r)
+/* What led to this item leads to nothing good. */
+static void give_to_mend(struct delivery *v, const struct item *i)
 {
-    struct key k = key_id(id);
+    struct key k = key_due(i->next_ms, i->id);
+    mend_index(v->queue->mend, TABLE_DUE, &k);
+}
+
+/* A recipient that is there, due and not held. */
+static bool read_due(struct delivery *v, struct store_txn *t, const struct item *i, struct rcpt_row *r)
+{
+    struct key k = key_id(i->id);
     struct span value;
-    if (!store_get(t, TABLE_RCPT, key_span(&k), &value) || rcpt_row_read(value, r) != 0)
+    if (!store_get(t, TABLE_RCPT, key_span(&k), &value) || rcpt_row_read(value, r) != 0) {
+        give_to_mend(v, i);
         return false;
-    if (!r->held && r->next_ms <= now)
+    }
+    if (!r->held && r->next_ms <= v->start_ms)
         return true;
     rcpt_row_clear(r);
     return false;
@@ -76,7 +86,7 @@ static bool same_route(const struct route *a, const struct deliver_job *job)
 }
 
 /* The rest of the waiting list that may go along. */
-static void gather(struct delivery *v, struct store_txn *t, int64_t now)
+static void gather(struct delivery *v, struct store_txn *t)
 {
     const struct settings *s = v->queue->settings;
     struct item *i, *next;
@@ -86,7 +96,7 @@ static void gather(struct delivery *v, struct store_txn *t, int64_t now)
         if (v->job->recipients_n >= (uint32_t)s->destination_recipients ||
             i->id < v->job->message || i->id >= v->job->message + v->row.recipients)
             break;
-        if (!read_due(t, i->id, now, &r)) {
+        if (!read_due(v, t, i, &r)) {
             window_remove(v->window, i);
             continue;
         }
@@ -165,19 +175,23 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i, const struct rcpt_row *r)
 {
     struct queue *q = v->queue;
+    msg_row_clear(&v->row); /* of the one before */
     if (!read_message(t, r->message, &v->row)) {
+        give_to_mend(v, i);
         window_remove(v->window, i);
         return DELIVERY_NOTHING;
     }
     struct route route = route_choose(q->settings, v->row.envelope, r);
-    if (agents_find(q->agents, route.transport) == NULL)
-        return DELIVERY_STUCK;
-    if (!bodies_have_room(q->bodies, v->row.size))
+    if (agents_find(q->agents, route.transport) == NULL) {
+        window_set_stuck(v->window, i);
+        return DELIVERY_NOTHING;
+    }
+    if (!bodies_have_room(q->bodies, r->message, v->row.size))
         return DELIVERY_NO_ROOM;
     v->job = make_job(r->message, &v->row, &route, r);
     add_recipient(v->job, i->id, r);
     window_set_trying(v->window, i);
-    gather(v, t, v->start_ms);
+    gather(v, t);
     return DELIVERY_STARTED;
 }
 
@@ -192,7 +206,7 @@ enum delivery_start delivery_start(struct queue *q, struct window *w, struct des
     struct store_txn *t = store_begin(q->store, false);
     while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&d->items)) != NULL) {
         struct rcpt_row r;
-        if (!read_due(t, i->id, v->start_ms, &r)) {
+        if (!read_due(v, t, i, &r)) {
             window_remove(w, i);
             continue;
         }

@@ -9,8 +9,7 @@
 
 enum delivery_start {
     DELIVERY_STARTED,
-    DELIVERY_NOTHING, /* what waited is no longer due */
-    DELIVERY_STUCK,   /* the agent for it is not there; it waits on */
+    DELIVERY_NOTHING, /* what waited is no longer due, or is stuck: the agent for it is not there */
     DELIVERY_NO_ROOM, /* no memory for another message now */
 };
 

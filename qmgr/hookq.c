@@ -5,22 +5,26 @@
 #include <string.h>
 
 #include "clock.h"
+#include "duewalk.h"
 #include "hookrow.h"
 #include "log.h"
 #include "mem.h"
+#include "mend.h"
 #include "proto_hook.h"
 #include "qid.h"
 #include "rand.h"
 #include "tables.h"
+#include "window.h"
 
-#define ROWS_A_TURN 2000
-#define SLEEP_MAX_MS 60000
-#define CLOCK_CHECK_MS 200
+#define WINDOW 10000      /* webhooks in memory */
+#define WINDOW_PART 16    /* a URL may fill a 16th of what is left of that */
+#define STEPS_A_TURN 500
 #define RETRY_AFTER_MAX_S 86400
 
 struct call {
     LIST_ENTRY(call) next;
     struct hookq *hookq;
+    struct destination *destination;
     uint64_t id;
     int64_t start_ms;
     struct hook_row row;
@@ -29,7 +33,9 @@ struct call {
 struct hookq {
     struct queue *queue;
     struct ipc *channel;
-    struct event *timer;
+    struct window window; /* its destinations are URLs */
+    struct duewalk walk;
+    struct event *pump;
     LIST_HEAD(, call) calls; /* under way, or being written down */
     unsigned inflight;
     bool stopped;
@@ -43,15 +49,20 @@ int64_t hookq_wait_ms(unsigned attempt)
     return minutes_x2[i < n ? i : n - 1] * 30000;
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg);
+static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id);
+static void on_pump(evutil_socket_t fd, short what, void *arg);
+static void pump(void *arg);
 
 struct hookq *hookq_new(struct queue *q)
 {
     struct hookq *h = mem_zero(sizeof *h);
     h->queue = q;
     LIST_INIT(&h->calls);
-    h->timer = evtimer_new(q->base, on_timer, h);
-    assert(h->timer != NULL);
+    window_init(&h->window);
+    h->walk = (struct duewalk){.queue = q, .table = TABLE_HOOKDUE, .take = take, .taken = pump, .arg = h};
+    duewalk_open(&h->walk);
+    h->pump = evtimer_new(q->base, on_pump, h);
+    assert(h->pump != NULL);
     return h;
 }
 
@@ -72,14 +83,16 @@ void hookq_free(struct hookq **hp)
     ipc_free(&h->channel);
     while ((c = LIST_FIRST(&h->calls)) != NULL)
         free_call(c);
-    event_free(h->timer);
+    window_clear(&h->window);
+    duewalk_close(&h->walk);
+    event_free(h->pump);
     mem_free(hp);
 }
 
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct hookq *h = arg;
-    log_warn(NULL, "hooks is gone", LS("why", why));
+    log_info(NULL, "hooks is gone", LS("why", why));
     ipc_free(&h->channel);
 }
 
@@ -88,20 +101,28 @@ void hookq_link(struct hookq *h, int fd)
     static const struct ipc_handler handler = {NULL, on_closed};
     ipc_free(&h->channel);
     h->channel = ipc_new(h->queue->base, fd, "hook", &handler, h);
-    hookq_poke(h);
+    hookq_poke(h, 0);
 }
 
-void hookq_poke(struct hookq *h)
+static void pump(void *arg)
 {
+    struct hookq *h = arg;
     const struct timeval now = {0, 0};
     if (!h->stopped)
-        (void)evtimer_add(h->timer, &now);
+        (void)evtimer_add(h->pump, &now);
+}
+
+void hookq_poke(struct hookq *h, int64_t due_ms)
+{
+    duewalk_look_at(&h->walk, due_ms, 0);
+    pump(h);
 }
 
 void hookq_stop(struct hookq *h)
 {
     h->stopped = true;
-    (void)event_del(h->timer);
+    duewalk_stop(&h->walk);
+    (void)event_del(h->pump);
 }
 
 uint64_t hookq_inflight(const struct hookq *h)
@@ -131,14 +152,37 @@ static void apply(struct change *change, struct store_txn *t)
         hookrow_reschedule(t, w->call->id, w->was_ms, &w->call->row);
 }
 
+static void update(struct hookq *h, struct destination *d)
+{
+    window_update(&h->window, d, (unsigned)h->queue->settings->webhook_per_url);
+}
+
+/* Out of the window: what becomes of it now is in the store. */
+static void end_call(struct call *c)
+{
+    struct hookq *h = c->hookq;
+    struct item *i = window_find(&h->window, c->id);
+    assert(i != NULL && i->destination == c->destination);
+    window_remove(&h->window, i);
+    c->destination->inflight--;
+    h->inflight--;
+    update(h, c->destination);
+    free_call(c);
+}
+
 static void done(struct change *change, const char *why)
 {
     struct written *w = (struct written *)change;
     struct hookq *h = w->call->hookq;
-    h->inflight--;
-    free_call(w->call);
+    int64_t next_ms = w->call->row.next_ms;
+    bool over = w->over;
+    (void)why;
+    end_call(w->call);
     mem_free(&w);
-    hookq_poke(h);
+    if (!over)
+        duewalk_look_at(&h->walk, next_ms, 0);
+    duewalk_go_on(&h->walk);
+    pump(h);
 }
 
 static void add_attempt(struct call *c, const struct hook_result *r)
@@ -176,17 +220,19 @@ static void write_down(struct call *c, const struct hook_result *r)
 
 static void on_result(void *arg, const struct hook_result *r)
 {
+    /* Whether the endpoint heard is unknown. It counts as an attempt all the same: it may be this very call that hooks does not
+     * survive. */
+    static const struct hook_result gone = {.error = (char *)"the process for webhooks ended before it said what became of this",
+                                            .response = (char *)""};
     struct call *c = arg;
     struct hookq *h = c->hookq;
     char id[QID_SIZE];
-    if (r == NULL) {
-        /* hooks went away; whether the endpoint heard is unknown. It is due still: the next one tries again. */
-        h->inflight--;
-        free_call(c);
-        if (!h->stopped)
-            hookq_poke(h);
+    if (r == NULL && h->stopped) {
+        end_call(c);
         return;
     }
+    if (r == NULL)
+        r = &gone;
     log_info(NULL, r->success ? "webhook delivered" : "webhook failed", LS("hook", qid_text(c->id, id)),
              LS("account", c->row.account), LS("event", c->row.event), LU("attempt", c->row.attempts + 1u),
              LU("code", r->code), LU("ms", r->duration_ms), LS("why", r->error));
@@ -194,31 +240,92 @@ static void on_result(void *arg, const struct hook_result *r)
     write_down(c, r);
 }
 
-/* ---- the beginning of one ---- */
+/* ---- filling the window ---- */
 
-static bool is_known(const struct hookq *h, uint64_t id, const char *url, int *same_url)
+static bool is_full(const struct hookq *h)
 {
-    const struct call *c;
-    *same_url = 0;
-    LIST_FOREACH (c, &h->calls, next) {
-        if (c->id == id)
-            return true;
-        if (strcmp(c->row.url, url) == 0)
-            (*same_url)++;
-    }
-    return false;
+    return h->window.count >= WINDOW;
 }
 
-static void start(struct hookq *h, uint64_t id, struct hook_row *row)
+static bool has_its_share(const struct hookq *h, const struct destination *d)
+{
+    uint64_t share = is_full(h) ? 0 : (WINDOW - h->window.count) / WINDOW_PART;
+    return d->waiting >= (share < 1 ? 1 : share);
+}
+
+/* The URL of a webhook's row (mem_free), or NULL when there is no good row. */
+static char *url_of(struct store_txn *t, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    return store_get(t, TABLE_HOOK, key_span(&k), &value) ? hook_row_url(value) : NULL;
+}
+
+static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
+{
+    struct hookq *h = arg;
+    if (window_find(&h->window, id) != NULL)
+        return true;
+    if (is_full(h))
+        return false;
+    char *url = url_of(t, id);
+    if (url == NULL) {
+        struct key k = key_due(next_ms, id);
+        mend_index(h->queue->mend, TABLE_HOOKDUE, &k);
+        return true;
+    }
+    struct destination *d = window_reach(&h->window, url);
+    if (has_its_share(h, d))
+        window_note_more(d, next_ms, id);
+    else
+        (void)window_add(&h->window, d, id, next_ms);
+    update(h, d);
+    mem_free(&url);
+    return true;
+}
+
+/* Fetches more of one URL. There is no index by URL: it goes on from where its first one that had no room is. */
+static void refill(struct hookq *h, struct destination *d)
+{
+    int64_t now = clock_wall_ms(), next_ms;
+    uint64_t id;
+    struct key from = key_due(d->more_ms, d->more_id);
+    struct store_txn *t = store_begin(h->queue->store, false);
+    struct store_cursor c = store_cursor(t, TABLE_HOOKDUE);
+    d->more = false;
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        if (key_read_due(c.key, &next_ms, &id) != 0)
+            continue;
+        if (next_ms > now)
+            break;
+        if (d->waiting > 0 && has_its_share(h, d)) {
+            window_note_more(d, next_ms, id);
+            break;
+        }
+        char *url = window_find(&h->window, id) == NULL ? url_of(t, id) : NULL;
+        if (url != NULL && strcmp(url, d->name) == 0)
+            (void)window_add(&h->window, d, id, next_ms);
+        mem_free(&url);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+}
+
+/* ---- the beginning of a call ---- */
+
+static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
 {
     struct call *c = mem_zero(sizeof *c);
     c->hookq = h;
-    c->id = id;
+    c->destination = i->destination;
+    c->id = i->id;
     c->start_ms = clock_wall_ms();
     c->row = *row;
     LIST_INSERT_HEAD(&h->calls, c, next);
+    window_set_trying(&h->window, i);
+    i->destination->inflight++;
     h->inflight++;
-    struct hook_call call = {.id = id,
+    struct hook_call call = {.id = i->id,
                              .attempt = row->attempts + 1u,
                              .account = row->account,
                              .url = row->url,
@@ -227,46 +334,49 @@ static void start(struct hookq *h, uint64_t id, struct hook_row *row)
     hook_ask(h->channel, &call, on_result, c);
 }
 
-static void consider(struct hookq *h, struct store_txn *t, uint64_t id)
+/* The first of the URL that is still there and due. */
+static void begin_one(struct hookq *h, struct destination *d)
 {
-    struct hook_row row;
-    struct key k = key_id(id);
-    struct span value;
-    int same_url;
-    if (!store_get(t, TABLE_HOOK, key_span(&k), &value) || hook_row_read(value, &row) != 0)
-        return;
-    if (is_known(h, id, row.url, &same_url) || same_url >= h->queue->settings->webhook_per_url)
-        hook_row_clear(&row);
-    else
-        start(h, id, &row);
+    struct store_txn *t = store_begin(h->queue->store, false);
+    struct item *i;
+    bool begun = false;
+    while (!begun && (i = TAILQ_FIRST(&d->items)) != NULL) {
+        struct key k = key_id(i->id);
+        struct span value;
+        struct hook_row row;
+        if (!store_get(t, TABLE_HOOK, key_span(&k), &value) || hook_row_read(value, &row) != 0) {
+            k = key_due(i->next_ms, i->id);
+            mend_index(h->queue->mend, TABLE_HOOKDUE, &k);
+            window_remove(&h->window, i);
+        } else if (row.next_ms > clock_wall_ms()) {
+            window_remove(&h->window, i);
+            hook_row_clear(&row);
+        } else {
+            begin_call(h, i, &row);
+            begun = true;
+        }
+    }
+    store_abort(&t);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct hookq *h = arg;
-    int64_t now = clock_wall_ms(), next_ms, sleep = SLEEP_MAX_MS;
-    uint64_t id;
-    if (h->stopped || h->channel == NULL)
-        return;
-    if (conf_bool(conf_root(h->queue->settings->conf), "test-clock"))
-        sleep = CLOCK_CHECK_MS;
-    struct key zero = key_due(0, 0);
-    struct store_txn *t = store_begin(h->queue->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_HOOKDUE);
-    int rows = 0;
-    for (bool at = store_seek(&c, key_span(&zero)); at && rows < ROWS_A_TURN; at = store_next(&c), rows++) {
-        if (h->inflight >= (unsigned)h->queue->settings->webhook_concurrency)
-            break;
-        if (key_read_due(c.key, &next_ms, &id) != 0)
-            continue;
-        if (next_ms > now) {
-            sleep = next_ms - now < sleep ? next_ms - now : sleep;
+    struct destination *d;
+    int steps = 0;
+    (void)fd;
+    (void)what;
+    while (!h->stopped && h->channel != NULL && h->inflight < (unsigned)h->queue->settings->webhook_concurrency &&
+           (d = window_next(&h->window)) != NULL) {
+        if (d->waiting == 0 && d->more)
+            refill(h, d);
+        begin_one(h, d);
+        update(h, d);
+        if (++steps >= STEPS_A_TURN) {
+            pump(h);
             break;
         }
-        consider(h, t, id);
     }
-    store_cursor_close(&c);
-    store_abort(&t);
-    struct timeval tv = {sleep / 1000, (sleep % 1000) * 1000};
-    (void)evtimer_add(h->timer, &tv);
+    if (!is_full(h))
+        duewalk_go_on(&h->walk);
 }

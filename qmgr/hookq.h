@@ -4,12 +4,14 @@
 #include "queue.h"
 
 /* The queue of webhooks: each is tried at once, then after 1, 2, 4, 7.5, 15, 30 minutes, 1, 2, 4, 8, 16 hours, each
- * spread by 1 %. One URL has at most webhooks.per-url requests under way, all together webhooks.concurrency. */
+ * spread by 1 %. One URL has at most webhooks.per-url requests under way, all together webhooks.concurrency; URLs take turns, so that
+ * one that does not answer keeps no other waiting. */
 
 struct hookq *hookq_new(struct queue *q);
 void hookq_free(struct hookq **h);
 void hookq_link(struct hookq *h, int fd); /* the channel to hooks; takes fd */
-void hookq_poke(struct hookq *h);         /* there may be something to do */
+/* Webhooks were committed as due at due_ms or later. 0: look again from the beginning. */
+void hookq_poke(struct hookq *h, int64_t due_ms);
 void hookq_stop(struct hookq *h);
 uint64_t hookq_inflight(const struct hookq *h);
 

@@ -225,7 +225,7 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct peer *p = arg;
-    log_warn(NULL, "submitter is gone", LS("peer", p->name), LS("why", why));
+    log_info(NULL, "submitter is gone", LS("peer", p->name), LS("why", why));
     free_peer(p);
 }
 

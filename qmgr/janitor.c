@@ -6,6 +6,7 @@
 
 #include "body.h"
 #include "clock.h"
+#include "ledger.h"
 #include "log.h"
 #include "mem.h"
 #include "tables.h"
@@ -26,34 +27,54 @@ struct cleaning {
     struct change change;
     struct janitor *janitor;
     int64_t now_ms, keep_events_ms;
-    uint64_t retired_at, hooks_at, events;
+    uint64_t retired_from, hooks_from; /* where this part of the round begins, and ends */
+    uint64_t retired_at, hooks_at;
     unsigned removed;
 };
 
-typedef bool is_over(struct span value, int64_t now_ms);
+/* Of a row: does not decode, its time is over, it stays. */
+enum verdict { BAD, OVER, STAYS };
+typedef enum verdict judge(struct span value, int64_t now_ms);
 
-static bool retired_is_over(struct span value, int64_t now_ms)
+static enum verdict judge_retired(struct span value, int64_t now_ms)
 {
     struct retired_row r;
     if (retired_row_read(value, &r) != 0)
-        return true;
-    bool over = r.keep_until_ms <= now_ms;
+        return BAD;
+    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     retired_row_clear(&r);
-    return over;
+    return v;
 }
 
-static bool hook_is_over(struct span value, int64_t now_ms)
+static enum verdict judge_hook(struct span value, int64_t now_ms)
 {
     struct hook_row r;
     if (hook_row_read(value, &r) != 0)
-        return true;
-    bool over = r.keep_until_ms <= now_ms;
+        return BAD;
+    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     hook_row_clear(&r);
-    return over;
+    return v;
+}
+
+/* now_ms: the time of the youngest event that is not kept. */
+static enum verdict judge_event(struct span value, int64_t now_ms)
+{
+    struct event_row e;
+    if (event_row_read(value, &e) != 0)
+        return BAD;
+    enum verdict v = e.when_ms <= now_ms ? OVER : STAYS;
+    event_row_clear(&e);
+    return v;
+}
+
+/* Away with the cursor's row, and on to the next. */
+static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor *c, enum verdict v)
+{
+    return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
 }
 
 /* A part of the round through a table. Returns where it goes on, 0 at the end. */
-static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from, is_over *over)
+static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from, judge *judge_row)
 {
     struct key k = key_id(from);
     struct store_cursor cursor = store_cursor(t, table);
@@ -62,12 +83,9 @@ static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, u
     bool at = store_seek(&cursor, key_span(&k));
     while (at && rows++ < ROWS_A_TICK) {
         (void)key_read_id(cursor.key, &id);
-        if (over(cursor.value, c->now_ms)) {
-            c->removed++;
-            at = store_delete_here(&cursor);
-        } else {
-            at = store_next(&cursor);
-        }
+        enum verdict v = judge_row(cursor.value, c->now_ms);
+        c->removed += v != STAYS;
+        at = v == STAYS ? store_next(&cursor) : remove_here(t, table, &cursor, v);
     }
     store_cursor_close(&cursor);
     return at ? id + 1 : 0;
@@ -80,13 +98,11 @@ static void clean_events(struct cleaning *c, struct store_txn *t)
     struct store_cursor cursor = store_cursor(t, TABLE_EVENT);
     bool at = store_seek(&cursor, key_span(&zero));
     for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
-        struct event_row e = {0};
-        bool young = event_row_read(cursor.value, &e) == 0 && e.when_ms + c->keep_events_ms > c->now_ms;
-        event_row_clear(&e);
-        if (young)
+        enum verdict v = judge_event(cursor.value, c->now_ms - c->keep_events_ms);
+        if (v == STAYS)
             break;
         c->removed++;
-        at = store_delete_here(&cursor);
+        at = remove_here(t, TABLE_EVENT, &cursor, v);
     }
     store_cursor_close(&cursor);
 }
@@ -95,54 +111,57 @@ static void apply(struct change *change, struct store_txn *t)
 {
     struct cleaning *c = (struct cleaning *)change;
     c->removed = 0;
-    c->retired_at = clean(c, t, TABLE_RETIRED, c->janitor->retired_at, retired_is_over);
-    c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->janitor->hooks_at, hook_is_over);
+    c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
+    c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
     clean_events(c, t);
 }
+
+static void tidy(struct janitor *j);
 
 static void done(struct change *change, const char *why)
 {
     struct cleaning *c = (struct cleaning *)change;
+    struct janitor *j = c->janitor;
+    /* Where there is much it goes on at once: a busy queue makes history faster than a part a second. */
+    bool much = why == NULL && c->removed >= ROWS_A_TICK / 2;
     if (why == NULL) {
-        c->janitor->retired_at = c->retired_at;
-        c->janitor->hooks_at = c->hooks_at;
+        j->retired_at = c->retired_at;
+        j->hooks_at = c->hooks_at;
     }
-    c->janitor->busy = false;
+    j->busy = false;
     mem_free(&c);
+    if (much)
+        tidy(j);
 }
 
-/* Whether the next part of the round would remove anything: a look costs no commit. */
+/* Whether the part of a round that begins at *from would remove anything; where not, *from moves behind it. */
+static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, judge *judge_row, int64_t now_ms)
+{
+    struct key k = key_id(*from);
+    struct store_cursor c = store_cursor(t, table);
+    bool at = store_seek(&c, key_span(&k)), found = false;
+    for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
+        found = judge_row(c.value, now_ms) != STAYS;
+        at = found || store_next(&c);
+    }
+    if (!found && (!at || key_read_id(c.key, from) != 0))
+        *from = 0; /* the round begins anew */
+    store_cursor_close(&c);
+    return found;
+}
+
+/* A look costs no commit. */
 static bool has_work(struct janitor *j)
 {
-    struct cleaning look = {.janitor = j, .now_ms = clock_wall_ms(), .keep_events_ms = j->queue->settings->keep_events_ms};
+    int64_t now_ms = clock_wall_ms();
     struct store_txn *t = store_begin(j->queue->store, false);
     struct key zero = key_id(0);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
-    struct event_row e = {0};
     bool work = store_seek(&c, key_span(&zero)) &&
-                (event_row_read(c.value, &e) != 0 || e.when_ms + look.keep_events_ms <= look.now_ms);
-    event_row_clear(&e);
+                judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
     store_cursor_close(&c);
-    static const struct {
-        unsigned table;
-        is_over *over;
-    } rounds[] = {{TABLE_RETIRED, retired_is_over}, {TABLE_HOOKRETIRED, hook_is_over}};
-    for (int i = 0; i < 2; i++) {
-        uint64_t *at = i == 0 ? &j->retired_at : &j->hooks_at;
-        struct key k = key_id(*at);
-        int rows = 0;
-        bool found = false;
-        c = store_cursor(t, rounds[i].table);
-        bool there = store_seek(&c, key_span(&k));
-        for (; there && rows < ROWS_A_TICK && !found; rows++, there = store_next(&c))
-            found = rounds[i].over(c.value, look.now_ms);
-        if (!found)
-            *at = 0; /* nothing here: the round goes on from where it ended, or begins anew */
-        if (!found && there)
-            (void)key_read_id(c.key, at);
-        work = work || found;
-        store_cursor_close(&c);
-    }
+    work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
+    work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
     store_abort(&t);
     return work;
 }
@@ -157,6 +176,8 @@ static void tidy(struct janitor *j)
     c->janitor = j;
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
+    c->retired_from = j->retired_at;
+    c->hooks_from = j->hooks_at;
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
 }

@@ -1,5 +1,6 @@
 #include "ledger.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +80,7 @@ static void put_index(struct ledger *l, struct store_txn *t, uint64_t id, const 
     store_put(t, TABLE_DEST, key_span(&dest), (struct span){0});
 }
 
-static void delete_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
     struct key due = key_due(r->next_ms, id);
     struct key dest = key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
@@ -151,17 +152,31 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     return id;
 }
 
-void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value)
+static void put_aside(struct store_txn *t, unsigned table, struct span key, struct span value)
 {
     struct buf name = {0}, copy = {0};
     buf_putf(&name, "bad/%s/", table_names[table]);
     hex_encode(&name, key);
-    buf_put_span(&copy, value);
+    buf_put_span(&copy, value); /* which is valid until the next write only */
     log_error(NULL, "bad row set aside", LS("row", buf_text(&name)), LU("octets", value.n));
     store_put(t, TABLE_SYS, buf_span(&name), buf_span(&copy));
-    (void)store_delete(t, table, key);
     buf_free(&name);
     buf_free(&copy);
+}
+
+void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value)
+{
+    unsigned char octets[sizeof((struct key *)0)->p];
+    assert(key.n <= sizeof octets);
+    memcpy(octets, key.p, key.n);
+    put_aside(t, table, key, value);
+    (void)store_delete(t, table, span_of(octets, key.n));
+}
+
+bool ledger_quarantine_here(struct store_txn *t, unsigned table, struct store_cursor *c)
+{
+    put_aside(t, table, c->key, c->value);
+    return store_delete_here(c);
 }
 
 int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message *m)
@@ -202,12 +217,7 @@ int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r)
 {
     struct key k = key_id(id);
     struct span value;
-    if (!store_get(t, TABLE_RCPT, key_span(&k), &value))
-        return -1;
-    if (rcpt_row_read(value, r) == 0)
-        return 0;
-    ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
-    return -1;
+    return store_get(t, TABLE_RCPT, key_span(&k), &value) ? rcpt_row_read(value, r) : -1;
 }
 
 void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
@@ -220,7 +230,7 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const
     buf_free(&b);
     bool moved = was->next_ms != r->next_ms || was->held != r->held;
     if (moved && !was->held)
-        delete_index(l, t, id, was);
+        ledger_unindex(l, t, id, was);
     if (moved && !r->held)
         put_index(l, t, id, r);
 }
@@ -269,7 +279,7 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
     (void)store_delete(t, TABLE_RCPT, key_span(&k));
     if (!r->held)
-        delete_index(l, t, id, r);
+        ledger_unindex(l, t, id, r);
     if (keep_ms > 0)
         put_retired(t, m, id, r, success, now_ms, keep_ms);
     m->gone++;

@@ -50,7 +50,7 @@ int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message 
  * unlinked once the transaction is committed. Frees m. */
 void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m, uint64_t *unlink_file);
 
-/* 0 and the row, or -1 when there is no such (good) recipient. */
+/* 0 and the row, or -1 when there is no such good recipient; a bad one is left to mend.h, which counts it out of its message. */
 int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r);
 
 /* queued → queued, at another time; or held, or released. Writes r with its due and dest rows; was is the row as it stands. */
@@ -64,7 +64,12 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
 void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m, uint64_t id,
                   const struct rcpt_row *r, enum event_type type, const struct deliver_result *last, int64_t now_ms);
 
+/* Removes the recipient's rows of due and dest, as r says where they are. */
+void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
+
 /* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>", and an error is logged. */
 void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value);
+/* The same for a cursor's row; moves on as store_delete_here does. */
+bool ledger_quarantine_here(struct store_txn *t, unsigned table, struct store_cursor *c);
 
 #endif

@@ -17,6 +17,7 @@
 #include "janitor.h"
 #include "log.h"
 #include "mem.h"
+#include "mend.h"
 #include "queue.h"
 #include "schedule.h"
 #include "tables.h"
@@ -53,6 +54,7 @@ static void open_parts(struct qmgr *m)
     q->agents = agents_new(q);
     q->schedule = schedule_new(q);
     q->hookq = hookq_new(q);
+    q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
     m->intake = intake_new(q);
@@ -104,8 +106,9 @@ static void commit_settings(struct service *s, void *state, void *old)
     admin_trust(m->admin, m->admin_uid, m->admin_gid);
     janitor_look_at_disk(&m->queue);
     settings_drop(&before);
-    schedule_rescan(m->queue.schedule);
-    hookq_poke(m->queue.hookq);
+    schedule_look_at(m->queue.schedule, 0);
+    schedule_pump(m->queue.schedule);
+    hookq_poke(m->queue.hookq, 0);
 }
 
 static void discard(struct service *s, void *state)
@@ -136,7 +139,7 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
 {
     struct qmgr *m = arg;
     bool idle = schedule_trying(m->queue.schedule) == 0 && hookq_inflight(m->queue.hookq) == 0 &&
-                commit_waiting(m->queue.commit) == 0;
+                commit_waiting(m->queue.commit) == 0 && worker_waiting(m->queue.worker) == 0;
     if (idle || ++m->polls > STOP_TIMEOUT_S * 20)
         service_done(m->queue.service);
 }
@@ -175,20 +178,24 @@ static const struct service_spec spec = {
     .on_stop = on_stop,
 };
 
+/* The threads end before what their last works and changes speak to. The worker is first, since a message that it has written
+ * goes on to the commit; then the agents, whose unanswered jobs are written down as deferred. */
 static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
-    janitor_free(&m->janitor);
-    intake_free(&m->intake);
+    worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
-    worker_free(&q->worker);
+    janitor_free(&m->janitor);
+    intake_free(&m->intake);
     hookq_free(&q->hookq);
+    mend_free(&q->mend);
     admin_free(&m->admin);
     schedule_free(&q->schedule);
     bodies_free(&q->bodies);
     store_close(&q->store);
     settings_drop(&q->settings);
+    file_close(&q->dirfd);
 }
 
 int main(int argc, char **argv)

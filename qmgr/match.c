@@ -1,5 +1,6 @@
 #include "match.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ascii.h"
@@ -46,20 +47,46 @@ static bool within(int64_t value, int64_t after, int64_t before)
     return (after == 0 || value > after) && (before == 0 || value < before);
 }
 
-static bool named(const struct admin_filter *f, uint64_t message, uint64_t id)
+static int by_value(const void *a, const void *b)
 {
-    for (uint32_t i = 0; i < f->ids_n; i++) {
-        if (f->ids[i] == id || f->ids[i] == message)
-            return true;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void match_prepare(struct admin_filter *f)
+{
+    if (f->ids_n > 0)
+        qsort(f->ids, f->ids_n, sizeof *f->ids, by_value);
+}
+
+static bool is_in(const struct admin_filter *f, uint64_t id)
+{
+    return bsearch(&id, f->ids, f->ids_n, sizeof id, by_value) != NULL;
+}
+
+bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id)
+{
+    return f->ids_n == 0 || is_in(f, f->messages ? message : id);
+}
+
+uint64_t match_next(const struct admin_filter *f, uint64_t id)
+{
+    uint32_t low = 0, high = f->ids_n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (f->ids[middle] > id)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return f->ids_n == 0;
+    return low < f->ids_n ? f->ids[low] : 0;
 }
 
 bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r)
 {
     const struct submit_envelope *e = m->envelope;
     bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r->held;
-    return held && named(f, r->message, id) && is(e->account, f->account) && contains(e->sender, f->from) &&
+    return held && match_names(f, r->message, id) && is(e->account, f->account) && contains(e->sender, f->from) &&
            contains(r->address, f->to) && is(r->transport, f->transport) &&
            within(e->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
            within(r->next_ms, f->next_after_ms, f->next_before_ms);
@@ -67,7 +94,7 @@ bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint
 
 bool match_retired(const struct admin_filter *f, const struct admin_row *r)
 {
-    return f->held != ADMIN_HELD_YES && named(f, r->message, r->id) && is(r->account, f->account) &&
+    return f->held != ADMIN_HELD_YES && match_names(f, r->message, r->id) && is(r->account, f->account) &&
            contains(r->sender, f->from) && contains(r->recipient, f->to) && is(r->transport, f->transport) &&
            within(r->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
            within(r->next_ms, f->next_after_ms, f->next_before_ms);

@@ -41,6 +41,10 @@ static void done(struct work *w)
 
 void queue_unlink_later(struct queue *q, uint64_t token)
 {
+    if (q->worker == NULL) { /* at the end of the process */
+        body_delete_file(q->dirfd, token);
+        return;
+    }
     struct unlinking *u = mem_zero(sizeof *u);
     *u = (struct unlinking){{.run = run, .done = done}, q->dirfd, token};
     worker_add(q->worker, &u->work);

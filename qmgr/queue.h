@@ -18,6 +18,7 @@ struct schedule;
 struct hookq;
 struct agents;
 struct bodies;
+struct mend;
 
 /* Indices of queue_counters; they go to master and from there to the metrics. */
 enum queue_counter {
@@ -52,6 +53,7 @@ struct queue {
     struct bodies *bodies;
     struct agents *agents;
     struct hookq *hookq;
+    struct mend *mend;
     int dirfd;
     bool room;                /* enough free disk for new mail */
 };

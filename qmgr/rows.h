@@ -13,7 +13,7 @@
  * example of each, are described above the codecs. A row that does not decode exactly is bad: read returns -1, with
  * nothing to free, and whoever read it sets it aside (quarantine.h). Texts are owned, never NULL. */
 
-#define ROW_MAX 4080 /* octets of a recipient's or retired row: one page */
+#define ROW_MAX 4080 /* octets of a recipient's row: one page, as long as the texts of its attempts can be cut for that */
 
 enum body_kind { BODY_CHUNKS, BODY_FILE, BODY_KINDS };
 
@@ -108,5 +108,7 @@ struct hook_row {
 void hook_row_put(struct buf *b, const struct hook_row *r);
 int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
+/* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
+char *hook_row_url(struct span s);
 
 #endif

@@ -1,4 +1,5 @@
 #include "mem.h"
+#include "proto_hook.h"
 #include "rows.h"
 #include "wire.h"
 
@@ -100,7 +101,7 @@ static void get_attempts(struct wire *w, struct hook_row *r)
         r->results[i].duration_ms = wire_u32(w);
         r->results[i].code = wire_u16(w);
         r->results[i].error = wire_text(w, PROTO_TEXT_MAX);
-        r->results[i].response = wire_text(w, PROTO_TEXT_MAX);
+        r->results[i].response = wire_text(w, HOOK_RESPONSE_MAX);
     }
 }
 
@@ -143,4 +144,17 @@ void hook_row_clear(struct hook_row *r)
     mem_free(&r->event);
     mem_free(&r->payload);
     r->results_n = 0;
+}
+
+char *hook_row_url(struct span s)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    (void)wire_u64(&w);
+    (void)wire_span(&w, PROTO_NAME_MAX);
+    char *url = wire_text(&w, PROTO_TEXT_MAX);
+    if (w.bad)
+        mem_free(&url);
+    return url;
 }

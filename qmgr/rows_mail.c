@@ -74,35 +74,44 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
         deliver_result_put(b, &results[i]);
 }
 
-/* A view of the result with its long texts cut, in storage that the caller frees by deliver_result_clear. */
-static void shorten(struct deliver_result *r, size_t keep)
+/* Cuts a text; returns how many octets that saves. */
+static size_t cut_text(char *text, size_t keep)
 {
-    if (strlen(r->reply) > keep)
-        r->reply[keep] = '\0';
-    if (strlen(r->error) > keep)
-        r->error[keep] = '\0';
+    size_t n = strnlen(text, PROTO_TEXT_MAX);
+    if (n <= keep)
+        return 0;
+    text[keep] = '\0';
+    return n - keep;
+}
+
+/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or nothing is left to cut. The
+ * last attempt is what people ask for: it keeps eight times as much as those before it. */
+static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
+{
+    for (size_t keep = TEXT_KEPT;; keep /= 2) {
+        for (uint32_t i = 0; i < n && too_long > 0; i++) {
+            size_t most = i + 1 == n ? 8 * keep : keep;
+            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most);
+            too_long -= saved < too_long ? saved : too_long;
+        }
+        if (too_long == 0 || keep == 0)
+            return;
+    }
 }
 
 void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
 {
     size_t before = b->n;
     put_rcpt(b, r, r->results);
-    if (b->n - before <= ROW_MAX)
+    size_t size = b->n - before;
+    if (size <= ROW_MAX || r->results_n == 0)
         return;
-    /* The last attempt is what a DSN quotes; the oldest lose their words first, then it, too. */
     struct deliver_result *cut = mem_array(r->results_n, sizeof *cut);
     for (uint32_t i = 0; i < r->results_n; i++)
         deliver_result_copy(&cut[i], &r->results[i]);
-    for (size_t keep = TEXT_KEPT;; keep /= 2) {
-        for (uint32_t i = 0; i < r->results_n && b->n - before > ROW_MAX; i++) {
-            bool last = i + 1 == r->results_n;
-            shorten(&cut[i], last ? 8 * keep : keep);
-            buf_cut(b, before);
-            put_rcpt(b, r, cut);
-        }
-        if (b->n - before <= ROW_MAX || keep == 0)
-            break;
-    }
+    shorten(cut, r->results_n, size - ROW_MAX);
+    buf_cut(b, before);
+    put_rcpt(b, r, cut);
     for (uint32_t i = 0; i < r->results_n; i++)
         deliver_result_clear(&cut[i]);
     mem_free(&cut);
@@ -134,7 +143,7 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     r->from_id = wire_text(&w, PROTO_NAME_MAX);
     r->transport = wire_text(&w, PROTO_NAME_MAX);
     get_results(&w, &r->results, &r->results_n);
-    if (r->next_ms < 0)
+    if (r->next_ms < 0 || strlen(address_domain(r->address)) > PROTO_NAME_MAX)
         wire_fail(&w);
     if (wire_end(&w) == 0)
         return 0;

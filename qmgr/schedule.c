@@ -5,40 +5,38 @@
 
 #include "clock.h"
 #include "delivery.h"
-#include "log.h"
+#include "duewalk.h"
 #include "mem.h"
+#include "mend.h"
 #include "tables.h"
 #include "window.h"
 
-#define ROWS_A_TURN 2000 /* of the due index, then the loop does something else */
-#define SHARE_DIVISOR 16 /* no destination has more than this part of the window */
-#define SLEEP_MAX_MS 60000
-#define CLOCK_CHECK_MS 200 /* while a test may step the clock */
+#define WINDOW_PART 16  /* a destination may fill a 16th of what is left of the window */
+#define INFLIGHT_PART 2 /* and have half of the deliveries that are left */
+#define STEPS_A_TURN 500
 
 struct schedule {
     struct queue *queue;
     struct window window;
-    struct event *timer, *pump;
-    /* The due index up to here has been looked at. */
-    int64_t seen_ms;
-    uint64_t seen_id;
-    int64_t wake_ms; /* when the timer fires, monotonic; 0 while it is not set */
-    bool full;     /* the window had no room for the next one */
+    struct duewalk walk;
+    struct event *pump;
     bool stopped;
     unsigned inflight; /* deliveries */
 };
 
-static void on_timer(evutil_socket_t fd, short what, void *arg);
 static void on_pump(evutil_socket_t fd, short what, void *arg);
+static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id);
+static void pump(void *arg);
 
 struct schedule *schedule_new(struct queue *q)
 {
     struct schedule *s = mem_zero(sizeof *s);
     s->queue = q;
     window_init(&s->window);
-    s->timer = evtimer_new(q->base, on_timer, s);
-    s->pump = event_new(q->base, -1, 0, on_pump, s);
-    assert(s->timer != NULL && s->pump != NULL);
+    s->walk = (struct duewalk){.queue = q, .table = TABLE_DUE, .take = take, .taken = pump, .arg = s};
+    duewalk_open(&s->walk);
+    s->pump = evtimer_new(q->base, on_pump, s);
+    assert(s->pump != NULL);
     return s;
 }
 
@@ -48,65 +46,38 @@ void schedule_free(struct schedule **sp)
     if (s == NULL)
         return;
     window_clear(&s->window);
-    event_free(s->timer);
+    duewalk_close(&s->walk);
     event_free(s->pump);
     mem_free(sp);
 }
 
-static unsigned share(const struct schedule *s)
-{
-    unsigned n = (unsigned)s->queue->settings->window / SHARE_DIVISOR;
-    return n < 1 ? 1 : n;
-}
-
-static unsigned inflight_max(const struct schedule *s)
-{
-    return (unsigned)s->queue->settings->destination_concurrency;
-}
-
-static void update(struct schedule *s, struct destination *d)
-{
-    window_update(&s->window, d, inflight_max(s));
-}
+/* ---- filling the window ---- */
 
 static bool is_full(const struct schedule *s)
 {
     return s->window.count >= (uint64_t)s->queue->settings->window;
 }
 
-void schedule_pump(struct schedule *s)
+static bool has_its_share(const struct schedule *s, const struct destination *d)
 {
-    event_active(s->pump, EV_TIMEOUT, 0);
+    uint64_t most = (uint64_t)s->queue->settings->window;
+    uint64_t left = s->window.count < most ? most - s->window.count : 0;
+    uint64_t share = left / WINDOW_PART;
+    return d->waiting + d->parked >= (share < 1 ? 1 : share);
 }
 
-/* Sets the timer, or has it fire sooner; never later. */
-static void wake_in(struct schedule *s, int64_t ms)
+static void update(struct schedule *s, struct destination *d)
 {
-    int64_t most = conf_bool(conf_root(s->queue->settings->conf), "test-clock") ? CLOCK_CHECK_MS : SLEEP_MAX_MS;
-    if (ms > most)
-        ms = most;
-    if (ms < 0)
-        ms = 0;
-    if (s->wake_ms != 0 && s->wake_ms <= clock_mono_ms() + ms)
-        return;
-    s->wake_ms = clock_mono_ms() + ms;
-    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
-    (void)evtimer_add(s->timer, &tv);
+    window_update(&s->window, d, (unsigned)s->queue->settings->destination_concurrency);
 }
 
-void schedule_wake_at(struct schedule *s, int64_t next_ms)
-{
-    wake_in(s, next_ms - clock_wall_ms());
-}
-
-/* Puts one due recipient into the window, or notes that its destination has more than its share. */
-static void take(struct schedule *s, uint64_t id, const char *domain)
+static void put(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain)
 {
     struct destination *d = window_reach(&s->window, domain);
-    if (d->waiting >= share(s))
-        d->more = true;
+    if (has_its_share(s, d))
+        window_note_more(d, next_ms, id);
     else
-        (void)window_add(&s->window, d, id);
+        (void)window_add(&s->window, d, id, next_ms);
     update(s, d);
 }
 
@@ -122,73 +93,68 @@ static bool domain_of(struct store_txn *t, uint64_t id, char *domain, size_t siz
     return rc == 0;
 }
 
-/* Goes on through the due index up to now. */
-static void scan(struct schedule *s)
+static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
 {
-    int64_t now = clock_wall_ms(), next_ms = 0;
-    uint64_t id;
+    struct schedule *s = arg;
     char domain[PROTO_NAME_MAX + 1];
-    int rows = 0;
-    s->full = false;
-    struct store_txn *t = store_begin(s->queue->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_DUE);
-    struct key from = key_due(s->seen_ms, s->seen_id);
-    bool at = store_seek(&c, key_span(&from));
-    for (; at && rows < ROWS_A_TURN; at = store_next(&c), rows++) {
-        if (key_read_due(c.key, &next_ms, &id) != 0)
-            continue;
-        if (next_ms > now)
-            break;
-        if (is_full(s)) {
-            s->full = true;
-            break;
-        }
-        s->seen_ms = next_ms;
-        s->seen_id = id + 1;
-        if (window_find(&s->window, id) == NULL && domain_of(t, id, domain, sizeof domain))
-            take(s, id, domain);
+    if (window_find(&s->window, id) != NULL)
+        return true;
+    if (is_full(s))
+        return false;
+    if (domain_of(t, id, domain, sizeof domain)) {
+        put(s, id, next_ms, domain);
+    } else {
+        struct key k = key_due(next_ms, id);
+        mend_index(s->queue->mend, TABLE_DUE, &k);
     }
-    store_cursor_close(&c);
-    store_abort(&t);
-    if (s->full)
-        return; /* goes on when some are settled */
-    wake_in(s, rows >= ROWS_A_TURN ? 0 : at ? next_ms - now : SLEEP_MAX_MS);
+    return true;
 }
 
-/* Fetches more of one destination, by its own index. */
+/* Fetches more of one destination, by its own index: one at least, if there is one, however full the window. */
 static void refill(struct schedule *s, struct destination *d)
 {
     int64_t now = clock_wall_ms(), next_ms;
     uint64_t hash = destination_hash(s->queue->ledger.secret, d->name), h, id;
     char domain[PROTO_NAME_MAX + 1];
-    struct key from = key_dest(hash, 0, 0);
+    struct key from = key_dest(hash, d->more_ms, d->more_id);
     struct store_txn *t = store_begin(s->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_DEST);
-    bool at = store_seek(&c, key_span(&from));
     d->more = false;
-    for (; at; at = store_next(&c)) {
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         if (key_read_dest(c.key, &h, &next_ms, &id) != 0 || h != hash || next_ms > now)
             break;
-        if (d->waiting >= share(s) || is_full(s)) {
-            d->more = true;
+        if (d->waiting > 0 && has_its_share(s, d)) {
+            window_note_more(d, next_ms, id);
             break;
         }
-        if (window_find(&s->window, id) == NULL && domain_of(t, id, domain, sizeof domain) &&
-            strcmp(domain, d->name) == 0)
-            (void)window_add(&s->window, d, id);
+        if (window_find(&s->window, id) != NULL)
+            continue;
+        if (!domain_of(t, id, domain, sizeof domain)) {
+            struct key k = key_dest(h, next_ms, id);
+            mend_index(s->queue->mend, TABLE_DEST, &k);
+        } else if (strcmp(domain, d->name) == 0) {
+            (void)window_add(&s->window, d, id, next_ms);
+        }
     }
     store_cursor_close(&c);
     store_abort(&t);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+/* ---- deliveries ---- */
+
+/* In the next turn of the loop, so that everything else has its own. */
+static void pump(void *arg)
 {
     struct schedule *s = arg;
-    s->wake_ms = 0;
-    if (s->stopped)
-        return;
-    scan(s);
-    schedule_pump(s);
+    const struct timeval now = {0, 0};
+    if (!s->stopped)
+        (void)evtimer_add(s->pump, &now);
+}
+
+void schedule_pump(struct schedule *s)
+{
+    window_unstick(&s->window, (unsigned)s->queue->settings->destination_concurrency);
+    pump(s);
 }
 
 static void on_delivered(void *arg, struct destination *d)
@@ -197,65 +163,77 @@ static void on_delivered(void *arg, struct destination *d)
     d->inflight--;
     s->inflight--;
     update(s, d);
-    schedule_pump(s);
+    pump(s);
+}
+
+static bool has_its_deliveries(const struct schedule *s, const struct destination *d)
+{
+    unsigned left = (unsigned)s->queue->settings->concurrency - s->inflight;
+    return d->inflight > 0 && d->inflight >= (left + INFLIGHT_PART - 1) / INFLIGHT_PART;
+}
+
+static enum delivery_start start(struct schedule *s, struct destination *d)
+{
+    if (d->waiting == 0 && d->more)
+        refill(s, d);
+    if (d->waiting == 0)
+        return DELIVERY_NOTHING;
+    /* Counted before it begins, since it may end before it returns. */
+    d->inflight++;
+    s->inflight++;
+    enum delivery_start started = delivery_start(s->queue, &s->window, d, on_delivered, s);
+    if (started != DELIVERY_STARTED) {
+        d->inflight--;
+        s->inflight--;
+    }
+    return started;
 }
 
 /* Starts what may be started now. */
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct schedule *s = arg;
-    struct destination *d, *first_stuck = NULL;
-    if (s->full && !is_full(s))
-        scan(s);
-    while (!s->stopped && s->inflight < (unsigned)s->queue->settings->concurrency &&
-           (d = window_next(&s->window)) != NULL) {
-        if (d == first_stuck) {
-            update(s, d);
-            break;
+    struct destination *d;
+    unsigned held_back = 0; /* in a row */
+    int steps = 0;
+    bool room = true;
+    (void)fd;
+    (void)what;
+    while (!s->stopped && room && s->inflight < (unsigned)s->queue->settings->concurrency &&
+           held_back <= s->window.round_n && (d = window_next(&s->window)) != NULL) {
+        if (has_its_deliveries(s, d)) {
+            held_back++;
+        } else {
+            held_back = 0;
+            room = start(s, d) != DELIVERY_NO_ROOM;
         }
-        if (d->waiting == 0 && d->more)
-            refill(s, d);
-        /* Counted before it begins, since it may end before it returns. */
-        d->inflight++;
-        s->inflight++;
-        enum delivery_start started = DELIVERY_NOTHING;
-        if (d->waiting > 0)
-            started = delivery_start(s->queue, &s->window, d, on_delivered, s);
-        else if (d->more)
-            started = DELIVERY_STUCK; /* the window is full of others: until some are settled */
-        if (started != DELIVERY_STARTED) {
-            d->inflight--;
-            s->inflight--;
-        }
-        if (started == DELIVERY_STUCK && first_stuck == NULL)
-            first_stuck = d;
         update(s, d);
-        if (started == DELIVERY_NO_ROOM)
+        if (++steps >= STEPS_A_TURN) {
+            pump(s);
             break;
+        }
     }
+    if (!is_full(s))
+        duewalk_go_on(&s->walk);
     service_gauge(s->queue->service, GAUGE_TRYING, s->window.trying);
     service_gauge(s->queue->service, GAUGE_WINDOW, s->window.count);
 }
 
 void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain)
 {
-    int64_t now = clock_wall_ms();
-    if (next_ms > now) {
-        wake_in(s, next_ms - now);
+    if (next_ms > clock_wall_ms() || (is_full(s) && window_find(&s->window, id) == NULL)) {
+        duewalk_look_at(&s->walk, next_ms, id);
         return;
     }
-    if (window_find(&s->window, id) != NULL)
-        return;
-    if (!is_full(s)) {
-        take(s, id, domain);
-        schedule_pump(s);
-        return;
+    if (window_find(&s->window, id) == NULL) {
+        put(s, id, next_ms, domain);
+        pump(s);
     }
-    s->full = true;
-    if (next_ms < s->seen_ms || (next_ms == s->seen_ms && id < s->seen_id)) {
-        s->seen_ms = next_ms;
-        s->seen_id = id;
-    }
+}
+
+void schedule_look_at(struct schedule *s, int64_t next_ms)
+{
+    duewalk_look_at(&s->walk, next_ms, 0);
 }
 
 void schedule_settled(struct schedule *s, uint64_t id)
@@ -266,27 +244,21 @@ void schedule_settled(struct schedule *s, uint64_t id)
     struct destination *d = i->destination;
     window_remove(&s->window, i);
     update(s, d);
-    if (s->full)
-        schedule_pump(s);
-}
-
-void schedule_rescan(struct schedule *s)
-{
-    s->seen_ms = 0;
-    s->seen_id = 0;
-    wake_in(s, 0);
+    if (!is_full(s))
+        duewalk_go_on(&s->walk);
 }
 
 void schedule_stop(struct schedule *s)
 {
     s->stopped = true;
-    (void)event_del(s->timer);
+    duewalk_stop(&s->walk);
+    (void)event_del(s->pump);
 }
 
 bool schedule_is_trying(const struct schedule *s, uint64_t id)
 {
-    struct item *i = window_find((struct window *)&s->window, id);
-    return i != NULL && i->trying;
+    const struct item *i = window_find(&s->window, id);
+    return i != NULL && i->state == ITEM_TRYING;
 }
 
 uint64_t schedule_trying(const struct schedule *s)

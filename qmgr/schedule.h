@@ -6,8 +6,9 @@
 #include "queue.h"
 
 /* Who is tried next. The store knows all that is due and when; here, in memory, is a window of it: for each destination the
- * next few recipients. A destination's turn comes round after every other's, and none has more than its share of the window
- * or of the connections, so that a hundred thousand messages to one domain do not delay one to another.
+ * next few recipients. A destination's turn comes round after every other's, and none has more than a part of what is left of the
+ * window and of the connections, so that a hundred thousand messages to one domain, or to ten that do not answer, do not delay one
+ * to another.
  *
  * The window is a hint and the store the truth: each recipient is read again just before it is tried. */
 
@@ -17,13 +18,11 @@ void schedule_free(struct schedule **s);
 
 /* A recipient was committed as due at next_ms. */
 void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain);
-/* Something in the store is due then, perhaps sooner than anything before. */
-void schedule_wake_at(struct schedule *s, int64_t next_ms);
+/* Recipients in the store are due then, who were not or at another time before. 0: look again from the beginning. */
+void schedule_look_at(struct schedule *s, int64_t next_ms);
 /* Its attempt is over and on stable storage. */
 void schedule_settled(struct schedule *s, uint64_t id);
-/* Times in the store were changed by others: look again from the beginning. */
-void schedule_rescan(struct schedule *s);
-/* Something that deliveries waited for is there: an agent, memory, a new configuration. */
+/* Something that deliveries waited for is there: an agent, a new configuration. */
 void schedule_pump(struct schedule *s);
 /* No new attempts from now on; those under way end as they do. */
 void schedule_stop(struct schedule *s);

@@ -32,6 +32,11 @@ struct settle {
     char *notice_to[2];
     uint32_t delivered, deferred, failed;
     int64_t next_ms; /* the soonest next attempt; 0 when there is none */
+    bool look_again; /* not every recipient was there */
+    int waited_for;  /* attempts that wait_ms was drawn for; 0: not yet */
+    int64_t wait_ms;
+    int64_t received_ms;
+    char **addresses; /* of the results' recipients; NULL for one that was gone */
 };
 
 void settle_lost_clear(struct settle_lost *lost)
@@ -80,12 +85,21 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
     return id;
 }
 
+/* One for all recipients of an attempt, so that they stay together in the next one. */
+static int64_t wait_after(struct settle *c, int attempts)
+{
+    if (c->waited_for != attempts)
+        c->wait_ms = retry_wait_ms(c->settings, attempts);
+    c->waited_for = attempts;
+    return c->wait_ms;
+}
+
 static void put_off(struct settle *c, struct store_txn *t, struct ledger_message *m, const struct deliver_result *result,
                     const struct rcpt_row *was, struct rcpt_row *r, struct settle_lost *late)
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
                 notice_is_wanted(m->row.envelope, r, true);
-    r->next_ms = c->now_ms + retry_wait_ms(c->settings, r->attempts);
+    r->next_ms = c->now_ms + wait_after(c, r->attempts);
     r->delay_told = r->delay_told || tell;
     if (c->next_ms == 0 || r->next_ms < c->next_ms)
         c->next_ms = r->next_ms;
@@ -107,10 +121,13 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
 {
     struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
-    if (ledger_recipient(t, result->id, &r) != 0)
-        return; /* the operator was faster, or the row is damaged */
+    if (ledger_recipient(t, result->id, &r) != 0) {
+        c->look_again = true; /* the operator was faster, or the row is damaged */
+        return;
+    }
     struct rcpt_row was = {.held = r.held, .next_ms = r.next_ms, .address = r.address};
     r.attempts++;
+    submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {
         ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
@@ -132,11 +149,14 @@ static void apply(struct change *change, struct store_txn *t)
     struct settle_lost lost = {0}, late = {0};
     c->delivered = c->deferred = c->failed = 0;
     c->next_ms = 0;
+    c->look_again = false;
     c->message_gone = true;
+    c->unlink_file = c->notices[0] = c->notices[1] = 0;
     mem_free(&c->notice_to[0]);
     mem_free(&c->notice_to[1]);
     if (ledger_message_open(t, c->message, &m) != 0)
         return;
+    c->received_ms = m.row.envelope->received_ms;
     for (uint32_t i = 0; i < c->results_n; i++)
         apply_result(c, t, &m, &c->results[i], &lost, &late);
     c->notices[0] = settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
@@ -147,13 +167,13 @@ static void apply(struct change *change, struct store_txn *t)
     settle_lost_clear(&late);
 }
 
-static void log_result(const struct settle *c, const struct deliver_result *r)
+static void log_result(const struct settle *c, const struct deliver_result *r, const char *address)
 {
     static const char *const names[] = {"delivered", "deferred", "failed"};
     char id[QID_SIZE];
-    log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LU("rcpt", r->id - c->message),
+    log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
-             LS("dsn", r->enhanced), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
+             LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
              LS("reply", r->reply), LS("why", r->error));
 }
 
@@ -163,7 +183,7 @@ static void done(struct change *change, const char *why)
     struct queue *q = c->queue;
     if (why == NULL) {
         for (uint32_t i = 0; i < c->results_n; i++)
-            log_result(c, &c->results[i]);
+            log_result(c, &c->results[i], c->addresses[i]);
         service_count(q->service, COUNT_DELIVERED, c->delivered);
         service_count(q->service, COUNT_DEFERRED, c->deferred);
         service_count(q->service, COUNT_FAILED, c->failed);
@@ -175,8 +195,8 @@ static void done(struct change *change, const char *why)
     }
     for (uint32_t i = 0; i < c->results_n; i++)
         schedule_settled(q->schedule, c->results[i].id);
-    if (why == NULL && c->next_ms != 0)
-        schedule_wake_at(q->schedule, c->next_ms);
+    if (why == NULL && (c->next_ms != 0 || c->look_again))
+        schedule_look_at(q->schedule, c->look_again ? 0 : c->next_ms);
     for (int i = 0; i < 2; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);
@@ -184,11 +204,14 @@ static void done(struct change *change, const char *why)
         }
         mem_free(&c->notice_to[i]);
     }
-    hookq_poke(q->hookq);
+    hookq_poke(q->hookq, c->now_ms);
     if (c->on_settled != NULL)
         c->on_settled(c->arg);
-    for (uint32_t i = 0; i < c->results_n; i++)
+    for (uint32_t i = 0; i < c->results_n; i++) {
         deliver_result_clear(&c->results[i]);
+        mem_free(&c->addresses[i]);
+    }
+    mem_free(&c->addresses);
     mem_free(&c->results);
     settings_drop(&c->settings);
     mem_free(&c);
@@ -205,6 +228,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     c->settings = settings_hold(q->settings);
     c->message = message;
     c->results = mem_array(n, sizeof *c->results);
+    c->addresses = mem_array(n, sizeof *c->addresses);
     c->results_n = n;
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);

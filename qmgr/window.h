@@ -2,30 +2,43 @@
 #define QM_WINDOW_H
 
 #include <bsd/sys/queue.h>
-#include "trees.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The window of due recipients in memory, grouped by destination, and the round of destinations that have work. */
+#include "trees.h"
+
+/* A window of what is due, in memory, grouped by where it goes to, and the round of destinations that have work: recipients by
+ * domain, webhooks by URL. Who may have how much of it is the business of whoever fills it. */
 
 struct destination;
 
+enum item_state {
+    ITEM_WAITING, /* in its destination's items */
+    ITEM_STUCK,   /* in its destination's stuck: waits for something that window_unstick tells of */
+    ITEM_TRYING,  /* in no list */
+};
+
 struct item {
     RB_ENTRY(item) by_id;
-    TAILQ_ENTRY(item) next; /* in its destination's waiting list */
+    TAILQ_ENTRY(item) next;
     struct destination *destination;
     uint64_t id;
-    bool trying; /* else it is in the waiting list */
+    int64_t next_ms; /* what the index said of it */
+    enum item_state state;
 };
+TAILQ_HEAD(items, item);
 
 struct destination {
     RB_ENTRY(destination) by_name;
     TAILQ_ENTRY(destination) round;
-    TAILQ_HEAD(, item) items;
-    unsigned waiting;   /* in items */
-    unsigned trying;    /* items of it that are being tried */
-    unsigned inflight;  /* deliveries */
-    bool more;          /* the store has due ones that are not in the window */
+    struct items items, stuck;
+    unsigned waiting;  /* in items */
+    unsigned parked;   /* in stuck */
+    unsigned trying;
+    unsigned inflight; /* deliveries or calls; whoever begins one counts it */
+    bool more;         /* the store has due ones that are not in the window */
+    int64_t more_ms;   /* and none of those is before this place, where that is known */
+    uint64_t more_id;
     bool in_round;
     char name[];
 };
@@ -37,22 +50,28 @@ struct window {
     struct item_tree items;
     struct destination_tree destinations;
     TAILQ_HEAD(, destination) round;
+    unsigned round_n;
     uint64_t count, trying;
 };
 
 void window_init(struct window *w);
 void window_clear(struct window *w);
-struct item *window_find(struct window *w, uint64_t id);
-struct destination *window_destination(struct window *w, const char *name); /* NULL when it has nothing */
-/* The destination, made if need be. */
+struct item *window_find(const struct window *w, uint64_t id);
+struct destination *window_destination(const struct window *w, const char *name); /* NULL when it has nothing */
+/* The destination, made if need be. To be followed by window_update. */
 struct destination *window_reach(struct window *w, const char *name);
 /* A new waiting item at the end of the destination's list; id is not in the window yet. */
-struct item *window_add(struct window *w, struct destination *d, uint64_t id);
+struct item *window_add(struct window *w, struct destination *d, uint64_t id, int64_t next_ms);
 void window_remove(struct window *w, struct item *i);
-void window_set_trying(struct window *w, struct item *i);
-void window_set_waiting(struct window *w, struct item *i); /* back, at the front */
-/* In the round exactly when it has waiting items and may have another delivery. Frees a destination that has nothing. */
+void window_set_trying(struct window *w, struct item *i); /* a waiting one */
+void window_set_stuck(struct window *w, struct item *i);  /* a waiting one */
+/* All that are stuck wait again, before those that came later. */
+void window_unstick(struct window *w, unsigned inflight_max);
+/* In the round exactly when it has waiting items, or more to be fetched that are not kept back by stuck ones, and may have another
+ * delivery. Frees a destination that has nothing. */
 void window_update(struct window *w, struct destination *d, unsigned inflight_max);
-struct destination *window_next(struct window *w);         /* takes the first out of the round; NULL when empty */
+struct destination *window_next(struct window *w); /* takes the first out of the round; NULL when empty */
+/* The store has one of the destination's, due at next_ms, that is not in the window. */
+void window_note_more(struct destination *d, int64_t next_ms, uint64_t id);
 
 #endif

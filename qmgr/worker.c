@@ -18,6 +18,8 @@ struct worker {
     struct event *wake;
     int wake_fd;
     bool ending; /* under lock */
+    bool ended;  /* the loop's: the thread is gone */
+    size_t count;
 };
 
 static void *run(void *arg)
@@ -52,6 +54,7 @@ static void finish(struct worker *k)
     (void)pthread_mutex_unlock(&k->lock);
     while ((w = STAILQ_FIRST(&done)) != NULL) {
         STAILQ_REMOVE_HEAD(&done, next);
+        k->count--;
         w->done(w);
     }
 }
@@ -91,6 +94,7 @@ void worker_free(struct worker **kp)
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
     (void)pthread_join(k->thread, NULL);
+    k->ended = true;
     finish(k);
     event_free(k->wake);
     (void)close(k->wake_fd);
@@ -101,8 +105,19 @@ void worker_free(struct worker **kp)
 
 void worker_add(struct worker *k, struct work *work)
 {
+    if (k->ended) {
+        work->run(work);
+        work->done(work);
+        return;
+    }
+    k->count++;
     (void)pthread_mutex_lock(&k->lock);
     STAILQ_INSERT_TAIL(&k->waiting, work, next);
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
+}
+
+size_t worker_waiting(const struct worker *k)
+{
+    return k->count;
 }

@@ -2,6 +2,8 @@
 #define QM_WORKER_H
 
 #include <bsd/sys/queue.h>
+#include <stddef.h>
+
 #include <event2/event.h>
 
 /* The thread for work that may wait for the disk but writes no row: copying a message out of the store, writing the file
@@ -15,7 +17,9 @@ struct work {
 
 struct worker;
 struct worker *worker_new(struct event_base *base);
-void worker_free(struct worker **w); /* runs what waits, calls every done */
+/* Runs what waits, calls every done. What a done adds is run at once, in the loop's thread. */
+void worker_free(struct worker **w);
 void worker_add(struct worker *w, struct work *work);
+size_t worker_waiting(const struct worker *w); /* works that are not yet done */
 
 #endif

@@ -5,27 +5,27 @@
 #include "reply.h"
 #include "transaction.h"
 
-static void write_reply(struct session *s, int code, const char *enhanced, struct span text)
+static void write_reply(const struct session *s, struct buf *out, int code, const char *enhanced,
+                        struct span text)
 {
-    struct buf *out = conn_output(s->conn);
     if (s->transaction != NULL && s->transaction->mail.smtputf8)
         reply_write_utf8(out, code, enhanced, text);
     else
         reply_write(out, code, enhanced, text);
 }
 
-static void write_format(struct session *s, int code, const char *enhanced, const char *fmt,
-                         va_list ap) __attribute__((format(printf, 4, 0)));
+static void write_format(const struct session *s, struct buf *out, int code, const char *enhanced,
+                         const char *fmt, va_list ap) __attribute__((format(printf, 5, 0)));
 
-static void write_format(struct session *s, int code, const char *enhanced, const char *fmt,
-                         va_list ap)
+static void write_format(const struct session *s, struct buf *out, int code, const char *enhanced,
+                         const char *fmt, va_list ap)
 {
     struct buf text = {0};
     buf_vputf(&text, fmt, ap);
     /* A challenge is nobody else's business. */
     log_debug(&s->log, "reply", LI("code", code),
               LSPAN("text", code == 334 ? (struct span){0} : buf_span(&text)));
-    write_reply(s, code, enhanced, buf_span(&text));
+    write_reply(s, out, code, enhanced, buf_span(&text));
     buf_free(&text);
 }
 
@@ -33,7 +33,7 @@ void answer(struct session *s, int code, const char *enhanced, const char *fmt, 
 {
     va_list ap;
     va_start(ap, fmt);
-    write_format(s, code, enhanced, fmt, ap);
+    write_format(s, conn_output(s->conn), code, enhanced, fmt, ap);
     va_end(ap);
 }
 
@@ -59,7 +59,7 @@ void answer_mistake(struct session *s, int code, const char *enhanced, const cha
     if (answer_enough(s))
         return;
     va_start(ap, fmt);
-    write_format(s, code, enhanced, fmt, ap);
+    write_format(s, &s->held, code, enhanced, fmt, ap);
     va_end(ap);
     session_penalize(s);
 }

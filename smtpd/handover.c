@@ -28,7 +28,7 @@ static void finish(struct handover *h, const struct submit_reply *reply)
 static void set_outstanding(struct server *sv, unsigned n)
 {
     sv->outstanding = n;
-    service_gauge(sv->service, COUNT_OUTSTANDING, n);
+    server_gauge(sv, COUNT_OUTSTANDING, n);
 }
 
 static void on_submitted(void *arg, const struct submit_reply *reply)

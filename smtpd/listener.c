@@ -10,9 +10,10 @@
 #include "mem.h"
 #include "session.h"
 
-#define ACCEPTS_A_TURN 32 /* then connections that are open have their turn, and other processes   \
-                           */
-#define REST_MS 500       /* when there is no descriptor left */
+#define ACCEPTS_A_TURN                                                                             \
+    32              /* then connections that are open have their turn, and other processes         \
+                     */
+#define REST_MS 500 /* when there is no descriptor left */
 
 struct door {
     struct listener *listener;

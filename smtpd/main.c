@@ -10,7 +10,7 @@ static int init(struct service *s, struct fail *f)
 static int start(struct service *s, struct fail *f)
 {
     (void)f;
-    server_open(service_user(s), s);
+    server_open(service_user(s), service_base(s), s);
     return 0;
 }
 

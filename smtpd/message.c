@@ -12,6 +12,7 @@
 #include "headers.h"
 #include "log.h"
 #include "mem.h"
+#include "msgid.h"
 #include "policy.h"
 #include "session.h"
 #include "trace.h"
@@ -185,15 +186,19 @@ static void choose_signer(struct message *m, const struct headers *h)
 static void complete(struct message *m, const struct headers *h)
 {
     const struct session *s = m->session;
-    struct buf whole = {0};
+    struct buf whole = {0}, id = {0};
     if (!port_is_trusted(s->port) || (h->has_message_id && h->has_date))
         return;
-    if (!h->has_message_id)
-        trace_message_id(s, &whole);
+    if (!h->has_message_id) {
+        msgid_generate(&id, s->settings->hostname);
+        submit_set(&s->transaction->envelope->message_id, buf_text(&id));
+        trace_message_id(buf_text(&id), &whole);
+    }
     if (!h->has_date)
-        trace_date(s, &whole);
+        trace_date(&whole);
     buf_put_span(&whole, buf_span(&m->header));
     buf_free(&m->header);
+    buf_free(&id);
     m->header = whole;
 }
 

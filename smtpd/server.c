@@ -63,10 +63,10 @@ static void on_relist(evutil_socket_t fd, short what, void *arg)
 
 static void on_stop_poll(evutil_socket_t fd, short what, void *arg);
 
-void server_open(struct server *sv, struct service *service)
+void server_open(struct server *sv, struct event_base *base, struct service *service)
 {
     sv->service = service;
-    sv->base = service_base(service);
+    sv->base = base;
     sv->signing.fd = -1;
     TAILQ_INIT(&sv->sessions);
     TAILQ_INIT(&sv->waiting);
@@ -214,12 +214,19 @@ void server_stop(struct server *sv)
 
 void server_count(struct server *sv, enum counter counter, int64_t n)
 {
-    service_count(sv->service, counter, n);
+    if (sv->service != NULL)
+        service_count(sv->service, counter, n);
+}
+
+void server_gauge(struct server *sv, enum counter counter, uint64_t value)
+{
+    if (sv->service != NULL)
+        service_gauge(sv->service, counter, value);
 }
 
 void server_hold(struct server *sv, int64_t octets)
 {
     assert(octets >= 0 || sv->memory >= (uint64_t)-octets);
     sv->memory += (uint64_t)octets;
-    service_gauge(sv->service, COUNT_MEMORY, sv->memory);
+    server_gauge(sv, COUNT_MEMORY, sv->memory);
 }

@@ -25,7 +25,7 @@ TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(handover_list, handover);
 
 struct server {
-    struct service *service;
+    struct service *service; /* NULL: nothing is counted */
     struct event_base *base;
     struct settings *settings; /* for new connections; NULL before the first commit */
     char *mailname;            /* first line of /etc/mailname; "" without */
@@ -52,7 +52,8 @@ struct server {
 
 /* For /etc/mailname and what OpenSSL and the time zone read: before the process is confined. */
 int server_init(struct server *sv, struct fail *f);
-void server_open(struct server *sv, struct service *service);
+/* Makes what all connections share. service may be NULL. */
+void server_open(struct server *sv, struct event_base *base, struct service *service);
 void server_close(struct server *sv); /* closes every connection at once */
 
 /* Uses settings from now on, with the ports they bring. */
@@ -64,8 +65,9 @@ void server_link(struct server *sv, const char *name, int fd);
  * then ends the process. */
 void server_stop(struct server *sv);
 
-/* Adds to a counter. */
+/* Adds to a counter; sets one that goes up and down. */
 void server_count(struct server *sv, enum counter counter, int64_t n);
+void server_gauge(struct server *sv, enum counter counter, uint64_t value);
 /* Accounts for octets of messages that are held, or (negative) no longer. */
 void server_hold(struct server *sv, int64_t octets);
 

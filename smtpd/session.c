@@ -93,10 +93,7 @@ void session_run(struct session *s)
         conn_consume(s->conn, had - in.n);
         s->clogged = conn_unsent(s->conn) > OUTPUT_MAX;
     }
-    /* What is said about a mistake waits for the end of the penalty, and so does all that came
-     * before it. */
-    if (s->step != STEP_PAUSE)
-        conn_flush(s->conn);
+    conn_flush(s->conn);
     if (s->heard && s->step == STEP_COMMAND)
         set_deadline(s);
     s->heard = false;
@@ -105,6 +102,12 @@ void session_run(struct session *s)
 
 /* ---- penalties ---- */
 
+static void release_held(struct session *s)
+{
+    buf_put_span(conn_output(s->conn), buf_span(&s->held));
+    buf_free(&s->held);
+}
+
 static void on_penalty(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
@@ -112,6 +115,7 @@ static void on_penalty(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (s->step != STEP_PAUSE)
         return;
+    release_held(s);
     session_enter(s, STEP_COMMAND);
     session_run(s);
 }
@@ -121,6 +125,7 @@ void session_penalize(struct session *s)
     int64_t ms = s->settings->error_delay;
     const struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     if (ms == 0) {
+        release_held(s);
         session_enter(s, STEP_COMMAND);
         return;
     }
@@ -145,6 +150,7 @@ void session_say_goodbye(struct session *s)
     case STEP_PAUSE:
     case STEP_CHALLENGE:
     case STEP_HOLD:
+        release_held(s);
         answer_last(s, 421, "4.3.2", "shutting down");
         conn_flush(s->conn);
         break;
@@ -169,8 +175,9 @@ void session_destroy(struct session **sp)
     clients_leave(sv->clients, &s->client);
     TAILQ_REMOVE(&sv->sessions, s, next);
     sv->sessions_n--;
-    service_gauge(sv->service, COUNT_CONNECTIONS, sv->sessions_n);
+    server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     line_close(&s->reader);
+    buf_free(&s->held);
     mem_free(&s->name);
     mem_free(&s->account);
     mem_free(&s->login);
@@ -368,7 +375,7 @@ static struct session *make(struct server *sv, const struct port *port, int fd)
     TAILQ_INSERT_TAIL(&sv->sessions, s, next);
     sv->sessions_n++;
     server_count(sv, COUNT_CONNECTIONS_TOTAL, 1);
-    service_gauge(sv->service, COUNT_CONNECTIONS, sv->sessions_n);
+    server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     return s;
 }
 

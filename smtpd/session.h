@@ -45,6 +45,7 @@ struct session {
     const struct port *port;
     struct conn *conn;
     struct event *penalty; /* made when first needed */
+    struct buf held;       /* the reply to a mistake, until its penalty is over */
     struct client *client; /* where the connection is counted */
     enum step step;
     struct line_reader reader;
@@ -80,7 +81,7 @@ const char *session_step_name(enum step step);
  * the step out of a callback of its own. */
 void session_run(struct session *s);
 
-/* The next command is read only after the penalty for a mistake. */
+/* The reply in s->held is sent, and the next command read, only after the penalty for a mistake. */
 void session_penalize(struct session *s);
 /* Sends what is written, then closes. */
 void session_close(struct session *s);

@@ -26,6 +26,7 @@ struct site;
 struct site *site_new(const char *label, int fd, struct signing *signing, struct fail *f);
 void site_free(struct site **s); /* NULL is let be */
 
+/* The label it was made with; valid as long as the site. */
 const char *site_label(const struct site *s);
 
 /* A new connection that waits for a ClientHello (SSL_free), or NULL with a sentence while the vault

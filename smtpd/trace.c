@@ -5,7 +5,6 @@
 
 #include "clock.h"
 #include "maildate.h"
-#include "msgid.h"
 #include "received.h"
 #include "transaction.h"
 
@@ -46,17 +45,14 @@ void trace_received(const struct session *s, struct buf *out)
     received_write(out, &r);
 }
 
-void trace_message_id(const struct session *s, struct buf *out)
+void trace_message_id(const char *id, struct buf *out)
 {
-    buf_puts(out, "Message-ID: ");
-    msgid_generate(out, s->settings->hostname);
-    buf_puts(out, "\r\n");
+    buf_putf(out, "Message-ID: %s\r\n", id);
 }
 
-void trace_date(const struct session *s, struct buf *out)
+void trace_date(struct buf *out)
 {
     int64_t now = clock_wall_ms();
-    (void)s;
     buf_puts(out, "Date: ");
     maildate_write(out, now, zone_min(now));
     buf_puts(out, "\r\n");

@@ -8,10 +8,10 @@
 
 /* How and when it came (RFC 5321 section 4.4). */
 void trace_received(const struct session *s, struct buf *out);
-/* A Message-ID field with a new id of this host. */
-void trace_message_id(const struct session *s, struct buf *out);
+/* A Message-ID field with this id, complete with < and >. */
+void trace_message_id(const char *id, struct buf *out);
 /* A Date field with the time now. */
-void trace_date(const struct session *s, struct buf *out);
+void trace_date(struct buf *out);
 /* How it came, for the log and for people: "192.0.2.1 ESMTPS". */
 void trace_client(const struct session *s, struct buf *out);
 

@@ -64,6 +64,7 @@ void call_refuse(struct call *c, const struct refusal *why)
     struct jsonwrite w;
     log_debug(&c->visit->log, "call refused", LS("method", c->method->name),
               LS("code", code_name(why->code)), LS("why", why->fail.text));
+    c->visit->code = code_name(why->code);
     counts_refused(c->webapi->counts, c->method, why->code, took(c));
     jsonwrite_open(&w, &body, 0);
     jsonwrite_object(&w);

@@ -32,6 +32,7 @@ enum count_submission {
     COUNT_DOMAIN_DISABLED,
     COUNT_SUBMISSIONS
 };
+/* Counts one submission by how it ended. */
 void counts_submission(struct counts *c, enum count_submission result);
 
 /* What failed on this side. */

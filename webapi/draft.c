@@ -9,7 +9,6 @@
 #include "mem.h"
 #include "utf8.h"
 
-#define EXTRA_MAX 1000
 #define FILES_MAX 1000 /* of one kind */
 
 /* ---- the table ---- */
@@ -203,13 +202,17 @@ static int read_addresses(struct work *w)
 static int check_extra(struct work *w)
 {
     const struct jsonbind_pair *pair = w->request->extra.p;
-    if (w->request->extra.n > EXTRA_MAX)
-        return refuse(w->why, CODE_USER, "Extra holds more than %d keys", EXTRA_MAX);
+    size_t total = 0;
+    if (w->request->extra.n > SUBMIT_EXTRA_MAX)
+        return refuse(w->why, CODE_USER, "Extra holds more than %d keys", SUBMIT_EXTRA_MAX);
     for (size_t i = 0; i < w->request->extra.n; i++) {
         if (pair[i].key.n > PROTO_TEXT_MAX || pair[i].value.n > PROTO_TEXT_MAX)
             return refuse(w->why, CODE_USER, "a key or value of Extra is longer than %d octets",
                           PROTO_TEXT_MAX);
+        total += pair[i].key.n + pair[i].value.n;
     }
+    if (total > SUBMIT_EXTRA_OCTETS)
+        return refuse(w->why, CODE_USER, "Extra holds more than %u octets", SUBMIT_EXTRA_OCTETS);
     return 0;
 }
 

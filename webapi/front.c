@@ -9,6 +9,7 @@
 
 #define LISTENER_PURPOSE "listen "
 #define LIMIT_NETWORKS 4096
+#define NO_LIMIT 100000000 /* more than a window of time has room for */
 
 struct front {
     LIST_ENTRY(front) next;
@@ -138,7 +139,7 @@ static void limit_requests(struct webapi *w, const struct conf_block *settings)
     for (size_t i = 0; i < HTTPLIMIT_WINDOWS; i++) {
         uint32_t n = (uint32_t)conf_int(settings, names[i]);
         any = any || n > 0;
-        n = n > 0 ? n : UINT32_MAX / 9;
+        n = n > 0 ? n : NO_LIMIT;
         windows[i] = (struct httplimit_window){lengths[i], {n, 3 * n, 9 * n}};
     }
     if (w->requests != NULL && any && memcmp(windows, w->request_windows, sizeof windows) == 0)

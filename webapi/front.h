@@ -29,7 +29,8 @@ struct visit {
     char id[12]; /* random: cid= in the log, and in the trace field of a message */
     char client[INET6_ADDRSTRLEN]; /* whom the log names */
     bool forwarded;
-    char *account; /* NULL until the password was right */
+    char *account;    /* NULL until the password was right */
+    const char *code; /* of the refusal of a call, or NULL */
 };
 
 /* Takes conf when it succeeds, and the listening sockets among the hands. Nothing is accepted yet.

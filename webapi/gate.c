@@ -20,11 +20,12 @@ struct gate {
 
 static void set_limits(struct gate *g, uint32_t per_minute, uint32_t per_day)
 {
-    g->windows[0] =
-        (struct httplimit_window){60 * 1000, {per_minute, 3 * per_minute, 9 * per_minute}};
-    g->windows[1] =
-        (struct httplimit_window){24 * 3600 * 1000, {per_day, 3 * per_day, 9 * per_day}};
-    g->limit = httplimit_new(g->windows, NETWORKS);
+    /* By a pointer of its own: gcc 12 takes the array for its first pointer when it instruments
+     * this. */
+    struct httplimit_window *windows = g->windows;
+    windows[0] = (struct httplimit_window){60 * 1000, {per_minute, 3 * per_minute, 9 * per_minute}};
+    windows[1] = (struct httplimit_window){24 * 3600 * 1000, {per_day, 3 * per_day, 9 * per_day}};
+    g->limit = httplimit_new(windows, NETWORKS);
 }
 
 struct gate *gate_new(uint32_t per_minute, uint32_t per_day)

@@ -35,8 +35,8 @@ static const struct method_field request_fields[] = {
     {"ReplyTo", "[address]", "Where answers should go."},
     {"Subject", "string", "One line of text."},
     {"Text", "string",
-     "The message as plain text, lines ended by \\n. Text or HTML is needed; both are "
-     "alternatives."},
+     "The message as plain text, lines ended by \\n. Text or HTML is needed. With "
+     "both, readers are shown the one that suits them."},
     {"HTML", "string", "The message as HTML."},
     {"MessageID", "string", "With angle brackets. Without it one is made."},
     {"References", "[string]",

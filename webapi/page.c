@@ -147,11 +147,9 @@ void page_index(struct buf *out, const struct page_site *site)
 {
     static const enum code general[] = {CODE_PROTOCOL, CODE_USER, CODE_SERVER, CODES};
     begin(out, "Quartermaster HTTP API");
-    buf_puts(
-        out,
-        "<nav>Quartermaster " QM_VERSION "</nav>\n<h1>HTTP API</h1>\n"
-        "<p>Applications send mail with it, and look after what they have sent and received.</p>\n"
-        "<h2>Methods</h2>\n");
+    buf_puts(out, "<nav>Quartermaster " QM_VERSION "</nav>\n<h1>HTTP API</h1>\n"
+                  "<p>Applications send mail with it.</p>\n"
+                  "<h2>Methods</h2>\n");
     put_methods(out);
     buf_puts(out, "<h2>Calling a method</h2>\n<p>A call is a POST to <code>");
     page_text(out, site->base);

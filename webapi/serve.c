@@ -1,5 +1,6 @@
 #include "serve.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base64.h"
@@ -118,13 +119,26 @@ static void serve(struct httprequest *request, struct visit *v)
     }
 }
 
+/* Whom the log names: behind a proxy, the address that the proxy tells, if it tells one. */
+static void name_client(struct visit *v, const struct httprequest *request)
+{
+    struct sockaddr_storage ip;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&ip;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&ip;
+    if (v->forwarded && httprequest_client_ip(request, true, &ip, NULL) == 0)
+        (void)inet_ntop(ip.ss_family,
+                        ip.ss_family == AF_INET ? (const void *)&v4->sin_addr : &v6->sin6_addr,
+                        v->client, sizeof v->client);
+    else
+        (void)span_copy(span_text(httprequest_client(request)), v->client, sizeof v->client);
+}
+
 static struct visit *new_visit(struct front *front, struct httprequest *request)
 {
     const struct front_listener *listener = httprequest_listener(request);
     struct visit *v = mem_zero(sizeof *v);
     struct buf id = {0};
     unsigned char random[8];
-    struct span forwarded;
     v->webapi = front_webapi(front);
     v->front = front;
     v->scope = &listener->scope;
@@ -134,16 +148,7 @@ static struct visit *new_visit(struct front *front, struct httprequest *request)
     (void)span_copy(buf_span(&id), v->id, sizeof v->id);
     buf_free(&id);
     log_ctx_add(&v->log, "cid", v->id);
-    (void)span_copy(span_text(httprequest_client(request)), v->client, sizeof v->client);
-    struct sockaddr_storage ip;
-    if (v->forwarded && httprequest_client_ip(request, true, &ip, NULL) == 0) {
-        (void)httprequest_header(request, "X-Forwarded-For", &forwarded);
-        ssize_t comma = span_find(forwarded, ',');
-        forwarded.n = comma < 0 ? forwarded.n : (size_t)comma;
-        while (forwarded.n > 0 && forwarded.p[forwarded.n - 1] == ' ')
-            forwarded.n--;
-        (void)span_copy(forwarded, v->client, sizeof v->client);
-    }
+    name_client(v, request);
     return v;
 }
 
@@ -184,8 +189,8 @@ void serve_access(const struct httpserver_access *a, void *arg)
     path.n = path.n < PATH_LOGGED ? path.n : PATH_LOGGED;
     LOG_AT(is_watching(a) ? LOG_DEBUG_ : LOG_INFO_, v == NULL ? NULL : &v->log, "request",
            LS("method", a->method), LSPAN("path", path), LU("status", a->status),
-           LU("octets", a->bytes), LI("ms", a->ms),
-           LS("account", v == NULL || v->account == NULL ? "" : v->account),
+           LS("code", v == NULL || v->code == NULL ? "" : v->code), LU("octets", a->bytes),
+           LI("ms", a->ms), LS("account", v == NULL || v->account == NULL ? "" : v->account),
            LS("client", v == NULL ? a->client : v->client),
            LS("end", a->complete ? "sent" : "cut off"));
     if (v != NULL)

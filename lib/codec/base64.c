@@ -7,22 +7,40 @@
 static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* Writes the digits of at most three octets. */
+static size_t put_group(unsigned char *to, const unsigned char *p, size_t n, const char *alphabet,
+                        bool pad)
+{
+    unsigned v = (unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
+    size_t digits = n + 1;
+    for (size_t k = 0; k < digits; k++)
+        to[k] = (unsigned char)alphabet[v >> (18 - 6 * k) & 63];
+    while (pad && digits < 4)
+        to[digits++] = '=';
+    return digits;
+}
+
+/* Files of many megabytes pass through here: room is made once, not for each digit. */
+static size_t put_digits(unsigned char *to, struct span in, const char *alphabet, bool pad)
+{
+    unsigned char *at = to;
+    size_t i = 0;
+    for (; in.n - i >= 3; i += 3, at += 4) {
+        unsigned v = (unsigned)in.p[i] << 16 | (unsigned)in.p[i + 1] << 8 | in.p[i + 2];
+        at[0] = (unsigned char)alphabet[v >> 18];
+        at[1] = (unsigned char)alphabet[v >> 12 & 63];
+        at[2] = (unsigned char)alphabet[v >> 6 & 63];
+        at[3] = (unsigned char)alphabet[v & 63];
+    }
+    if (i < in.n)
+        at += put_group(at, in.p + i, in.n - i, alphabet, pad);
+    return (size_t)(at - to);
+}
+
 static void encode(struct buf *out, struct span in, const char *alphabet, bool pad)
 {
-    for (size_t i = 0; i < in.n; i += 3) {
-        size_t left = in.n - i < 3 ? in.n - i : 3;
-        unsigned v = (unsigned)in.p[i] << 16;
-        if (left > 1)
-            v |= (unsigned)in.p[i + 1] << 8;
-        if (left > 2)
-            v |= in.p[i + 2];
-        for (size_t k = 0; k < 4; k++) {
-            if (k <= left)
-                buf_putc(out, alphabet[v >> (18 - 6 * k) & 63]);
-            else if (pad)
-                buf_putc(out, '=');
-        }
-    }
+    if (in.n > 0)
+        buf_grew(out, put_digits(buf_room(out, (in.n + 2) / 3 * 4), in, alphabet, pad));
 }
 
 void base64_encode(struct buf *out, struct span in)
@@ -32,10 +50,16 @@ void base64_encode(struct buf *out, struct span in)
 
 void base64_encode_lines(struct buf *out, struct span in)
 {
+    size_t lines = (in.n + 56) / 57;
+    if (lines == 0)
+        return;
+    unsigned char *room = buf_room(out, lines * 78), *at = room;
     for (size_t i = 0; i < in.n; i += 57) {
-        encode(out, span_of(in.p + i, in.n - i < 57 ? in.n - i : 57), standard, true);
-        buf_puts(out, "\r\n");
+        at += put_digits(at, span_of(in.p + i, in.n - i < 57 ? in.n - i : 57), standard, true);
+        *at++ = '\r';
+        *at++ = '\n';
     }
+    buf_grew(out, (size_t)(at - room));
 }
 
 void base64url_encode(struct buf *out, struct span in)
@@ -75,7 +99,8 @@ static int decode(struct buf *out, struct span in, bool loose)
             v <<= 6;
         if (++quad < 4)
             continue;
-        /* The bits that padding leaves over must be zero, or one value would have many spellings. */
+        /* The bits that padding leaves over must be zero, or one value would have many spellings.
+         */
         if ((pads == 1 && (v & 0xff) != 0) || (pads == 2 && (v & 0xffff) != 0))
             goto refuse;
         for (size_t k = 0; k < 3 - pads; k++)

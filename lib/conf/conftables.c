@@ -14,7 +14,7 @@ static const struct conf_setting users_settings[] = {
      .doc = "Who the delivery processes run as."},
     {"web", CONF_USER, 0, CONF_MASTER, "qm-web", .doc = "Who the HTTP API runs as."},
     {"hooks", CONF_USER, 0, CONF_MASTER, "qm-hooks",
-     .doc = "Who the HTTP client for webhooks and MTA-STS policies runs as."},
+     .doc = "Who the HTTP client for webhooks runs as."},
     {"vault", CONF_USER, 0, CONF_MASTER, "qm-vault", .doc = "Who the keeper of the keys runs as."},
     {"admin-group", CONF_USER, 0, CONF_MASTER,
      .doc = "A group, by name or numeric id, whose members may use the admin socket beside root. "
@@ -170,7 +170,7 @@ static const struct conf_setting queue_settings[] = {
      .doc = "How long what became of a webhook call is kept; 0 keeps nothing. An account can have "
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
-     .doc = "How long events can be fetched over the HTTP API."},
+     .doc = "How long events are kept."},
     {"concurrency", CONF_INT, 0, CONF_QMGR, "200", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all."},
 };
@@ -187,8 +187,7 @@ static const struct conf_block_type queue = {
 
 static const struct conf_setting dns_settings[] = {
     {"server", CONF_ENDPOINT, CONF_LIST, RESOLVERS,
-     .doc = "Recursive resolvers, as address:port. Without any, those of /etc/resolv.conf. DANE "
-            "needs one that validates DNSSEC and is reached over loopback."},
+     .doc = "Recursive resolvers, as address:port. Without any, those of /etc/resolv.conf."},
     {"timeout", CONF_DURATION, 0, RESOLVERS, "5s", .min = "100ms", .max = "1m",
      .doc = "How long one server may take to answer before the next is asked."},
     {"tries", CONF_INT, 0, RESOLVERS, "3", .min = "1", .max = "10",
@@ -277,7 +276,7 @@ static const struct conf_setting root_settings[] = {
      .doc = "The name this machine has on the Internet: said in greetings, HELO, Received headers "
             "and notices."},
     {"state-dir", CONF_PATH, 0, CONF_QMGR, "/var/lib/quartermaster",
-     .doc = "Folder of the store. Mode 0700."},
+     .doc = "Folder of the queue, the mailboxes and the credentials."},
     {"run-dir", CONF_PATH, 0, CONF_MASTER, "/run/quartermaster", .doc = "Folder of the sockets."},
     {"log-level", CONF_WORD, 0, EVERYONE, "info", .words = "debug info warn error",
      .doc = "Least important lines that are still logged."},

@@ -105,9 +105,8 @@
      OUT,                                                                                          \
      D("tls", "opportunistic"),                                                                    \
      .words = "none opportunistic required",                                                       \
-     .doc = "Whether STARTTLS is used: never; when the server offers it; or always, mail waiting " \
-            "where it is not offered. DANE and MTA-STS of the destination ask for more than this " \
-            "by themselves."},                                                                     \
+     .doc = "Whether STARTTLS is used: never; when the server offers it; or always and with a "    \
+            "certificate that is valid for the host, mail waiting where that fails."},             \
         {"max-hosts",                                                                              \
          CONF_INT,                                                                                 \
          0,                                                                                        \

@@ -39,7 +39,7 @@ void httpreply_set(struct httpreply *reply, unsigned status, const char *type, s
 void httpreply_set_fd(struct httpreply *reply, unsigned status, const char *type, int fd,
                       uint64_t size, const struct httpreply_field *extra);
 
-/* Frees the reply and sets *r to NULL; NULL is let be. */
+/* Frees what the reply holds; it is empty afterwards. */
 void httpreply_free(struct httpreply *reply);
 
 /* Whether a body of this type is worth compressing: text, JSON, XML, JavaScript, SVG. Parameters

@@ -32,6 +32,7 @@ struct pending {
     uint64_t id;
     ipc_on_reply *on_reply;
     void *arg;
+    bool lost; /* not sent */
 };
 
 static int by_id(struct pending *a, struct pending *b)
@@ -239,8 +240,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
             log_error(NULL, "channel broken", LS("channel", ch->name), LS("why", f.text));
             close_with(ch, f.text);
         }
+        /* It may have been a password. */
         if (ch->storage.cap > STORAGE_KEPT)
             buf_wipe(&ch->storage);
+        else
+            mem_wipe(ch->storage.p, ch->storage.head + ch->storage.n);
     }
     leave(ch);
 }
@@ -323,15 +327,32 @@ void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *f
     post(ch, type, 0, 0, payload, fds, n);
 }
 
-/* Answers what was asked of a channel that had ended already. */
+static struct pending *first_lost(struct ipc *ch)
+{
+    struct pending *p;
+    RB_FOREACH (p, pending_tree, &ch->pending) {
+        if (p->lost)
+            return p;
+    }
+    return NULL;
+}
+
+/* Answers what was asked of a channel that had ended already, or could not be sent. */
 static void on_reaper(evutil_socket_t fd, short what, void *arg)
 {
     struct ipc *ch = arg;
+    struct pending *p;
     (void)fd;
     (void)what;
     check(ch);
     enter(ch);
-    answer_all_with_null(ch);
+    while (!ch->closed && (p = first_lost(ch)) != NULL) {
+        take_pending(ch, p);
+        (void)p->on_reply(p->arg, NULL, NULL);
+        mem_free(&p);
+    }
+    if (ch->closed)
+        answer_all_with_null(ch);
     leave(ch);
 }
 
@@ -346,11 +367,13 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     (void)RB_INSERT(pending_tree, &ch->pending, p);
     ch->pendings++;
     uint64_t id = p->id;
-    if (ch->closed) {
+    p->lost = n > 0 && fds[0] < 0;
+    if (ch->closed || p->lost) {
         const struct timeval now = {0, 0};
         (void)evtimer_add(ch->reaper, &now);
     }
-    post(ch, type, 0, id, payload, fds, n);
+    if (!p->lost)
+        post(ch, type, 0, id, payload, fds, n);
     return id;
 }
 

@@ -50,7 +50,7 @@ struct ipc_handler {
     void (*on_closed)(struct ipc *ch, void *arg, const char *why);
 };
 
-/* The reply to a request, or NULL when the channel ended before there was one. The handler may set m->fd[] to -1
+/* The reply to a request, or NULL when the channel ended before there was one, or the request was never sent. The handler may set m->fd[] to -1
  * as above. Returning -1 (the reply made no sense) ends the channel. */
 typedef int ipc_on_reply(void *arg, struct ipc_message *m, struct fail *f);
 
@@ -63,7 +63,8 @@ void ipc_free(struct ipc **ch); /* pending requests are answered with NULL first
  * payload. Sending never blocks and never fails to the caller: what cannot be sent now waits in memory, and a
  * channel that breaks says so by on_closed. */
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n);
-/* Returns the request's id, for ipc_forget. on_reply comes exactly once, later, from the loop. */
+/* Returns the request's id, for ipc_forget. on_reply comes exactly once, later, from the loop. fds[0] may be -1, where
+ * the descriptor that belongs to the request could not be had: then nothing is sent and on_reply comes with NULL. */
 uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
                      ipc_on_reply *on_reply, void *arg);
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,

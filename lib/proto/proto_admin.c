@@ -13,12 +13,13 @@ void admin_filter_clear(struct admin_filter *f)
     f->ids_n = 0;
 }
 
-/* Filter octets: count u32 of ids u64, account, from, to, transport (texts), held u8, four times i64. */
+/* Filter octets: count u32 of ids u64, messages bool, account, from, to, transport (texts), held u8, four times i64. */
 void admin_filter_put(struct buf *b, const struct admin_filter *f)
 {
     wire_put_u32(b, f->ids_n);
     for (uint32_t i = 0; i < f->ids_n; i++)
         wire_put_u64(b, f->ids[i]);
+    wire_put_bool(b, f->messages);
     wire_put_text(b, f->account);
     wire_put_text(b, f->from);
     wire_put_text(b, f->to);
@@ -36,6 +37,7 @@ void admin_filter_get(struct wire *w, struct admin_filter *f)
     f->ids = mem_array(f->ids_n, sizeof *f->ids);
     for (uint32_t i = 0; i < f->ids_n; i++)
         f->ids[i] = wire_u64(w);
+    f->messages = wire_bool(w);
     f->account = wire_text(w, PROTO_NAME_MAX);
     f->from = wire_text(w, PROTO_ADDRESS_MAX);
     f->to = wire_text(w, PROTO_ADDRESS_MAX);

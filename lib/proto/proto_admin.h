@@ -22,8 +22,9 @@ enum admin_held { ADMIN_HELD_ANY, ADMIN_HELD_NO, ADMIN_HELD_YES, ADMIN_HELDS };
 /* Which recipients: everything set must match. All-zero matches all. Addresses match as substrings, ASCII case
  * folded. Times are wall clock ms, 0 for no bound, both ends exclusive. */
 struct admin_filter {
-    uint64_t *ids; /* of recipients, or of messages: then all their recipients */
+    uint64_t *ids;  /* of recipients */
     uint32_t ids_n;
+    bool messages;  /* the ids are of messages, and all their recipients are meant: a message has the id of its first one */
     char *account, *from, *to, *transport; /* NULL or "" for any */
     enum admin_held held;
     int64_t submitted_after_ms, submitted_before_ms;

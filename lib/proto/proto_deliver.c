@@ -1,5 +1,7 @@
 #include "proto_deliver.h"
 
+#include <string.h>
+
 #include "mem.h"
 #include "proto_submit.h"
 #include "proto_types.h"
@@ -23,6 +25,10 @@ void deliver_job_free(struct deliver_job **jp)
 }
 
 #define RESULT_TEXTS 7
+
+/* Of each text, in the order of texts_of. */
+static const size_t text_max[RESULT_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX,
+                                              PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX};
 
 static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
 {
@@ -72,7 +78,7 @@ void deliver_result_put(struct buf *b, const struct deliver_result *r)
     wire_put_u8(b, (uint8_t)r->status);
     wire_put_u16(b, r->code);
     for (int i = 0; i < RESULT_TEXTS; i++)
-        wire_put_text(b, *texts[i]);
+        wire_put_span(b, span_of(*texts[i], strnlen(*texts[i], text_max[i])));
     wire_put_i64(b, r->start_ms);
     wire_put_u32(b, r->duration_ms);
 }
@@ -85,7 +91,7 @@ void deliver_result_get(struct wire *w, struct deliver_result *r)
     r->status = (enum deliver_status)wire_enum(w, DELIVER_STATUSES);
     r->code = wire_u16(w);
     for (int i = 0; i < RESULT_TEXTS; i++)
-        *texts[i] = wire_text(w, PROTO_TEXT_MAX);
+        *texts[i] = wire_text(w, text_max[i]);
     r->start_ms = wire_i64(w);
     r->duration_ms = wire_u32(w);
 }

@@ -39,7 +39,8 @@ enum deliver_status {
     DELIVER_STATUSES
 };
 
-/* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL. */
+/* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what goes over is cut at
+ * PROTO_TEXT_MAX octets for reply and error, at PROTO_NAME_MAX for the others. */
 struct deliver_result {
     uint64_t id;               /* the recipient's */
     enum deliver_status status;

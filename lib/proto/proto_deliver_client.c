@@ -68,6 +68,6 @@ void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
     for (uint32_t i = 0; i < job->recipients_n; i++)
         a->ids[i] = job->recipients[i].id;
     put_job(&b, job);
-    (void)ipc_request(ch, MSG_DELIVER_JOB, buf_span(&b), &fd, fd >= 0 ? 1 : 0, on_answer, a);
+    (void)ipc_request(ch, MSG_DELIVER_JOB, buf_span(&b), &fd, 1, on_answer, a);
     buf_free(&b);
 }

@@ -18,6 +18,8 @@ struct hook_call {
     struct span payload;   /* JSON */
 };
 
+#define HOOK_RESPONSE_MAX 65536 /* octets; error is cut at PROTO_TEXT_MAX */
+
 struct hook_result {
     bool success;
     uint16_t code;         /* HTTP status; 0 if there was no answer */

@@ -19,7 +19,7 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
         r.success = wire_bool(&w);
         r.code = wire_u16(&w);
         r.error = wire_text(&w, PROTO_TEXT_MAX);
-        r.response = wire_text(&w, PROTO_TEXT_MAX);
+        r.response = wire_text(&w, HOOK_RESPONSE_MAX);
         r.duration_ms = wire_u32(&w);
         r.retry_after_s = wire_u32(&w);
         good = wire_end(&w) == 0;

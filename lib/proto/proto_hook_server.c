@@ -34,8 +34,8 @@ void hook_answer(struct ipc *ch, uint64_t request, const struct hook_result *r)
     struct buf b = {0};
     wire_put_bool(&b, r->success);
     wire_put_u16(&b, r->code);
-    wire_put_text(&b, r->error);
-    wire_put_text(&b, r->response);
+    wire_put_span(&b, span_of(r->error, strnlen(r->error, PROTO_TEXT_MAX)));
+    wire_put_span(&b, span_of(r->response, strnlen(r->response, HOOK_RESPONSE_MAX)));
     wire_put_u32(&b, r->duration_ms);
     wire_put_u32(&b, r->retry_after_s);
     ipc_reply(ch, MSG_HOOK_RESULT, request, buf_span(&b), NULL, 0);

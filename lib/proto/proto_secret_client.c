@@ -125,9 +125,10 @@ static int on_signature_answer(void *arg, struct ipc_message *m, struct fail *f)
     struct span signature = {0};
     char *why = NULL;
     bool good = m != NULL && get_signature(m->type, m->payload, &signature, &why) == 0;
-    if (!good)
-        signature = (struct span){0};
-    a->on_signature(a->arg, signature, why != NULL ? why : good ? "" : "the vault is not there");
+    if (good)
+        a->on_signature(a->arg, signature, why != NULL ? why : "");
+    else
+        a->on_signature(a->arg, (struct span){0}, "the vault is not there");
     mem_free(&why);
     mem_free(&a);
     return m == NULL || good ? 0 : fail_set(f, "malformed signature");

@@ -1,10 +1,10 @@
 #include "proto_submit.h"
 
+#include <string.h>
+
 #include "clock.h"
 #include "mem.h"
 #include "proto_types.h"
-
-#define EXTRA_MAX 1000
 
 /* Envelope octets: origin u8, flags u32, account, sender, envid, ret, message_id, subject, client (texts),
  * received i64, not_before i64, count u32 of recipients {address, from_id, orcpt, notify u8},
@@ -77,6 +77,11 @@ void submit_envelope_free(struct submit_envelope **ep)
     mem_free(ep);
 }
 
+static void put_cut(struct buf *b, const char *text)
+{
+    wire_put_span(b, span_of(text, strnlen(text, PROTO_TEXT_MAX)));
+}
+
 void submit_envelope_put(struct buf *b, const struct submit_envelope *e)
 {
     wire_put_u8(b, (uint8_t)e->origin);
@@ -85,9 +90,9 @@ void submit_envelope_put(struct buf *b, const struct submit_envelope *e)
     wire_put_text(b, e->sender);
     wire_put_text(b, e->envid);
     wire_put_text(b, e->ret);
-    wire_put_text(b, e->message_id);
-    wire_put_text(b, e->subject);
-    wire_put_text(b, e->client);
+    put_cut(b, e->message_id);
+    put_cut(b, e->subject);
+    put_cut(b, e->client);
     wire_put_i64(b, e->received_ms);
     wire_put_i64(b, e->not_before_ms);
     wire_put_u32(b, e->recipients_n);
@@ -104,6 +109,16 @@ void submit_envelope_put(struct buf *b, const struct submit_envelope *e)
     }
 }
 
+/* An address whose domain no DNS name can be is none that the queue could ever find a place for. */
+static char *get_address(struct wire *w)
+{
+    char *address = wire_text(w, PROTO_ADDRESS_MAX);
+    const char *at = strrchr(address, '@');
+    if (at != NULL && strlen(at + 1) > PROTO_NAME_MAX)
+        wire_fail(w);
+    return address;
+}
+
 static void get_recipients(struct wire *w, struct submit_envelope *e)
 {
     uint32_t n = wire_count(w, PROTO_RECIPIENTS_MAX, 13);
@@ -111,7 +126,7 @@ static void get_recipients(struct wire *w, struct submit_envelope *e)
     e->recipients_n = n;
     for (uint32_t i = 0; i < n; i++) {
         struct submit_recipient *r = &e->recipients[i];
-        r->address = wire_text(w, PROTO_ADDRESS_MAX);
+        r->address = get_address(w);
         r->from_id = wire_text(w, PROTO_NAME_MAX);
         r->orcpt = wire_text(w, PROTO_ADDRESS_MAX);
         r->notify = wire_enum(w, 16);
@@ -122,13 +137,17 @@ static void get_recipients(struct wire *w, struct submit_envelope *e)
 
 static void get_extra(struct wire *w, struct submit_envelope *e)
 {
-    uint32_t n = wire_count(w, EXTRA_MAX, 8);
+    uint32_t n = wire_count(w, SUBMIT_EXTRA_MAX, 8);
+    size_t total = 0;
     e->extra = mem_array(n, sizeof *e->extra);
     e->extra_n = n;
     for (uint32_t i = 0; i < n; i++) {
         e->extra[i].key = wire_text(w, PROTO_TEXT_MAX);
         e->extra[i].value = wire_text(w, PROTO_TEXT_MAX);
+        total += strlen(e->extra[i].key) + strlen(e->extra[i].value);
     }
+    if (total > SUBMIT_EXTRA_OCTETS)
+        wire_fail(w);
 }
 
 struct submit_envelope *submit_envelope_get(struct wire *w)
@@ -139,7 +158,7 @@ struct submit_envelope *submit_envelope_get(struct wire *w)
     if ((e->flags & ~(uint32_t)SUBMIT_FLAGS) != 0)
         wire_fail(w);
     e->account = wire_text(w, PROTO_NAME_MAX);
-    e->sender = wire_text(w, PROTO_ADDRESS_MAX);
+    e->sender = get_address(w);
     e->envid = wire_text(w, PROTO_NAME_MAX);
     e->ret = wire_text(w, 4);
     e->message_id = wire_text(w, PROTO_TEXT_MAX);
@@ -147,6 +166,8 @@ struct submit_envelope *submit_envelope_get(struct wire *w)
     e->client = wire_text(w, PROTO_TEXT_MAX);
     e->received_ms = wire_i64(w);
     e->not_before_ms = wire_i64(w);
+    if (e->received_ms < 0 || e->not_before_ms < 0)
+        wire_fail(w);
     get_recipients(w, e);
     get_extra(w, e);
     return e;

@@ -33,8 +33,11 @@ enum submit_flag {
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+#define SUBMIT_EXTRA_MAX 1000             /* pairs */
+#define SUBMIT_EXTRA_OCTETS (1u << 20)    /* of all keys and values together */
+
 struct submit_recipient {
-    char *address; /* local@domain, the domain in lower case as A-labels */
+    char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX octets */
     char *from_id; /* "" or what makes this recipient's return path unique */
     char *orcpt;   /* RFC 3461 original recipient "type;address", or "" */
     uint8_t notify;
@@ -51,10 +54,11 @@ struct submit_envelope {
     char *account;           /* who is responsible for it, or "" */
     char *sender;            /* reverse path, "" for the null one */
     char *envid, *ret;       /* RFC 3461 ENVID; RET "", "FULL" or "HDRS" */
+    /* These are for people and cut at PROTO_TEXT_MAX octets on their way. */
     char *message_id;        /* with <>; "" if the message has none */
-    char *subject;           /* decoded, at most PROTO_TEXT_MAX octets */
-    char *client;            /* how it came in, for the log and for people: "192.0.2.1 ESMTPS" */
-    int64_t received_ms;     /* wall clock */
+    char *subject;           /* decoded */
+    char *client;            /* how it came in: "192.0.2.1 ESMTPS" */
+    int64_t received_ms;     /* wall clock, not negative */
     int64_t not_before_ms;   /* first attempt not before; 0 for at once */
     struct submit_recipient *recipients;
     uint32_t recipients_n;
@@ -85,7 +89,8 @@ struct submit_reply {
 /* ---- the side that asks ------------------------------------------------------------------------------------ */
 
 /* reply is NULL when qmgr went away before it answered: whether the message was queued is unknown, so the client
- * must be told to try again (4xx) and may then send it twice; that is the only case. */
+ * must be told to try again (4xx) and may then send it twice; that is the only case. So, too, when this process had no
+ * descriptor left to hand the message over. */
 typedef void submit_on_reply(void *arg, const struct submit_reply *reply);
 
 /* body is a sealed memory file with the message, header first, lines ended by CRLF; it stays the caller's.

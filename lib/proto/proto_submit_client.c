@@ -46,7 +46,7 @@ uint64_t submit_message(struct ipc *ch, const struct submit_envelope *e, int bod
     int fd = fcntl(body, F_DUPFD_CLOEXEC, 0);
     *a = (struct asked){on_reply, arg};
     submit_envelope_put(&b, e);
-    uint64_t id = ipc_request(ch, MSG_SUBMIT_MESSAGE, buf_span(&b), &fd, fd >= 0 ? 1 : 0, on_answer, a);
+    uint64_t id = ipc_request(ch, MSG_SUBMIT_MESSAGE, buf_span(&b), &fd, 1, on_answer, a);
     buf_free(&b);
     return id;
 }

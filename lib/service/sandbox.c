@@ -84,6 +84,9 @@ int sandbox_seccomp(enum sandbox_seccomp mode, const char *const *extra, struct 
         return fail_set(f, "cannot make a system call filter");
     /* A binary search over the numbers instead of one comparison after the other. */
     int rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    /* For the threads, too, that a library may have started. */
+    if (rc == 0)
+        rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (rc == 0)
         rc = allow(filter, everyone);
     if (rc == 0)

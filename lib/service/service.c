@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ascii.h"
@@ -19,7 +20,8 @@
 #include "sandbox.h"
 
 #define HANDS_MAX 4096
-#define LINKS_MAX 64
+#define LINKS_MAX 256 /* 64 workers of each kind that asks, and some */
+#define DESCRIPTORS 65536
 
 struct service {
     const struct service_spec *spec;
@@ -256,7 +258,7 @@ static const struct option options[] = {
 
 static int read_arguments(struct given *g, int argc, char **argv)
 {
-    int c, bad = 0;
+    int c, bad = 0, mode = SANDBOX_KILL;
     *g = (struct given){.control = -1, .uid = -1, .gid = -1, .level = LOG_INFO_};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
@@ -265,13 +267,14 @@ static int read_arguments(struct given *g, int argc, char **argv)
         case 'u': bad |= (g->uid = number(optarg)) < 0; break;
         case 'g': bad |= (g->gid = number(optarg)) < 0; break;
         case 'r': g->root = optarg; break;
-        case 's': g->seccomp = (enum sandbox_seccomp)number(optarg); break;
+        case 's': bad |= (mode = number(optarg)) < 0 || mode > SANDBOX_OFF; break;
         case 'l': bad |= log_level_parse(optarg, &g->level) != 0; break;
         case 'k': bad |= add_link(g, optarg) < 0; break;
         case 'd': g->dumpable = true; break;
         default: bad = 1;
         }
     }
+    g->seccomp = (enum sandbox_seccomp)mode;
     return bad || g->name == NULL || g->control < 0 ? -1 : 0;
 }
 
@@ -295,6 +298,16 @@ static void open_channels(struct service *s, const struct given *g)
         take_link(s, g->links[i].name, g->links[i].fd);
 }
 
+/* Every message under way is a descriptor, and every peer: as many as the machine lets us have, within reason. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void ignore_signals(void)
 {
     /* A terminal's ^C and a service manager's signals are for master, which then asks everyone in order. */
@@ -316,6 +329,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv, void *u
     (void)snprintf(s.name, sizeof s.name, "%s", g.name);
     log_open(s.name, g.level);
     ignore_signals();
+    raise_descriptors();
     while (spec->counters != NULL && spec->counters[s.counters_n] != NULL)
         s.counters_n++;
     s.counters = mem_array(s.counters_n, sizeof *s.counters);

@@ -1,23 +1,16 @@
-"""Clients of the suite: mail over SMTP with any login, and calls of the HTTP API.
+"""A client that sends mail to the suite over SMTP, with any login. (For HTTP there is api.py.)
 
     client.send(us.v4, 25, "a@example.org", ["b@us.test"], client.message("b@us.test", token))
     with client.connect(us.v4, 587, starttls=True) as smtp:
         client.scram(smtp, "b@us.test", "secret")
-    api = client.Api("http://127.0.0.1:1080", "qm@localhost", "quartermaster")
-    api.call("Send", {"To": [{"Address": "b@example.net"}], "Text": "hello"})
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
-import json
 import os
 import smtplib
 import ssl
-import urllib.error
-import urllib.parse
-import urllib.request
 
 NAME = "client.test"  # what a client says in EHLO
 
@@ -103,36 +96,3 @@ class _Scram:
 
 def _mac(key, octets):
     return hmac.new(key, octets, "sha256").digest()
-
-
-class ApiError(Exception):
-    """status: the HTTP status; code: the Code of the error object, or "" when there is none."""
-
-    def __init__(self, status, text):
-        super().__init__(f"{status}: {text}")
-        self.status, self.code = status, ""
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            self.code = json.loads(text)["Code"]
-
-
-class Api:
-    """The HTTP API at base ("http://address:port"), with an account's login."""
-
-    def __init__(self, base, login, password, timeout=30):
-        self.base, self.timeout = base, timeout
-        self.authorization = "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
-
-    def call(self, method, request, headers=None):
-        """Calls /webapi/v0/<method>; returns the decoded result. Raises ApiError."""
-        form = urllib.parse.urlencode({"request": json.dumps(request)}).encode()
-        return json.loads(self.open(f"/webapi/v0/{method}", form, headers))
-
-    def open(self, path, body=None, headers=None):
-        """A request by itself, POST when it has a body; returns the octets of the answer. Raises ApiError."""
-        request = urllib.request.Request(self.base + path, body,
-                                         {"Authorization": self.authorization, **(headers or {})})
-        try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            raise ApiError(error.code, error.read().decode(errors="replace")) from None

@@ -112,10 +112,11 @@ class Net:
 
     def close(self):
         """Ends every process on every host and takes hosts and link down."""
-        for host in reversed(list(self.hosts.values())):
-            host.close()
-        self.hosts.clear()
-        _ip("link", "del", BRIDGE)
+        with contextlib.ExitStack() as ending:  # each of it, whatever happens to another
+            ending.callback(_ip, "link", "del", BRIDGE)
+            for host in self.hosts.values():
+                ending.callback(host.close)
+            self.hosts = {}
 
     def report(self, lines=40):
         """The end of every log of every host, as text, for a failed test."""
@@ -330,6 +331,8 @@ class Host:
                 time.sleep(wait.STEP)
         for process in self._started:
             process.wait(timeout=5)
+        # A socket that the test itself still holds keeps the namespace, and so the link's name, for a while.
+        _ip("link", "del", f"v-{self.name}")
         _ip("netns", "del", self.name)
         subprocess.run(["umount", "-R", *self._mounts()], check=True)
         shutil.rmtree(self.place)

@@ -27,6 +27,7 @@ PACKAGES = {
     "exim": ["exim4-daemon-heavy"],
     "dovecot": ["dovecot-core", "dovecot-imapd"],
     "opensmtpd": ["opensmtpd"],
+    "callers": ["cron", "s-nail"],
 }
 
 _APT = ["-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=true"]

@@ -45,11 +45,11 @@ class Session:
 
 class Mail:
     """sender and recipients: the text after FROM: and TO:, parameters included. data: octets with dots undone.
-    accepted: whether the reply to the final dot was 2xx."""
+    at: when it had come whole, time.time(). accepted: whether the reply to the final dot was 2xx."""
 
     def __init__(self, sender, recipients, data, tls):
         self.sender, self.recipients, self.data, self.tls = sender, recipients, data, tls
-        self.accepted = None
+        self.at, self.accepted = time.time(), None
 
 
 class SmtpSink:

@@ -89,7 +89,7 @@ class Suite:
 
     @property
     def config_path(self):
-        return self.folder / "quartermaster.conf"
+        return self.folder / ("state" if self.config_text is None else "") / "quartermaster.conf"
 
     def write_config(self, config=None):
         """Writes the configuration file, with a new text if one is given, for start() or a reload."""
@@ -148,8 +148,8 @@ class Suite:
         if self.host:
             self.process = self.host.start(command, "suite", env=env)
             return
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        with open(self.log_path, "ab") as log, open(self.log_path.with_suffix(".out"), "ab") as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                             env={**os.environ, **env}, start_new_session=True,
                                             user=self.user, group=self.user,
                                             extra_groups=[] if self.user is not None else None)
@@ -284,14 +284,14 @@ class Suite:
 
     # ---- qmctl
 
-    def qmctl(self, *words, check=True):
+    def qmctl(self, *words, check=True, input=None):
         """Runs qmctl -j with these words and returns what it printed as a value; with check=False the
-        subprocess.CompletedProcess instead, whatever it ended with."""
+        subprocess.CompletedProcess instead, whatever it ended with. input: text for its standard input."""
         command = [str(self.qmctl_program), "-c", str(self.config_path), "-j", *map(str, words)]
         if self.host:
-            done = self.host.run(command, check=False)
+            done = self.host.run(command, input=input, check=False)
         else:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=60)
         if not check:
             return done
         if done.returncode != 0:

@@ -10,12 +10,15 @@ import tempfile
 import unittest
 
 from harness import sandbox
+from harness import suite as suites
 
-PROGRAMS = ["sbin/quartermaster", "bin/qmctl", "libexec/quartermaster/qm-qmgr", "libexec/quartermaster/qm-delivery",
-            "libexec/quartermaster/qm-hooks", "libexec/quartermaster/qm-vault"]
-LINKS = {}
-FILES = ["share/man/man8/quartermaster.8", "share/man/man5/quartermaster.conf.5", "lib/sysusers.d/quartermaster.conf",
-         "lib/tmpfiles.d/quartermaster.conf", "share/doc/quartermaster/examples/quartermaster.conf"]
+PROGRAMS = ["sbin/quartermaster", "sbin/sendmail", "bin/qmctl",
+            *(f"libexec/quartermaster/qm-{name}" for name in ("smtpd", "qmgr", "delivery", "webapi", "hooks", "vault"))]
+LINKS = {"bin/mailq": "../sbin/sendmail", "bin/newaliases": "../sbin/sendmail", "sbin/rmail": "sendmail",
+         "lib/sendmail": "../sbin/sendmail", "share/man/man8/rmail.8": "sendmail.8"}
+FILES = ["lib/sysusers.d/quartermaster.conf", "lib/tmpfiles.d/quartermaster.conf",
+         "share/doc/quartermaster/examples/quartermaster.conf", "share/man/man5/quartermaster.conf.5",
+         *(f"share/man/man{page.name[-1]}/{page.name}" for page in (sandbox.SOURCE / "man").glob("*.[1-8]"))]
 
 
 def cached(name):
@@ -57,9 +60,18 @@ class Install(unittest.TestCase):
 
     def test_the_programs_run_from_there(self):
         version = cached("CMAKE_PROJECT_VERSION")
-        for name, said in (("sbin/quartermaster", "quartermaster"), ("bin/qmctl", "qmctl")):
+        for name, said in (("sbin/quartermaster", "quartermaster"), ("bin/qmctl", "qmctl"),
+                           ("bin/mailq", "mailq of quartermaster"), ("lib/sendmail", "sendmail of quartermaster")):
             done = self.run_program(name, "--version")
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"{said} {version}\n", ""))
+
+    def test_a_suite_runs_from_there(self):
+        with suites.Suite(None, program=self.prefix / "sbin/quartermaster") as suite:
+            config = suite.folder / "state/quartermaster.conf"
+            done = subprocess.run([self.prefix / "sbin/sendmail", "-C", config, "you@example.org"],
+                                  input="Subject: hello\n\nhi\n", capture_output=True, text=True, timeout=30)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            suite.wait_log(m="delivered", stage="maildir")
 
     def test_the_example_is_a_good_configuration(self):
         example = self.prefix / "share/doc/quartermaster/examples/quartermaster.conf"

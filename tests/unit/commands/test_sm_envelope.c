@@ -56,6 +56,7 @@ static void a_mistaken_operand_is_named(void **state)
     assert_string_equal(f.text,
                         "the recipient a, two words: words stand where an address was expected");
     assert_int_equal(list.n, 0);
+    addrlist_clear(&list);
 }
 
 static void each_recipient_is_in_the_envelope_once_and_in_order(void **state)

@@ -77,22 +77,22 @@ static void the_list_has_the_form_that_programs_know(void **state)
         {1240, "", "g@f.example", "connect to mx.f.example[192.0.2.1]:25: Connection refused", 2387,
          3, false, false},
         {1240, "", "h@i.example", "", 2387, 0, false, false},
-        {33554432, "held@b.example", "j@k.example", "", 100, 0, true, false},
+        {1883032196743170, "held@b.example", "j@k.example", "", 100, 0, true, false},
     };
     EXPECT(false, rows,
-           "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n"
-           "16J*            812 Fri Nov 27 16:30:05  a@b.example\n"
-           "                                         c@d.example\n"
+           "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n"
+           "16J*                   812 Fri Nov 27 16:30:05 a@b.example\n"
+           "                                               c@d.example\n"
            "\n"
-           "16R            2387 Fri Nov 27 16:30:05  MAILER-DAEMON\n"
+           "16R                   2387 Fri Nov 27 16:30:05 MAILER-DAEMON\n"
            "                   (connect to mx.f.example[192.0.2.1]:25: Connection refused)\n"
-           "                                         e@f.example\n"
-           "                                         g@f.example\n"
+           "                                               e@f.example\n"
+           "                                               g@f.example\n"
            "                                                          (reason unavailable)\n"
-           "                                         h@i.example\n"
+           "                                               h@i.example\n"
            "\n"
-           "100000!         100 Fri Nov 27 16:30:05  held@b.example\n"
-           "                                         j@k.example\n"
+           "1NGKECK0002!           100 Fri Nov 27 16:30:05 held@b.example\n"
+           "                                               j@k.example\n"
            "\n"
            "-- 3 Kbytes in 3 Requests.\n");
 }
@@ -101,9 +101,9 @@ static void one_request_is_singular(void **state)
 {
     static const struct row rows[] = {{1, "a@b.example", "c@d.example", "", 1023, 0, false, false}};
     EXPECT(false, rows,
-           "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n"
-           "1              1023 Fri Nov 27 16:30:05  a@b.example\n"
-           "                                         c@d.example\n"
+           "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n"
+           "1                     1023 Fri Nov 27 16:30:05 a@b.example\n"
+           "                                               c@d.example\n"
            "\n"
            "-- 0 Kbytes in 1 Request.\n");
 }
@@ -117,6 +117,19 @@ static void a_long_reason_begins_its_line(void **state)
     char *text = list(false, rows, 1);
     assert_non_null(strstr(text, "\n(01234567890123456789012345678901234567890123456789"
                                  "012345678901234567890123456789)\n"));
+    mem_free(&text);
+}
+
+static void every_message_has_its_own_reason(void **state)
+{
+    static const struct row rows[] = {{1, "a", "b", "no route", 1, 1, false, false},
+                                      {2, "a", "b", "no route", 1, 1, false, false},
+                                      {3, "a", "b", "", 1, 1, false, false}};
+    char *text = list(false, rows, 3);
+    const char *first = strstr(text, "(no route)\n");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "(no route)\n"));
+    assert_null(strstr(text, "(reason unavailable)"));
     mem_free(&text);
 }
 
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test(the_list_has_the_form_that_programs_know),
         cmocka_unit_test(one_request_is_singular),
         cmocka_unit_test(a_long_reason_begins_its_line),
+        cmocka_unit_test(every_message_has_its_own_reason),
         cmocka_unit_test(a_message_is_marked_by_all_its_recipients),
         cmocka_unit_test(control_characters_of_strangers_are_not_shown),
         cmocka_unit_test(json_is_an_object_a_line),

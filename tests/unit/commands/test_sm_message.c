@@ -131,7 +131,7 @@ static void expect_header(const char *header, const char *name, const char *want
     struct buf out = {0};
     assert_int_equal(address_parse(span_text("jane@b.example"), &a, NULL), 0);
     /* 2006-01-02 15:04:05 -0700 */
-    struct sm_author author = {&a, span_text(name), 1136239445000, -420};
+    struct sm_author author = {&a, span_text(name), "here.example", 1136239445000, -420};
     sm_message_header(&out, span_text(header), name == NULL ? NULL : &author);
     assert_string_equal(buf_text(&out), wanted);
     buf_free(&out);
@@ -151,24 +151,57 @@ static void from_is_added_where_it_is_missing(void **state)
                   "Subject: x\r\nFrom: \"Jane Doe\" <jane@b.example>\r\n");
     expect_header("", "", "From: <jane@b.example>\r\n");
     expect_header("", "J\xc3\xbcrgen", "From: =?utf-8?q?J=C3=BCrgen?= <jane@b.example>\r\n");
-    expect_header("from: a\r\n", "Jane Doe", "from: a\r\n");
+    expect_header("from: a@b.example\r\n", "Jane Doe", "from: a@b.example\r\n");
     expect_header("Subject: x\r\n", NULL, "Subject: x\r\n");
     expect_header("X-From: a\r\n", "", "X-From: a\r\nFrom: <jane@b.example>\r\n");
 }
 
 static void a_message_sent_on_gets_its_own_from_and_date(void **state)
 {
-    expect_header("From: a\r\nResent-To: b\r\n", "",
-                  "From: a\r\nResent-To: b\r\nResent-From: <jane@b.example>\r\n"
+    expect_header("From: a@c.example\r\nResent-To: b@c.example\r\n", "",
+                  "From: a@c.example\r\nResent-To: b@c.example\r\nResent-From: <jane@b.example>\r\n"
                   "Resent-Date: Mon, 2 Jan 2006 15:04:05 -0700\r\n");
-    expect_header("From: a\r\nResent-Bcc: b\r\nResent-From: c\r\nResent-Date: d\r\n", "",
-                  "From: a\r\nResent-From: c\r\nResent-Date: d\r\n");
+    expect_header("From: a@c.example\r\nResent-Bcc: b\r\nResent-From: c@c.example\r\n"
+                  "Resent-Date: d\r\n",
+                  "", "From: a@c.example\r\nResent-From: c@c.example\r\nResent-Date: d\r\n");
     expect_header("Resent-To: b\r\n", NULL, "Resent-To: b\r\n");
 }
 
 static void nothing_in_a_name_can_begin_a_field(void **state)
 {
     expect_header("", "A\r\nBcc: b", "From: =?utf-8?q?A=0D=0ABcc=3A_b?= <jane@b.example>\r\n");
+}
+
+static void addresses_in_the_header_get_a_domain(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"From: root (Cron Daemon)\r\n", "From: \"Cron Daemon\" <root@here.example>\r\n"},
+        {"from : root\r\n", "from: <root@here.example>\r\n"},
+        {"From: a@b.example\r\nTo: c,\r\n d@e.example, \"F, G\" <h>\r\n",
+         "From: a@b.example\r\nTo: <c@here.example>, <d@e.example>, \"F, G\" <h@here.example>\r\n"},
+        {"From: =?utf-8?q?J=C3=BCrgen?= <juergen>\r\n",
+         "From: =?utf-8?q?J=C3=BCrgen?= <juergen@here.example>\r\n"},
+        {"From: J\xc3\xbcrgen <juergen>\r\n",
+         "From: =?utf-8?q?J=C3=BCrgen?= <juergen@here.example>\r\n"},
+        /* nothing to be done, or nothing that can be done */
+        {"From: A (b) <c@d.example> (e)\r\n", "From: A (b) <c@d.example> (e)\r\n"},
+        {"From: a@b.example\r\nTo: undisclosed-recipients:;\r\n",
+         "From: a@b.example\r\nTo: undisclosed-recipients:;\r\n"},
+        {"From: a@b.example\r\nTo: two words\r\n", "From: a@b.example\r\nTo: two words\r\n"},
+        {"From: a@b.example\r\nX-To: c\r\n", "From: a@b.example\r\nX-To: c\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_header(cases[i].before, "", cases[i].after);
+    expect_header("From: root (Cron Daemon)\r\n", NULL, "From: root (Cron Daemon)\r\n");
+}
+
+static void a_header_that_is_not_utf8_is_mended(void **state)
+{
+    expect_header("From: a@b.example\r\nSubject: caf\xe9 caf\xc3\xa9 \xc3\r\n", "",
+                  "From: a@b.example\r\nSubject: caf\xef\xbf\xbd caf\xc3\xa9 \xef\xbf\xbd\r\n");
+    expect_header("Subject: caf\xe9\r\n", NULL, "Subject: caf\xe9\r\n");
 }
 
 int main(void)
@@ -182,6 +215,8 @@ int main(void)
         cmocka_unit_test(from_is_added_where_it_is_missing),
         cmocka_unit_test(a_message_sent_on_gets_its_own_from_and_date),
         cmocka_unit_test(nothing_in_a_name_can_begin_a_field),
+        cmocka_unit_test(addresses_in_the_header_get_a_domain),
+        cmocka_unit_test(a_header_that_is_not_utf8_is_mended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,10 @@ static void what_the_server_lacks_is_found_before_anything_is_sent(void **state)
     set_up(&p, two, 1);
     PLAY(&p, true, EX_UNAVAILABLE, "the message is larger than the mail system takes\n" NOT_QUEUED,
          {"", "220 peer\r\n"}, {EHLO, "250-peer\r\n250 SIZE 19\r\n"}, {END, BYE});
+    set_up(&p, two, 2);
+    PLAY(&p, true, EX_UNAVAILABLE,
+         "there are more recipients than the mail system takes with one message\n" NOT_QUEUED,
+         {"", "220 peer\r\n"}, {EHLO, "250-peer\r\n250 LIMITS RCPTMAX=1\r\n"}, {END, BYE});
 }
 
 static void smtputf8_is_asked_for_where_an_address_needs_it(void **state)

@@ -193,6 +193,7 @@ static void open_parts(const char *label)
     peer_open(&lab.peer, lab.base, "127.0.0.1", 0);
     make_certificates();
     lab.agent.pool = pool_new(&lab.agent);
+    agent_open(&lab.agent);
 }
 
 void lab_open(const char *label, const char *fmt, ...)
@@ -271,7 +272,7 @@ void lab_close(void)
     lab_settle();
     pool_free(&lab.agent.pool);
     transport_drop(&lab.agent.transport);
-    agent_free(&lab.agent);
+    agent_close(&lab.agent);
     lab_settle();
     names_close(&lab.names);
     SSL_CTX_free(lab.trusted);
@@ -297,7 +298,7 @@ void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n)
     o->results = mem_array(n, sizeof *o->results);
     for (uint32_t i = 0; i < n; i++) {
         deliver_result_copy(&o->results[i], &results[i]);
-        assert_int_equal(results[i].id, 7000 + i);
+        assert_int_equal(results[i].id, o->id + i);
         assert_true(results[i].start_ms > 0);
     }
 }
@@ -308,7 +309,7 @@ static void add_recipients(struct deliver_job *job, const struct order *o)
     job->recipients_n = o->n;
     for (uint32_t i = 0; i < o->n; i++) {
         bool given = i < 8 && o->recipients[i] != NULL;
-        job->recipients[i].id = 7000 + i;
+        job->recipients[i].id = o->id + i;
         job->recipients[i].address =
             given ? mem_text(o->recipients[i]) : mem_format("r%u@%s", i, o->destination);
         job->recipients[i].orcpt = mem_text(o->orcpt == NULL ? "" : o->orcpt);
@@ -332,9 +333,11 @@ void order_send(struct order *o)
         o->body_n = o->empty ? 0 : strlen(o->body);
     if (o->n == 0)
         o->n = 1;
+    if (o->id == 0)
+        o->id = lab.last_id += ORDER_RECIPIENTS;
     struct deliver_job *job = mem_zero(sizeof *job);
     *job = (struct deliver_job){
-        .message = 7000, .flags = o->flags, .attempt = o->attempt == 0 ? 1 : o->attempt};
+        .message = o->id, .flags = o->flags, .attempt = o->attempt == 0 ? 1 : o->attempt};
     job->size = o->body_n;
     job->transport = mem_text(lab.agent.label);
     job->destination = mem_text(o->destination);
@@ -355,6 +358,7 @@ void order_free(struct order *o)
         deliver_result_clear(&o->results[i]);
     mem_free(&o->results);
     o->done = o->lost = false;
+    o->id = 0;
 }
 
 void order_run(struct order *o)

@@ -29,6 +29,7 @@ struct lab {
     SSL_CTX *trusted, *untrusted; /* for a peer: a certificate for 127.0.0.1 and *.test; one that no
                                      root stands for */
     int descriptors;              /* open before the lab was */
+    uint64_t last_id;             /* of a message */
 };
 
 extern struct lab lab;
@@ -67,6 +68,7 @@ struct order {
     const char *recipients[8]; /* instead of those, where not NULL */
     const char *orcpt;         /* of every recipient */
     uint8_t notify;
+    uint64_t id; /* of the message; 0: a new one */
     /* what came back */
     bool done, lost;
     struct deliver_result *results;

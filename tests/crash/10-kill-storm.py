@@ -1,0 +1,198 @@
+"""Processes killed at random under load: what was acknowledged arrives, and hardly anything twice.
+
+QM_SEED=n repeats the kills of another run (its seed is printed); QM_LONG=1 takes eight times as long.
+"""
+
+import collections
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from harness import api, case, client, httpsink, mailbox, smtpsink, suite, wait
+
+SEED = int(os.environ.get("QM_SEED", time.time_ns() % 1_000_000))
+ROUNDS, SECONDS = (20, 18) if case.LONG else (3, 15)
+CONFIG = """
+hostname mx.us.test
+listen public { address 192.0.2.1  smtp 25  http 80  webapi yes }
+domain us.test { }
+account ann { address ann@us.test }
+account app { address app@us.test  webhook outgoing { url "%s/hook"  events delivered } }
+transport sink { smtp { host 192.0.2.2  tls none } }
+route { transport sink }
+queue { first-retry 1s  attempts 100  delay-notice-attempt 0  large-body 64K }
+webhooks { allow-private yes }
+deliver { connect-timeout 2s  command-timeout 10s }
+"""
+TOKEN = re.compile(rb"(?m)^Subject: (storm-\w+-\d+-\d+)\r?$", re.IGNORECASE)
+
+
+class Storm(case.LanCase):
+    def setUp(self):
+        super().setUp()
+        self.us = self.lan.host("us", 1, disk=True)
+        self.sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
+        self.hooks = httpsink.HttpSink(self.lan.host("app", 3), 80)
+        self.addCleanup(self.sink.close)
+        self.addCleanup(self.hooks.close)
+        self.suite = suite.Suite(CONFIG % self.hooks.url, host=self.us)
+        self.suite.add_file("state/credentials", api.credentials({"app": "secret"}))
+        self.inbox = mailbox.Maildir(self.suite.folder / "state/mail/ann")
+        self.stopping = threading.Event()
+        self.acknowledged = {}  # token -> "smtp" or "http"
+        self.tried = collections.Counter()
+        self.kills = []  # (time.time(), name)
+        self.suite.start()
+        self.addCleanup(lambda: self.suite.process and self.suite.kill())
+
+    # ---- the load
+
+    def smtp_sender(self, number):
+        """One connection as long as it lasts; a message is acknowledged by 250 alone."""
+        random_ = random.Random(f"{SEED} smtp {number}")
+        smtp, turn = None, 0
+        while not self.stopping.is_set():
+            turn += 1
+            token, size = f"storm-smtp-{number}-{turn}", random_.choice([500] * 10 + [20_000, 90_000])
+            self.tried["smtp"] += 1
+            try:
+                smtp = smtp or client.connect(self.us.v4, 25, timeout=20)
+                smtp.sendmail("b@example.net", ["ann@us.test"], client.message("ann@us.test", token, size=size))
+                self.acknowledged[token] = "smtp"
+            except OSError:  # smtplib's errors are among them
+                smtp = smtp and smtp.close()
+                self.stopping.wait(0.05)
+        if smtp:
+            smtp.close()
+
+    def http_sender(self, number):
+        web, turn = api.Api(self.us.v4, 80, "app@us.test", "secret", timeout=20), 0
+        while not self.stopping.is_set():
+            turn += 1
+            token = f"storm-http-{number}-{turn}"
+            self.tried["http"] += 1
+            try:
+                answer = web.call("Send", {"To": [{"Address": "b@example.net"}], "Subject": token, "Text": "x"})
+                if answer.status == 200:
+                    self.acknowledged[token] = "http"
+                    continue
+            except (OSError, ValueError, api.http.client.HTTPException):
+                pass
+            self.stopping.wait(0.05)
+
+    # ---- the storm
+
+    def pids(self):
+        found = {}
+        for pid, line in self.suite.processes().items():
+            name = re.search(r"--name=(\S+)", line)
+            if name:
+                found[name[1]] = pid
+        return found
+
+    def kill_one(self, random_):
+        name, pid = random_.choice(sorted(self.pids().items()))
+        try:
+            os.kill(pid, signal.SIGKILL)
+            self.kills.append((time.time(), name))
+        except ProcessLookupError:
+            pass
+
+    def storm(self):
+        random_ = random.Random(SEED)
+        threads = [threading.Thread(target=what, args=(number,)) for number, what in
+                   enumerate([self.smtp_sender] * 3 + [self.http_sender] * 2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(ROUNDS):
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                time.sleep(random_.uniform(0.05, 0.6))  # this is the storm itself, not a wait for anything
+                self.kill_one(random_)
+            self.check_log()
+            self.suite.kill()  # all at once, which also makes the next restarts quick again
+            self.kills.append((time.time(), "all"))
+            self.suite.start()
+        self.stopping.set()
+        for thread in threads:
+            thread.join(60)
+
+    def check_log(self):
+        """A process that ended by itself, an assertion or a sanitizer's words would be in it."""
+        self.suite.allow_error(r'm="process ended" .* signal=9$|m="master is gone"|why="the process went away"')
+        self.suite.check_log()
+
+    # ---- what came of it
+
+    def drained(self):
+        """Whether nothing waits any more; what was put off is tried at once."""
+        counts = self.suite.qmctl("status").get("queue", {"messages": 1})
+        if counts["messages"] > 0:
+            self.suite.qmctl("queue", "kick", "--all", check=False)
+        return counts["messages"] == counts["webhooks"] == 0
+
+    def arrivals(self):
+        """token -> times at which it arrived."""
+        found = collections.defaultdict(list)
+        for path in self.inbox.files():
+            found[TOKEN.search(path.read_bytes())[1].decode()].append(path.stat().st_mtime)
+        for mail in self.sink.mails:
+            if mail.accepted:
+                found[TOKEN.search(mail.data)[1].decode()].append(mail.at)
+        return found
+
+    def unexplained(self, arrivals, transports):
+        """Those that came twice although nobody who could have forgotten the first time was killed then."""
+        wrong = []
+        for token, times in arrivals.items():
+            names = {"all", f"delivery/{transports[token.split('-')[1]]}"}
+            for first in sorted(times)[:-1]:
+                if not any(name in names and first - 0.2 <= at <= first + 2 for at, name in self.kills):
+                    wrong.append((token, [round(at - times[0], 3) for at in times]))
+        return wrong
+
+    def rows(self, table):
+        done = subprocess.run(["mdb_stat", "-s", table, self.suite.folder / "state/queue/store"],
+                              capture_output=True, text=True, check=True)
+        return int(re.search(r"Entries: (\d+)", done.stdout)[1])
+
+    def test_what_was_acknowledged_arrives(self):
+        print(f"seed {SEED}", flush=True)
+        self.storm()
+        wait.until(self.drained, 120, lambda: f"an empty queue: {self.suite.qmctl('status')}")
+        arrivals = self.arrivals()
+        lost = [token for token in self.acknowledged if token not in arrivals]
+        twice = {token: times for token, times in arrivals.items() if len(times) > 1}
+        print(f"{sum(self.tried.values())} tried, {len(self.acknowledged)} acknowledged, {len(arrivals)} arrived, "
+              f"{len(twice)} twice; {len(self.kills)} kills: {dict(collections.Counter(n for _, n in self.kills))}")
+        self.assertEqual(lost, [])
+        self.assertGreater(len(self.acknowledged), 100)
+        self.assertEqual(self.unexplained(arrivals, {"smtp": "local", "http": "sink"}), [])
+        self.check_history(arrivals)
+        self.check_webhooks()
+        self.suite.stop()
+        self.assertEqual({table: self.rows(table) for table in ("msg", "rcpt", "due", "dest", "body", "hook", "hookdue")},
+                         dict.fromkeys(("msg", "rcpt", "due", "dest", "body", "hook", "hookdue"), 0))
+        bodies = [path for path in pathlib.Path(self.suite.folder / "state/queue/bodies").rglob("*") if path.is_file()]
+        self.assertEqual(bodies, [])
+        halves = sum(name in ("all", "delivery/local") for _, name in self.kills)
+        self.assertLessEqual(len(self.inbox.staged()), halves)
+
+    def check_history(self, arrivals):
+        retired = self.suite.qmctl("retired", "list")
+        self.assertEqual({row["success"] for row in retired}, {True})
+        self.assertEqual(collections.Counter(row["subject"] for row in retired), collections.Counter(list(arrivals)))
+
+    def check_webhooks(self):
+        told = {request.json()["Subject"] for request in self.hooks.requests}
+        missing = [token for token, way in self.acknowledged.items() if way == "http" and token not in told]
+        self.assertEqual(missing, [])
+
+
+if __name__ == "__main__":
+    case.main()

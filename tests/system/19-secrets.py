@@ -1,0 +1,139 @@
+"""Secrets are in vault's memory and in no other process's, and a password is in nobody's once it was checked."""
+
+import base64
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+
+from harness import api, case, certs, client, dkimkeys, memory, smtpsink, suite
+
+CONFIG = """
+hostname mx.us.test
+listen public {
+    address 192.0.2.1   smtp 25   submission 587   submissions 465   http 80   webapi yes
+    certificate-file "tls.pem"   key-file "tls.key"
+}
+domain us.test {
+%s}
+account ann { address ann@us.test }
+transport sink { smtp { host 192.0.2.2  tls none } }
+route { transport sink }
+"""
+PASSWORD = "Pa55word-that-nobody-keeps-" + os.urandom(6).hex()
+
+
+def der(pem):
+    return base64.b64decode("".join(line for line in pem.splitlines() if "-----" not in line))
+
+
+def parts(pem):
+    """name -> octets of each private number that openssl shows of a key, in both orders of octets."""
+    text = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, capture_output=True, text=True,
+                          check=True).stdout
+    found = {}
+    for name, block in re.findall(r"(?m)^(priv|privateExponent|prime1|prime2|exponent1|exponent2|coefficient):"
+                                  r"((?:\n +[0-9a-f:]+)+)", text):
+        number = bytes.fromhex(re.sub(r"[\s:]", "", block)).lstrip(b"\0")
+        found[name] = number
+        found[f"{name} reversed"] = number[::-1]  # as big numbers lie in memory
+    return found
+
+
+class Secrets(case.LanCase):
+    def setUp(self):
+        super().setUp()
+        self.us = self.lan.host("us", 1)
+        self.sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
+        self.addCleanup(self.sink.close)
+        keys = dkimkeys.Keys("us.test", rsa="r", ed25519="e")
+        self.suite = suite.Suite("", host=self.us)
+        cert, key = certs.Authority(self.suite.folder / "ca").issue("mx", "mx.us.test")
+        self.suite.add_file("tls.pem", cert.read_text())
+        self.suite.add_file("tls.key", key.read_text())
+        self.suite.write_config(CONFIG % keys.files(self.suite))
+        line = api.credentials({"ann": PASSWORD})
+        self.suite.add_file("state/credentials", line)
+        self.keys = {}
+        for name, pem in (("tls", key.read_text()), ("rsa", keys.pem["rsa"]), ("ed25519", keys.pem["ed25519"])):
+            body = [one for one in pem.splitlines() if "-----" not in one]
+            self.keys[f"{name} DER"] = der(pem)
+            self.keys[f"{name} PEM"] = max(body, key=len).encode()
+            self.keys.update({f"{name} {part}": octets for part, octets in parts(pem).items()})
+        stored, server = re.search(r"\$([^$:]+):([^$:\s]+)$", line).groups()
+        for name, text in (("StoredKey", stored), ("ServerKey", server)):
+            self.keys[name], self.keys[f"{name} in base64"] = base64.b64decode(text), text.encode()
+        self.suite.start()
+        self.addCleanup(lambda: self.suite.process and self.suite.kill())
+
+    def pids(self):
+        status = self.suite.qmctl("status")
+        return {"master": status["pid"], **{one["name"]: one["pid"] for one in status["processes"]}}
+
+    def where(self, needles):
+        """process -> needle -> place, of what is found."""
+        found = {name: memory.search(pid, needles) for name, pid in self.pids().items()}
+        return {name: places for name, places in found.items() if places}
+
+    def use_everything(self):
+        """Every secret is used, by every way that uses it."""
+        for how in ({"starttls": True}, {"implicit": True}):
+            for login in (client.plain, client.scram):
+                with client.connect(self.us.v4, 465 if "implicit" in how else 587, **how) as smtp:
+                    login(smtp, "ann@us.test", PASSWORD)
+                    smtp.sendmail("ann@us.test", ["b@example.net"],
+                                  client.message("b@example.net", "x", sender="ann@us.test"))
+        web = api.Api(self.us.v4, 80, "ann@us.test", PASSWORD)
+        self.assertEqual(web.call("Send", {"To": [{"Address": "b@example.net"}], "Text": "x"}).status, 200)
+        self.sink.wait(5)
+
+    def test_keys_and_verifiers_are_vaults_alone(self):
+        self.use_everything()
+        found = self.where(self.keys)
+        self.assertEqual(set(found), {"vault/0"}, found)
+        for name in ("StoredKey", "tls priv reversed", "rsa privateExponent reversed", "ed25519 priv"):
+            self.assertIn(name, found["vault/0"], "what is looked for can be found")
+        self.suite.stop()
+
+    def test_a_password_is_nobodys_once_it_was_checked(self):
+        self.use_everything()
+        needles = {"password": PASSWORD.encode(),
+                   "AUTH PLAIN": base64.b64encode(f"\0ann@us.test\0{PASSWORD}".encode())[24:],
+                   "Basic": base64.b64encode(f"ann@us.test:{PASSWORD}".encode())[16:],
+                   "SaltedPassword": self.salted()}
+        self.assertEqual(self.where(needles), {})
+        self.assertIn("vault/0", self.where({"control": b"ann@us.test"}), "what is looked for can be found")
+        with client.connect(self.us.v4, 587, starttls=True) as smtp:
+            with self.assertRaises(Exception):
+                client.plain(smtp, "ann@us.test", PASSWORD + "-wrong")
+        guess = api.Api(self.us.v4, 80, "ann@us.test", PASSWORD + "-wrong")
+        self.assertEqual(guess.call("Send", {}).status, 401)
+        self.assertEqual(self.where({"wrong password": f"{PASSWORD}-wrong".encode()}), {})
+        self.check_files(needles)
+        self.suite.stop()
+
+    def salted(self):
+        text = (self.suite.folder / "state/credentials").read_text()
+        iterations, salt = re.search(r"SHA-256\$(\d+):([^$]+)\$", text).groups()
+        return hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), base64.b64decode(salt), int(iterations))
+
+    def check_files(self, needles):
+        """Neither the log nor the store has a secret."""
+        everything = {**self.keys, **needles}
+        for path in [self.suite.log_path, *pathlib.Path(self.suite.folder / "state/queue").rglob("*")]:
+            if path.is_file():
+                octets = path.read_bytes()
+                self.assertEqual([name for name, needle in everything.items() if needle in octets], [], path)
+
+    def test_a_new_password_is_nobodys_either(self):
+        fresh = "fresh-" + os.urandom(9).hex()
+        self.suite.qmctl("account", "password", "ann", input=fresh + "\n")
+        with client.connect(self.us.v4, 587, starttls=True) as smtp:
+            client.plain(smtp, "ann@us.test", fresh)
+        self.assertEqual(self.where({"password": fresh.encode(), "old StoredKey": self.keys["StoredKey"]}), {})
+        self.suite.stop()
+
+
+if __name__ == "__main__":
+    case.main()
