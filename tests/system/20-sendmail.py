@@ -177,7 +177,7 @@ class Sendmail(case.LanCase):
         waiting, = self.queue()
         self.assertEqual((waiting["sender"], [r["address"] for r in waiting["recipients"]]),
                          ("ann@us.test", ["bob@us.test", "root@us.test"]))
-        self.suite.qmctl("queue", "hold", waiting["queue_id"])
+        self.suite.qmctl("queue", "hold", "-m", waiting["queue_id"])
         lines = self.call("-bp").stdout.splitlines()
         self.assertEqual(lines[0], "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------")
         self.assertRegex(lines[1], rf"^{waiting['queue_id']}! +{waiting['message_size']} \w+ \w+ [ \d]\d \S+ ann@us.test$")
