@@ -14,6 +14,7 @@ void sm_say(const char *mark, struct span text)
         reply_escape(&out, line);
         buf_putc(&out, '\n');
     }
-    (void)fwrite(buf_span(&out).p, 1, out.n, stderr);
+    if (out.n > 0)
+        (void)fwrite(buf_span(&out).p, 1, out.n, stderr);
     buf_free(&out);
 }

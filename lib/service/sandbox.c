@@ -29,6 +29,17 @@ static const char *const everyone[] = {
     NULL,
 };
 
+#ifdef __SANITIZE_ADDRESS__
+/* The leak checker looks into its own process by ptrace and files, which a confined process may not do. */
+static int is_confined;
+
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return is_confined;
+}
+#endif
+
 int sandbox_drop(int uid, int gid, const char *root, bool dumpable, struct fail *f)
 {
     if (geteuid() == 0) {
@@ -42,6 +53,9 @@ int sandbox_drop(int uid, int gid, const char *root, bool dumpable, struct fail 
     } else if (root != NULL && chdir(root) != 0) {
         return fail_errno(f, "cannot change into %s", root);
     }
+#ifdef __SANITIZE_ADDRESS__
+    is_confined = 1;
+#endif
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return fail_errno(f, "cannot set no_new_privs");
     if (prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) != 0)
@@ -51,17 +65,6 @@ int sandbox_drop(int uid, int gid, const char *root, bool dumpable, struct fail 
         return fail_errno(f, "cannot ask to end with master");
     return 0;
 }
-
-#ifdef __SANITIZE_ADDRESS__
-/* The leak checker looks into its own process by ptrace and files, which a confined process may not do. */
-static int is_confined;
-
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void)
-{
-    return is_confined;
-}
-#endif
 
 static int allow(scmp_filter_ctx filter, const char *const *names)
 {
@@ -93,9 +96,6 @@ int sandbox_seccomp(enum sandbox_seccomp mode, const char *const *extra, struct 
         rc = allow(filter, extra);
     if (rc == 0)
         rc = seccomp_load(filter);
-#ifdef __SANITIZE_ADDRESS__
-    is_confined = rc == 0;
-#endif
     seccomp_release(filter);
     return rc == 0 ? 0 : fail_set(f, "cannot load the system call filter: %s", strerror(-rc));
 }
