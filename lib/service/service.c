@@ -26,7 +26,7 @@
 struct service {
     const struct service_spec *spec;
     void *user;
-    char name[32];
+    char name[80]; /* a label has up to 64 characters */
     struct event_base *base;
     struct ipc *control;
     void *state;    /* in use */
@@ -201,6 +201,7 @@ static int on_control(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         break;
     case MSG_CONTROL_ABORT:
         discard(s);
+        drop_hands(s); /* also those that came for a configuration that did not */
         break;
     case MSG_CONTROL_CLOCK:
         clock_step(c.step_ms);
