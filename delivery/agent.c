@@ -1,16 +1,39 @@
 #include "agent.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "clock.h"
 #include "file.h"
 #include "log.h"
 #include "maildir.h"
 #include "mem.h"
+#include "pool.h"
 #include "proto_submit.h"
+#include "proto_types.h"
 #include "qid.h"
 #include "recent.h"
 #include "relay.h"
+
+#define MANY 4000             /* recipients, with whose results there is an eye on how much a message between processes may hold */
+#define REPLY_MAX_OF_MANY 4096
+#define PATIENCE_S 60 /* longer than master takes to start a process again */
+
+/* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
+static void set_text(char **field, const char *text, size_t most)
+{
+    static const char mark[] = " [...]";
+    if (text == NULL || strlen(text) <= most) {
+        submit_set(field, text);
+        return;
+    }
+    size_t n = most - strlen(mark);
+    while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    char *cut = mem_format("%.*s%s", (int)n, text, mark);
+    submit_set(field, cut);
+    mem_free(&cut);
+}
 
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
 {
@@ -18,7 +41,7 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->status = o->status;
     r->code = (uint16_t)o->code;
     submit_set(&r->enhanced, o->enhanced);
-    submit_set(&r->reply, o->reply);
+    set_text(&r->reply, o->reply, j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);
     submit_set(&r->error, o->error);
     submit_set(&r->stage, o->stage);
     submit_set(&r->remote_host, o->remote_host);
@@ -108,8 +131,38 @@ static bool is_under_way(const struct agent *a, uint64_t message)
     return false;
 }
 
+static bool has_control(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever checked the envelope faces the network: nothing in it may become a command of its own here. */
+static bool is_dangerous(const struct deliver_job *order)
+{
+    bool bad = has_control(order->sender) || has_control(order->destination);
+    for (uint32_t i = 0; i < order->recipients_n && !bad; i++)
+        bad = has_control(order->recipients[i].address);
+    return bad;
+}
+
+static void refuse(struct job *j)
+{
+    struct job_outcome o = {.status = DELIVER_FAILED, .enhanced = "5.1.3", .stage = "agent",
+                            .error = "a control character in the envelope"};
+    job_settle_rest(j, &o);
+    job_finish(j);
+}
+
 static void start(struct job *j)
 {
+    if (is_dangerous(j->order)) {
+        refuse(j);
+        return;
+    }
     if (recall(j)) {
         job_finish(j);
         return;
@@ -139,11 +192,19 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void on_patience_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    log_error(NULL, "qmgr does not come back: ending, to be started and linked anew");
+    service_done(a->service);
+}
+
 void agent_open(struct agent *a)
 {
     a->recent = recent_new(RECENT_OCTETS);
     a->resume = event_new(a->base, -1, 0, on_resume, a);
-    assert(a->resume != NULL);
+    a->patience = evtimer_new(a->base, on_patience_over, a);
+    assert(a->resume != NULL && a->patience != NULL);
     LIST_INIT(&a->running);
     LIST_INIT(&a->held);
 }
@@ -154,6 +215,10 @@ void agent_close(struct agent *a)
     recent_free(&a->recent);
     if (a->resume != NULL)
         event_free(a->resume);
+    if (a->patience != NULL)
+        event_free(a->patience);
+    X509_STORE_free(a->roots);
+    buf_free(&a->resolv_conf);
 }
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
@@ -190,6 +255,7 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
  * have it sent twice for certain. */
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
+    const struct timeval patience = {PATIENCE_S, 0};
     struct agent *a = arg;
     ipc_free(&a->qmgr);
     if (service_stopping(a->service)) {
@@ -197,11 +263,28 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
         return;
     }
     log_info(NULL, "qmgr is gone", LS("why", why), LU("jobs", a->jobs));
+    (void)evtimer_add(a->patience, &patience);
+}
+
+void agent_reload(struct agent *a, struct transport *t)
+{
+    struct transport *before = a->transport;
+    a->transport = t;
+    transport_drop(&before);
+    pool_reload(a->pool);
+}
+
+void agent_stop(struct agent *a)
+{
+    pool_stop(a->pool);
+    if (a->jobs == 0 || a->qmgr == NULL)
+        service_done(a->service);
 }
 
 void agent_link(struct agent *a, int fd)
 {
     static const struct ipc_handler handler = {on_message, on_closed};
+    (void)evtimer_del(a->patience);
     ipc_free(&a->qmgr);
     a->qmgr_number++;
     a->qmgr = ipc_new(a->base, fd, "deliver qmgr", &handler, a);

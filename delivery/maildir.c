@@ -20,9 +20,20 @@ struct mailbox {
     int dir, tmp, new;
 };
 
+/* A folder made anew has to be as durable as what is put into it. */
+static int sync_folder(int dirfd)
+{
+    int fd = dirfd == AT_FDCWD ? openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : dirfd;
+    int rc = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0 && fd != dirfd)
+        (void)close(fd);
+    return rc;
+}
+
 static int open_folder(int dirfd, const char *name, struct fail *f)
 {
-    if (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST)
+    int made = mkdirat(dirfd, name, 0700);
+    if ((made != 0 && errno != EEXIST) || (made == 0 && sync_folder(dirfd) != 0))
         return fail_errno(f, "cannot make folder %s", name);
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 ? fd : fail_errno(f, "cannot open folder %s", name);
@@ -84,6 +95,10 @@ static int write_message(int to, const struct job *j, uint32_t i, uint64_t *size
         ssize_t got = pread(j->body, octets, COPY_SIZE, (off_t)at);
         if (got < 0)
             rc = -1;
+        if (got == 0 && after_cr) {
+            rc = file_write_all(to, "\r", 1);
+            *size += 1;
+        }
         if (got <= 0)
             break;
         unfold_crlf(&b, octets, (size_t)got, &after_cr);
@@ -119,11 +134,12 @@ static int deliver_one(const struct mailbox *m, const struct job *j, uint32_t i,
     (void)snprintf(final, sizeof final, "%s,S=%llu", name, (unsigned long long)size);
     if (rc == 0)
         rc = renameat(m->tmp, name, m->new, final);
-    if (rc == 0)
+    bool renamed = rc == 0;
+    if (renamed)
         rc = fsync(m->new);
     if (rc != 0) {
         (void)fail_errno(f, "cannot write a message");
-        (void)unlinkat(m->tmp, name, 0);
+        (void)unlinkat(renamed ? m->new : m->tmp, renamed ? final : name, 0);
     }
     (void)close(to);
     return rc;

@@ -46,10 +46,7 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
 
 static void commit(struct service *s, void *state, void *old)
 {
-    struct agent *a = service_user(s);
-    struct transport *before = old;
-    a->transport = state;
-    transport_drop(&before);
+    agent_reload(service_user(s), state);
 }
 
 static void discard(struct service *s, void *state)
@@ -69,14 +66,9 @@ static void on_link(struct service *s, const char *name, int fd)
     (void)close(fd);
 }
 
-/* When the whole suite ends qmgr is gone by now, and what is under way has had its time. When a reload took the transport
- * away, what it has begun is ended and told. */
 static void on_stop(struct service *s)
 {
-    struct agent *a = service_user(s);
-    pool_stop(a->pool);
-    if (a->jobs == 0 || a->qmgr == NULL)
-        service_done(s);
+    agent_stop(service_user(s));
 }
 
 static const char *const syscalls[] = {
@@ -107,9 +99,7 @@ int main(int argc, char **argv)
 {
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
-    agent_close(&a);
     pool_free(&a.pool);
-    X509_STORE_free(a.roots);
-    buf_free(&a.resolv_conf);
+    agent_close(&a);
     return code;
 }

@@ -1,5 +1,6 @@
 #include "pool.h"
 
+#include <assert.h>
 #include <bsd/sys/queue.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ struct idle {
     struct pool *pool;
     struct session *session;
     struct transport *transport; /* a reference */
+    enum session_tls tls;
     char *destination;
 };
 
@@ -18,14 +20,41 @@ struct pool {
     TAILQ_HEAD(, idle) idle;
     int used, idles; /* connections in somebody's hand, and idle ones */
     struct pool_wait *first, **last;
+    struct event *turn; /* turns are given from the loop, so that no end of one job is the begin of the next */
     bool stopped;
 };
+
+/* One that was left without a limit by its configuration still ends what waits. */
+static int limit(const struct pool *p)
+{
+    int n = p->agent->transport->connections;
+    return n > 0 ? n : 1;
+}
+
+static void gauge(const struct pool *p)
+{
+    service_gauge(p->agent->service, GAUGE_SESSIONS, (uint64_t)(p->used + p->idles));
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *p = arg;
+    while (p->first != NULL && p->used < limit(p)) {
+        struct pool_wait *w = p->first;
+        pool_cancel(p, w);
+        p->used++;
+        w->on_turn(w);
+    }
+    gauge(p);
+}
 
 struct pool *pool_new(struct agent *a)
 {
     struct pool *p = mem_zero(sizeof *p);
     p->agent = a;
     p->last = &p->first;
+    p->turn = evtimer_new(a->base, on_turn, p);
+    assert(p->turn != NULL);
     TAILQ_INIT(&p->idle);
     return p;
 }
@@ -35,6 +64,7 @@ static struct session *take_out(struct idle *i)
     struct session *s = i->session;
     TAILQ_REMOVE(&i->pool->idle, i, next);
     i->pool->idles--;
+    gauge(i->pool);
     transport_drop(&i->transport);
     mem_free(&i->destination);
     mem_free(&i);
@@ -64,23 +94,14 @@ void pool_free(struct pool **pp)
         struct session *s = take_out(i);
         session_free(&s);
     }
+    event_free((*pp)->turn);
     mem_free(pp);
-}
-
-static int limit(const struct pool *p)
-{
-    return p->agent->transport->connections;
-}
-
-static void gauge(const struct pool *p)
-{
-    service_gauge(p->agent->service, GAUGE_SESSIONS, (uint64_t)(p->used + p->idles));
 }
 
 void pool_enter(struct pool *p, struct pool_wait *w)
 {
     w->next = NULL;
-    w->queued = p->used >= limit(p);
+    w->queued = p->first != NULL || p->used >= limit(p);
     if (w->queued) {
         *p->last = w;
         p->last = &w->next;
@@ -104,26 +125,42 @@ void pool_cancel(struct pool *p, struct pool_wait *w)
     w->queued = false;
 }
 
-void pool_leave(struct pool *p)
+static void wake(struct pool *p)
 {
-    struct pool_wait *w = p->first;
-    p->used--;
-    if (w != NULL && p->used < limit(p)) {
-        pool_cancel(p, w);
-        p->used++;
-        gauge(p);
-        w->on_turn(w);
-        return;
-    }
-    gauge(p);
+    const struct timeval now = {0, 0};
+    if (p->first != NULL)
+        (void)evtimer_add(p->turn, &now);
 }
 
-struct session *pool_take(struct pool *p, const struct transport *t, const char *destination)
+void pool_reload(struct pool *p)
 {
-    struct idle *i;
-    TAILQ_FOREACH (i, &p->idle, next) {
-        if (i->transport == t && strcmp(i->destination, destination) == 0)
-            return take_out(i);
+    struct idle *i, *next;
+    for (i = TAILQ_FIRST(&p->idle); i != NULL; i = next) {
+        next = TAILQ_NEXT(i, next);
+        if (i->transport != p->agent->transport)
+            close_idle(i);
+    }
+    wake(p);
+}
+
+void pool_leave(struct pool *p)
+{
+    p->used--;
+    gauge(p);
+    wake(p);
+}
+
+struct session *pool_take(struct pool *p, const struct transport *t, const char *destination, enum session_tls tls)
+{
+    struct idle *i, *next;
+    for (i = TAILQ_FIRST(&p->idle); i != NULL; i = next) {
+        next = TAILQ_NEXT(i, next);
+        if (i->transport != t || i->tls != tls || strcmp(i->destination, destination) != 0)
+            continue;
+        struct session *s = take_out(i);
+        if (session_is_alive(s))
+            return s;
+        session_free(&s);
     }
     /* A new connection will be made: the longest idle one makes room for it. */
     if (p->used + p->idles > limit(p) && (i = TAILQ_FIRST(&p->idle)) != NULL)
@@ -145,9 +182,14 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
     session_free(&gone);
 }
 
-void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination)
+static void on_idle(struct session *s, void *arg)
 {
-    static const struct session_handler handler = {on_ready, on_done, on_failed};
+    close_idle(arg);
+}
+
+void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination, enum session_tls tls)
+{
+    static const struct session_handler handler = {on_ready, on_done, on_failed, on_idle};
     if (p->stopped || t->timeouts.idle_ms == 0 || p->used + p->idles > limit(p)) {
         session_quit(&s);
         return;
@@ -156,9 +198,11 @@ void pool_keep(struct pool *p, struct session *s, struct transport *t, const cha
     i->pool = p;
     i->session = s;
     i->transport = transport_hold(t);
+    i->tls = tls;
     i->destination = mem_text(destination);
     TAILQ_INSERT_TAIL(&p->idle, i, next);
     p->idles++;
+    gauge(p);
     session_set_owner(s, &handler, i);
     session_idle(s, t->timeouts.idle_ms);
 }

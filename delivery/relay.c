@@ -9,8 +9,10 @@
 #include "log.h"
 #include "mem.h"
 #include "pool.h"
+#include "proto_submit.h"
 
 #define ADDRESSES_A_HOST 8
+#define CONNECTIONS_AN_ATTEMPT 20 /* whatever the number of hosts: each may take its connect-timeout */
 
 struct relay {
     struct job *job;
@@ -20,6 +22,7 @@ struct relay {
     bool entered;                /* has the right to a connection */
     struct session *session;
     bool reused;
+    unsigned connections;          /* tried */
     struct dnshosts_lookup *finding;
     struct dnsaddr_lookup *resolving;
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
@@ -35,6 +38,29 @@ struct relay {
 
 static void next_host(struct relay *r);
 static void next_address(struct relay *r);
+static void begin(struct relay *r);
+
+static bool requires_tls(const struct relay *r)
+{
+    return (r->job->order->flags & SUBMIT_REQUIRE_TLS) != 0;
+}
+
+/* What is asked of TLS. With the hosts of a domain, whose names came from the DNS, a certificate proves little; one that the
+ * operator named has to be what it is called. */
+static enum session_tls policy(const struct relay *r)
+{
+    static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC, SESSION_ENCRYPTED};
+    bool named = r->transport->kind == TRANSPORT_SMTP;
+    if (requires_tls(r) || (named && r->transport->tls == CONF_TLS_REQUIRED))
+        return SESSION_VERIFIED;
+    return modes[r->transport->tls];
+}
+
+/* Jobs of the same key may share a connection: one host serves all destinations, or each has its own. */
+static const char *pool_key(const struct relay *r)
+{
+    return r->transport->kind == TRANSPORT_SMTP ? "" : r->job->order->destination;
+}
 
 static void keep(char **to, const char **field)
 {
@@ -44,26 +70,57 @@ static void keep(char **to, const char **field)
     *field = copy;
 }
 
+/* How much an outcome tells: one that leaves hope counts for more than one that does not, and what a server said for more
+ * than that there was none. */
+static int rank(const struct job_outcome *o)
+{
+    return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
+}
+
 /* The texts are copied: what they point to goes with the session. */
 static void note(struct relay *r, const struct job_outcome *o)
 {
     struct job_outcome n = *o;
+    if (rank(o) < rank(&r->last))
+        return;
     const char **fields[] = {&n.enhanced, &n.reply, &n.error, &n.remote_host, &n.remote_address, &n.tls};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         keep(&r->last_texts[i], fields[i]);
     r->last = n;
 }
 
-static void finish(struct relay *r)
+static void forget_hosts(struct relay *r)
 {
-    struct job *j = r->job;
-    if (r->last.stage != NULL)
-        job_settle_rest(j, &r->last);
     dnshosts_cancel(&r->finding);
     dnsaddr_cancel(&r->resolving);
     dnshosts_result_free(&r->hosts);
-    session_free(&r->session);
     mem_free(&r->addresses);
+    r->host = r->addresses_n = r->address = 0;
+    r->host_name = NULL;
+    r->clear = false;
+}
+
+/* Those that were to have a second chance and did not get it keep what the first server said, as a deferral. */
+static void defer_refused(struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        struct deliver_result *result = &j->results[i];
+        if (j->settled[i] || result->status != DELIVER_FAILED)
+            continue;
+        result->status = DELIVER_DEFERRED;
+        result->enhanced[0] = '4';
+        j->settled[i] = true;
+    }
+}
+
+static void finish(struct relay *r)
+{
+    struct job *j = r->job;
+    defer_refused(j);
+    if (r->last.stage != NULL)
+        job_settle_rest(j, &r->last);
+    forget_hosts(r);
+    session_free(&r->session);
     for (size_t i = 0; i < sizeof r->last_texts / sizeof r->last_texts[0]; i++)
         mem_free(&r->last_texts[i]);
     pool_cancel(r->agent->pool, &r->wait);
@@ -87,28 +144,84 @@ static void finish_with(struct relay *r, enum deliver_status status, int code, c
 static void on_ready(struct session *s, void *arg)
 {
     struct relay *r = arg;
-    r->last.stage = NULL; /* from here on the server itself has the word */
     session_send(s, r->job);
+}
+
+/* Where the present host has an address of the other family that was not tried, else addresses_n. */
+static size_t other_family(const struct relay *r)
+{
+    size_t at = r->address;
+    while (r->address > 0 && at < r->addresses_n && r->addresses[at].family == r->addresses[r->address - 1].family)
+        at++;
+    return r->address > 0 ? at : r->addresses_n;
+}
+
+/* Takes back what was refused as a matter of policy. Returns how many recipients that were. */
+static uint32_t reopen_refused(struct job *j)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (j->results[i].status != DELIVER_FAILED || strncmp(j->results[i].enhanced, "5.7.", 4) != 0)
+            continue;
+        j->settled[i] = false;
+        n++;
+    }
+    return n;
+}
+
+static bool is_settled(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (!j->settled[i])
+            return false;
+    }
+    return true;
 }
 
 static void on_done(struct session *s, void *arg, bool usable)
 {
     struct relay *r = arg;
-    if (usable) {
-        r->session = NULL;
-        pool_keep(r->agent->pool, s, r->transport, r->job->order->destination);
+    size_t other = other_family(r);
+    r->session = NULL;
+    if (usable)
+        pool_keep(r->agent->pool, s, r->transport, pool_key(r), policy(r));
+    else
+        session_quit(&s);
+    if (!is_settled(r->job)) {
+        /* The server takes no more over this connection, but over another. */
+        forget_hosts(r);
+        r->connections = 0;
+        r->last.stage = NULL;
+        begin(r);
+    } else if (r->job->order->attempt == 1 && other < r->addresses_n && reopen_refused(r->job) > 0) {
+        r->address = other;
+        r->clear = false;
+        next_address(r);
+    } else {
+        finish(r);
     }
-    finish(r);
+}
+
+/* A smarthost that turns us away before it has heard of any message, or has no address, is a matter between it and the
+ * operator: mail waits until they have settled it. */
+static bool is_between_hosts(const struct relay *r, const char *stage)
+{
+    return r->transport->kind == TRANSPORT_SMTP && strcmp(stage, "mail") != 0;
 }
 
 static void note_failure(struct relay *r, const struct session_failure *f)
 {
-    struct job_outcome o = {.status = f->permanent ? DELIVER_FAILED : DELIVER_DEFERRED,
+    bool later = !f->permanent || is_between_hosts(r, f->stage);
+    char *enhanced = mem_text(f->enhanced);
+    if (later)
+        enhanced[0] = '4';
+    struct job_outcome o = {.status = later ? DELIVER_DEFERRED : DELIVER_FAILED,
                             .code = f->code,
-                            .enhanced = f->enhanced,
+                            .enhanced = enhanced,
                             .reply = f->reply,
                             .error = f->error,
                             .stage = f->stage,
+                            .tls = f->tls,
                             .remote_host = r->host_name};
     char text[INET6_ADDRSTRLEN] = "", address[80];
     if (r->address > 0) {
@@ -118,24 +231,30 @@ static void note_failure(struct relay *r, const struct session_failure *f)
         o.remote_address = address;
     }
     note(r, &o);
+    mem_free(&enhanced);
 }
-
-static void begin(struct relay *r);
 
 static void on_failed(struct session *s, void *arg, const struct session_failure *f)
 {
     struct relay *r = arg;
-    service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
     if (r->reused) {
-        /* It ended while it idled, or as we spoke: a fresh one knows more. */
+        /* It ended while it idled, or as we spoke; or what it takes does not suffice: a fresh one knows more. */
         session_free(&r->session);
         r->reused = false;
         begin(r);
         return;
     }
     note_failure(r, f);
+    if (f->permanent && f->code == 0) {
+        /* We found the server unable to take this message. */
+        session_free(&r->session);
+        next_host(r);
+        return;
+    }
+    service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
+    bool fall_back = f->tls_failed && policy(r) == SESSION_OPPORTUNISTIC && !r->clear;
     session_free(&r->session);
-    if (f->tls_failed && r->transport->tls == CONF_TLS_OPPORTUNISTIC && !r->clear) {
+    if (fall_back) {
         service_count(r->agent->service, COUNT_PLAINTEXT_FALLBACK, 1);
         r->clear = true;
         r->address--; /* the same one again */
@@ -145,18 +264,21 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
     next_address(r);
 }
 
-static const struct session_handler handler = {on_ready, on_done, on_failed};
+static const struct session_handler handler = {on_ready, on_done, on_failed, NULL};
 
 static void next_address(struct relay *r)
 {
-    static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC, SESSION_VERIFIED};
+    if (r->connections >= CONNECTIONS_AN_ATTEMPT) {
+        finish(r);
+        return;
+    }
     if (r->address >= r->addresses_n) {
         next_host(r);
         return;
     }
-    enum session_tls tls = r->clear ? SESSION_CLEAR : modes[r->transport->tls];
     const struct dnsaddr *a = &r->addresses[r->address++];
-    r->session = session_open(r->agent, r->transport, r->host_name, a, tls, &handler, r);
+    r->connections++;
+    r->session = session_open(r->agent, r->transport, r->host_name, a, r->clear ? SESSION_CLEAR : policy(r), &handler, r);
 }
 
 /* ---- hosts and their addresses ---- */
@@ -170,16 +292,13 @@ static void on_addresses(struct dnsaddr_result *result, void *arg)
         r->addresses = mem_copy(result->list, result->n * sizeof *result->list);
         r->addresses_n = result->n;
     } else {
-        bool later = result->status == DNSADDR_TEMPORARY;
-        /* A domain without MX that has no address either is no place for mail; a host without address may only be one of
-         * several. */
-        struct job_outcome o = {.status = later ? DELIVER_DEFERRED : DELIVER_FAILED,
-                                .enhanced = later ? "4.4.3" : "5.4.4",
+        bool unknown = result->status == DNSADDR_TEMPORARY, ours = is_between_hosts(r, "dns");
+        struct job_outcome o = {.status = unknown || ours ? DELIVER_DEFERRED : DELIVER_FAILED,
+                                .enhanced = unknown ? "4.4.3" : ours ? "4.3.5" : "5.4.4",
                                 .stage = "dns",
                                 .error = result->text,
                                 .remote_host = r->host_name};
-        if (r->last.stage == NULL || r->last.status == DELIVER_FAILED)
-            note(r, &o);
+        note(r, &o);
         r->addresses_n = 0;
     }
     dnsaddr_result_free(&result);
@@ -246,6 +365,12 @@ static void on_hosts(struct dnshosts_result *result, void *arg)
     const char *enhanced;
     r->finding = NULL;
     r->hosts = result;
+    if (result->status == DNSHOSTS_OK && requires_tls(r) && !result->authentic) {
+        /* RFC 8689 section 4.2.1: the names of the hosts have to be beyond doubt, or a certificate for one means nothing. */
+        finish_with(r, DELIVER_FAILED, 0, "5.7.30", "dns",
+                    "the message asks for REQUIRETLS, and the destination's mail hosts are not secured by DNSSEC");
+        return;
+    }
     if (result->status == DNSHOSTS_OK) {
         next_host(r);
         return;
@@ -260,7 +385,10 @@ static void begin(struct relay *r)
     const struct transport *t = r->transport;
     const char *destination = r->job->order->destination;
     struct dnshosts_options options = {.own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
-    if (t->kind == TRANSPORT_SMTP)
+    if (requires_tls(r) && (t->tls == CONF_TLS_NONE || (t->kind != TRANSPORT_SMTP && destination[0] == '[')))
+        finish_with(r, DELIVER_FAILED, 0, "5.7.30", "transport",
+                    "the message asks for REQUIRETLS, which cannot be had on this way");
+    else if (t->kind == TRANSPORT_SMTP)
         try_host(r, t->host);
     else if (destination[0] == '[')
         try_host(r, destination);
@@ -272,7 +400,7 @@ static void on_turn(struct pool_wait *w)
 {
     struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, wait));
     r->entered = true;
-    r->session = pool_take(r->agent->pool, r->transport, r->job->order->destination);
+    r->session = pool_take(r->agent->pool, r->transport, pool_key(r), policy(r));
     if (r->session == NULL) {
         begin(r);
         return;

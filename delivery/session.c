@@ -45,28 +45,43 @@ void session_kill(struct session *s)
     close_session(s);
 }
 
-void session_fail(struct session *s, const char *stage, const struct reply *r, const char *error, bool permanent)
+/* RFC 5321 section 4.1.1.10: nobody leaves without it. The answer is not waited for: what it says changes nothing. */
+static void say_goodbye(struct session *s)
+{
+    session_put(s, "QUIT");
+    conn_flush(s->conn);
+}
+
+/* As session_fail, but the class of enhanced says in any case whether it is for good. */
+static void fail_with(struct session *s, const char *stage, const struct reply *r, const char *enhanced, const char *error)
 {
     struct buf text = {0};
-    char enhanced[ENHANCED_SIZE] = "";
-    struct session_failure f = {.stage = stage, .error = error, .permanent = permanent};
+    struct session_failure f = {.stage = stage, .error = error, .enhanced = enhanced, .tls = s->tls_text};
     if (r != NULL) {
         reply_text(&text, r, "\n");
         f.code = r->code;
-        (void)enhanced_format(r->enhanced, enhanced);
-        f.permanent = permanent || reply_is_permanent(r->code);
     }
+    f.permanent = enhanced[0] == '5';
     f.reply = buf_text(&text);
-    f.enhanced = enhanced[0] != '\0' ? enhanced : f.permanent ? "5.4.0" : "4.4.0";
     f.tls_failed = s->step == STEP_HANDSHAKE;
     /* An idle connection ends some day; that is nothing to look into. */
     log_write(s->step == STEP_READY ? LOG_DEBUG_ : LOG_INFO_, &s->log,
               s->step == STEP_READY ? "idle connection ended" : "connection failed",
               (const struct log_kv[]){LS("stage", stage), LS("host", s->host), LS("address", s->address),
                                       LS("why", error), LS("reply", f.reply), {0}});
+    if ((r != NULL && r->code != 421) || (r == NULL && s->step == STEP_READY))
+        say_goodbye(s);
     close_session(s);
     s->handler->on_failed(s, s->arg, &f);
     buf_free(&text);
+}
+
+void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced, const char *error)
+{
+    char digits[ENHANCED_SIZE];
+    if (r != NULL && (reply_is_permanent(r->code) || reply_is_temporary(r->code)))
+        enhanced = enhanced_format(r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code), digits);
+    fail_with(s, stage, r, enhanced, error);
 }
 
 static void say_hello(struct session *s, enum step step)
@@ -80,10 +95,19 @@ static void say_hello(struct session *s, enum step step)
     conn_flush(s->conn);
 }
 
+bool session_has_unread(const struct session *s)
+{
+    return conn_input(s->conn).n > 0;
+}
+
 static void become_ready(struct session *s)
 {
     s->parser.each = NULL;
     conn_deadline(s->conn, 0);
+    if (session_has_unread(s)) {
+        session_fail(s, "ehlo", NULL, "4.5.0", "the server speaks out of turn");
+        return;
+    }
     session_enter(s, STEP_READY);
     s->handler->on_ready(s, s->arg);
 }
@@ -92,13 +116,14 @@ static void start_tls(struct session *s)
 {
     struct fail f;
     SSL_CTX *ctx = s->tls == SESSION_VERIFIED ? s->transport->tls_verified : s->transport->tls_opportunistic;
-    if (conn_input(s->conn).n > 0) {
-        session_fail(s, "starttls", NULL, "the server sent more behind its reply to STARTTLS", false);
+    /* RFC 3207 section 6: it must not count as said under TLS. */
+    if (session_has_unread(s)) {
+        session_fail(s, "starttls", NULL, "4.5.0", "the server sent more behind its reply to STARTTLS");
         return;
     }
-    SSL *ssl = tlsclient_connect(ctx, s->host, &f);
+    SSL *ssl = tlsclient_connect(ctx, s->tls_name, &f);
     if (ssl == NULL) {
-        session_fail(s, "starttls", NULL, f.text, false);
+        session_fail(s, "starttls", NULL, "4.7.5", f.text);
         return;
     }
     session_enter(s, STEP_HANDSHAKE);
@@ -113,7 +138,7 @@ static void on_hello(struct session *s, const struct reply *r)
         if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
             say_hello(s, STEP_HELO);
         else
-            session_fail(s, "ehlo", r, "EHLO was refused", false);
+            session_fail(s, "ehlo", r, "4.5.0", s->step == STEP_EHLO ? "EHLO was refused" : "HELO was refused");
         return;
     }
     s->parser.each = NULL;
@@ -124,19 +149,22 @@ static void on_hello(struct session *s, const struct reply *r)
         session_put(s, "STARTTLS");
         conn_deadline(s->conn, s->transport->timeouts.command_ms);
         conn_flush(s->conn);
-    } else if (s->tls == SESSION_VERIFIED) {
-        session_fail(s, "starttls", NULL, "TLS is required and the server does not offer it", false);
+    } else if (s->tls != SESSION_OPPORTUNISTIC) {
+        session_fail(s, "starttls", NULL, "4.7.4", "TLS is required and the server does not offer it");
     } else {
         become_ready(s);
     }
 }
 
+/* A refusal is never for good, whatever its code: often it is some box on the way that says so. */
 static void on_starttls(struct session *s, const struct reply *r)
 {
-    if (reply_is_ok(r->code))
+    if (r->code == 220)
         start_tls(s);
-    else if (s->tls == SESSION_VERIFIED)
-        session_fail(s, "starttls", r, "TLS is required and the server refused it", false);
+    else if (r->code == 421)
+        session_fail(s, "starttls", r, "4.3.2", "the server goes away");
+    else if (s->tls != SESSION_OPPORTUNISTIC)
+        fail_with(s, "starttls", r, "4.7.4", "TLS is required and the server refused it");
     else
         become_ready(s);
 }
@@ -148,7 +176,7 @@ static void on_reply(struct session *s, const struct reply *r)
         if (r->code == 220)
             say_hello(s, STEP_EHLO);
         else
-            session_fail(s, "greeting", r, "the server does not greet", false);
+            session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
         break;
     case STEP_EHLO:
     case STEP_HELO:
@@ -167,25 +195,25 @@ static void on_reply(struct session *s, const struct reply *r)
         close_session(s);
         break;
     default:
-        session_fail(s, step_names[s->step], r, "the server speaks out of turn", false);
+        session_fail(s, step_names[s->step], r, "4.5.0", "the server speaks out of turn");
     }
 }
 
 /* A session under way as the transaction knows it, or before: who is told differs. */
-static void on_trouble(struct session *s, const char *why)
+static void on_trouble(struct session *s, const char *enhanced, const char *why)
 {
     switch (s->step) {
     case STEP_TRANSACTION:
     case STEP_BODY:
     case STEP_DOT:
     case STEP_RSET:
-        transaction_on_closed(s, why);
+        transaction_on_closed(s, enhanced, why);
         break;
     case STEP_QUIT:
         close_session(s);
         break;
     default:
-        session_fail(s, step_names[s->step], NULL, why, false);
+        session_fail(s, step_names[s->step], NULL, enhanced, why);
     }
 }
 
@@ -200,7 +228,7 @@ static void read_replies(struct session *s)
         if (got == REPLY_MORE)
             return;
         if (got == REPLY_BAD) {
-            on_trouble(s, f.text);
+            on_trouble(s, "4.5.0", f.text);
             return;
         }
         on_reply(s, &s->parser.reply);
@@ -214,6 +242,7 @@ static void release(struct session *s)
         event_free(s->stillborn);
     mem_free(&s->t.takers);
     mem_free(&s->host);
+    mem_free(&s->tls_name);
     transport_drop(&s->transport);
     mem_free(&s);
 }
@@ -232,10 +261,19 @@ static void leave(struct session *s)
         release(s);
 }
 
+static void on_connected(struct session *s)
+{
+    if (s->step != STEP_CONNECT)
+        return;
+    session_enter(s, STEP_GREETING);
+    conn_deadline(s->conn, s->transport->timeouts.greeting_ms);
+}
+
 static void on_input(struct conn *c, void *arg)
 {
     struct session *s = arg;
     enter(s);
+    on_connected(s);
     read_replies(s);
     leave(s);
 }
@@ -244,12 +282,9 @@ static void on_drained(struct conn *c, void *arg)
 {
     struct session *s = arg;
     enter(s);
-    if (s->step == STEP_CONNECT) {
-        session_enter(s, STEP_GREETING);
-        conn_deadline(c, s->transport->timeouts.greeting_ms);
-    } else if (s->step == STEP_BODY) {
+    on_connected(s);
+    if (s->step == STEP_BODY)
         transaction_on_drained(s);
-    }
     leave(s);
 }
 
@@ -274,8 +309,20 @@ static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out
     if (!timed_out)
         read_replies(s);
     if (s->step != STEP_DEAD)
-        on_trouble(s, why);
+        on_trouble(s, s->step == STEP_CONNECT ? "4.4.1" : s->step == STEP_HANDSHAKE ? "4.7.5" : "4.4.2", why);
     leave(s);
+}
+
+static void on_timeout(struct conn *c, void *arg)
+{
+    struct session *s = arg;
+    if (s->step == STEP_READY) {
+        enter(s);
+        s->handler->on_idle(s, s->arg);
+        leave(s);
+        return;
+    }
+    on_closed(c, arg, "timed out", true);
 }
 
 static const struct sockaddr_storage *source_for(const struct transport *t, int family, struct sockaddr_storage *out,
@@ -299,18 +346,28 @@ static void describe(struct session *s, const struct dnsaddr *a)
     (void)snprintf(s->address, sizeof s->address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text, s->transport->port);
 }
 
+/* A host that is an address literal is known by its address (RFC 6066 section 3). */
+static char *name_for_tls(const char *host, const struct dnsaddr *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    if (host[0] != '[')
+        return mem_text(host);
+    (void)inet_ntop(a->family, a->octets, text, sizeof text);
+    return mem_text(text);
+}
+
 static void on_stillborn(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
     enter(s);
-    session_fail(s, "connect", NULL, s->tls_text, false);
+    session_fail(s, "connect", NULL, "4.4.1", strerror(s->stillborn_errno));
     leave(s);
 }
 
 struct session *session_open(struct agent *a, struct transport *t, const char *host, const struct dnsaddr *address,
                              enum session_tls tls, const struct session_handler *handler, void *arg)
 {
-    static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed};
+    static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed, on_timeout};
     const struct timeval now = {0, 0};
     struct sockaddr_storage to, from;
     socklen_t to_len = dnsaddr_sockaddr(address, (uint16_t)t->port, &to), from_len = 0;
@@ -321,6 +378,7 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
     s->arg = arg;
     s->tls = tls;
     s->host = mem_text(host);
+    s->tls_name = name_for_tls(host, address);
     reply_open(&s->parser);
     describe(s, address);
     log_ctx_add(&s->log, "relay", host);
@@ -328,7 +386,7 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
     const struct sockaddr_storage *source = source_for(t, to.ss_family, &from, &from_len);
     int fd = conn_connect(&to, to_len, source, from_len);
     if (fd < 0) {
-        (void)snprintf(s->tls_text, sizeof s->tls_text, "%s", strerror(errno));
+        s->stillborn_errno = errno;
         s->stillborn = evtimer_new(a->base, on_stillborn, s);
         (void)evtimer_add(s->stillborn, &now);
         return s;
@@ -352,6 +410,14 @@ void session_set_owner(struct session *s, const struct session_handler *handler,
 void session_idle(struct session *s, int64_t idle_ms)
 {
     conn_deadline(s->conn, idle_ms);
+}
+
+bool session_is_alive(const struct session *s)
+{
+    unsigned char octet;
+    ssize_t n = recv(conn_fd(s->conn), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+    /* Under TLS it may be a record of the protocol's own. */
+    return n > 0 ? conn_is_secure(s->conn) : n < 0 && errno == EAGAIN;
 }
 
 void session_free(struct session **sp)
@@ -379,7 +445,6 @@ void session_quit(struct session **sp)
     }
     s->handler = NULL;
     session_enter(s, STEP_QUIT);
-    session_put(s, "QUIT");
     conn_deadline(s->conn, s->transport->timeouts.quit_ms);
-    conn_flush(s->conn);
+    say_goodbye(s);
 }

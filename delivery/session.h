@@ -10,7 +10,12 @@
 
 struct session;
 
-enum session_tls { SESSION_CLEAR, SESSION_OPPORTUNISTIC, SESSION_VERIFIED };
+enum session_tls {
+    SESSION_CLEAR,
+    SESSION_OPPORTUNISTIC, /* with whoever offers it */
+    SESSION_ENCRYPTED,     /* or not at all, with any certificate */
+    SESSION_VERIFIED,      /* or not at all, with a certificate that is good for the host */
+};
 
 /* Why a session, or the transaction under way, came to nothing. Texts are valid during the callback. */
 struct session_failure {
@@ -21,16 +26,21 @@ struct session_failure {
     const char *error;    /* our sentence */
     bool permanent;
     bool tls_failed;      /* another try without TLS may do */
+    const char *tls;      /* what was agreed on before; "" in clear */
 };
 
 struct session_handler {
     /* A transaction may begin. */
     void (*on_ready)(struct session *s, void *arg);
-    /* The transaction is over: each recipient of the job that took part is settled. usable: another may begin. */
+    /* The transactions are over. usable: another may begin, and every recipient of the job is settled. Otherwise some may be
+     * left, when the remote takes no more transactions over one connection; each time at least one was settled. The owner
+     * ends an unusable session with session_quit. */
     void (*on_done)(struct session *s, void *arg, bool usable);
-    /* The session ended before it was ready, or while it idled, or before the remote had answered anything of the transaction
-     * (then nothing of the job is settled by it). The owner frees it, here or later. */
+    /* The session ended before it was ready, or while it idled; or the remote cannot take this message at all, or went away
+     * before it had said a word about it (then nothing of the job is settled). The owner frees it, here or later. */
     void (*on_failed)(struct session *s, void *arg, const struct session_failure *f);
+    /* Nothing was done for the time that session_idle gave. NULL where that is never called. */
+    void (*on_idle)(struct session *s, void *arg);
 };
 
 /* Connects. host: the name, for TLS and the record. */
@@ -41,9 +51,11 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
 void session_send(struct session *s, struct job *j);
 /* Another owner takes over an idle session. */
 void session_set_owner(struct session *s, const struct session_handler *handler, void *arg);
-/* Nothing to do for now: on_failed comes when the remote, or idle_ms, ends it. */
+/* Nothing to do for now: on_failed comes when the remote ends it, on_idle when idle_ms is over. */
 void session_idle(struct session *s, int64_t idle_ms);
-/* Says QUIT if there is time, and frees it; no callback comes. */
+/* Whether one that idled still seems good: the remote neither closed it nor said anything. */
+bool session_is_alive(const struct session *s);
+/* Says QUIT if it is ready, waits for the answer on its own, and frees it; no callback comes. NULL is let pass. */
 void session_quit(struct session **s);
 void session_free(struct session **s); /* closes at once */
 

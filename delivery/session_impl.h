@@ -40,7 +40,8 @@ struct transaction {
     uint32_t sent, answered;   /* of MAIL (1), RCPT (takers_n), DATA (1), counted through */
     bool mail_refused, heard;  /* heard: the remote answered something */
     bool over;                 /* no further transaction: the remote refused the message itself */
-    uint32_t accepted, again;  /* recipients; again: put off to a further transaction by a limit */
+    bool full;                 /* the remote takes no more recipients in this one, as far as it was asked */
+    uint32_t accepted;         /* recipients */
     bool discard;              /* nobody is to get it: only the dot is sent */
     struct data_encoder encoder;
     uint64_t at;               /* of the body, what was read */
@@ -55,13 +56,17 @@ struct session {
     enum step step;
     enum session_tls tls;
     char *host;
+    char *tls_name;              /* what the server's certificate is to be for */
     char address[80];            /* "192.0.2.1:25" */
     char tls_text[160];
     struct reply_parser parser;
     struct ehlo ehlo;
+    uint32_t most_takers;        /* in one transaction, as the remote's refusals told; 0 unknown */
+    uint32_t transactions;       /* begun */
     struct transaction t;
     struct log_ctx log;
     struct event *stillborn;     /* no socket could be made: the failure comes from the loop */
+    int stillborn_errno;
     bool used;                   /* it has carried a message before, and may be dead by now */
     unsigned running;            /* callbacks of the connection on the stack: the free waits for them */
     bool freed;
@@ -69,8 +74,11 @@ struct session {
 
 void session_enter(struct session *s, enum step step); /* the one place where the step changes */
 void session_put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Ends the session with on_failed; r may be NULL. */
-void session_fail(struct session *s, const char *stage, const struct reply *r, const char *error, bool permanent);
+/* Ends the session with on_failed. r: the reply it is for, whose code says whether it is permanent, or NULL. enhanced: without a
+ * reply, or where that has none; its class says it then. */
+void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced, const char *error);
+/* The remote has said more than it was asked for: what comes next cannot be told apart from it. */
+bool session_has_unread(const struct session *s);
 /* The session is of no more use: it ends without a word to the owner. */
 void session_kill(struct session *s);
 
@@ -78,6 +86,6 @@ void transaction_begin(struct session *s, struct job *j);
 void transaction_on_reply(struct session *s, const struct reply *r);
 void transaction_on_drained(struct session *s);
 /* The connection ended during it. */
-void transaction_on_closed(struct session *s, const char *why);
+void transaction_on_closed(struct session *s, const char *enhanced, const char *why);
 
 #endif

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "esmtp.h"
 #include "mem.h"
 #include "proto_submit.h"
 #include "session_impl.h"
@@ -29,50 +29,58 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                 .tls = s->tls_text};
 }
 
-/* A recipient's fate by a reply. temporary: whatever the code says. Only the reply to the dot takes a message: a good one
- * anywhere else is out of turn, and a server that is so far behind has not got it. */
-static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage, bool temporary)
+/* What a reply can do to a recipient. */
+enum effect {
+    REFUSES,  /* 5yz for good, anything else for now */
+    PUTS_OFF, /* for now, whatever the code */
+    DELIVERS, /* 2yz is what was hoped for */
+};
+
+/* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes anywhere else says nothing of
+ * where the message is. */
+static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage, enum effect effect)
 {
     struct buf text = {0};
-    char enhanced[ENHANCED_SIZE];
-    bool good = reply_is_ok(r->code);
-    enum deliver_status status = good && s->step == STEP_DOT                 ? DELIVER_DONE
-                                 : reply_is_permanent(r->code) && !temporary ? DELIVER_FAILED
-                                                                             : DELIVER_DEFERRED;
+    char digits[ENHANCED_SIZE];
+    bool refused = reply_is_permanent(r->code) || reply_is_temporary(r->code);
+    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS          ? DELIVER_DONE
+                                 : reply_is_permanent(r->code) && effect != PUTS_OFF ? DELIVER_FAILED
+                                                                                     : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
-    if (status == DELIVER_DEFERRED && e.class == 5)
+    if (status == DELIVER_DEFERRED)
         e.class = 4;
-    if (status == DELIVER_DEFERRED && good) {
-        e = (struct enhanced){4, 5, 0};
-        o.error = "the server's reply is out of turn";
-    }
     reply_text(&text, r, "\n");
-    o.code = status == DELIVER_DEFERRED && good ? 0 : r->code;
-    o.enhanced = enhanced_format(e, enhanced);
+    o.code = r->code;
     o.reply = buf_text(&text);
+    if (status == DELIVER_DEFERRED && !refused) {
+        o.enhanced = "4.5.0";
+        o.error = "the server's answer does not fit what it was asked";
+    } else {
+        o.enhanced = enhanced_format(e, digits);
+    }
     job_settle(s->t.job, index, &o);
     buf_free(&text);
 }
 
+/* Every recipient of the job that has no outcome yet, whether its turn had come or not. */
 static void settle_rest_by(struct session *s, const struct reply *r, const char *stage)
 {
-    for (uint32_t i = 0; i < s->t.takers_n; i++) {
-        if (!s->t.job->settled[s->t.takers[i].index])
-            settle_by(s, s->t.takers[i].index, r, stage, false);
+    struct job *j = s->t.job;
+    s->t.over = true;
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (!j->settled[i])
+            settle_by(s, i, r, stage, REFUSES);
     }
 }
 
-static void settle_rest(struct session *s, enum deliver_status status, const char *stage, const char *enhanced,
-                        const char *error)
+static void defer_rest(struct session *s, const char *stage, const char *enhanced, const char *error)
 {
-    struct job_outcome o = outcome(s, status, stage);
+    struct job_outcome o = outcome(s, DELIVER_DEFERRED, stage);
     o.enhanced = enhanced;
     o.error = error;
-    for (uint32_t i = 0; i < s->t.takers_n; i++) {
-        if (!s->t.job->settled[s->t.takers[i].index])
-            job_settle(s->t.job, s->t.takers[i].index, &o);
-    }
+    s->t.over = true;
+    job_settle_rest(s->t.job, &o);
 }
 
 /* ---- sending commands ---- */
@@ -82,19 +90,51 @@ static uint32_t commands(const struct transaction *t)
     return t->takers_n + 2;
 }
 
+static enum esmtp_ret ret_of(const struct deliver_job *order)
+{
+    return strcmp(order->ret, "FULL") == 0   ? ESMTP_RET_FULL
+           : strcmp(order->ret, "HDRS") == 0 ? ESMTP_RET_HDRS
+                                             : ESMTP_RET_NONE;
+}
+
 static void put_mail(struct session *s)
 {
     const struct deliver_job *order = s->t.job->order;
     struct buf *out = conn_output(s->conn);
+    struct esmtp_mail mail = {.has_size = true,
+                              .size = order->size,
+                              .body = has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
+                              .smtputf8 = has(s, SUBMIT_SMTPUTF8),
+                              .requiretls = has(s, SUBMIT_REQUIRE_TLS),
+                              .ret = ret_of(order)};
+    mail.has_envid = order->envid[0] != '\0' && span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
     buf_putf(out, "MAIL FROM:<%s>", order->sender);
-    if (s->ehlo.size)
-        buf_putf(out, " SIZE=%llu", (unsigned long long)order->size);
-    if (s->ehlo.eightbitmime && has(s, SUBMIT_EIGHT_BIT))
-        buf_puts(out, " BODY=8BITMIME");
-    if (s->ehlo.smtputf8 && has(s, SUBMIT_SMTPUTF8))
-        buf_puts(out, " SMTPUTF8");
-    if (s->ehlo.dsn && order->ret[0] != '\0')
-        buf_putf(out, " RET=%s", order->ret);
+    esmtp_mail_write(out, &mail, &s->ehlo);
+    buf_puts(out, "\r\n");
+}
+
+static void put_rcpt(struct session *s, const struct deliver_recipient *r)
+{
+    static const struct {
+        unsigned ours, theirs;
+    } notifies[] = {{NOTIFY_NEVER, ESMTP_NOTIFY_NEVER},
+                    {NOTIFY_SUCCESS, ESMTP_NOTIFY_SUCCESS},
+                    {NOTIFY_FAILURE, ESMTP_NOTIFY_FAILURE},
+                    {NOTIFY_DELAY, ESMTP_NOTIFY_DELAY}};
+    struct buf *out = conn_output(s->conn);
+    struct esmtp_rcpt rcpt = {0};
+    struct span orcpt = span_text(r->orcpt);
+    ssize_t semicolon = span_find(orcpt, ';');
+    for (size_t i = 0; i < sizeof notifies / sizeof notifies[0]; i++)
+        rcpt.notify |= (r->notify & notifies[i].ours) != 0 ? notifies[i].theirs : 0;
+    if (semicolon > 0) {
+        struct span type = span_of(orcpt.p, (size_t)semicolon);
+        struct span address = span_of(type.p + type.n + 1, orcpt.n - type.n - 1);
+        rcpt.has_orcpt = address.n > 0 && span_copy(type, rcpt.orcpt_type, sizeof rcpt.orcpt_type) == 0 &&
+                         span_copy(address, rcpt.orcpt, sizeof rcpt.orcpt) == 0;
+    }
+    buf_putf(out, "RCPT TO:<%s>", r->address);
+    esmtp_rcpt_write(out, &rcpt, &s->ehlo);
     buf_puts(out, "\r\n");
 }
 
@@ -103,7 +143,7 @@ static void put_command(struct session *s, uint32_t n)
     if (n == 0)
         put_mail(s);
     else if (n <= s->t.takers_n)
-        session_put(s, "RCPT TO:<%s>", s->t.job->order->recipients[s->t.takers[n - 1].index].address);
+        put_rcpt(s, &s->t.job->order->recipients[s->t.takers[n - 1].index]);
     else
         session_put(s, "DATA");
 }
@@ -121,12 +161,18 @@ static void send_commands(struct session *s)
     conn_flush(s->conn);
 }
 
+static uint32_t takers_max(const struct session *s)
+{
+    uint32_t announced = s->ehlo.rcptmax > 0 ? s->ehlo.rcptmax : UINT32_MAX;
+    return s->most_takers > 0 && s->most_takers < announced ? s->most_takers : announced;
+}
+
 /* The recipients still to be settled, as many as the server takes at once. */
 static void choose_takers(struct session *s)
 {
     struct transaction *t = &s->t;
     const struct deliver_job *order = t->job->order;
-    uint32_t max = s->ehlo.rcptmax > 0 ? s->ehlo.rcptmax : UINT32_MAX;
+    uint32_t max = takers_max(s);
     mem_free(&t->takers);
     t->takers = mem_array(order->recipients_n, sizeof *t->takers);
     t->takers_n = 0;
@@ -140,35 +186,53 @@ static void start_one(struct session *s)
 {
     struct transaction *t = &s->t;
     choose_takers(s);
-    t->sent = t->answered = t->accepted = t->again = 0;
-    t->mail_refused = t->discard = false;
+    s->transactions++;
+    t->sent = t->answered = t->accepted = 0;
+    t->mail_refused = t->discard = t->full = false;
     t->at = 0;
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
 }
 
-/* What the server cannot take, it is not asked to. */
-static bool is_refused_here(struct session *s)
+/* What the server cannot take, it is not asked to. Another one may. */
+static bool is_refused_here(struct session *s, const char **enhanced, const char **why)
 {
-    const struct deliver_job *order = s->t.job->order;
-    choose_takers(s);
-    if (has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8)
-        settle_rest(s, DELIVER_FAILED, "mail", "5.6.7", "the server does not take SMTPUTF8, which this message needs");
-    else if (s->ehlo.size && s->ehlo.size_max > 0 && order->size > s->ehlo.size_max)
-        settle_rest(s, DELIVER_FAILED, "mail", "5.3.4", "the message is larger than the server takes");
-    else
-        return false;
-    return true;
+    uint64_t size = s->t.job->order->size, max = s->ehlo.size ? s->ehlo.size_max : 0;
+    const struct {
+        bool is;
+        const char *enhanced, *why;
+    } refusals[] = {
+        {has(s, SUBMIT_REQUIRE_TLS) && !s->ehlo.requiretls, "5.7.30",
+         "the server does not take REQUIRETLS, which this message asks for"},
+        {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
+         "the server does not take SMTPUTF8, which this message needs"},
+        {max > 0 && size > max, "5.3.4", "the message is larger than the server takes"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        *enhanced = refusals[i].enhanced;
+        *why = refusals[i].why;
+        if (refusals[i].is)
+            return true;
+    }
+    return false;
+}
+
+/* RFC 9422: so many transactions over one connection, and no more. */
+static bool is_spent(const struct session *s)
+{
+    return s->ehlo.mailmax > 0 && s->transactions >= s->ehlo.mailmax;
 }
 
 static void end(struct session *s, bool usable)
 {
     s->t.job = NULL;
     s->used = true;
-    if (usable) {
+    if (usable && !session_has_unread(s)) {
         conn_deadline(s->conn, 0);
         session_enter(s, STEP_READY);
+        usable = !is_spent(s);
     } else {
+        usable = false;
         session_kill(s);
     }
     s->handler->on_done(s, s->arg, usable);
@@ -176,13 +240,12 @@ static void end(struct session *s, bool usable)
 
 void transaction_begin(struct session *s, struct job *j)
 {
+    const char *enhanced, *why;
     s->t.job = j;
     s->t.heard = s->t.over = false;
-    if (is_refused_here(s)) {
-        /* Every recipient's fate is the same on this server. */
-        while (choose_takers(s), s->t.takers_n > 0)
-            (void)is_refused_here(s);
-        end(s, true);
+    if (is_refused_here(s, &enhanced, &why)) {
+        s->t.job = NULL;
+        session_fail(s, "mail", NULL, enhanced, why);
         return;
     }
     start_one(s);
@@ -217,7 +280,7 @@ void transaction_on_drained(struct session *s)
     mem_free(&piece);
     if (got < 0 || t->at > t->job->order->size) {
         /* Ending in the middle of a message, without its dot, makes the server throw it away. */
-        transaction_on_closed(s, "the message cannot be read");
+        transaction_on_closed(s, "4.3.0", "the message cannot be read");
     } else if (got == 0 || t->at == t->job->order->size) {
         send_end(s);
     } else {
@@ -242,10 +305,12 @@ static void send_message(struct session *s)
 static void next_or_end(struct session *s)
 {
     choose_takers(s);
-    if (s->t.takers_n > 0 && !s->t.over)
-        start_one(s);
-    else
+    if (s->t.takers_n == 0 || s->t.over || is_spent(s))
         end(s, true);
+    else if (session_has_unread(s))
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+    else
+        start_one(s);
 }
 
 /* After a transaction that did not come to its end the server is asked to forget it. */
@@ -257,14 +322,10 @@ static void reset(struct session *s)
     conn_flush(s->conn);
 }
 
-/* What is said of the message itself, or of the whole session, holds for those as well whose turn has not come. */
-static void settle_everyone_by(struct session *s, const struct reply *r, const char *stage)
+/* RFC 5321 section 4.5.3.1.10: too many at once. Of the first one it cannot be true, and a mailbox may be full as well. */
+static bool is_one_too_many(const struct transaction *t, const struct reply *r)
 {
-    s->t.over = true;
-    do {
-        settle_rest_by(s, r, stage);
-        choose_takers(s);
-    } while (s->t.takers_n > 0);
+    return (r->code == 452 || r->code == 552) && t->accepted > 0 && r->enhanced.subject != 2;
 }
 
 static void on_rcpt(struct session *s, uint32_t n, const struct reply *r)
@@ -276,16 +337,28 @@ static void on_rcpt(struct session *s, uint32_t n, const struct reply *r)
     if (reply_is_ok(r->code)) {
         k->accepted = true;
         t->accepted++;
-    } else if ((r->code == 452 || r->code == 552) && t->accepted > 0) {
-        t->again++; /* RFC 5321 4.5.3.1.10: too many at once; settled by a further transaction */
+        t->full = false;
+    } else if (is_one_too_many(t, r)) {
+        /* Left for a further transaction; and so are those that need not be asked for any more. */
+        t->full = true;
+        if (t->sent == t->answered)
+            t->takers_n = n + 1;
     } else {
-        settle_by(s, k->index, r, "rcpt", r->code == 552);
+        settle_by(s, k->index, r, "rcpt", r->code == 552 ? PUTS_OFF : REFUSES);
     }
+}
+
+/* All recipients have been asked for. */
+static void learn_limit(struct session *s)
+{
+    if (s->t.full)
+        s->most_takers = s->t.accepted;
 }
 
 static void on_data(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
+    learn_limit(s);
     if (r->code == 354) {
         t->discard = t->accepted == 0;
         send_message(s);
@@ -293,7 +366,7 @@ static void on_data(struct session *s, const struct reply *r)
     }
     for (uint32_t i = 0; i < t->takers_n; i++) {
         if (t->takers[i].accepted)
-            settle_by(s, t->takers[i].index, r, "data", false);
+            settle_by(s, t->takers[i].index, r, "data", REFUSES);
     }
     t->accepted = 0;
     reset(s);
@@ -304,7 +377,7 @@ static void on_final(struct session *s, const struct reply *r)
     struct transaction *t = &s->t;
     for (uint32_t i = 0; i < t->takers_n && !t->discard; i++) {
         if (t->takers[i].accepted)
-            settle_by(s, t->takers[i].index, r, "dot", false);
+            settle_by(s, t->takers[i].index, r, "dot", DELIVERS);
     }
     next_or_end(s);
 }
@@ -315,25 +388,15 @@ static bool is_hopeless(const struct transaction *t)
     return t->answered == t->takers_n + 1 && t->sent == t->answered && t->accepted == 0;
 }
 
-/* MAIL was refused. The takers stay as they are, since replies to their RCPT are still to be counted. */
-static void refuse_all(struct session *s, const struct reply *r)
-{
-    struct job *j = s->t.job;
-    s->t.over = true;
-    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        if (!j->settled[i])
-            settle_by(s, i, r, "mail", false);
-    }
-}
-
 static void on_command_reply(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
     uint32_t n = t->answered++;
     t->heard = true;
     if (n == 0 && !reply_is_ok(r->code)) {
+        /* The takers stay as they are, since replies to their RCPT are still to be counted. */
         t->mail_refused = true;
-        refuse_all(s, r);
+        settle_rest_by(s, r, "mail");
     } else if (n > 0 && n <= t->takers_n) {
         on_rcpt(s, n - 1, r);
     } else if (n > t->takers_n) {
@@ -347,12 +410,49 @@ static void on_command_reply(struct session *s, const struct reply *r)
     }
 }
 
+/* What the server was asked last and has not answered. */
+static const char *stage(const struct session *s)
+{
+    const struct transaction *t = &s->t;
+    switch (s->step) {
+    case STEP_TRANSACTION:
+        return t->answered == 0 ? "mail" : t->answered <= t->takers_n ? "rcpt" : "data";
+    case STEP_DOT:
+        return "dot";
+    case STEP_RSET:
+        return "rset";
+    default:
+        return "data";
+    }
+}
+
+/* Nothing was said of this message: another connection may do better at once. */
+static bool is_untouched(const struct session *s)
+{
+    return s->step == STEP_TRANSACTION && !s->t.heard;
+}
+
+static void leave_untouched(struct session *s, const struct reply *r, const char *enhanced, const char *why)
+{
+    s->t.job = NULL;
+    session_fail(s, "mail", r, enhanced, why);
+}
+
+/* The service goes away: what it says of this command holds, and the rest gets the same. */
+static void on_goodbye(struct session *s, const struct reply *r)
+{
+    if (is_untouched(s)) {
+        leave_untouched(s, r, "4.3.2", "the server goes away");
+        return;
+    }
+    settle_rest_by(s, r, stage(s));
+    end(s, false);
+}
+
 void transaction_on_reply(struct session *s, const struct reply *r)
 {
-    /* The service goes away: what it says of this command holds, and the rest gets the same. */
     if (r->code == 421) {
-        settle_everyone_by(s, r, s->step == STEP_DOT ? "dot" : "data");
-        end(s, false);
+        on_goodbye(s, r);
         return;
     }
     switch (s->step) {
@@ -366,29 +466,21 @@ void transaction_on_reply(struct session *s, const struct reply *r)
         if (reply_is_ok(r->code))
             next_or_end(s);
         else
-            transaction_on_closed(s, "the server refused RSET");
+            transaction_on_closed(s, "4.5.0", "the server refused RSET");
         break;
     default:
         /* A reply in the middle of the message: it will not be taken. */
-        settle_everyone_by(s, r, "data");
+        settle_rest_by(s, r, "data");
         end(s, false);
     }
 }
 
-void transaction_on_closed(struct session *s, const char *why)
+void transaction_on_closed(struct session *s, const char *enhanced, const char *why)
 {
-    static const char *const stages[STEPS] = {[STEP_TRANSACTION] = "rcpt", [STEP_BODY] = "data", [STEP_DOT] = "dot",
-                                              [STEP_RSET] = "rset"};
-    struct transaction *t = &s->t;
-    if (s->step == STEP_TRANSACTION && !t->heard) {
-        /* Nothing was said of this message: another connection may do better at once. */
-        t->job = NULL;
-        session_fail(s, "mail", NULL, why, false);
+    if (is_untouched(s)) {
+        leave_untouched(s, NULL, enhanced, why);
         return;
     }
-    do {
-        settle_rest(s, DELIVER_DEFERRED, stages[s->step], "4.4.2", why);
-        choose_takers(s);
-    } while (t->takers_n > 0);
+    defer_rest(s, stage(s), enhanced, why);
     end(s, false);
 }

@@ -91,8 +91,10 @@ static int read_label(struct transport *t, const char *label, struct fail *f)
         return read_kind(t, named, f);
     if (strcmp(label, "local") == 0)
         t->kind = TRANSPORT_LOCAL;
-    else
+    else if (strcmp(label, "direct") == 0)
         read_direct(t, conf_child(root, "deliver"));
+    else
+        return fail_set(f, "there is no transport %s", label);
     return 0;
 }
 

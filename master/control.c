@@ -165,10 +165,20 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     k->clients_n++;
 }
 
+/* Two masters over one queue would take each other's sockets away. */
+static bool is_served(const char *path)
+{
+    int fd = ipc_connect(path, NULL);
+    bool served = fd >= 0;
+    file_close(&fd);
+    return served;
+}
+
 struct control *control_new(struct world *w, struct fail *f)
 {
     char *path = folders_run(w->conf, "master.sock");
-    int fd = listen_unix(path, SOCK_SEQPACKET, 0600, f);
+    int fd = is_served(path) ? fail_set(f, "another suite is running: it listens at %s", path)
+                             : listen_unix(path, SOCK_SEQPACKET, 0600, f);
     mem_free(&path);
     if (fd < 0)
         return NULL;

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/close_range.h>
+
 #include "folders.h"
 #include "links.h"
 #include "mem.h"
 
-#define LINKS_MAX 64
+#define LINKS_MAX 256 /* as lib/service/service.c takes */
 #define ARGUMENTS_MAX (LINKS_MAX + 16)
 
 struct arguments {
@@ -64,6 +66,13 @@ static void become(char *const *argv, int control, const struct link_end *ends, 
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Whatever master was started with stays with it. */
+    int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+        (void)dup2(null, STDOUT_FILENO);
+    }
+    (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     (void)fcntl(control, F_SETFD, 0);
     for (int i = 0; i < n; i++)
         (void)fcntl(ends[i].fd, F_SETFD, 0);

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "proto_control.h"
+
+#define LINK_NAME sizeof(((struct link_end *)NULL)->name)
 
 static const struct edge {
     enum role asks, answers;
@@ -20,7 +23,7 @@ static const struct edge {
     {ROLE_WEBAPI, ROLE_VAULT, "secret", false},
 };
 
-static unsigned vaults(const struct world *w)
+unsigned links_vaults(const struct world *w)
 {
     const struct process *p;
     unsigned n = 0;
@@ -34,25 +37,25 @@ static bool joins(const struct edge *e, const struct process *asks, const struct
 {
     if (asks->role != e->asks || answers->role != e->answers)
         return false;
-    unsigned n = e->answers == ROLE_VAULT ? vaults(asks->world) : 1;
+    unsigned n = e->answers == ROLE_VAULT ? links_vaults(asks->world) : 1;
     return n <= 1 || asks->index % n == answers->index;
 }
 
 static void name_ends(const struct edge *e, const struct process *asks, const struct process *answers,
-                      char asking[64], char answering[64])
+                      char asking[LINK_NAME], char answering[LINK_NAME])
 {
     if (e->per_transport)
-        (void)snprintf(asking, 64, "%s %s", e->name, answers->label);
+        (void)snprintf(asking, LINK_NAME, "%s %s", e->name, answers->label);
     else
-        (void)snprintf(asking, 64, "%s", e->name);
-    (void)snprintf(answering, 64, "%s %s", e->name, asks->name);
+        (void)snprintf(asking, LINK_NAME, "%s", e->name);
+    (void)snprintf(answering, LINK_NAME, "%s %s", e->name, asks->name);
 }
 
 static int make_one(struct process *p, struct process *peer, const struct edge *e, bool p_asks, struct link_end *end,
                     struct fail *f)
 {
     int fd[2];
-    char asking[64], answering[64];
+    char asking[LINK_NAME], answering[LINK_NAME];
     if (ipc_pair(fd, f) != 0)
         return -1;
     name_ends(e, p_asks ? p : peer, p_asks ? peer : p, asking, answering);
@@ -67,7 +70,7 @@ int links_make(struct process *p, struct link_end *ends, int max, struct fail *f
     struct process *peer;
     int n = 0;
     TAILQ_FOREACH (peer, &p->world->processes, next) {
-        if (peer == p || peer->control == NULL)
+        if (peer == p || peer->control == NULL || peer->unwanted)
             continue;
         for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
             bool asks = joins(&edges[i], p, peer);
@@ -81,4 +84,31 @@ int links_make(struct process *p, struct link_end *ends, int max, struct fail *f
         }
     }
     return n;
+}
+
+static void join(struct process *asks, struct process *answers, const struct edge *e)
+{
+    struct link_end end;
+    struct fail f = {{0}};
+    if (make_one(asks, answers, e, true, &end, &f) == 0)
+        control_link(asks->control, end.name, end.fd);
+    else
+        log_error(NULL, "a link cannot be made", LS("process", asks->name), LS("peer", answers->name), LS("why", f.text));
+}
+
+void links_share_out(struct world *w, unsigned before)
+{
+    struct process *asks, *answers;
+    unsigned now = links_vaults(w);
+    TAILQ_FOREACH (asks, &w->processes, next) {
+        if (asks->control == NULL || asks->unwanted || before == 0 || asks->index % before < now)
+            continue;
+        TAILQ_FOREACH (answers, &w->processes, next) {
+            for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
+                if (answers->role == ROLE_VAULT && answers->control != NULL && !answers->unwanted &&
+                    joins(&edges[i], asks, answers))
+                    join(asks, answers, &edges[i]);
+            }
+        }
+    }
 }

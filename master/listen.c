@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +87,19 @@ static void add(struct world *w, enum role role, const char *purpose, int fd)
     TAILQ_INSERT_TAIL(&w->listeners, l, next);
 }
 
+/* An address and port that stay get a new purpose: the socket stays too, and with it who is connecting just now. */
+static int same_socket(struct world *w, const char *purpose)
+{
+    const char *endpoint = strrchr(purpose, ' ');
+    const struct listener *l;
+    TAILQ_FOREACH (l, &w->listeners, next) {
+        const char *other = strrchr(l->purpose, ' ');
+        if (!l->fresh && other != NULL && strncmp(l->purpose, "listen ", 7) == 0 && strcmp(endpoint, other) == 0)
+            return fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    }
+    return -1;
+}
+
 static bool is_there(struct world *w, const char *purpose)
 {
     struct listener *l = find(w, purpose);
@@ -108,7 +122,9 @@ static int want_port(struct world *w, const struct conf_block *block, const char
                        addresses[i].text, v6 ? "]" : "", port);
         if (is_there(w, purpose))
             continue;
-        int fd = listen_tcp(&addresses[i], port, f);
+        int fd = same_socket(w, purpose);
+        if (fd < 0)
+            fd = listen_tcp(&addresses[i], port, f);
         if (fd < 0)
             return -1;
         add(w, role, purpose, fd);

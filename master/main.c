@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -32,6 +33,7 @@
 
 #define DEFAULT_CONFIG "/etc/quartermaster/quartermaster.conf"
 #define LIBEXEC_DIR "/usr/libexec/quartermaster"
+#define DESCRIPTORS 65536
 
 struct master {
     struct world world;
@@ -77,6 +79,16 @@ static void on_sigchld(evutil_socket_t fd, short what, void *arg)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         process_reaped(arg, pid, status);
+}
+
+/* Key files are open by the thousand until the vault has taken them. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void watch_signals(struct master *m)
@@ -159,9 +171,9 @@ static void free_event(struct event **e)
 static void clean_up(struct master *m)
 {
     struct world *w = &m->world;
-    metrics_free(&w->metrics);
     control_free(&w->control);
-    process_free_all(w);
+    process_free_all(w); /* which answers what metrics asked */
+    metrics_free(&w->metrics);
     stop_free(w);
     listen_close_all(w);
     free_event(&m->sigterm);
@@ -185,6 +197,7 @@ static int run(struct master *m)
     notify_init();
     w->started_ms = clock_mono_ms();
     w->loaded_ms = clock_wall_ms();
+    raise_descriptors();
     w->privileged = geteuid() == 0;
     w->program_dir = find_programs();
     TAILQ_INIT(&w->processes);

@@ -10,7 +10,7 @@
 #include "mem.h"
 #include "proto_control.h"
 
-#define INTERVAL_S 2
+#define INTERVAL_MS 2000
 #define FAMILIES_MAX 1000
 
 /* All samples of one name stand together: Prometheus wants it so. */
@@ -25,11 +25,13 @@ struct metrics {
     struct family *families;
     size_t families_n;
     unsigned waiting; /* processes that have not answered */
+    unsigned round;   /* who answers later than the next one begins is not heard */
 };
 
 struct question {
     struct metrics *metrics;
-    char process[48];
+    unsigned round;
+    char process[80];
     enum role role;
 };
 
@@ -101,11 +103,12 @@ static void on_counters(void *arg, const struct control_counter *counters, uint3
 {
     struct question *q = arg;
     struct metrics *m = q->metrics;
-    for (uint32_t i = 0; i < n; i++) {
+    bool in_time = q->round == m->round;
+    for (uint32_t i = 0; i < n && in_time; i++) {
         if (is_name(counters[i].name))
             add(m, role_names[q->role], counters[i].name, q->process, counters[i].value);
     }
-    if (--m->waiting == 0)
+    if (in_time && --m->waiting == 0)
         publish(m);
     mem_free(&q);
 }
@@ -115,14 +118,17 @@ static void ask_all(struct metrics *m)
     struct process *p;
     int64_t now = clock_mono_ms();
     clear(m);
+    m->round++;
     m->waiting = 1; /* ourselves, so that no answer is the last before all are asked */
     TAILQ_FOREACH (p, &m->world->processes, next) {
         add(m, "process", "restarts_total", p->name, p->restarts);
         add(m, "process", "uptime_seconds", p->name, p->pid > 0 ? (uint64_t)(now - p->started_ms) / 1000 : 0);
-        if (p->state != PROCESS_UP || p->control == NULL)
+        /* One that owes an answer is not asked again. */
+        if (p->state != PROCESS_UP || p->control == NULL || ipc_pending(p->control) > 0)
             continue;
         struct question *q = mem_zero(sizeof *q);
         q->metrics = m;
+        q->round = m->round;
         q->role = p->role;
         (void)snprintf(q->process, sizeof q->process, "%s", p->name);
         m->waiting++;
@@ -145,13 +151,17 @@ static bool has_reader(const struct world *w)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct metrics *m = arg;
-    if (m->waiting == 0 && has_reader(m->world))
-        ask_all(m);
+    if (!has_reader(m->world))
+        return;
+    if (m->waiting > 0)
+        publish(m); /* without those that did not answer */
+    ask_all(m);
 }
 
 struct metrics *metrics_new(struct world *w)
 {
-    const struct timeval interval = {INTERVAL_S, 0};
+    int64_t ms = w->metrics_interval_ms > 0 ? w->metrics_interval_ms : INTERVAL_MS;
+    const struct timeval interval = {ms / 1000, ms % 1000 * 1000};
     struct metrics *m = mem_zero(sizeof *m);
     m->world = w;
     m->timer = event_new(w->base, -1, EV_PERSIST, on_timer, m);

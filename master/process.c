@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "hands.h"
 #include "launch.h"
 #include "links.h"
@@ -85,6 +87,25 @@ static bool serves_http(const struct conf *conf)
     return false;
 }
 
+bool process_is_in(const struct process *p, const struct conf *conf)
+{
+    const struct conf_block *root = conf_root(conf);
+    switch (p->role) {
+    case ROLE_DELIVERY:
+        return strcmp(p->label, "direct") == 0 || strcmp(p->label, "local") == 0 ||
+               conf_find(root, "transport", p->label) != NULL;
+    case ROLE_WEBAPI:
+        if (!serves_http(conf))
+            return false;
+        /* fall through */
+    case ROLE_VAULT:
+    case ROLE_SMTPD:
+        return p->index < (unsigned)conf_int(conf_child(root, "workers"), role_names[p->role]);
+    default:
+        return true;
+    }
+}
+
 /* Callees before those who call them. */
 void process_plan(struct world *w, const struct conf *conf)
 {
@@ -143,13 +164,13 @@ static void use(struct process *p)
 static void went_up(struct process *p, const char *refused)
 {
     struct world *w = p->world;
-    if (p->state != PROCESS_STARTING)
-        return;
+    if (p->state != PROCESS_STARTING || !ipc_is_open(p->control))
+        return; /* it ended, as process_reaped will find */
     if (refused != NULL) {
         log_error(NULL, "process cannot work with the configuration", LS("process", p->name), LS("why", refused));
         if (!w->announced)
-            stop_begin(w, 78);
-        else if (p->control != NULL)
+            stop_begin(w, EX_CONFIG);
+        else
             (void)kill(p->pid, SIGKILL);
         return;
     }
@@ -162,7 +183,7 @@ void process_resume(struct world *w)
 {
     struct process *p;
     TAILQ_FOREACH (p, &w->processes, next) {
-        if (p->state == PROCESS_STARTING && p->ready)
+        if (w->stop == NULL && p->state == PROCESS_STARTING && p->ready)
             use(p);
     }
 }
@@ -178,10 +199,11 @@ static void start(struct process *p)
 {
     static const struct ipc_handler handler = {on_control_message, on_control_closed};
     struct fail f = {{0}};
-    int control[2];
-    char name[64];
+    int control[2] = {-1, -1};
+    char name[96];
     if (ipc_pair(control, &f) != 0 || launch(p, control[1], &f) != 0) {
         log_error(NULL, "cannot start a process", LS("process", p->name), LS("why", f.text));
+        file_close(&control[0]); /* the other one is launch's */
         wait_and_start(p);
         return;
     }
@@ -199,21 +221,22 @@ void process_start_all(struct world *w)
 {
     struct process *p;
     TAILQ_FOREACH (p, &w->processes, next) {
-        if (p->state == PROCESS_DOWN && !p->unwanted && !evtimer_pending(p->restart, NULL))
+        /* One of them may have ended it all by what it says to its configuration. */
+        if (w->stop == NULL && p->state == PROCESS_DOWN && !p->unwanted && !evtimer_pending(p->restart, NULL))
             start(p);
     }
 }
 
 struct configuring {
     struct process *process;
-    int pid;
+    uint64_t question;
     void (*on_answer)(struct process *p, const char *refused);
 };
 
 static void on_prepared(void *arg, const char *refused)
 {
     struct configuring *c = arg;
-    if (c->process->pid == c->pid)
+    if (c->process->question == c->question)
         c->on_answer(c->process, refused);
     mem_free(&c);
 }
@@ -223,12 +246,13 @@ void process_configure(struct process *p, const struct conf *conf, void (*on_ans
     struct buf share = {0};
     struct fail f = {{0}};
     p->generation = p->world->generation;
+    p->question = ++p->world->questions;
     if (hands_send(p, conf, &f) != 0) {
         on_answer(p, f.text);
         return;
     }
     struct configuring *c = mem_alloc(sizeof *c);
-    *c = (struct configuring){p, p->pid, on_answer};
+    *c = (struct configuring){p, p->question, on_answer};
     conf_encode(conf, role_reader(p->role), &share);
     control_config(p->control, buf_span(&share), on_prepared, c);
     buf_wipe(&share);
@@ -281,10 +305,15 @@ void process_reaped(struct world *w, int pid, int status)
     log_end(p, status);
     if (clock_mono_ms() - p->started_ms > STEADY_MS)
         p->back_off_ms = BACK_OFF_FIRST_MS;
+    /* Before anybody is up there is an operator to tell, and nothing that could be kept running. */
+    bool hopeless = p->state == PROCESS_STARTING && !w->announced && w->stop == NULL;
     p->pid = 0;
     p->state = PROCESS_DOWN;
-    ipc_free(&p->control);
-    if (w->stop != NULL) {
+    ipc_free(&p->control); /* a question that is open counts as refused */
+    if (hopeless) {
+        log_error(NULL, "process ended before the suite was ready", LS("process", p->name));
+        stop_begin(w, EX_SOFTWARE);
+    } else if (w->stop != NULL) {
         stop_continue(w);
     } else if (p->unwanted) {
         forget(p);

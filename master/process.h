@@ -5,6 +5,8 @@
 
 /* The processes of the suite: which there are, how one is started, linked to its peers, configured, and started again. */
 
+/* Whether conf wants this process at all. */
+bool process_is_in(const struct process *p, const struct conf *conf);
 /* Brings the list in line with the configuration: adds what is missing, marks what is no longer wanted. Starts nothing. */
 void process_plan(struct world *w, const struct conf *conf);
 /* Starts every planned process that is down and not waiting for its time. */

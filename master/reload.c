@@ -1,9 +1,11 @@
 #include "reload.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "links.h"
 #include "listen.h"
 #include "log.h"
 #include "mem.h"
@@ -11,7 +13,7 @@
 #include "process.h"
 #include "proto_control.h"
 
-#define LIMIT_S 10
+#define LIMIT_MS 10000
 
 struct reload {
     struct conf *conf; /* NULL: the one in use */
@@ -67,33 +69,55 @@ static void stop_unwanted(struct world *w)
     }
 }
 
+static void give_up(struct world *w)
+{
+    tell_all(w, control_abort);
+    listen_abort(w);
+    end(w, w->reload->fail.text);
+}
+
+/* From here there is no way back. */
+static void adopt(struct world *w)
+{
+    struct reload *r = w->reload;
+    unsigned vaults = links_vaults(w);
+    conf_free(&w->conf);
+    w->conf = r->conf;
+    r->conf = NULL;
+    log_set_level((enum log_level)conf_word(conf_root(w->conf), "log-level"));
+    process_plan(w, w->conf);
+    links_share_out(w, vaults);
+    stop_unwanted(w);
+    process_start_all(w);
+}
+
 static void decide(struct world *w)
 {
     struct reload *r = w->reload;
     struct process *p;
-    TAILQ_FOREACH (p, &w->processes, next) {
-        if (takes_part(p) && !p->answered && !r->failed)
-            return; /* still to come */
-    }
     if (r->failed) {
-        tell_all(w, control_abort);
-        listen_abort(w);
-        end(w, r->fail.text);
+        give_up(w);
         return;
+    }
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (takes_part(p) && !p->answered)
+            return; /* still to come */
     }
     tell_all(w, control_commit);
     listen_commit(w);
     w->generation++;
-    if (r->conf != NULL) {
-        conf_free(&w->conf);
-        w->conf = r->conf;
-        r->conf = NULL;
-        process_plan(w, w->conf);
-        stop_unwanted(w);
-        process_start_all(w);
-    }
+    if (r->conf != NULL)
+        adopt(w);
     w->loaded_ms = clock_wall_ms();
     end(w, NULL);
+}
+
+void reload_cancel(struct world *w, const char *why)
+{
+    if (w->reload == NULL)
+        return;
+    (void)fail_set(&w->reload->fail, "%s", why);
+    give_up(w);
 }
 
 static void on_answer(struct process *p, const char *refused)
@@ -102,7 +126,7 @@ static void on_answer(struct process *p, const char *refused)
     if (w->reload == NULL)
         return; /* too late: it is over */
     p->answered = true;
-    if (refused != NULL && !w->reload->failed && p->control != NULL) {
+    if (refused != NULL && !w->reload->failed) {
         w->reload->failed = true;
         (void)fail_set(&w->reload->fail, "%s: %s", p->name, refused);
     }
@@ -112,18 +136,38 @@ static void on_answer(struct process *p, const char *refused)
 static void on_limit(evutil_socket_t fd, short what, void *arg)
 {
     struct world *w = arg;
-    w->reload->failed = true;
-    (void)fail_set(&w->reload->fail, "not every process answered within %d s", LIMIT_S);
-    decide(w);
+    struct process *p;
+    char why[160] = "it took too long";
+    TAILQ_FOREACH (p, &w->processes, next) {
+        if (takes_part(p) && !p->answered)
+            (void)snprintf(why, sizeof why, "%s did not answer in time", p->name);
+    }
+    reload_cancel(w, why);
+}
+
+static const char *text_of(const struct conf_block *b, const char *name)
+{
+    const struct conf_value *v = conf_value(b, name);
+    return v == NULL ? "" : v->text;
 }
 
 /* Where things are, and who everybody is, is settled at start. */
 static int check_fixed(const struct world *w, const struct conf *conf, struct fail *f)
 {
-    static const char *const fixed[] = {"state-dir", "run-dir"};
+    static const struct {
+        const char *block, *name;
+    } fixed[] = {{NULL, "state-dir"},    {NULL, "run-dir"},   {"users", "smtpd"}, {"users", "queue"}, {"users", "deliver"},
+                 {"users", "web"},       {"users", "hooks"},  {"users", "vault"}, {"users", "admin-group"}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-        if (strcmp(conf_text(conf_root(w->conf), fixed[i]), conf_text(conf_root(conf), fixed[i])) != 0)
-            return fail_set(f, "%s cannot be changed by a reload: restart the service", fixed[i]);
+        const char *block = fixed[i].block, *name = fixed[i].name;
+        const struct conf_block *old = conf_root(w->conf), *new = conf_root(conf);
+        if (block != NULL) {
+            old = conf_child(old, block);
+            new = conf_child(new, block);
+        }
+        if (strcmp(text_of(old, name), text_of(new, name)) != 0)
+            return fail_set(f, "%s%s%s cannot be changed by a reload: restart the service", block == NULL ? "" : block,
+                            block == NULL ? "" : " ", name);
     }
     return 0;
 }
@@ -133,7 +177,7 @@ static void ask_all(struct world *w)
     struct process *p;
     TAILQ_FOREACH (p, &w->processes, next) {
         p->answered = false;
-        p->asked = p->control != NULL && p->state == PROCESS_UP;
+        p->asked = p->control != NULL && p->state == PROCESS_UP && process_is_in(p, next_conf(w));
     }
     TAILQ_FOREACH (p, &w->processes, next) {
         if (w->reload == NULL || w->reload->failed)
@@ -147,7 +191,8 @@ static void ask_all(struct world *w)
 
 static void begin(struct world *w, struct conf *conf, reload_on_done *on_done, void *arg)
 {
-    const struct timeval limit = {LIMIT_S, 0};
+    int64_t ms = w->reload_limit_ms > 0 ? w->reload_limit_ms : LIMIT_MS;
+    const struct timeval limit = {ms / 1000, ms % 1000 * 1000};
     struct reload *r = w->reload = mem_zero(sizeof *r);
     r->conf = conf;
     r->on_done = on_done;
@@ -163,14 +208,25 @@ static void begin(struct world *w, struct conf *conf, reload_on_done *on_done, v
     ask_all(w);
 }
 
+static bool is_busy(const struct world *w, reload_on_done *on_done, void *arg)
+{
+    const char *why = w->stop != NULL     ? "stopping"
+                      : w->reload != NULL ? "a reload is under way"
+                      : !w->announced     ? "the suite is still starting"
+                                          : NULL;
+    if (why == NULL)
+        return false;
+    log_warn(NULL, "configuration not reloaded", LS("why", why));
+    on_done(arg, why);
+    return true;
+}
+
 void reload_begin(struct world *w, reload_on_done *on_done, void *arg)
 {
     struct conf_errors errors = {0};
     struct buf text = {0};
-    if (w->reload != NULL || w->stop != NULL) {
-        on_done(arg, w->stop != NULL ? "stopping" : "a reload is under way");
+    if (is_busy(w, on_done, arg))
         return;
-    }
     struct conf *conf = conf_load(w->config_path, &errors);
     conf_errors_print(&errors, &text);
     for (size_t i = 0; i < errors.n; i++)
@@ -187,8 +243,6 @@ void reload_begin(struct world *w, reload_on_done *on_done, void *arg)
 
 void reload_files(struct world *w, reload_on_done *on_done, void *arg)
 {
-    if (w->reload != NULL || w->stop != NULL)
-        on_done(arg, w->stop != NULL ? "stopping" : "a reload is under way");
-    else
+    if (!is_busy(w, on_done, arg))
         begin(w, NULL, on_done, arg);
 }

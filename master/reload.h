@@ -11,6 +11,8 @@ typedef void reload_on_done(void *arg, const char *why);
 
 /* Begins one; on_done may come before it returns. While one is under way a second is refused. */
 void reload_begin(struct world *w, reload_on_done *on_done, void *arg);
+/* Ends the one that is under way, if there is one: everything stays as it was. */
+void reload_cancel(struct world *w, const char *why);
 /* As reload_begin, with the configuration that is in use: for files it names that have changed. */
 void reload_files(struct world *w, reload_on_done *on_done, void *arg);
 

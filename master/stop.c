@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "notify.h"
 #include "process.h"
+#include "reload.h"
 
 #define LIMIT_MS 9500 /* of the ten seconds that the service manager was promised */
 #define INTAKE_LIMIT_MS 2000
@@ -63,15 +64,21 @@ void stop_continue(struct world *w)
             stop_stage(w, s->stage);
     }
     if (s->stage >= STAGES && !runs(w, 0) && !runs(w, 1))
-        (void)event_base_loopbreak(w->base);
+        (void)event_base_loopexit(w->base, NULL); /* which holds also before the loop has begun */
+}
+
+static struct timeval after(int64_t ms)
+{
+    return (struct timeval){ms / 1000, ms % 1000 * 1000};
 }
 
 void stop_begin(struct world *w, int exit_code)
 {
-    const struct timeval limit = {LIMIT_MS / 1000, LIMIT_MS % 1000 * 1000};
-    const struct timeval intake = {INTAKE_LIMIT_MS / 1000, INTAKE_LIMIT_MS % 1000 * 1000};
     if (w->stop != NULL)
         return;
+    const struct timeval limit = after(w->stop_limit_ms > 0 ? w->stop_limit_ms : LIMIT_MS);
+    const struct timeval intake = after(w->intake_limit_ms > 0 ? w->intake_limit_ms : INTAKE_LIMIT_MS);
+    reload_cancel(w, "stopping");
     log_info(NULL, "stopping");
     notify_stopping();
     w->exit_code = exit_code;

@@ -16,7 +16,9 @@ static int resolve(const struct conf_block *users, const char *name, struct user
         ids->uid = (int)pw->pw_uid;
         ids->gid = (int)pw->pw_gid;
     }
-    return ids->uid != 0 ? 0 : fail_set(f, "users: %s must not be root", name);
+    if (ids->uid == 0)
+        return fail_set(f, "users: %s must not be root", name);
+    return ids->gid != 0 ? 0 : fail_set(f, "users: the group of %s must not be root's", name);
 }
 
 static int resolve_group(const struct conf_block *users, int *gid, struct fail *f)

@@ -26,7 +26,7 @@ struct process {
     TAILQ_ENTRY(process) next;
     struct world *world;
     enum role role;
-    char name[48];       /* "smtpd/0", "delivery/relay" */
+    char name[80];       /* "smtpd/0", "delivery/relay"; a label has up to 64 characters */
     const char *label;   /* of the transport: the part behind "delivery/" */
     unsigned index;
     enum process_state state;
@@ -36,6 +36,7 @@ struct process {
     int64_t back_off_ms;
     unsigned restarts;
     struct event *restart;
+    uint64_t question;   /* the last configuration it was asked about; only that answer counts */
     bool unwanted;       /* no longer in the configuration: not to be started again */
     uint64_t generation; /* while it starts: of the configuration it was asked about */
     bool ready;          /* while it starts: it could work with that, and a reload is under way */
@@ -72,6 +73,9 @@ struct world {
     struct metrics *metrics;
     struct control *control;
     bool announced;        /* READY=1 was said */
+    uint64_t questions;    /* asked so far */
+    /* 0: as reload.c, stop.c and metrics.c say; tests have less time. */
+    int64_t reload_limit_ms, stop_limit_ms, intake_limit_ms, metrics_interval_ms;
     int exit_code;
 };
 

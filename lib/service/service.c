@@ -26,11 +26,12 @@
 struct service {
     const struct service_spec *spec;
     void *user;
-    char name[32];
+    char name[80]; /* a label has up to 64 characters */
     struct event_base *base;
     struct ipc *control;
     void *state;    /* in use */
     void *prepared; /* waiting for commit or abort */
+    enum log_level level; /* that goes with it */
     struct service_hand *hands;
     size_t hands_n;
     uint64_t *counters;
@@ -131,6 +132,7 @@ static void prepare(struct service *s, const struct control_message *c)
     discard(s);
     struct conf *conf = conf_decode(c->share, s->spec->reader, &f);
     if (conf != NULL) {
+        s->level = (enum log_level)conf_word(conf_root(conf), "log-level");
         s->prepared = s->spec->prepare(s, conf, s->hands, s->hands_n, &f);
         if (s->prepared == NULL)
             conf_free(&conf);
@@ -149,6 +151,7 @@ static void commit(struct service *s)
         return;
     s->state = s->prepared;
     s->prepared = NULL;
+    log_set_level(s->level);
     s->spec->commit(s, s->state, old);
     for (size_t i = 0; i < s->early_n; i++) {
         s->spec->on_link(s, s->early[i].purpose, s->early[i].fd);
@@ -201,6 +204,7 @@ static int on_control(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         break;
     case MSG_CONTROL_ABORT:
         discard(s);
+        drop_hands(s); /* also those that came for a configuration that did not */
         break;
     case MSG_CONTROL_CLOCK:
         clock_step(c.step_ms);

@@ -77,6 +77,8 @@ class RetryAndDsn(case.LanCase):
             row, left = self.after(number)
             self.assertEqual(len(self.sink.sessions), number)
             self.assertAlmostEqual(left, seconds, delta=seconds * 0.011 + 5)
+            if number == 5:
+                self.inbox.wait(1)
             self.assertEqual(len(self.inbox.files()), 0 if number < 5 else 1)
             if number == 5:
                 self.check_delay(row)

@@ -83,11 +83,27 @@ static void drop(struct state *state)
     mem_free(&state);
 }
 
+/* Whether lines of level debug are written now. */
+static bool logs_debug(void)
+{
+    int pair[2], saved = dup(STDERR_FILENO);
+    char octet;
+    assert(pipe2(pair, O_CLOEXEC | O_NONBLOCK) == 0 && saved >= 0);
+    assert(dup3(pair[1], STDERR_FILENO, 0) >= 0);
+    log_debug(NULL, "x");
+    assert(dup3(saved, STDERR_FILENO, 0) >= 0);
+    bool written = read(pair[0], &octet, 1) == 1;
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+    (void)close(saved);
+    return written;
+}
+
 static void commit(struct service *s, void *new, void *old)
 {
     struct state *before = old;
-    TELL("commit %s after %s\n", ((struct state *)new)->hostname,
-         before == NULL ? "nothing" : before->hostname);
+    TELL("commit %s after %s%s\n", ((struct state *)new)->hostname,
+         before == NULL ? "nothing" : before->hostname, logs_debug() ? ", with debug" : "");
     assert(service_state(s) == new);
     if (before != NULL)
         drop(before);
@@ -222,7 +238,8 @@ static void send_config(struct master *m, const char *hostname, const char *answ
 {
     struct conf_errors errors;
     struct buf share = {0};
-    char *text = mem_format("hostname %s\n", hostname);
+    char *text = mem_format("hostname %s\nlog-level %s\n", hostname,
+                            strncmp(hostname, "debug", 5) == 0 ? "debug" : "info");
     struct conf *conf = conf_parse("f", span_text(text), &errors);
     int calls = m->calls;
     assert_non_null(conf);
@@ -321,6 +338,59 @@ static void test_a_new_configuration_replaces_the_old_one_only_at_the_commit(voi
     expect(&m, "prepare d.example.org");
     control_commit(m.control);
     expect(&m, "commit d.example.org after a.example.org");
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    end(&m, 0);
+}
+
+static void test_the_least_level_of_the_log_goes_with_the_configuration(void **state)
+{
+    struct master m;
+    begin(&m);
+    start_up(&m);
+    send_config(&m, "debug.example.org", "ready");
+    expect(&m, "prepare debug.example.org");
+    control_abort(m.control);
+    expect(&m, "discard debug.example.org");
+    send_config(&m, "b.example.org", "ready");
+    expect(&m, "prepare b.example.org");
+    control_commit(m.control);
+    expect(&m, "commit b.example.org after a.example.org");
+    send_config(&m, "debug.example.org", "ready");
+    expect(&m, "prepare debug.example.org");
+    control_commit(m.control);
+    expect(&m, "commit debug.example.org after b.example.org, with debug");
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    end(&m, 0);
+}
+
+static void test_descriptors_without_their_configuration_are_not_used_with_the_next(void **state)
+{
+    struct master m;
+    begin(&m);
+    start_up(&m);
+    unsigned before = fds_of(m.pid);
+    control_hand(m.control, "key of a configuration that comes to nothing", some_fd());
+    control_abort(m.control);
+    control_hand(m.control, "listen", some_fd());
+    send_config(&m, "b.example.org", "ready");
+    expect(&m, "prepare b.example.org [listen]");
+    assert_int_equal(fds_of(m.pid), before + 1);
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    expect(&m, "discard b.example.org");
+    end(&m, 0);
+}
+
+static void test_a_name_may_be_as_long_as_a_transport_s(void **state)
+{
+    struct master m;
+    static const char *const more[] = {
+        "--name=delivery/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", NULL};
+    begin_with(&m, more, NULL, 0);
+    expect(&m, "init delivery/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    expect(&m, "start raised");
     control_stop(m.control);
     expect(&m, "stop 1");
     end(&m, 0);
@@ -485,6 +555,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_process_lives_from_init_to_stop),
         cmocka_unit_test(test_a_new_configuration_replaces_the_old_one_only_at_the_commit),
+        cmocka_unit_test(test_the_least_level_of_the_log_goes_with_the_configuration),
+        cmocka_unit_test(test_descriptors_without_their_configuration_are_not_used_with_the_next),
+        cmocka_unit_test(test_a_name_may_be_as_long_as_a_transport_s),
         cmocka_unit_test(test_a_prepared_configuration_is_freed_at_the_end),
         cmocka_unit_test(test_a_share_that_does_not_decode_is_refused),
         cmocka_unit_test(test_descriptors_that_nobody_takes_are_closed),

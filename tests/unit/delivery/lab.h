@@ -1,0 +1,126 @@
+#ifndef QM_TEST_DELIVERY_LAB_H
+#define QM_TEST_DELIVERY_LAB_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent.h"
+#include "names.h"
+#include "peer.h"
+
+/* What the tests of the delivery agent share: the agent's parts in an event loop, with qmgr's end
+ * of their channel, a name server and an SMTP server beside them. The frame of a process
+ * (service.h) is played here too. */
+
+#define LAB_TEXT 8192
+
+struct lab {
+    struct event_base *base;
+    struct agent agent;
+    struct ipc *qmgr; /* the other end of the channel */
+    struct names names;
+    struct peer peer; /* on 127.0.0.1 */
+    uint64_t counters[DELIVERY_COUNTERS];
+    bool stopping, done;
+    SSL_CTX *trusted, *untrusted; /* for a peer: a certificate for 127.0.0.1 and *.test; one that no
+                                     root stands for */
+    int descriptors;              /* open before the lab was */
+    uint64_t last_id;             /* of a message */
+};
+
+extern struct lab lab;
+
+/* Opens the lab with an agent for this transport. The configuration begins with a hostname,
+ * us.test, the name server, and a block `deliver` that allows loopback addresses and the peer's
+ * port; fmt adds the rest. */
+void lab_open(const char *label, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As lab_open, with these settings inside `deliver`, and nothing else. Connections are in clear
+ * unless they say otherwise. */
+void lab_open_direct(const char *settings);
+/* Closes it, and fails the test if the agent holds a job, a connection or a descriptor then. */
+void lab_close(void);
+/* A configuration as it comes to the agent: checked, cut to its share, encoded and decoded. */
+struct conf *lab_configuration(const char *text);
+/* The configuration as lab_open makes it of fmt goes into use: a reload. Sessions and jobs under
+ * way keep theirs. */
+void lab_reload(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Reloads with settings for `deliver` in place of those that lab_open_direct was given. */
+void lab_reload_direct(const char *settings);
+/* A new channel from qmgr; the one before is gone. */
+void lab_link(void);
+
+/* A message on its way through the agent. */
+#define ORDER_RECIPIENTS 1000
+struct order {
+    const char *destination; /* "example.net" if NULL */
+    const char *sender;      /* "from@us.test" if NULL */
+    const char *body;        /* "Subject: hi\r\n\r\nhello\r\n" if NULL */
+    size_t body_n;           /* strlen if 0 */
+    bool empty;              /* no body at all */
+    const char *ret, *envid;
+    uint32_t flags;
+    uint16_t attempt;          /* 1 if 0 */
+    uint32_t n;                /* recipients: r0@<destination>, r1@..., 1 if 0 */
+    const char *recipients[8]; /* instead of those, where not NULL */
+    const char *orcpt;         /* of every recipient */
+    uint8_t notify;
+    uint64_t id; /* of the message; 0: a new one */
+    /* what came back */
+    bool done, lost;
+    struct deliver_result *results;
+};
+
+/* arg: the order; for whoever asks by hand. */
+void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n);
+void order_send(struct order *o);
+void order_free(struct order *o);
+/* Sends it and waits for its results. */
+void order_run(struct order *o);
+/* "failed 550 5.1.1 rcpt [550 5.1.1 no such user] (our sentence)", without brackets around nothing.
+ */
+const char *order_text(const struct order *o, uint32_t i);
+
+void lab_fail_unless(bool condition, const char *what, const char *file, int line);
+
+void lab_turn(void); /* one turn of the loop, which may wait for something */
+
+/* Runs the loop until the condition holds; fails the test when that takes too long. */
+#define RUN_UNTIL(condition)                                                                       \
+    do {                                                                                           \
+        lab_guard(true);                                                                           \
+        while (!(condition) && !lab_is_late())                                                     \
+            lab_turn();                                                                            \
+        lab_guard(false);                                                                          \
+        if (!(condition))                                                                          \
+            fail_msg("never came: %s", #condition);                                                \
+    } while (0)
+void lab_guard(bool on);
+bool lab_is_late(void);
+void lab_settle(void); /* whatever is ready now is done */
+void lab_wait(int ms); /* runs the loop for so long: for what must not happen in it */
+
+/* The commands that the peer got, a line each. */
+#define assert_commands(p, text) assert_string_equal(buf_text(&(p)->commands), (text))
+#define assert_outcome(o, i, text) assert_string_equal(order_text((o), (i)), (text))
+
+/* A conversation as a row of a table: what the peer says at each step and what becomes of the
+ * recipients. */
+struct play {
+    const char *title;
+    const char *extensions; /* NULL: as the peer has them */
+    struct {
+        enum say step;
+        const char *replies[8];
+    } script[5];
+    uint32_t recipients;     /* 1 if 0 */
+    const char *outcomes[6]; /* one for each recipient; the last one stays */
+    const char *commands;    /* NULL: not looked at */
+};
+/* Plays each in a lab that is open, one after the other, on connections of their own. */
+void plays_run(const struct play *plays, size_t n);
+
+#endif

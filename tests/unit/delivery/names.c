@@ -1,0 +1,150 @@
+#include "names.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "wire.h"
+
+#define HEAD 12
+enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28 };
+enum { RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3 };
+
+static int type_number(const char *type)
+{
+    return strcmp(type, "A") == 0      ? TYPE_A
+           : strcmp(type, "AAAA") == 0 ? TYPE_AAAA
+           : strcmp(type, "MX") == 0   ? TYPE_MX
+                                       : 0;
+}
+
+static void put_name(struct buf *b, const char *name)
+{
+    while (*name != '\0' && strcmp(name, ".") != 0) {
+        size_t n = strcspn(name, ".");
+        wire_put_u8(b, (uint8_t)n);
+        buf_put(b, name, n);
+        name += n + (name[n] == '.');
+    }
+    wire_put_u8(b, 0);
+}
+
+static void put_value(struct buf *b, const struct name_row *r, int type)
+{
+    unsigned char octets[16];
+    struct buf value = {0};
+    if (type == TYPE_MX) {
+        wire_put_u16(&value, (uint16_t)atoi(r->value));
+        put_name(&value, strchr(r->value, ' ') + 1);
+    } else {
+        int good = inet_pton(type == TYPE_A ? AF_INET : AF_INET6, r->value, octets);
+        assert(good == 1);
+        buf_put(&value, octets, type == TYPE_A ? 4 : 16);
+    }
+    wire_put_u16(b, (uint16_t)value.n);
+    buf_put_span(b, buf_span(&value));
+    buf_free(&value);
+}
+
+/* Writes the name in a question as text; returns its length on the wire. */
+static size_t read_name(const unsigned char *p, char name[256])
+{
+    size_t at = 0, n = 0;
+    while (p[at] != 0) {
+        memcpy(name + n, p + at + 1, p[at]);
+        n += p[at];
+        name[n++] = '.';
+        at += (size_t)p[at] + 1;
+    }
+    name[n > 0 ? n - 1 : 0] = '\0';
+    return at + 1;
+}
+
+/* Appends what there is of this type. Returns how many records, or -1 for a failure; *known: the
+ * name exists. */
+static int put_answers(const struct names *n, struct buf *b, const char *name, int type,
+                       bool *known)
+{
+    int count = 0;
+    for (unsigned i = 0; i < n->n; i++) {
+        const struct name_row *r = &n->rows[i];
+        if (strcasecmp(r->name, name) != 0)
+            continue;
+        *known = true;
+        if (strcmp(r->type, "FAIL") == 0 && type_number(r->value) == type)
+            return -1;
+        if (type_number(r->type) != type)
+            continue;
+        put_name(b, name);
+        wire_put_u16(b, (uint16_t)type);
+        wire_put_u16(b, 1);
+        wire_put_u32(b, 60);
+        put_value(b, r, type);
+        count++;
+    }
+    return count;
+}
+
+static void on_query(evutil_socket_t fd, short what, void *arg)
+{
+    struct names *n = arg;
+    unsigned char p[600];
+    char name[256];
+    struct sockaddr_storage from;
+    socklen_t len = sizeof from;
+    struct buf b = {0}, answers = {0};
+    bool known = false;
+    ssize_t got = recvfrom(fd, p, 512, 0, (struct sockaddr *)&from, &len);
+    if (got < HEAD + 5)
+        return;
+    n->queries++;
+    size_t name_n = read_name(p + HEAD, name);
+    if (n->silent != NULL && strcasecmp(name, n->silent) == 0)
+        return;
+    int count =
+        put_answers(n, &answers, name, p[HEAD + name_n] << 8 | p[HEAD + name_n + 1], &known);
+    int rcode = count < 0 ? RCODE_SERVFAIL : !known ? RCODE_NXDOMAIN : 0;
+    buf_put(&b, p, 2);
+    wire_put_u8(&b, 0x81);
+    wire_put_u8(&b, (uint8_t)(0x80 | (n->authentic ? 0x20 : 0) | rcode));
+    wire_put_u16(&b, 1);
+    wire_put_u16(&b, (uint16_t)(count > 0 ? count : 0));
+    wire_put_u32(&b, 0);
+    buf_put(&b, p + HEAD, name_n + 4);
+    if (count > 0)
+        buf_put_span(&b, buf_span(&answers));
+    (void)!sendto(fd, buf_span(&b).p, b.n, 0, (struct sockaddr *)&from, len);
+    buf_free(&b);
+    buf_free(&answers);
+}
+
+void names_open(struct names *n, struct event_base *base)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    *n = (struct names){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    if (n->fd < 0 || bind(n->fd, (struct sockaddr *)&sa, sizeof sa) != 0 ||
+        getsockname(n->fd, (struct sockaddr *)&sa, &len) != 0)
+        abort();
+    n->port = ntohs(sa.sin_port);
+    n->readable = event_new(base, n->fd, EV_READ | EV_PERSIST, on_query, n);
+    (void)event_add(n->readable, NULL);
+}
+
+void names_close(struct names *n)
+{
+    event_free(n->readable);
+    (void)close(n->fd);
+}
+
+void names_add(struct names *n, const char *name, const char *type, const char *value)
+{
+    assert(n->n < NAMES_MAX);
+    n->rows[n->n++] = (struct name_row){name, type, value};
+}

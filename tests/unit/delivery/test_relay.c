@@ -1,0 +1,437 @@
+#include "lab.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "proto_submit.h"
+
+/* Hosts and addresses, in their order, and what the recipients are told when none takes the
+ * message. */
+
+#define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
+
+static struct peer second, sixth; /* on 127.0.0.2 and ::1, at the first peer's port */
+
+static int setup(void **state)
+{
+    lab_open_direct("idle-timeout 0");
+    peer_open(&second, lab.base, "127.0.0.2", lab.peer.port);
+    peer_open(&sixth, lab.base, "::1", lab.peer.port);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    RUN_UNTIL(second.closed == second.opened && sixth.closed == sixth.opened);
+    peer_close(&second);
+    peer_close(&sixth);
+    lab_close();
+    return 0;
+}
+
+static void two_hosts(void)
+{
+    names_add(&lab.names, "example.net", "MX", "20 mx2.test");
+    names_add(&lab.names, "example.net", "MX", "10 mx1.test");
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.2");
+}
+
+/* One host with an address of each family; the IPv6 one is the first. */
+static void two_families(void)
+{
+    names_add(&lab.names, "example.net", "MX", "10 mx1.test");
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
+    names_add(&lab.names, "mx1.test", "AAAA", "::1");
+}
+
+static void expect(const char *outcome, const char *host, const char *address)
+{
+    struct order o = {0};
+    order_run(&o);
+    assert_outcome(&o, 0, outcome);
+    assert_string_equal(o.results[0].remote_host, host);
+    assert_string_equal(o.results[0].remote_address, address);
+    order_free(&o);
+}
+
+static void the_preferred_host_is_the_first(void **state)
+{
+    two_hosts();
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    assert_int_equal(second.opened, 0);
+}
+
+static void a_host_that_does_not_take_part_leaves_it_to_the_next(void **state)
+{
+    static const struct {
+        enum say step;
+        const char *reply;
+    } cases[] = {
+        {SAY_GREETING, "!421 4.3.2 busy"},
+        {SAY_GREETING, "!554 5.7.1 no"},
+        {SAY_GREETING, "!"},
+        {SAY_GREETING, "rubbish"},
+        {SAY_EHLO, "!421 4.3.2 busy"},
+        {SAY_EHLO, "!"},
+        {SAY_MAIL, "!421 4.3.2 busy"},
+        {SAY_MAIL, "!"},
+    };
+    two_hosts();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        peer_reset(&lab.peer);
+        peer_say(&lab.peer, cases[i].step, cases[i].reply, NULL);
+        expect(DELIVERED, "mx2.test", second.address);
+        assert_int_equal(lab.peer.opened, 1);
+    }
+}
+
+static void what_a_host_says_of_the_message_is_final(void **state)
+{
+    two_hosts();
+    peer_say(&lab.peer, SAY_RCPT, "550 5.1.1 no such user", NULL);
+    expect("failed 550 5.1.1 rcpt [550 5.1.1 no such user]", "mx1.test", lab.peer.address);
+    peer_say(&lab.peer, SAY_RCPT, "450 4.2.1 later", NULL);
+    expect("deferred 450 4.2.1 rcpt [450 4.2.1 later]", "mx1.test", lab.peer.address);
+    assert_int_equal(second.opened, 0);
+}
+
+static void a_message_one_host_cannot_take_is_offered_to_the_next(void **state)
+{
+    two_hosts();
+    lab.peer.extensions = "SIZE 5";
+    expect(DELIVERED, "mx2.test", second.address);
+    second.extensions = "SIZE 5";
+    expect("failed 0 5.3.4 mail (the message is larger than the server takes)", "mx2.test",
+           second.address);
+}
+
+static void the_most_hopeful_outcome_is_told(void **state)
+{
+    static const struct {
+        const char *first, *second, *outcome, *host;
+    } cases[] = {
+        /* A deferral before a failure: one of them may take it another time. */
+        {"!554 5.7.1 no", "!451 4.7.1 later",
+         "deferred 451 4.7.1 greeting [451 4.7.1 later] (the server does not greet)", "mx2.test"},
+        {"!451 4.7.1 later", "!554 5.7.1 no",
+         "deferred 451 4.7.1 greeting [451 4.7.1 later] (the server does not greet)", "mx1.test"},
+        {"!", "!554 5.7.1 no", "deferred 0 4.4.2 greeting (closed by the peer)", "mx1.test"},
+        /* What a server said before its silence. */
+        {"!421 4.3.2 busy", "!",
+         "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)", "mx1.test"},
+        {"!", "!421 4.3.2 busy",
+         "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)", "mx2.test"},
+        /* And the last among equals. */
+        {"!421 4.3.2 one", "!421 4.3.2 two",
+         "deferred 421 4.3.2 greeting [421 4.3.2 two] (the server does not greet)", "mx2.test"},
+        {"!554 5.7.1 one", "!554 5.7.1 two",
+         "failed 554 5.7.1 greeting [554 5.7.1 two] (the server does not greet)", "mx2.test"},
+    };
+    two_hosts();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        peer_reset(&lab.peer);
+        peer_reset(&second);
+        peer_say(&lab.peer, SAY_GREETING, cases[i].first, NULL);
+        peer_say(&second, SAY_GREETING, cases[i].second, NULL);
+        expect(cases[i].outcome, cases[i].host,
+               strcmp(cases[i].host, "mx1.test") == 0 ? lab.peer.address : second.address);
+    }
+}
+
+static void every_address_of_a_host_is_tried(void **state)
+{
+    names_add(&lab.names, "example.net", "MX", "10 mx1.test");
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.9"); /* nobody there */
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.2");
+    expect(DELIVERED, "mx1.test", second.address);
+}
+
+static void both_families_are_used_and_either_can_be_left_out(void **state)
+{
+    two_families();
+    expect(DELIVERED, "mx1.test", sixth.address);
+    lab_reload_direct("idle-timeout 0  ip-family 4");
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    lab_reload_direct("idle-timeout 0  ip-family 6");
+    expect(DELIVERED, "mx1.test", sixth.address);
+}
+
+static void a_refused_family_leaves_it_to_the_other(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_GREETING, "!554 5.7.1 no reverse name", NULL);
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+}
+
+static void a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family(void **state)
+{
+    static const enum say steps[] = {SAY_MAIL, SAY_RCPT, SAY_DOT};
+    two_families();
+    for (size_t i = 0; i < 3; i++) {
+        peer_reset(&sixth);
+        peer_reset(&lab.peer);
+        peer_say(&sixth, steps[i], "550 5.7.25 no reverse name", NULL);
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+        assert_int_equal(sixth.opened, 1);
+    }
+}
+
+static void only_those_refused_so_are_asked_for_again(void **state)
+{
+    struct order o = {.n = 4};
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "250 ok", "550 5.7.1 policy", "550 5.1.1 no such user",
+             "450 4.7.1 grey", NULL);
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_outcome(&o, 1, DELIVERED);
+    assert_outcome(&o, 2, "failed 550 5.1.1 rcpt [550 5.1.1 no such user]");
+    assert_outcome(&o, 3, "deferred 450 4.7.1 rcpt [450 4.7.1 grey]");
+    assert_string_equal(o.results[0].remote_address, sixth.address);
+    assert_string_equal(o.results[1].remote_address, lab.peer.address);
+    RUN_UNTIL(lab.peer.closed == 1);
+    assert_commands(
+        &lab.peer,
+        "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r1@example.net>\n1 DATA\n"
+        "1 QUIT\n");
+    order_free(&o);
+}
+
+static void refused_over_both_families_is_refused(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    peer_say(&lab.peer, SAY_RCPT, "550 5.7.25 four", NULL);
+    expect("failed 550 5.7.25 rcpt [550 5.7.25 four]", "mx1.test", lab.peer.address);
+    assert_int_equal(sixth.opened, 1);
+    assert_int_equal(lab.peer.opened, 1);
+}
+
+static void with_the_other_family_out_of_reach_the_refusal_is_put_off(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    peer_say(&lab.peer, SAY_GREETING, "!", NULL);
+    expect("deferred 550 4.7.25 rcpt [550 5.7.25 six]", "mx1.test", sixth.address);
+}
+
+static void the_second_time_a_refusal_stands(void **state)
+{
+    struct order o = {.attempt = 2};
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    order_run(&o);
+    assert_outcome(&o, 0, "failed 550 5.7.25 rcpt [550 5.7.25 six]");
+    assert_int_equal(lab.peer.opened, 0);
+    order_free(&o);
+}
+
+static void another_refusal_stands_at_once(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.1.1 no such user", NULL);
+    expect("failed 550 5.1.1 rcpt [550 5.1.1 no such user]", "mx1.test", sixth.address);
+    peer_say(&sixth, SAY_RCPT, "550 blocked", NULL);
+    expect("failed 550 5.2.0 rcpt [550 blocked]", "mx1.test", sixth.address);
+    assert_int_equal(lab.peer.opened, 0);
+}
+
+static void a_destination_without_hosts_says_why(void **state)
+{
+    static const struct {
+        const char *destination, *outcome;
+    } cases[] = {
+        {"nowhere.test", "failed 0 5.1.2 dns ("},     {"null.test", "failed 0 5.1.10 dns ("},
+        {"bare.test", "failed 0 5.4.4 dns ("},        {"broken.test", "deferred 0 4.4.3 dns ("},
+        {"addressless.test", "failed 0 5.4.4 dns ("}, {"hazy.test", "deferred 0 4.4.3 dns ("},
+        {"us.test", "failed 0 5.4.6 dns ("},          {"[256.1.1.1]", "failed 0 5.4.4 dns ("},
+        {"[IPv6:::g]", "failed 0 5.4.4 dns ("},       {"no such name", "failed 0 5.1.2 dns ("},
+    };
+    names_add(&lab.names, "null.test", "MX", "0 .");
+    names_add(&lab.names, "bare.test", "MX", "10 ghost.test");
+    names_add(&lab.names, "broken.test", "FAIL", "MX");
+    names_add(&lab.names, "addressless.test", "FAIL", "TXT"); /* exists, and that is all */
+    names_add(&lab.names, "hazy.test", "FAIL", "A");
+    names_add(&lab.names, "us.test", "MX", "10 us.test");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = cases[i].destination, .recipients = {"a@b.test"}};
+        order_run(&o);
+        if (strncmp(order_text(&o, 0), cases[i].outcome, strlen(cases[i].outcome)) != 0)
+            fail_msg("%s: %s", cases[i].destination, order_text(&o, 0));
+        assert_true(strlen(order_text(&o, 0)) > strlen(cases[i].outcome) + 5);
+        assert_string_equal(o.results[0].remote_address, "");
+        order_free(&o);
+    }
+}
+
+static void a_domain_without_mx_is_its_own_host(void **state)
+{
+    names_add(&lab.names, "example.net", "A", "127.0.0.2");
+    expect(DELIVERED, "example.net", second.address);
+}
+
+static void a_host_without_address_leaves_it_to_the_next(void **state)
+{
+    names_add(&lab.names, "example.net", "MX", "10 ghost.test");
+    names_add(&lab.names, "example.net", "MX", "20 mx2.test");
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.2");
+    expect(DELIVERED, "mx2.test", second.address);
+    peer_say(&second, SAY_GREETING, "!554 5.7.1 no", NULL);
+    expect("failed 554 5.7.1 greeting [554 5.7.1 no] (the server does not greet)", "mx2.test",
+           second.address);
+}
+
+static void a_host_that_cannot_be_looked_up_now_keeps_hope(void **state)
+{
+    names_add(&lab.names, "example.net", "MX", "10 hazy.test");
+    names_add(&lab.names, "example.net", "MX", "20 mx2.test");
+    names_add(&lab.names, "hazy.test", "FAIL", "A");
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.2");
+    peer_say(&second, SAY_GREETING, "!554 5.7.1 no", NULL);
+    struct order o = {0};
+    order_run(&o);
+    assert_memory_equal(order_text(&o, 0), "deferred 0 4.4.3 dns (", 22);
+    assert_string_equal(o.results[0].remote_host, "hazy.test");
+    order_free(&o);
+}
+
+static void loopback_is_no_place_for_mail_unless_allowed(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"}, named = {0};
+    names_add(&lab.names, "example.net", "A", "127.0.0.1");
+    lab_reload("deliver { port %d  tls none }", lab.peer.port);
+    order_run(&o);
+    assert_outcome(&o, 0, "failed 0 5.4.4 dns (mail is not sent to such an address)");
+    order_run(&named);
+    assert_memory_equal(order_text(&named, 0), "failed 0 5.4.4 dns (", 20);
+    assert_int_equal(lab.peer.opened, 0);
+    order_free(&o);
+    order_free(&named);
+}
+
+static void an_attempt_is_over_after_so_many_connections(void **state)
+{
+    static char hosts[8][16], values[8][24], addresses[8 * 4][16];
+    names_add(&lab.names, "example.net", "A", "127.0.0.1");
+    for (unsigned h = 0; h < 8; h++) {
+        (void)snprintf(hosts[h], sizeof hosts[h], "mx%u.test", h);
+        (void)snprintf(values[h], sizeof values[h], "%u %s", h, hosts[h]);
+        names_add(&lab.names, "example.net", "MX", values[h]);
+        for (unsigned a = 0; a < 4; a++) {
+            char *address = addresses[h * 4 + a];
+            (void)snprintf(address, sizeof addresses[0], "127.0.%u.%u", h, a + 10);
+            names_add(&lab.names, hosts[h], "A", address);
+        }
+    }
+    struct order o = {0};
+    order_run(&o);
+    assert_outcome(&o, 0, "deferred 0 4.4.1 connect (Connection refused)");
+    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 20);
+    order_free(&o);
+}
+
+static void the_source_address_is_of_the_family(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"}, six = {.destination = "[IPv6:::1]"};
+    lab_reload_direct("idle-timeout 0  source-address 127.0.0.77 ::1");
+    order_run(&o);
+    order_run(&six);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_outcome(&six, 0, DELIVERED);
+    assert_string_equal(lab.peer.last_client, "127.0.0.77");
+    assert_string_equal(sixth.last_client, "::1");
+    order_free(&o);
+    order_free(&six);
+}
+
+static void a_source_address_that_is_not_ours_is_a_deferral(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    lab_reload_direct("source-address 192.0.2.1");
+    order_run(&o);
+    assert_outcome(&o, 0, "deferred 0 4.4.1 connect (Cannot assign requested address)");
+    order_free(&o);
+}
+
+static void use_smarthost(const char *host)
+{
+    lab.agent.label = "relay";
+    lab_reload("transport relay { smtp { host \"%s\"  port %d  tls none  idle-timeout 0 } }\n",
+               host, lab.peer.port);
+}
+
+static void a_smarthost_takes_every_destination(void **state)
+{
+    names_add(&lab.names, "relay.test", "AAAA", "::1");
+    names_add(&lab.names, "relay.test", "MX", "10 elsewhere.test");
+    use_smarthost("127.0.0.2");
+    expect(DELIVERED, "127.0.0.2", second.address);
+    use_smarthost("::1");
+    expect(DELIVERED, "::1", sixth.address);
+    use_smarthost("relay.test");
+    expect(DELIVERED, "relay.test", sixth.address);
+    use_smarthost("gone.test");
+    struct order o = {0};
+    order_run(&o);
+    assert_memory_equal(order_text(&o, 0), "deferred 0 4.3.5 dns (", 22);
+    order_free(&o);
+}
+
+static void a_smarthost_that_turns_us_away_has_mail_wait(void **state)
+{
+    use_smarthost("127.0.0.2");
+    peer_say(&second, SAY_GREETING, "554 5.7.1 who are you", NULL);
+    expect("deferred 554 4.7.1 greeting [554 5.7.1 who are you] (the server does not greet)",
+           "127.0.0.2", second.address);
+    peer_say(&second, SAY_GREETING, NULL);
+    peer_say(&second, SAY_MAIL, "550 5.7.1 not from there", NULL);
+    expect("failed 550 5.7.1 mail [550 5.7.1 not from there]", "127.0.0.2", second.address);
+}
+
+static void a_transport_can_fail_on_purpose(void **state)
+{
+    struct order o = {.n = 2}, later = {0};
+    lab.agent.label = "block";
+    lab_reload("transport block { fail { code 554  text \"not here\" } }\n");
+    order_run(&o);
+    assert_outcome(&o, 1, "failed 554 5.7.0 transport [554 not here]");
+    lab_reload("transport block { fail { code 451  text \"not now\" } }\n");
+    order_run(&later);
+    assert_outcome(&later, 0, "deferred 451 4.7.0 transport [451 not now]");
+    order_free(&o);
+    order_free(&later);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(the_preferred_host_is_the_first),
+        TEST(a_host_that_does_not_take_part_leaves_it_to_the_next),
+        TEST(what_a_host_says_of_the_message_is_final),
+        TEST(a_message_one_host_cannot_take_is_offered_to_the_next),
+        TEST(the_most_hopeful_outcome_is_told),
+        TEST(every_address_of_a_host_is_tried),
+        TEST(both_families_are_used_and_either_can_be_left_out),
+        TEST(a_refused_family_leaves_it_to_the_other),
+        TEST(a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family),
+        TEST(only_those_refused_so_are_asked_for_again),
+        TEST(refused_over_both_families_is_refused),
+        TEST(with_the_other_family_out_of_reach_the_refusal_is_put_off),
+        TEST(the_second_time_a_refusal_stands),
+        TEST(another_refusal_stands_at_once),
+        TEST(a_destination_without_hosts_says_why),
+        TEST(a_domain_without_mx_is_its_own_host),
+        TEST(a_host_without_address_leaves_it_to_the_next),
+        TEST(a_host_that_cannot_be_looked_up_now_keeps_hope),
+        TEST(loopback_is_no_place_for_mail_unless_allowed),
+        TEST(an_attempt_is_over_after_so_many_connections),
+        TEST(the_source_address_is_of_the_family),
+        TEST(a_source_address_that_is_not_ours_is_a_deferral),
+        TEST(a_smarthost_takes_every_destination),
+        TEST(a_smarthost_that_turns_us_away_has_mail_wait),
+        TEST(a_transport_can_fail_on_purpose),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,654 @@
+#include "lab.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "proto_submit.h"
+
+/* One message to one server, and what becomes of each recipient. */
+
+#define PLAYS(plays) plays_run((plays), sizeof(plays) / sizeof(plays)[0])
+#define PLAIN                                                                                      \
+    "8BITMIME" /* extensions without PIPELINING: a command waits for the answer to the one before  \
+                */
+#define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
+#define R0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r0@example.net>\n"
+#define R1 "1 RCPT TO:<r1@example.net>\n"
+#define R2 "1 RCPT TO:<r2@example.net>\n"
+#define P0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r0@example.net>\n"
+
+static int setup(void **state)
+{
+    lab_open_direct("idle-timeout 0");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lab_close();
+    return 0;
+}
+
+static void mail_refused_is_refused_for_all(void **state)
+{
+    static const struct play plays[] = {
+        {"550, with the rest sent already",
+         .script = {{SAY_MAIL, {"550 5.7.1 not from there"}},
+                    {SAY_RCPT, {"503 5.5.1 no sender"}},
+                    {SAY_DATA, {"503 5.5.1 no sender"}}},
+         .recipients = 2, .outcomes = {"failed 550 5.7.1 mail [550 5.7.1 not from there]"},
+         .commands = R0 R1 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"450, likewise, and the server goes on all the same",
+         .script = {{SAY_MAIL, {"450 4.7.1 later"}}}, .recipients = 2,
+         .outcomes = {"deferred 450 4.7.1 mail [450 4.7.1 later]"},
+         .commands = R0 R1 "1 DATA\n1 QUIT\n"},
+        {"553 of several lines",
+         .script = {{SAY_MAIL, {"553-5.1.8 who\n553-5.1.8 is\n553 5.1.8 this"}},
+                    {SAY_RCPT, {"503 no"}},
+                    {SAY_DATA, {"503 no"}}},
+         .outcomes = {"failed 553 5.1.8 mail [553-5.1.8 who\n553-5.1.8 is\n553 5.1.8 this]"}},
+        {"550, and nothing was sent behind it", PLAIN,
+         .script = {{SAY_MAIL, {"550 5.7.1 not from there"}}}, .recipients = 2,
+         .outcomes = {"failed 550 5.7.1 mail [550 5.7.1 not from there]"},
+         .commands = "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RSET\n1 QUIT\n"},
+        {"no enhanced code", PLAIN, .script = {{SAY_MAIL, {"451 try later"}}},
+         .outcomes = {"deferred 451 4.3.0 mail [451 try later]"}},
+        {"an enhanced code of another class", PLAIN, .script = {{SAY_MAIL, {"550 4.7.1 odd"}}},
+         .outcomes = {"failed 550 5.2.0 mail [550 4.7.1 odd]"}},
+        {"the server goes at once", .script = {{SAY_MAIL, {"!550 5.7.1 no"}}}, .recipients = 2,
+         .outcomes = {"failed 550 5.7.1 mail [550 5.7.1 no]"}},
+        {"250 is not 354", PLAIN, .script = {{SAY_MAIL, {"354 go"}}},
+         .outcomes = {"deferred 354 4.5.0 mail [354 go] (the server's answer does not fit what it "
+                      "was asked)"}},
+        {"another 2yz will do", .script = {{SAY_MAIL, {"251 fine"}}}, .outcomes = {DELIVERED}},
+    };
+    PLAYS(plays);
+}
+
+static void each_recipient_has_its_own_answer(void **state)
+{
+#define MIXTURE                                                                                    \
+    {                                                                                              \
+        SAY_RCPT,                                                                                  \
+        {                                                                                          \
+            "250 2.1.5 a", "550 5.1.1 b", "450-4.2.1 c\n450 4.2.1 c", "251 2.1.5 d",               \
+                "553 5.1.3 e", "252 2.1.5 f"                                                       \
+        }                                                                                          \
+    }
+#define MIXED                                                                                      \
+    {                                                                                              \
+        DELIVERED, "failed 550 5.1.1 rcpt [550 5.1.1 b]",                                          \
+            "deferred 450 4.2.1 rcpt [450-4.2.1 c\n450 4.2.1 c]", DELIVERED,                       \
+            "failed 553 5.1.3 rcpt [553 5.1.3 e]", DELIVERED                                       \
+    }
+    static const struct play plays[] = {
+        {"a mixture", .script = {MIXTURE}, .recipients = 6, .outcomes = MIXED},
+        {"the same in lock-step", PLAIN, .script = {MIXTURE}, .recipients = 6, .outcomes = MIXED},
+        {"551", .script = {{SAY_RCPT, {"551 5.1.6 moved", "250 ok"}}}, .recipients = 2,
+         .outcomes = {"failed 551 5.1.6 rcpt [551 5.1.6 moved]", DELIVERED}},
+        {"552 to the first, for history's sake",
+         .script = {{SAY_RCPT, {"552 5.2.2 full", "250 ok"}}}, .recipients = 2,
+         .outcomes = {"deferred 552 4.2.2 rcpt [552 5.2.2 full]", DELIVERED}},
+        {"the same in lock-step", PLAIN, .script = {{SAY_RCPT, {"552 5.2.2 full", "250 ok"}}},
+         .recipients = 2, .outcomes = {"deferred 552 4.2.2 rcpt [552 5.2.2 full]", DELIVERED}},
+        {"452 to the first", .script = {{SAY_RCPT, {"452 4.3.1 no room", "250 ok"}}},
+         .recipients = 2, .outcomes = {"deferred 452 4.3.1 rcpt [452 4.3.1 no room]", DELIVERED}},
+        {"a refusal of the message leaves those alone that were refused before",
+         .script = {{SAY_RCPT, {"450 4.2.1 grey", "550 5.1.1 no", "250 ok"}},
+                    {SAY_DOT, {"554 5.6.0 spam"}}},
+         .recipients = 3,
+         .outcomes = {"deferred 450 4.2.1 rcpt [450 4.2.1 grey]",
+                      "failed 550 5.1.1 rcpt [550 5.1.1 no]",
+                      "failed 554 5.6.0 dot [554 5.6.0 spam]"}},
+        {"a success that means nothing here", PLAIN, .script = {{SAY_RCPT, {"354 go", "250 ok"}}},
+         .recipients = 2,
+         .outcomes = {"deferred 354 4.5.0 rcpt [354 go] (the server's answer does not fit what it "
+                      "was asked)",
+                      DELIVERED}},
+    };
+    PLAYS(plays);
+}
+
+static void with_every_recipient_refused_no_message_is_sent(void **state)
+{
+#define REFUSED                                                                                    \
+    {                                                                                              \
+        "failed 550 5.1.1 rcpt [550 5.1.1 a]", "deferred 450 4.2.1 rcpt [450 4.2.1 b]"             \
+    }
+    static const struct play plays[] = {
+        {"DATA refused",
+         .script = {{SAY_RCPT, {"550 5.1.1 a", "450 4.2.1 b"}}, {SAY_DATA, {"554 5.5.1 nobody"}}},
+         .recipients = 2, .outcomes = REFUSED, .commands = R0 R1 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"DATA taken all the same: RFC 2920 section 3.1",
+         .script = {{SAY_RCPT, {"550 5.1.1 a", "450 4.2.1 b"}}}, .recipients = 2,
+         .outcomes = REFUSED, .commands = R0 R1 "1 DATA\n1 QUIT\n"},
+        {"DATA not sent", PLAIN, .script = {{SAY_RCPT, {"550 5.1.1 a", "450 4.2.1 b"}}},
+         .recipients = 2, .outcomes = REFUSED, .commands = P0 R1 "1 RSET\n1 QUIT\n"},
+        {"the server hangs up on it", .script = {{SAY_RCPT, {"550 5.1.1 a", "!450 4.2.1 b"}}},
+         .recipients = 2, .outcomes = REFUSED},
+    };
+    PLAYS(plays);
+    assert_int_equal(lab.peer.messages, 0);
+}
+
+static void after_a_lone_dot_the_connection_is_in_step(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"}, next = {.destination = "[127.0.0.1]"};
+    lab_reload_direct("");
+    peer_say(&lab.peer, SAY_RCPT, "550 5.1.1 a", "250 ok", NULL);
+    order_run(&o);
+    assert_int_equal(lab.peer.data.n, 3);
+    assert_memory_equal(buf_span(&lab.peer.data).p, ".\r\n", 3);
+    order_run(&next);
+    assert_outcome(&next, 0, DELIVERED);
+    assert_int_equal(lab.peer.opened, 1);
+    order_free(&o);
+    order_free(&next);
+}
+
+static void who_is_one_too_many_is_sent_anew_at_once(void **state)
+{
+#define LIMITED                                                                                    \
+    {                                                                                              \
+        SAY_RCPT,                                                                                  \
+        {                                                                                          \
+            "250 ok", "250 ok", "452 4.5.3 too many", "452 4.5.3 too many", "250 ok"               \
+        }                                                                                          \
+    }
+    static const struct play plays[] = {
+        {"452", .script = {LIMITED}, .recipients = 4, .outcomes = {DELIVERED},
+         .commands = R0 R1 R2 "1 RCPT TO:<r3@example.net>\n1 DATA\n"
+                              "1 MAIL FROM:<from@us.test> SIZE=22\n" R2
+                              "1 RCPT TO:<r3@example.net>\n1 DATA\n1 QUIT\n"},
+        {"552", .script = {{SAY_RCPT, {"250 ok", "552 5.5.3 too many", "250 ok"}}}, .recipients = 2,
+         .outcomes = {DELIVERED},
+         .commands = R0 R1 "1 DATA\n1 MAIL FROM:<from@us.test> SIZE=22\n" R1 "1 DATA\n1 QUIT\n"},
+        {"in lock-step nobody is asked for behind the first", PLAIN,
+         .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many", "250 ok"}}}, .recipients = 3,
+         .outcomes = {DELIVERED},
+         .commands = P0 R1 "1 DATA\n1 MAIL FROM:<from@us.test>\n" R1
+                           "1 DATA\n1 MAIL FROM:<from@us.test>\n" R2 "1 DATA\n1 QUIT\n"},
+        {"the limit is known from then on",
+         .script = {{SAY_RCPT,
+                     {"250 ok", "452 4.5.3 too many", "452 4.5.3 too many", "452 4.5.3 too many",
+                      "250 ok"}}},
+         .recipients = 4, .outcomes = {DELIVERED},
+         .commands = R0 R1 R2
+         "1 RCPT TO:<r3@example.net>\n1 DATA\n"
+         "1 MAIL FROM:<from@us.test> SIZE=22\n" R1 "1 DATA\n"
+         "1 MAIL FROM:<from@us.test> SIZE=22\n" R2 "1 DATA\n"
+         "1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r3@example.net>\n1 DATA\n1 QUIT\n"},
+        {"one among others that are taken is no limit",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.3.1 hm", "452 4.3.1 hm", "250 ok"}}},
+         .recipients = 4, .outcomes = {DELIVERED},
+         .commands = R0 R1 R2 "1 RCPT TO:<r3@example.net>\n1 DATA\n"
+                              "1 MAIL FROM:<from@us.test> SIZE=22\n" R1 R2 "1 DATA\n1 QUIT\n"},
+        {"a full mailbox is not too many",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.2.2 full", "250 ok"}}}, .recipients = 3,
+         .outcomes = {DELIVERED, "deferred 452 4.2.2 rcpt [452 4.2.2 full]", DELIVERED},
+         .commands = R0 R1 R2 "1 DATA\n1 QUIT\n"},
+        {"those left do not share the fate of the first",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many", "250 ok"}},
+                    {SAY_DOT, {"554 5.6.0 no", "250 2.0.0 queued"}}},
+         .recipients = 2, .outcomes = {"failed 554 5.6.0 dot [554 5.6.0 no]", DELIVERED}},
+        {"DATA refused: those left are asked for again",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many", "250 ok"}},
+                    {SAY_DATA, {"451 4.3.0 no", "354 go"}}},
+         .recipients = 2, .outcomes = {"deferred 451 4.3.0 data [451 4.3.0 no]", DELIVERED},
+         .commands =
+             R0 R1 "1 DATA\n1 RSET\n1 MAIL FROM:<from@us.test> SIZE=22\n" R1 "1 DATA\n1 QUIT\n"},
+        {"and if RSET is refused they wait",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many"}},
+                    {SAY_DATA, {"451 4.3.0 no"}},
+                    {SAY_RSET, {"500 what"}}},
+         .recipients = 2,
+         .outcomes = {"deferred 451 4.3.0 data [451 4.3.0 no]",
+                      "deferred 0 4.5.0 rset (the server refused RSET)"}},
+    };
+    PLAYS(plays);
+}
+
+static void an_announced_limit_is_kept(void **state)
+{
+    static const struct play plays[] = {
+        {"RCPTMAX", "PIPELINING\nLIMITS RCPTMAX=2", .recipients = 5, .outcomes = {DELIVERED},
+         .commands = "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r0@example.net>\n" R1
+                     "1 DATA\n"
+                     "1 MAIL FROM:<from@us.test>\n" R2 "1 RCPT TO:<r3@example.net>\n1 DATA\n"
+                     "1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r4@example.net>\n1 DATA\n1 QUIT\n"},
+        {"a message refused for some is tried for the others", "PIPELINING\nLIMITS RCPTMAX=1",
+         .script = {{SAY_DOT, {"550 5.7.0 no", "250 2.0.0 queued"}}}, .recipients = 2,
+         .outcomes = {"failed 550 5.7.0 dot [550 5.7.0 no]", DELIVERED}},
+        {"a sender refused is refused for those as well whose turn has not come",
+         "PIPELINING\nLIMITS RCPTMAX=1", .script = {{SAY_MAIL, {"250 ok", "451 4.7.1 enough"}}},
+         .recipients = 4, .outcomes = {DELIVERED, "deferred 451 4.7.1 mail [451 4.7.1 enough]"}},
+        {"MAILMAX", "PIPELINING\nLIMITS RCPTMAX=1 MAILMAX=2", .recipients = 3,
+         .outcomes = {DELIVERED},
+         .commands =
+             "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r0@example.net>\n1 DATA\n"
+             "1 MAIL FROM:<from@us.test>\n" R1 "1 DATA\n1 QUIT\n"
+             "2 EHLO us.test\n2 MAIL FROM:<from@us.test>\n2 RCPT TO:<r2@example.net>\n2 DATA\n2 "
+             "QUIT\n"},
+    };
+    PLAYS(plays);
+}
+
+static void data_refused_is_refused_for_those_accepted(void **state)
+{
+    static const struct play plays[] = {
+        {"554", .script = {{SAY_RCPT, {"250 ok", "550 5.1.1 no"}}, {SAY_DATA, {"554 5.7.0 no"}}},
+         .recipients = 2,
+         .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]",
+                      "failed 550 5.1.1 rcpt [550 5.1.1 no]"},
+         .commands = R0 R1 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"451 in lock-step", PLAIN, .script = {{SAY_DATA, {"451 4.3.0 no"}}},
+         .outcomes = {"deferred 451 4.3.0 data [451 4.3.0 no]"},
+         .commands = P0 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"250 is no invitation, and no delivery", .script = {{SAY_DATA, {"250 2.0.0 thanks"}}},
+         .outcomes = {"deferred 250 4.5.0 data [250 2.0.0 thanks] (the server's answer does not "
+                      "fit what it was asked)"}},
+    };
+    PLAYS(plays);
+    assert_int_equal(lab.peer.messages, 0);
+}
+
+static void the_answer_to_the_message_decides(void **state)
+{
+    static const struct play plays[] = {
+        {"250 with the name it has there",
+         .script = {{SAY_DOT, {"250-2.0.0 well\n250 2.0.0 queued as 4711"}}}, .recipients = 2,
+         .outcomes = {"delivered 250 2.0.0 dot [250-2.0.0 well\n250 2.0.0 queued as 4711]"}},
+        {"451", .script = {{SAY_DOT, {"451 4.7.1 greylisted"}}},
+         .outcomes = {"deferred 451 4.7.1 dot [451 4.7.1 greylisted]"}},
+        {"554", .script = {{SAY_DOT, {"554 5.7.1 spam"}}},
+         .outcomes = {"failed 554 5.7.1 dot [554 5.7.1 spam]"}},
+        {"354 again", .script = {{SAY_DOT, {"354 more"}}},
+         .outcomes = {"deferred 354 4.5.0 dot [354 more] (the server's answer does not fit what it "
+                      "was asked)"}},
+        {"no SMTP", .script = {{SAY_DOT, {"thanks"}}},
+         .outcomes = {"deferred 0 4.5.0 dot (line 1 of the reply does not begin with a reply code: "
+                      "\"thanks\")"}},
+        {"late, but in time", .script = {{SAY_DOT, {"@150 250 2.0.0 queued"}}},
+         .outcomes = {DELIVERED}},
+        {"two of them", .script = {{SAY_DOT, {"250 2.0.0 queued\n250 2.0.0 twice"}}},
+         .outcomes = {DELIVERED}},
+    };
+    PLAYS(plays);
+}
+
+static void whoever_hangs_up_defers_what_is_not_settled(void **state)
+{
+#define GONE(stage) "deferred 0 4.4.2 " stage " (closed by the peer)"
+    static const struct play plays[] = {
+        {"at MAIL", .script = {{SAY_MAIL, {"!"}}}, .recipients = 2, .outcomes = {GONE("mail")}},
+        {"at MAIL in lock-step", PLAIN, .script = {{SAY_MAIL, {"!"}}}, .outcomes = {GONE("mail")}},
+        {"at the first RCPT", .script = {{SAY_RCPT, {"!"}}}, .recipients = 2,
+         .outcomes = {GONE("rcpt")}},
+        {"at the second RCPT", .script = {{SAY_RCPT, {"550 5.1.1 no", "!"}}}, .recipients = 3,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 no]", GONE("rcpt"), GONE("rcpt")}},
+        {"at the second RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"250 ok", "!"}}},
+         .recipients = 3, .outcomes = {GONE("rcpt")}},
+        {"at DATA", .script = {{SAY_RCPT, {"250 ok", "550 5.1.1 no"}}, {SAY_DATA, {"!"}}},
+         .recipients = 2, .outcomes = {GONE("data"), "failed 550 5.1.1 rcpt [550 5.1.1 no]"}},
+        {"after 354", .script = {{SAY_DATA, {"!354 go"}}}, .outcomes = {GONE("dot")}},
+        {"after the dot", .script = {{SAY_DOT, {"!"}}}, .recipients = 2, .outcomes = {GONE("dot")}},
+        {"after the dot, by a reset", .script = {{SAY_DOT, {"#"}}},
+         .outcomes = {"deferred 0 4.4.2 dot (Connection reset by peer)"}},
+        {"at RSET, when all is settled",
+         .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"!"}}},
+         .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
+        {"between two transactions",
+         .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many"}}, {SAY_DOT, {"!250 2.0.0 queued"}}},
+         .recipients = 2, .outcomes = {DELIVERED, GONE("mail")}},
+    };
+    PLAYS(plays);
+}
+
+static void silence_ends_at_every_step(void **state)
+{
+    static const char *const short_ones =
+        "idle-timeout 0  command-timeout 500ms  data-timeout 500ms  final-timeout 500ms";
+#define LATE(stage) "deferred 0 4.4.2 " stage " (timed out)"
+    static const struct play plays[] = {
+        {"at MAIL", .script = {{SAY_MAIL, {"~"}}}, .outcomes = {LATE("mail")}},
+        {"at RCPT", .script = {{SAY_RCPT, {"250 ok", "~"}}}, .recipients = 2,
+         .outcomes = {LATE("rcpt")}},
+        {"at RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"~"}}}, .recipients = 2,
+         .outcomes = {LATE("rcpt")}},
+        {"at DATA", .script = {{SAY_DATA, {"~"}}}, .outcomes = {LATE("data")}},
+        {"at the dot", .script = {{SAY_DOT, {"~"}}}, .outcomes = {LATE("dot")}},
+        {"at RSET", .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"~"}}},
+         .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
+        {"half of a reply", .script = {{SAY_DOT, {"=250-2.0.0 que"}}}, .outcomes = {LATE("dot")}},
+    };
+    lab_reload_direct(short_ones);
+    PLAYS(plays);
+}
+
+static void a_server_that_goes_away_says_421_for_all_that_is_open(void **state)
+{
+    static const struct play plays[] = {
+        {"at MAIL", .script = {{SAY_MAIL, {"!421 4.3.2 bye"}}}, .recipients = 2,
+         .outcomes = {"deferred 421 4.3.2 mail [421 4.3.2 bye] (the server goes away)"}},
+        {"at RCPT", .script = {{SAY_RCPT, {"550 5.1.1 no", "!421 4.3.2 bye"}}}, .recipients = 3,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 no]",
+                      "deferred 421 4.3.2 rcpt [421 4.3.2 bye]"}},
+        {"after others were accepted", .script = {{SAY_RCPT, {"250 ok", "!421 4.3.2 bye"}}},
+         .recipients = 2, .outcomes = {"deferred 421 4.3.2 rcpt [421 4.3.2 bye]"}},
+        {"at DATA", .script = {{SAY_DATA, {"!421 4.3.2 bye"}}},
+         .outcomes = {"deferred 421 4.3.2 data [421 4.3.2 bye]"}},
+        {"at the dot", .script = {{SAY_DOT, {"!421 4.3.2 bye"}}}, .recipients = 2,
+         .outcomes = {"deferred 421 4.3.2 dot [421 4.3.2 bye]"}},
+        {"and does not close", .script = {{SAY_RCPT, {"421 4.3.2 bye"}}},
+         .outcomes = {"deferred 421 4.3.2 rcpt [421 4.3.2 bye]"}},
+        {"at RSET, when all is settled",
+         .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"!421 4.3.2 bye"}}},
+         .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
+    };
+    PLAYS(plays);
+}
+
+/* A message so large that it does not fit into the sockets' buffers. */
+static void fill(struct buf *b, size_t n)
+{
+    buf_puts(b, "Subject: large\r\n\r\n");
+    while (b->n < n)
+        buf_puts(
+            b,
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n");
+}
+
+static void a_reply_in_the_middle_of_the_message_never_delivers_it(void **state)
+{
+    static const struct {
+        const char *reply, *outcome;
+    } cases[] = {
+        {"552 5.3.4 too large", "failed 552 5.3.4 data [552 5.3.4 too large]"},
+        {"452 4.3.1 disk full", "deferred 452 4.3.1 data [452 4.3.1 disk full]"},
+        {"!421 4.3.2 bye", "deferred 421 4.3.2 data [421 4.3.2 bye]"},
+        {"250 2.0.0 queued", "deferred 250 4.5.0 data [250 2.0.0 queued] (the server's answer does "
+                             "not fit what it was asked)"},
+        {"rubbish", "deferred 0 4.5.0 data (line 1 of the reply does not begin with a reply code: "
+                    "\"rubbish\")"},
+        {"!", "deferred 0 4.4.2 data (closed by the peer)"},
+    };
+    struct buf body = {0};
+    fill(&body, 12 << 20);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {
+            .destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n, .n = 2};
+        peer_reset(&lab.peer);
+        lab.peer.interrupt = cases[i].reply;
+        lab.peer.interrupt_at = 100000;
+        lab.peer.bite = 65536;
+        order_run(&o);
+        for (uint32_t k = 0; k < 2; k++)
+            assert_outcome(&o, k, cases[i].outcome);
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+    buf_free(&body);
+}
+
+static void a_large_message_comes_whole_to_a_slow_reader(void **state)
+{
+    struct buf body = {0};
+    fill(&body, 10 << 20);
+    struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
+    lab.peer.bite = 32768;
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_int_equal(lab.peer.data.n, body.n + 3);
+    assert_memory_equal(buf_span(&lab.peer.data).p, buf_span(&body).p, body.n);
+    order_free(&o);
+    buf_free(&body);
+}
+
+static void who_takes_nothing_of_the_message_is_given_up(void **state)
+{
+    struct buf body = {0};
+    fill(&body, 12 << 20);
+    struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
+    lab_reload_direct("idle-timeout 0  block-timeout 500ms");
+    lab.peer.interrupt = "~";
+    lab.peer.interrupt_at = 1000;
+    order_run(&o);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 data (timed out)");
+    peer_hang_up(&lab.peer);
+    order_free(&o);
+    buf_free(&body);
+}
+
+static void the_message_goes_over_the_wire_as_it_is_with_its_dots_stuffed(void **state)
+{
+    static const struct {
+        const char *body, *wire;
+    } cases[] = {
+        {"Subject: a\r\n\r\nb\r\n", "Subject: a\r\n\r\nb\r\n.\r\n"},
+        {"Subject: a\r\n\r\nno end", "Subject: a\r\n\r\nno end\r\n.\r\n"},
+        {".\r\n", "..\r\n.\r\n"},
+        {"..\r\n.a\r\n", "...\r\n..a\r\n.\r\n"},
+        {"a\r\n.\r\nb\r\n", "a\r\n..\r\nb\r\n.\r\n"},
+        {"a\r\n.", "a\r\n..\r\n.\r\n"},
+        {"a.\r\n.b.\r\n", "a.\r\n..b.\r\n.\r\n"},
+        {"\r\n", "\r\n.\r\n"},
+        {"a\r\n\r\n\r\n", "a\r\n\r\n\r\n.\r\n"},
+        {"a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"},
+        {"a\r.\rb\r", "a\r\n..\r\nb\r\n.\r\n"},
+        {"a\r\n.\r", "a\r\n..\r\n.\r\n"},
+        {"\xe2\x82\xac\r\n", "\xe2\x82\xac\r\n.\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "[127.0.0.1]", .body = cases[i].body};
+        peer_reset(&lab.peer);
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_string_equal(buf_text(&lab.peer.data), cases[i].wire);
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+}
+
+static void octets_of_every_value_pass(void **state)
+{
+    char body[600];
+    struct order o = {.destination = "[127.0.0.1]", .body = body, .body_n = sizeof body};
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (char)(i % 256 == '\r' || i % 256 == '\n' ? 'x' : i % 256);
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_int_equal(lab.peer.data.n, sizeof body + 5);
+    assert_memory_equal(buf_span(&lab.peer.data).p, body, sizeof body);
+    assert_memory_equal(buf_span(&lab.peer.data).p + sizeof body, "\r\n.\r\n", 5);
+    order_free(&o);
+}
+
+/* The dots that begin a line where one piece of the message ends and the next begins. */
+static void dots_are_stuffed_across_the_pieces_it_is_read_in(void **state)
+{
+    struct buf body = {0}, wire = {0};
+    for (size_t at = 65530; at <= 65538; at++) {
+        buf_clear(&body);
+        buf_clear(&wire);
+        while (body.n < at - 2)
+            buf_putc(&body, 'x');
+        buf_put_span(&wire, buf_span(&body));
+        buf_puts(&body, "\r\n.\r\n..\r\nend\r\n");
+        buf_puts(&wire, "\r\n..\r\n...\r\nend\r\n.\r\n");
+        struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
+        peer_reset(&lab.peer);
+        order_run(&o);
+        assert_int_equal(lab.peer.data.n, wire.n);
+        assert_memory_equal(buf_span(&lab.peer.data).p, buf_span(&wire).p, wire.n);
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+    buf_free(&body);
+    buf_free(&wire);
+}
+
+static void an_empty_message_is_a_lone_dot(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]", .body = "", .empty = true};
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_string_equal(buf_text(&lab.peer.data), ".\r\n");
+    order_free(&o);
+}
+
+static void what_a_server_cannot_take_it_is_not_asked_to(void **state)
+{
+    struct order large = {.destination = "[127.0.0.1]", .n = 2},
+                 foreign = {.destination = "[127.0.0.1]", .flags = SUBMIT_SMTPUTF8};
+    lab.peer.extensions = "PIPELINING\nSIZE 21\n8BITMIME";
+    order_run(&large);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_outcome(&large, i,
+                       "failed 0 5.3.4 mail (the message is larger than the server takes)");
+    order_run(&foreign);
+    assert_outcome(
+        &foreign, 0,
+        "failed 0 5.6.7 mail (the server does not take SMTPUTF8, which this message needs)");
+    assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n2 EHLO us.test\n2 QUIT\n");
+    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
+    order_free(&large);
+    order_free(&foreign);
+}
+
+static void a_size_without_a_maximum_and_a_message_just_as_large_are_taken(void **state)
+{
+    static const char *const extensions[] = {"SIZE", "SIZE 0", "SIZE 22"};
+    for (size_t i = 0; i < 3; i++) {
+        struct order o = {.destination = "[127.0.0.1]"};
+        lab.peer.extensions = extensions[i];
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        order_free(&o);
+    }
+}
+
+static void parameters_are_those_the_server_knows(void **state)
+{
+    static const struct {
+        const char *extensions;
+        uint32_t flags;
+        const char *mail, *rcpt;
+    } cases[] = {
+        {"PIPELINING", 0, "", ""},
+        {"SIZE 100\n8BITMIME\nSMTPUTF8", 0, " SIZE=22", ""},
+        {"SIZE 100\n8BITMIME\nSMTPUTF8", SUBMIT_EIGHT_BIT, " SIZE=22 BODY=8BITMIME", ""},
+        {"SIZE 100\n8BITMIME\nSMTPUTF8", SUBMIT_EIGHT_BIT | SUBMIT_SMTPUTF8,
+         " SIZE=22 BODY=8BITMIME SMTPUTF8", ""},
+        {"SIZE 100", SUBMIT_EIGHT_BIT, " SIZE=22", ""},
+        {"DSN", 0, " RET=HDRS ENVID=id+2B1",
+         " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;old+2Bone@example.org"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "[127.0.0.1]",
+                          .flags = cases[i].flags,
+                          .ret = "HDRS",
+                          .envid = "id+1",
+                          .orcpt = "rfc822;old+one@example.org",
+                          .notify = NOTIFY_SUCCESS | NOTIFY_DELAY,
+                          .recipients = {"r0@example.net"}};
+        peer_reset(&lab.peer);
+        lab.peer.extensions = cases[i].extensions;
+        order_run(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+        char *commands = mem_format(
+            "1 EHLO us.test\n1 MAIL FROM:<from@us.test>%s\n1 RCPT TO:<r0@example.net>%s\n"
+            "1 DATA\n1 QUIT\n",
+            cases[i].mail, cases[i].rcpt);
+        assert_commands(&lab.peer, commands);
+        mem_free(&commands);
+        order_free(&o);
+    }
+}
+
+static void addresses_are_said_as_they_are(void **state)
+{
+    struct order o = {
+        .destination = "[127.0.0.1]",
+        .sender = "\"",
+        .n = 3,
+        .recipients = {"\"a b>\"@example.net", "postmaster", "m\xc3\xbcller@example.net"}};
+    o.sender = "";
+    lab.peer.extensions = "";
+    order_run(&o);
+    RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    assert_commands(
+        &lab.peer,
+        "1 EHLO us.test\n1 MAIL FROM:<>\n1 RCPT TO:<\"a b>\"@example.net>\n1 RCPT TO:<postmaster>\n"
+        "1 RCPT TO:<m\xc3\xbcller@example.net>\n1 DATA\n1 QUIT\n");
+    order_free(&o);
+}
+
+static void nothing_in_the_envelope_becomes_a_command(void **state)
+{
+    struct order sender = {.destination = "[127.0.0.1]",
+                           .sender = "a@b>\r\nRSET\r\nMAIL FROM:<c@d"};
+    struct order recipient = {
+        .destination = "[127.0.0.1]", .n = 2, .recipients = {"fine@example.net", "a@b>\nQUIT"}};
+    order_run(&sender);
+    order_run(&recipient);
+    assert_outcome(&sender, 0, "failed 0 5.1.3 agent (a control character in the envelope)");
+    assert_outcome(&recipient, 0, "failed 0 5.1.3 agent (a control character in the envelope)");
+    assert_int_equal(lab.peer.opened, 0);
+    order_free(&sender);
+    order_free(&recipient);
+}
+
+static void many_recipients_cross_in_one_go(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]", .n = 1000};
+    order_run(&o);
+    for (uint32_t i = 0; i < o.n; i++)
+        assert_outcome(&o, i, DELIVERED);
+    assert_int_equal(lab.peer.messages, 1);
+    order_free(&o);
+}
+
+static void a_limit_of_seven_is_met_by_the_fewest_transactions(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]", .n = 500};
+    lab.peer.extensions = "PIPELINING\nLIMITS RCPTMAX=7 MAILMAX=3";
+    order_run(&o);
+    for (uint32_t i = 0; i < o.n; i++)
+        assert_outcome(&o, i, DELIVERED);
+    assert_int_equal(lab.peer.messages, (500 + 6) / 7);
+    assert_int_equal(lab.peer.opened, ((500 + 6) / 7 + 2) / 3);
+    order_free(&o);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(mail_refused_is_refused_for_all),
+        TEST(each_recipient_has_its_own_answer),
+        TEST(with_every_recipient_refused_no_message_is_sent),
+        TEST(after_a_lone_dot_the_connection_is_in_step),
+        TEST(who_is_one_too_many_is_sent_anew_at_once),
+        TEST(an_announced_limit_is_kept),
+        TEST(data_refused_is_refused_for_those_accepted),
+        TEST(the_answer_to_the_message_decides),
+        TEST(whoever_hangs_up_defers_what_is_not_settled),
+        TEST(silence_ends_at_every_step),
+        TEST(a_server_that_goes_away_says_421_for_all_that_is_open),
+        TEST(a_reply_in_the_middle_of_the_message_never_delivers_it),
+        TEST(a_large_message_comes_whole_to_a_slow_reader),
+        TEST(who_takes_nothing_of_the_message_is_given_up),
+        TEST(the_message_goes_over_the_wire_as_it_is_with_its_dots_stuffed),
+        TEST(octets_of_every_value_pass),
+        TEST(dots_are_stuffed_across_the_pieces_it_is_read_in),
+        TEST(an_empty_message_is_a_lone_dot),
+        TEST(what_a_server_cannot_take_it_is_not_asked_to),
+        TEST(a_size_without_a_maximum_and_a_message_just_as_large_are_taken),
+        TEST(parameters_are_those_the_server_knows),
+        TEST(addresses_are_said_as_they_are),
+        TEST(nothing_in_the_envelope_becomes_a_command),
+        TEST(many_recipients_cross_in_one_go),
+        TEST(a_limit_of_seven_is_met_by_the_fewest_transactions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

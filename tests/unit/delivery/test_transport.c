@@ -1,0 +1,154 @@
+#include "lab.h"
+
+#include <string.h>
+
+#include "mem.h"
+
+/* What the configuration says of a transport. */
+
+static int setup(void **state)
+{
+    lab_open_direct("");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lab_close();
+    return 0;
+}
+
+static struct transport *read(const char *label, const char *text, struct fail *f)
+{
+    struct conf *conf = lab_configuration(text);
+    struct transport *t = transport_new(conf, label, lab.base, span_text("nameserver 127.0.0.1\n"),
+                                        lab.agent.roots, f);
+    if (t == NULL)
+        conf_free(&conf);
+    return t;
+}
+
+static struct transport *read_good(const char *label, const char *text)
+{
+    struct fail f = {{0}};
+    struct transport *t = read(label, text, &f);
+    assert_string_equal(f.text, "");
+    assert_non_null(t);
+    return t;
+}
+
+static void refuses(const char *label, const char *text, const char *why)
+{
+    struct fail f = {{0}};
+    assert_null(read(label, text, &f));
+    assert_string_equal(f.text, why);
+}
+
+static void direct_and_local_are_always_there(void **state)
+{
+    struct transport *t = read_good("direct", "hostname us.test\n");
+    assert_int_equal(t->kind, TRANSPORT_DIRECT);
+    assert_string_equal(t->ehlo_name, "us.test");
+    assert_int_equal(t->port, 25);
+    assert_int_equal(t->tls, CONF_TLS_OPPORTUNISTIC);
+    assert_int_equal(t->timeouts.connect_ms, 30000);
+    assert_int_equal(t->timeouts.greeting_ms, 300000);
+    assert_int_equal(t->timeouts.command_ms, 300000);
+    assert_int_equal(t->timeouts.data_ms, 120000);
+    assert_int_equal(t->timeouts.block_ms, 180000);
+    assert_int_equal(t->timeouts.final_ms, 600000);
+    assert_false(t->allow_loopback);
+    transport_drop(&t);
+    t = read_good("local", "hostname us.test\n");
+    assert_int_equal(t->kind, TRANSPORT_LOCAL);
+    transport_drop(&t);
+}
+
+static void a_block_of_that_name_comes_before(void **state)
+{
+    static const char text[] =
+        "hostname us.test\n"
+        "deliver { port 26  ehlo-name default.test  idle-timeout 3s }\n"
+        "transport direct { smtp { host relay.test } }\n"
+        "transport slow { direct { connections 2  ip-family 4  ehlo-name slow.test } }\n"
+        "transport block { fail { code 451  text \"not now\" } }\n"
+        "transport mailboxes { local { } }\n";
+    struct transport *t = read_good("direct", text);
+    assert_int_equal(t->kind, TRANSPORT_SMTP);
+    assert_string_equal(t->host, "relay.test");
+    assert_int_equal(t->port, 25);
+    assert_int_equal(t->tls, CONF_TLS_REQUIRED);
+    assert_string_equal(t->ehlo_name, "default.test");
+    assert_true(t->allow_loopback);
+    transport_drop(&t);
+    t = read_good("slow", text);
+    assert_int_equal(t->kind, TRANSPORT_DIRECT);
+    assert_int_equal(t->port, 26);
+    assert_int_equal(t->connections, 2);
+    assert_int_equal(t->family, CONF_FAMILY_4);
+    assert_string_equal(t->ehlo_name, "slow.test");
+    assert_int_equal(t->timeouts.idle_ms, 3000);
+    transport_drop(&t);
+    t = read_good("block", text);
+    assert_int_equal(t->kind, TRANSPORT_FAIL);
+    assert_int_equal(t->fail_code, 451);
+    assert_string_equal(t->fail_text, "not now");
+    transport_drop(&t);
+    t = read_good("mailboxes", text);
+    assert_int_equal(t->kind, TRANSPORT_LOCAL);
+    transport_drop(&t);
+}
+
+/* Mail for a relay must never go straight to strangers because a name was not found. */
+static void a_name_that_is_not_there_is_not_taken_for_another(void **state)
+{
+    refuses("relay", "hostname us.test\n", "there is no transport relay");
+    refuses("relay", "hostname us.test\ntransport relay2 { fail { } }\n",
+            "there is no transport relay");
+    refuses("", "hostname us.test\n", "there is no transport ");
+}
+
+static void a_kind_that_is_not_there_is_refused(void **state)
+{
+    refuses("p", "hostname us.test\ntransport p { lmtp { host 127.0.0.1 } }\n",
+            "transport p: this kind of transport is not part of this version");
+}
+
+static void name_servers_are_those_of_the_configuration_or_of_the_machine(void **state)
+{
+    struct transport *t =
+        read_good("direct", "hostname us.test\ndns { server 127.0.0.1:53 [::1]:53 }\n");
+    assert_true(dns_is_trusted(t->dns));
+    transport_drop(&t);
+    t = read_good("direct", "hostname us.test\ndns { server 127.0.0.1:53 192.0.2.53:53 }\n");
+    assert_false(dns_is_trusted(t->dns));
+    transport_drop(&t);
+    t = read_good("direct", "hostname us.test\n"); /* what read() gave as resolv.conf */
+    assert_true(dns_is_trusted(t->dns));
+    transport_drop(&t);
+}
+
+static void it_lives_as_long_as_somebody_holds_it(void **state)
+{
+    struct transport *t = read_good("direct", "hostname us.test\n"), *held = transport_hold(t);
+    transport_drop(&t);
+    assert_null(t);
+    lab_settle();
+    assert_string_equal(held->hostname, "us.test");
+    transport_drop(&held);
+    transport_drop(&held); /* of nothing */
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(direct_and_local_are_always_there),
+        TEST(a_block_of_that_name_comes_before),
+        TEST(a_name_that_is_not_there_is_not_taken_for_another),
+        TEST(a_kind_that_is_not_there_is_refused),
+        TEST(name_servers_are_those_of_the_configuration_or_of_the_machine),
+        TEST(it_lives_as_long_as_somebody_holds_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
