@@ -35,6 +35,12 @@ def build_dir():
     return pathlib.Path(os.environ.get("QM_BUILD_DIR", SOURCE / "build")).resolve()
 
 
+def is_sanitized():
+    """Whether the build under test is one with sanitizers, which keep freed memory for a while."""
+    cache = build_dir() / "CMakeCache.txt"
+    return cache.exists() and "QM_SANITIZE:BOOL=ON" in cache.read_text()
+
+
 def inside():
     """Whether enter() has returned in this process."""
     return _inside

@@ -163,7 +163,7 @@ class Supervision(case.LanCase):
         self.start("smtp { message-size 1M }")
         self.suite.allow_error("process ended")
         small, big = (client.message("ann@us.test", "sized", size=size) for size in (1000, 200000))
-        for turn in range(6):
+        for turn in range(4):
             limit = ("100K", "1M")[turn % 2]
             old = self.processes()["qmgr"]
             os.kill(old["pid"], signal.SIGKILL)
