@@ -10,8 +10,7 @@
 #include "saslserver.h"
 
 #define EXCHANGES_MAX 10000
-#define LIFE_MS 300000 /* a person may have to find the password first */
-#define SWEEP_S 10
+#define SWEEP_MS 10000
 
 struct exchange {
     TAILQ_ENTRY(exchange) next; /* oldest first */
@@ -26,6 +25,7 @@ struct exchange {
 struct exchanges {
     TAILQ_HEAD(, exchange) list;
     size_t count;
+    int64_t life_ms;
     uint64_t last_handle;
     struct event *sweep;
     struct buf reply;
@@ -50,10 +50,12 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         drop(x, e);
 }
 
-struct exchanges *exchanges_new(struct event_base *base)
+struct exchanges *exchanges_new(struct event_base *base, int64_t life_ms)
 {
-    const struct timeval interval = {SWEEP_S, 0};
+    int64_t sweep_ms = life_ms / 10 < SWEEP_MS ? life_ms / 10 : SWEEP_MS;
+    const struct timeval interval = {sweep_ms / 1000, sweep_ms % 1000 * 1000};
     struct exchanges *x = mem_zero(sizeof *x);
+    x->life_ms = life_ms;
     TAILQ_INIT(&x->list);
     x->sweep = event_new(base, -1, EV_PERSIST, on_sweep, x);
     assert(x->sweep != NULL);
@@ -90,7 +92,7 @@ static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t pe
     x->count++;
     e->handle = ++x->last_handle;
     e->peer = peer;
-    e->until_ms = clock_mono_ms() + LIFE_MS;
+    e->until_ms = clock_mono_ms() + x->life_ms;
     e->keyring = keyring_hold(k);
     e->client_address = mem_text(r->client_address);
     e->server = saslserver_new(&options, f);

@@ -7,9 +7,12 @@
 /* SASL exchanges of several steps: each has a handle, which only the peer that began it may use, and ends by itself when the
  * client takes too long. */
 
+#define EXCHANGE_LIFE_MS 300000 /* a person may have to find the password first */
+
 struct exchanges;
 /* None yet, on this loop; free ends all that are under way. */
-struct exchanges *exchanges_new(struct event_base *base);
+/* life_ms: how long each may take; it ends at most a tenth of that, or ten seconds, later. */
+struct exchanges *exchanges_new(struct event_base *base, int64_t life_ms);
 void exchanges_free(struct exchanges **x);
 
 /* Begins one, or goes on, and fills answer; its message points to storage that lasts until the next call. peer is whoever

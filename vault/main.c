@@ -27,7 +27,7 @@ static int start(struct service *s, struct fail *f)
     struct vault *v = service_user(s);
     v->service = s;
     v->base = service_base(s);
-    v->exchanges = exchanges_new(v->base);
+    v->exchanges = exchanges_new(v->base, EXCHANGE_LIFE_MS);
     v->passwords = password_cache_new();
     v->peers = peers_new(v);
     return 0;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -10,9 +11,13 @@
 #include "mem.h"
 #include "proto_secret.h"
 
+/* The vault may have got other keys than it told: this one asks again, after a refusal at once. */
+#define LIST_S 30
+
 struct key {
     char *domain, *selector;
     enum dkim_algorithm algorithm;
+    uint32_t order; /* as the vault gave them */
 };
 
 struct signer {
@@ -20,8 +25,9 @@ struct signer {
     struct dkim *dkim;
     struct ipc *vault;
     uint64_t listing; /* the request for the list of keys, 0 when none is under way */
+    struct event *again;
     bool known;
-    struct key *keys; /* sorted by domain, as the vault gave them */
+    struct key *keys; /* sorted by domain, then in their order */
     uint32_t keys_n;
     unsigned jobs;
 };
@@ -43,11 +49,17 @@ struct signer_job {
     void *arg;
 };
 
+static void on_again(evutil_socket_t fd, short what, void *arg);
+
 struct signer *signer_new(struct event_base *base)
 {
     struct signer *s = mem_zero(sizeof *s);
+    const struct timeval interval = {LIST_S, 0};
     s->base = base;
     s->dkim = dkim_new();
+    s->again = event_new(base, -1, EV_PERSIST, on_again, s);
+    assert(s->again != NULL);
+    (void)event_add(s->again, &interval);
     return s;
 }
 
@@ -70,8 +82,16 @@ void signer_free(struct signer **sp)
     assert(s->jobs == 0);
     signer_use(s, NULL);
     forget_keys(s);
+    event_free(s->again);
     dkim_free(&s->dkim);
     mem_free(sp);
+}
+
+static int by_domain(const void *a, const void *b)
+{
+    const struct key *x = a, *y = b;
+    int c = strcmp(x->domain, y->domain);
+    return c != 0 ? c : x->order < y->order ? -1 : 1;
 }
 
 static void on_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n)
@@ -85,8 +105,23 @@ static void on_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n)
     s->keys_n = n;
     for (uint32_t i = 0; i < n; i++)
         s->keys[i] = (struct key){mem_text(keys[i].domain), mem_text(keys[i].selector),
-                                  (enum dkim_algorithm)keys[i].algorithm};
+                                  (enum dkim_algorithm)keys[i].algorithm, i};
+    if (n > 0)
+        qsort(s->keys, n, sizeof *s->keys, by_domain);
     s->known = true;
+}
+
+static void list_keys(struct signer *s)
+{
+    if (s->vault != NULL && s->listing == 0)
+        s->listing = secret_dkim_list(s->vault, on_keys, s);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    list_keys(arg);
 }
 
 void signer_use(struct signer *s, struct ipc *vault)
@@ -95,8 +130,7 @@ void signer_use(struct signer *s, struct ipc *vault)
         secret_forget(s->vault, s->listing);
     s->listing = 0;
     s->vault = vault;
-    if (vault != NULL)
-        s->listing = secret_dkim_list(vault, on_keys, s);
+    list_keys(s);
 }
 
 struct dkim *signer_dkim(struct signer *s)
@@ -104,17 +138,27 @@ struct dkim *signer_dkim(struct signer *s)
     return s->dkim;
 }
 
-/* The first key of the domain at or after from; keys_n when there is none. */
-static uint32_t find_key(const struct signer *s, const char *domain, uint32_t from)
+/* The first key of the domain, and how many it has. */
+static uint32_t find_keys(const struct signer *s, const char *domain, uint32_t *n)
 {
-    while (from < s->keys_n && strcmp(s->keys[from].domain, domain) != 0)
-        from++;
-    return from;
+    uint32_t low = 0, high = s->keys_n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(s->keys[middle].domain, domain) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (*n = 0; low + *n < s->keys_n && strcmp(s->keys[low + *n].domain, domain) == 0;)
+        (*n)++;
+    return low;
 }
 
 bool signer_has_key(const struct signer *s, const char *domain)
 {
-    return !s->known || find_key(s, domain, 0) < s->keys_n;
+    uint32_t n;
+    (void)find_keys(s, domain, &n);
+    return !s->known || n > 0;
 }
 
 static void free_job(struct signer_job *job)
@@ -146,10 +190,12 @@ static void on_signature(void *arg, struct span signature, const char *why)
 {
     struct part *p = arg;
     struct signer_job *job = p->job;
-    if (signature.n == 0)
+    if (signature.n == 0) {
         (void)snprintf(job->why, sizeof job->why, "cannot sign: %s", why);
-    else
+        list_keys(job->signer);
+    } else {
         dkim_finish(&p->pending, signature, &p->field);
+    }
     if (--job->waiting == 0)
         finish(job);
 }
@@ -167,7 +213,9 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 static int prepare(struct signer *s, struct signer_job *job, const char *domain, struct span header,
                    const unsigned char body_hash[DKIM_DIGEST], int64_t now_s, struct fail *f)
 {
-    for (uint32_t k = find_key(s, domain, 0); k < s->keys_n; k = find_key(s, domain, k + 1)) {
+    uint32_t n, first = find_keys(s, domain, &n);
+    job->parts = mem_array(n, sizeof *job->parts);
+    for (uint32_t k = first; k < first + n; k++) {
         struct dkim_signer who = {domain, s->keys[k].selector, s->keys[k].algorithm, now_s, 0};
         struct part *p = &job->parts[job->parts_n];
         p->job = job;
@@ -186,7 +234,6 @@ struct signer_job *signer_sign(struct signer *s, const char *domain, struct span
     struct signer_job *job = mem_zero(sizeof *job);
     struct fail f = {{0}};
     *job = (struct signer_job){.signer = s, .on_fields = on_fields, .arg = arg, .waiting = 1};
-    job->parts = mem_array(s->keys_n + 1, sizeof *job->parts);
     s->jobs++;
     if (s->vault == NULL || !s->known)
         (void)snprintf(job->why, sizeof job->why, "cannot sign: the vault is not there");

@@ -2,8 +2,11 @@
 #define QM_TEST_PROTO_HELP_H
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -90,17 +93,48 @@ static inline void answer_with(void (*ask)(struct ipc *ch, void *arg), void *arg
     scratch_close(&s);
 }
 
-/* The same for a function that asks and waits: the answer lies ready before it asks. Returns a
- * socket to ask through. */
+/* Somebody to answer one request from another thread. */
+struct answerer {
+    int fd;
+    uint16_t type;
+    struct buf payload;
+};
+
+static inline void *give_answer(void *arg)
+{
+    struct answerer *a = arg;
+    struct pollfd readable = {.fd = a->fd, .events = POLLIN};
+    unsigned char head[RECORD_HEAD];
+    struct record r;
+    struct fail f;
+    (void)poll(&readable, 1, -1);
+    /* The request stays where it is, for the test to look at. */
+    if (recv(a->fd, head, sizeof head, MSG_PEEK) == (ssize_t)sizeof head) {
+        struct wire w = wire_open(span_of(head + 8, 8));
+        if (record_make(&r, a->type, IPC_REPLY, wire_u64(&w), buf_span(&a->payload), NULL, 0, &f) == 0)
+            (void)record_send(a->fd, &r, &f);
+        record_free(&r);
+    }
+    file_close(&a->fd);
+    buf_free(&a->payload);
+    mem_free(&a);
+    return NULL;
+}
+
+/* The same for a function that asks and waits: whoever holds the other end answers with these
+ * octets. Returns a socket to ask through, and the other end, where the request can be read. */
 static inline int ready_answer(uint16_t type, struct span payload, int *other)
 {
-    struct record r;
+    struct answerer *a = mem_zero(sizeof *a);
+    pthread_t thread;
     struct fail f;
     int fd[2];
     assert_int_equal(ipc_pair(fd, &f), 0);
-    assert_int_equal(record_make(&r, type, IPC_REPLY, 1, payload, NULL, 0, &f), 0);
-    assert_int_equal(record_send(fd[1], &r, &f), 0);
-    record_free(&r);
+    a->fd = fcntl(fd[1], F_DUPFD_CLOEXEC, 0);
+    a->type = type;
+    buf_put_span(&a->payload, payload);
+    assert_int_equal(pthread_create(&thread, NULL, give_answer, a), 0);
+    assert_int_equal(pthread_detach(thread), 0);
     *other = fd[1];
     return fd[0];
 }

@@ -1,0 +1,165 @@
+/* themes: proto ipc codec base */
+#include <assert.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "mem.h"
+#include "proto_admin.h"
+#include "proto_control.h"
+#include "proto_deliver.h"
+#include "proto_hook.h"
+#include "proto_master.h"
+#include "proto_secret.h"
+#include "proto_submit.h"
+#include "record.h"
+
+/* Messages between processes, as whoever is asked reads them; the first octet chooses the protocol, the second the type of message in
+ * it. Those with codecs of their own for both directions encode to the same octets again. */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int sealed = -1;
+
+static struct ipc_message message_of(uint16_t type, struct span payload)
+{
+    return (struct ipc_message){.type = type, .id = 1, .payload = payload, .fd = {-1, -1, -1, -1}};
+}
+
+/* With the descriptor of a message of no octets. */
+static void add_fd(struct ipc_message *m)
+{
+    if (sealed < 0)
+        sealed = file_sealed("fuzz", (struct span){0}, NULL);
+    m->fd[m->fds++] = fcntl(sealed, F_DUPFD_CLOEXEC, 0);
+}
+
+static void read_submit(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_SUBMIT_MESSAGE, s);
+    struct submit_envelope *e;
+    struct buf out = {0};
+    struct fail f;
+    uint64_t n;
+    int body;
+    if (which % 2 == 0)
+        add_fd(&m);
+    if (submit_read(&m, UINT64_MAX, &e, &body, &n, &f) == 0) {
+        submit_envelope_put(&out, e);
+        assert(span_equal(s, buf_span(&out)));
+        assert(e->recipients_n > 0 && e->received_ms >= 0);
+        (void)close(body);
+    }
+    submit_envelope_free(&e);
+    record_close_fds(&m);
+    buf_free(&out);
+}
+
+static void read_deliver(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_DELIVER_JOB, s);
+    struct deliver_job *job;
+    struct deliver_result r;
+    struct buf out = {0};
+    struct fail f;
+    int body;
+    if (which % 2 == 0) {
+        add_fd(&m);
+        if (deliver_read(&m, &job, &body, &f) == 0) {
+            assert(job->recipients_n > 0 && job->size == 0);
+            (void)close(body);
+        }
+        deliver_job_free(&job);
+    } else {
+        struct wire w = wire_open(s);
+        deliver_result_get(&w, &r);
+        if (wire_end(&w) == 0) {
+            deliver_result_put(&out, &r);
+            assert(span_equal(s, buf_span(&out)));
+        }
+        deliver_result_clear(&r);
+    }
+    record_close_fds(&m);
+    buf_free(&out);
+}
+
+static void read_hook(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_HOOK_CALL, s);
+    struct hook_call call;
+    struct fail f;
+    if (hook_read(&m, &call, &f) == 0)
+        hook_call_clear(&call);
+}
+
+static void read_secret(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0500 + which % 16), s);
+    struct secret_request r;
+    struct fail f;
+    if (secret_read(&m, &r, &f) == 0)
+        secret_request_clear(&r);
+}
+
+static void read_admin(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0600 + which % 16), s);
+    struct admin_request r;
+    struct admin_filter filter;
+    struct admin_item item;
+    struct buf out = {0};
+    struct fail f;
+    if (admin_read(&m, &r, &f) == 0) {
+        assert(r.limit >= 1 && r.limit <= ADMIN_PAGE_MAX && r.filter.ids_n <= ADMIN_IDS_MAX);
+        admin_request_clear(&r);
+    }
+    struct wire w = wire_open(s);
+    admin_filter_get(&w, &filter);
+    if (wire_end(&w) == 0) {
+        admin_filter_put(&out, &filter);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    admin_filter_clear(&filter);
+    buf_clear(&out);
+    w = wire_open(s);
+    admin_item_get(&w, &item);
+    if (wire_end(&w) == 0) {
+        admin_item_put(&out, &item);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    admin_item_clear(&item);
+    buf_free(&out);
+}
+
+static void read_control(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0100 + which % 16), s);
+    struct control_message c;
+    struct fail f;
+    if (which >= 128)
+        add_fd(&m);
+    if (control_read(&m, &c, &f) == 0)
+        control_clear(&c);
+    record_close_fds(&m);
+}
+
+static void read_master(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0700 + which % 16), s);
+    struct master_request r;
+    struct fail f;
+    (void)master_read(&m, &r, &f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const readers[])(uint8_t which, struct span s) = {
+        read_submit, read_deliver, read_hook, read_secret, read_admin, read_control, read_master,
+    };
+    if (size < 2)
+        return 0;
+    readers[data[0] % (sizeof readers / sizeof readers[0])](data[1], span_of(data + 2, size - 2));
+    return 0;
+}

@@ -1,0 +1,87 @@
+/* themes: core:qmgr base */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "mem.h"
+#include "rows.h"
+
+/* The rows of the queue's store; the first octet chooses which. What decodes encodes to the same octets again. */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int msg(struct span s, struct buf *out)
+{
+    struct msg_row r;
+    if (msg_row_read(s, &r) != 0)
+        return -1;
+    msg_row_put(out, &r);
+    msg_row_clear(&r);
+    return 0;
+}
+
+static int rcpt(struct span s, struct buf *out)
+{
+    struct rcpt_row r;
+    if (rcpt_row_read(s, &r) != 0)
+        return -1;
+    assert(strlen(address_domain(r.address)) <= PROTO_NAME_MAX && r.next_ms >= 0);
+    rcpt_row_put(out, &r);
+    /* A row too long is written shorter: it still decodes, with as many results. */
+    if (s.n > ROW_MAX) {
+        struct rcpt_row again;
+        assert(rcpt_row_read(buf_span(out), &again) == 0 && again.results_n == r.results_n && out->n <= s.n);
+        rcpt_row_clear(&again);
+        buf_clear(out);
+        buf_put_span(out, s);
+    }
+    rcpt_row_clear(&r);
+    return 0;
+}
+
+static int event(struct span s, struct buf *out)
+{
+    struct event_row r;
+    if (event_row_read(s, &r) != 0)
+        return -1;
+    event_row_put(out, &r);
+    event_row_clear(&r);
+    return 0;
+}
+
+static int retired(struct span s, struct buf *out)
+{
+    struct retired_row r;
+    if (retired_row_read(s, &r) != 0)
+        return -1;
+    retired_row_put(out, &r);
+    retired_row_clear(&r);
+    return 0;
+}
+
+static int hook(struct span s, struct buf *out)
+{
+    struct hook_row r;
+    char *url = hook_row_url(s);
+    int rc = hook_row_read(s, &r);
+    if (rc == 0) {
+        assert(url != NULL && strcmp(url, r.url) == 0);
+        hook_row_put(out, &r);
+        hook_row_clear(&r);
+    }
+    mem_release(url);
+    return rc;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int (*const again[])(struct span s, struct buf *out) = {msg, rcpt, event, retired, hook};
+    struct buf out = {0};
+    if (size == 0)
+        return 0;
+    struct span s = span_of(data + 1, size - 1);
+    if (again[data[0] % (sizeof again / sizeof again[0])](s, &out) == 0)
+        assert(span_equal(s, buf_span(&out)));
+    buf_free(&out);
+    return 0;
+}
