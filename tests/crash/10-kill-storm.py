@@ -4,6 +4,7 @@ QM_SEED=n repeats the kills of another run (its seed is printed); QM_LONG=1 take
 """
 
 import collections
+import itertools
 import os
 import pathlib
 import random
@@ -150,17 +151,17 @@ class Storm(case.LanCase):
         return found
 
     def unexplained(self, arrivals, transports):
-        """Those that came again although nobody who could have forgotten was killed between the two times; each with its
-        times, and the kills of who had it around them."""
+        """Those that came twice although the agent, who alone knew of the first time, was not killed before qmgr
+        can have written it down: within two seconds, or later if qmgr itself was killed in the meantime."""
         wrong = []
         for token, times in arrivals.items():
-            names = {"all", f"delivery/{transports[token.split('-')[1]]}"}
-            kills = [at for at, name in self.kills if name in names]
-            times = sorted(times)
-            for first, second in zip(times, times[1:]):
-                if not any(first - 0.2 <= at <= second for at in kills):
-                    near = [round(at - times[0], 3) for at in kills if times[0] - 5 < at < times[-1] + 5]
-                    wrong.append((token, [round(at - times[0], 3) for at in times], near))
+            agents = {"all", f"delivery/{transports[token.split('-')[1]]}"}
+            for first, second in itertools.pairwise(sorted(times)):
+                between = [(at, name) for at, name in self.kills if first - 0.2 <= at <= second]
+                late = [at for at, name in between if name in ("all", "qmgr")]
+                until = second if late else first + 2
+                if not any(name in agents and at <= until for at, name in between):
+                    wrong.append((token, second - first, [(round(at - first, 3), name) for at, name in between]))
         return wrong
 
     def rows(self, table):
