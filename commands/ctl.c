@@ -32,7 +32,8 @@ static int reach(struct ctl *c, const char *name)
     if (fd < 0) {
         bool absent = errno == ENOENT || errno == ECONNREFUSED;
         c->unreached = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
-        (void)ctl_fail(0, "%s%s", f.text, absent ? " (is the suite running? -c names its configuration)" : "");
+        (void)ctl_fail(0, "%s%s", f.text,
+                       absent ? " (is the suite running? -c names its configuration)" : "");
     }
     mem_free(&path);
     return fd;
@@ -100,7 +101,8 @@ const char *ctl_span_text(int64_t ms, char *out, size_t size)
     else if (s < 86400)
         (void)snprintf(out, size, "%lldh%02lldm", (long long)(s / 3600), (long long)(s / 60 % 60));
     else
-        (void)snprintf(out, size, "%lldd%02lldh", (long long)(s / 86400), (long long)(s / 3600 % 24));
+        (void)snprintf(out, size, "%lldd%02lldh", (long long)(s / 86400),
+                       (long long)(s / 3600 % 24));
     return out;
 }
 

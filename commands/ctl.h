@@ -12,10 +12,10 @@
 
 struct ctl {
     const char *config_path;
-    struct conf *conf;   /* NULL when it cannot be read: then only the standard places are known */
+    struct conf *conf; /* NULL when it cannot be read: then only the standard places are known */
     char *run_dir;
     bool json;
-    int unreached;       /* exit code, when a socket could not be reached */
+    int unreached; /* exit code, when a socket could not be reached */
 };
 
 /* A subcommand gets its own words, argv[0] being its name. Returns an exit code of sysexits.h. */
@@ -26,9 +26,11 @@ struct ctl_command {
     ctl_run *run;
 };
 
-ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop, ctl_clock;
+ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop,
+    ctl_clock;
 
-/* Prints all that is wrong with the configuration file to standard error. Returns whether it is no good. */
+/* Prints all that is wrong with the configuration file to standard error. Returns whether it is no
+ * good. */
 bool ctl_config_errors(const struct ctl *c);
 /* Says "qmctl: <sentence>" on standard error and returns code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -36,11 +38,13 @@ int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 int ctl_admin(struct ctl *c);
 int ctl_master(struct ctl *c);
 
-/* A table for people. Headings end with NULL; cells are given row by row. Printed to standard output. */
+/* A table for people. Headings end with NULL; cells are given row by row. Printed to standard
+ * output. */
 struct ctl_table;
 struct ctl_table *ctl_table_new(const char *const *headings);
 /* A cell's text is copied; control characters are shown as '?'. */
-void ctl_table_cell(struct ctl_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table **t);
 
 /* "3h12m", "in 5m", "2026-11-27 16:30:05" in local time. size 32 is enough. */

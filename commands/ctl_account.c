@@ -18,7 +18,8 @@
 
 #define PASSWORD_MAX 1024
 
-/* One line from the terminal, which does not show it, or from standard input. The caller wipes it. */
+/* One line from the terminal, which does not show it, or from standard input. The caller wipes it.
+ */
 static int read_password(const char *prompt, char out[PASSWORD_MAX])
 {
     struct termios before, quiet;
@@ -141,7 +142,8 @@ static int list(struct ctl *c)
     while ((a = conf_next(conf_root(c->conf), "account", a)) != NULL) {
         size_t n;
         const struct conf_value *addresses = conf_list(a, "address", &n);
-        bool has = credentials != NULL && credfile_find(credentials, span_text(conf_label(a))) != NULL;
+        bool has =
+            credentials != NULL && credfile_find(credentials, span_text(conf_label(a))) != NULL;
         const char *state = credentials == NULL ? "unknown" : has ? "set" : "none";
         struct buf all = {0};
         for (size_t i = 0; i < n; i++)
@@ -178,11 +180,14 @@ static int list(struct ctl *c)
 int ctl_account(struct ctl *c, int argc, char **argv)
 {
     bool known = argc == 2 ? strcmp(argv[1], "list") == 0
-                           : argc == 3 && (strcmp(argv[1], "password") == 0 || strcmp(argv[1], "remove") == 0);
+                           : argc == 3 && (strcmp(argv[1], "password") == 0 ||
+                                           strcmp(argv[1], "remove") == 0);
     if (!known)
         return ctl_fail(EX_USAGE, "usage: qmctl account list | password NAME | remove NAME");
     if (c->conf == NULL)
-        return ctl_fail(EX_CONFIG, "%s cannot be read or is not good: qmctl -c FILE config check tells more", c->config_path);
+        return ctl_fail(EX_CONFIG,
+                        "%s cannot be read or is not good: qmctl -c FILE config check tells more",
+                        c->config_path);
     if (argc == 2)
         return list(c);
     if (strcmp(argv[1], "password") == 0)

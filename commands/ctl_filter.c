@@ -47,22 +47,42 @@ static int read_option(struct ctl_filter *f, int o)
 {
     uint64_t n;
     switch (o) {
-    case ACCOUNT: set(&f->filter.account, optarg); break;
-    case FROM: set(&f->filter.from, optarg); break;
-    case TO: set(&f->filter.to, optarg); break;
-    case TRANSPORT: set(&f->filter.transport, optarg); break;
-    case HELD: f->filter.held = ADMIN_HELD_YES; break;
-    case NOT_HELD: f->filter.held = ADMIN_HELD_NO; break;
-    case ALL: f->all = true; return 0;
-    case 'n': f->dry = true; return 0;
-    case 'm': f->filter.messages = true; return 0;
+    case ACCOUNT:
+        set(&f->filter.account, optarg);
+        break;
+    case FROM:
+        set(&f->filter.from, optarg);
+        break;
+    case TO:
+        set(&f->filter.to, optarg);
+        break;
+    case TRANSPORT:
+        set(&f->filter.transport, optarg);
+        break;
+    case HELD:
+        f->filter.held = ADMIN_HELD_YES;
+        break;
+    case NOT_HELD:
+        f->filter.held = ADMIN_HELD_NO;
+        break;
+    case ALL:
+        f->all = true;
+        return 0;
+    case 'n':
+        f->dry = true;
+        return 0;
+    case 'm':
+        f->filter.messages = true;
+        return 0;
     case LIMIT:
         if (ascii_u64(span_text(optarg), UINT32_MAX, &n) != 0)
             return ctl_fail(EX_USAGE, "--limit takes a number");
         f->limit = (uint32_t)n;
         return 0;
-    case 'h': return -1;
-    default: return EX_USAGE;
+    case 'h':
+        return -1;
+    default:
+        return EX_USAGE;
     }
     f->empty = false;
     return 0;

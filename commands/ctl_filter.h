@@ -8,13 +8,14 @@
 
 struct ctl_filter {
     struct admin_filter filter;
-    uint32_t limit;   /* rows of a list; 0 for all */
-    bool all, dry;    /* actions: everybody; only count */
-    bool empty;       /* nothing was said */
+    uint32_t limit; /* rows of a list; 0 for all */
+    bool all, dry;  /* actions: everybody; only count */
+    bool empty;     /* nothing was said */
 };
 
 extern const char ctl_filter_usage[];
-/* Reads options and ids. 0; an exit code after having said what is wrong; -1 when help was asked for. */
+/* Reads options and ids. 0; an exit code after having said what is wrong; -1 when help was asked
+ * for. */
 int ctl_filter_read(struct ctl_filter *f, int argc, char **argv);
 void ctl_filter_clear(struct ctl_filter *f);
 

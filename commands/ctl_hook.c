@@ -56,7 +56,8 @@ static int walk(int fd, struct jsonwrite *json, struct ctl_table *table)
     uint64_t after = 0;
     do {
         if (admin_ask_hooks(fd, after, PAGE, &page, &f) != 0)
-            return ctl_fail(strcmp(f.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL, "%s", f.text);
+            return ctl_fail(strcmp(f.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL,
+                            "%s", f.text);
         for (uint32_t i = 0; i < page.rows_n; i++) {
             if (table == NULL)
                 put_row(json, &page.rows[i]);
@@ -71,7 +72,8 @@ static int walk(int fd, struct jsonwrite *json, struct ctl_table *table)
 
 int ctl_hook(struct ctl *c, int argc, char **argv)
 {
-    static const char *const headings[] = {"ID", "ACCOUNT", "EVENT", "NEXT", "TRIES", "URL", "LAST", NULL};
+    static const char *const headings[] = {"ID",    "ACCOUNT", "EVENT", "NEXT",
+                                           "TRIES", "URL",     "LAST",  NULL};
     struct buf b = {0};
     struct jsonwrite json;
     if (argc != 2 || strcmp(argv[1], "list") != 0)

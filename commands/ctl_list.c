@@ -63,7 +63,8 @@ static void next_text(bool retired, const struct admin_row *r, char *out, size_t
     else if (r->trying)
         (void)snprintf(out, size, "now");
     else
-        (void)snprintf(out, size, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
+        (void)snprintf(out, size, left > 0 ? "in %s" : "due",
+                       ctl_span_text(left, span, sizeof span));
 }
 
 static void table_row(struct ctl_table *t, bool retired, const struct admin_row *r)
@@ -89,14 +90,16 @@ struct walk {
     uint32_t rows;
 };
 
-static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filter *f, struct walk *w)
+static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filter *f,
+                      struct walk *w)
 {
     struct admin_page page;
     struct fail fail;
     uint64_t after = 0;
     do {
         uint32_t left = f->limit == 0 ? PAGE : f->limit - w->rows;
-        if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page, &fail) != 0)
+        if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page,
+                           &fail) != 0)
             return ctl_fail(EX_TEMPFAIL, "%s", fail.text);
         for (uint32_t i = 0; i < page.rows_n; i++, w->rows++) {
             if (c->json) {
@@ -116,7 +119,8 @@ static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filt
 int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f)
 {
     static const char *const queued[] = {"ID", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST", NULL};
-    static const char *const past[] = {"ID", "OUTCOME", "ENDED", "TRIES", "FROM", "TO", "LAST", NULL};
+    static const char *const past[] = {"ID",   "OUTCOME", "ENDED", "TRIES",
+                                       "FROM", "TO",      "LAST",  NULL};
     struct buf b = {0};
     struct jsonwrite json;
     struct walk w = {.json = &json};
@@ -209,8 +213,9 @@ static void print_field(const char *name, const char *text)
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
-    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s\n", n, ctl_time_text(r->start_ms, when, sizeof when),
-                 statuses[r->status], r->duration_ms, r->stage);
+    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s\n", n,
+                 ctl_time_text(r->start_ms, when, sizeof when), statuses[r->status], r->duration_ms,
+                 r->stage);
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
     if (r->error[0] != '\0')
@@ -225,7 +230,10 @@ static void print_text(bool retired, const struct admin_item *i)
     const struct admin_row *r = &i->row;
     (void)printf("Recipient  %s (message %s", qid_text(r->id, id), "");
     (void)printf("%s, #%llu)\n", qid_text(r->message, id), (unsigned long long)r->id);
-    print_field("State", retired ? (r->success ? "delivered" : "failed") : r->held ? "held" : r->trying ? "trying" : "queued");
+    print_field("State", retired     ? (r->success ? "delivered" : "failed")
+                         : r->held   ? "held"
+                         : r->trying ? "trying"
+                                     : "queued");
     print_field("From", r->sender[0] == '\0' ? "<>" : r->sender);
     print_field("To", r->recipient);
     print_field("Subject", r->subject);

@@ -10,8 +10,9 @@ static const struct {
     enum admin_action action;
     const char *done;
 } actions[] = {
-    {"kick", ADMIN_KICK, "due now"},    {"hold", ADMIN_HOLD, "held"},   {"release", ADMIN_RELEASE, "released"},
-    {"drop", ADMIN_DROP, "dropped"},    {"fail", ADMIN_FAIL, "failed"},
+    {"kick", ADMIN_KICK, "due now"},        {"hold", ADMIN_HOLD, "held"},
+    {"release", ADMIN_RELEASE, "released"}, {"drop", ADMIN_DROP, "dropped"},
+    {"fail", ADMIN_FAIL, "failed"},
 };
 
 static int usage(FILE *out, int code)
@@ -42,9 +43,11 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
     int rc = admin_ask_act(fd, actions[which].action, &f->filter, f->dry, &count, &fail);
     (void)close(fd);
     if (rc != 0)
-        return ctl_fail(strcmp(fail.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL, "%s", fail.text);
+        return ctl_fail(strcmp(fail.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL, "%s",
+                        fail.text);
     if (c->json)
-        (void)printf("{\"recipients\":%llu,\"dry_run\":%s}\n", (unsigned long long)count, f->dry ? "true" : "false");
+        (void)printf("{\"recipients\":%llu,\"dry_run\":%s}\n", (unsigned long long)count,
+                     f->dry ? "true" : "false");
     else
         (void)printf("%llu recipient%s %s%s\n", (unsigned long long)count, count == 1 ? "" : "s",
                      f->dry ? "would be " : "", actions[which].done);
@@ -91,7 +94,9 @@ int ctl_retired(struct ctl *c, int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "show") == 0)
         return ctl_print_item(c, true, argv[2]);
     if (argc < 2 || strcmp(argv[1], "list") != 0) {
-        (void)fprintf(stderr, "usage: qmctl retired list [WHO]\n       qmctl retired show ID\n\nWHO:\n%s", ctl_filter_usage);
+        (void)fprintf(stderr,
+                      "usage: qmctl retired list [WHO]\n       qmctl retired show ID\n\nWHO:\n%s",
+                      ctl_filter_usage);
         return EX_USAGE;
     }
     int code = ctl_filter_read(&f, argc - 1, argv + 1);

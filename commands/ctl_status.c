@@ -78,7 +78,8 @@ static void print_json(const struct master_status *s, const struct admin_counts 
 
 static void print_processes(const struct master_status *s)
 {
-    static const char *const headings[] = {"PROCESS", "STATE", "PID", "UID", "ROOT", "SECCOMP", "RESTARTS", "UP", NULL};
+    static const char *const headings[] = {"PROCESS", "STATE",    "PID", "UID", "ROOT",
+                                           "SECCOMP", "RESTARTS", "UP",  NULL};
     struct ctl_table *t = ctl_table_new(headings);
     char span[32];
     for (uint32_t i = 0; i < s->processes_n; i++) {
@@ -98,19 +99,25 @@ static void print_processes(const struct master_status *s)
 static void print_text(const struct master_status *s, const struct admin_counts *n)
 {
     char span[32], when[40];
-    (void)printf("quartermaster, pid %lld, up %s%s\n", (long long)s->pid, ctl_span_text(s->uptime_ms, span, sizeof span),
+    (void)printf("quartermaster, pid %lld, up %s%s\n", (long long)s->pid,
+                 ctl_span_text(s->uptime_ms, span, sizeof span),
                  s->privileged ? "" : ", without root: one user, no chroot");
-    (void)printf("configuration %s, loaded %s\n\n", s->config_path, ctl_time_text(s->config_ms, when, sizeof when));
+    (void)printf("configuration %s, loaded %s\n\n", s->config_path,
+                 ctl_time_text(s->config_ms, when, sizeof when));
     print_processes(s);
     if (n == NULL) {
         (void)printf("\nThe queue does not answer.\n");
         return;
     }
-    (void)printf("\nqueue    %llu messages, %llu recipients: %llu being tried, %llu waiting, %llu held\n",
-                 (unsigned long long)n->messages, (unsigned long long)n->recipients, (unsigned long long)n->trying,
-                 (unsigned long long)(n->due > n->trying ? n->due - n->trying : 0), (unsigned long long)n->held);
-    (void)printf("history  %llu recipients, %llu events; %llu webhooks waiting\n", (unsigned long long)n->retired,
-                 (unsigned long long)n->events, (unsigned long long)n->hooks);
+    (void)printf(
+        "\nqueue    %llu messages, %llu recipients: %llu being tried, %llu waiting, %llu held\n",
+        (unsigned long long)n->messages, (unsigned long long)n->recipients,
+        (unsigned long long)n->trying,
+        (unsigned long long)(n->due > n->trying ? n->due - n->trying : 0),
+        (unsigned long long)n->held);
+    (void)printf("history  %llu recipients, %llu events; %llu webhooks waiting\n",
+                 (unsigned long long)n->retired, (unsigned long long)n->events,
+                 (unsigned long long)n->hooks);
     (void)printf("store    %.1f MiB used, %.1f MiB free inside\n", (double)n->bytes_used / 1048576,
                  (double)n->bytes_free / 1048576);
 }

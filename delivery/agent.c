@@ -15,7 +15,9 @@
 #include "recent.h"
 #include "relay.h"
 
-#define MANY 4000             /* recipients, with whose results there is an eye on how much a message between processes may hold */
+/* Recipients, with whose results there is an eye on how much a message between processes may hold.
+ */
+#define MANY 4000
 #define REPLY_MAX_OF_MANY 4096
 #define PATIENCE_S 60 /* longer than master takes to start a process again */
 
@@ -41,7 +43,8 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->status = o->status;
     r->code = (uint16_t)o->code;
     submit_set(&r->enhanced, o->enhanced);
-    set_text(&r->reply, o->reply, j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);
+    set_text(&r->reply, o->reply,
+             j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);
     submit_set(&r->error, o->error);
     submit_set(&r->stage, o->stage);
     submit_set(&r->remote_host, o->remote_host);
@@ -75,7 +78,8 @@ static void free_job(struct job *j)
 
 void job_finish(struct job *j)
 {
-    static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED, COUNT_FAILED};
+    static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED,
+                                                        COUNT_FAILED};
     struct agent *a = j->agent;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
         service_count(a->service, counters[j->results[i].status], 1);
@@ -105,17 +109,20 @@ static void fail_all(struct job *j)
     job_finish(j);
 }
 
-/* What an earlier qmgr was told of this attempt, or could not be told any more. Whether that is all there is to tell. */
+/* What an earlier qmgr was told of this attempt, or could not be told any more. Whether that is all
+ * there is to tell. */
 static bool recall(struct job *j)
 {
     uint32_t known = 0;
     char id[QID_SIZE];
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        j->settled[i] = recent_recall(j->agent->recent, j->results[i].id, j->order->attempt, &j->results[i]);
+        j->settled[i] =
+            recent_recall(j->agent->recent, j->results[i].id, j->order->attempt, &j->results[i]);
         known += j->settled[i];
     }
     if (known > 0)
-        log_info(NULL, "told again what was done before", LS("qid", qid_text(j->order->message, id)), LU("rcpts", known));
+        log_info(NULL, "told again what was done before",
+                 LS("qid", qid_text(j->order->message, id)), LU("rcpts", known));
     return known == j->order->recipients_n;
 }
 
@@ -140,7 +147,8 @@ static bool has_control(const char *s)
     return false;
 }
 
-/* Whoever checked the envelope faces the network: nothing in it may become a command of its own here. */
+/* Whoever checked the envelope faces the network: nothing in it may become a command of its own
+ * here. */
 static bool is_dangerous(const struct deliver_job *order)
 {
     bool bad = has_control(order->sender) || has_control(order->destination);
@@ -151,7 +159,9 @@ static bool is_dangerous(const struct deliver_job *order)
 
 static void refuse(struct job *j)
 {
-    struct job_outcome o = {.status = DELIVER_FAILED, .enhanced = "5.1.3", .stage = "agent",
+    struct job_outcome o = {.status = DELIVER_FAILED,
+                            .enhanced = "5.1.3",
+                            .stage = "agent",
                             .error = "a control character in the envelope"};
     job_settle_rest(j, &o);
     job_finish(j);
@@ -251,8 +261,8 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     return 0;
 }
 
-/* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the middle of a message would
- * have it sent twice for certain. */
+/* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the
+ * middle of a message would have it sent twice for certain. */
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     const struct timeval patience = {PATIENCE_S, 0};

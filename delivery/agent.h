@@ -31,13 +31,14 @@ struct agent {
     const char *label;           /* "direct" */
     struct transport *transport; /* of the configuration in use */
     struct ipc *qmgr;
-    uint64_t qmgr_number;        /* which of the channels there have been */
+    uint64_t qmgr_number; /* which of the channels there have been */
     struct pool *pool;
-    struct event *patience;      /* with a qmgr that went away */
+    struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
     struct event *resume;
     unsigned jobs;
-    LIST_HEAD(, job) running, held; /* held: until a job for the same message, from the qmgr before, has ended */
+    LIST_HEAD(, job)
+    running, held; /* held: until a job for the same message, from the qmgr before, has ended */
     struct buf resolv_conf;
     X509_STORE *roots;
 };
@@ -50,21 +51,25 @@ struct job {
     uint64_t channel, request;
     struct deliver_job *order;
     int body;
-    struct deliver_result *results; /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
-    bool *settled;                  /* which are final for this attempt */
+    struct deliver_result
+        *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
+    bool *settled; /* which are final for this attempt */
     int64_t start_mono_ms;
 };
 
-/* Before the first link; and after the last, when it gives back all it holds but its transport and pool. */
+/* Before the first link; and after the last, when it gives back all it holds but its transport and
+ * pool. */
 void agent_open(struct agent *a);
 void agent_close(struct agent *a);
-/* A channel from qmgr, whose descriptor it takes; the one before is over. A qmgr that stays away for a minute does not know of
- * us any more: then the process ends, and is started and linked anew. */
+/* A channel from qmgr, whose descriptor it takes; the one before is over. A qmgr that stays away
+ * for a minute does not know of us any more: then the process ends, and is started and linked anew.
+ */
 void agent_link(struct agent *a, int fd);
 /* Uses t, which it takes, from now on. What is under way goes on with the one it began with. */
 void agent_reload(struct agent *a, struct transport *t);
-/* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone by now, and what is under
- * way has had its time. When a reload took the transport away, what it has begun is ended and told. */
+/* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone
+ * by now, and what is under way has had its time. When a reload took the transport away, what it
+ * has begun is ended and told. */
 void agent_stop(struct agent *a);
 
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */

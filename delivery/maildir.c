@@ -46,7 +46,8 @@ static void close_mailbox(struct mailbox *m)
     file_close(&m->new);
 }
 
-/* The account's name comes from qmgr, which took it from the configuration; it still must not lead anywhere else. */
+/* The account's name comes from qmgr, which took it from the configuration; it still must not lead
+ * anywhere else. */
 static bool is_name(const char *s)
 {
     return s[0] != '\0' && s[0] != '.' && strchr(s, '/') == NULL;
@@ -90,7 +91,8 @@ static int write_message(int to, const struct job *j, uint32_t i, uint64_t *size
     bool after_cr = false;
     int rc = 0;
     unsigned char *octets = mem_alloc(COPY_SIZE);
-    buf_putf(&b, "Return-Path: <%s>\nDelivered-To: %s\n", j->order->sender, j->order->recipients[i].address);
+    buf_putf(&b, "Return-Path: <%s>\nDelivered-To: %s\n", j->order->sender,
+             j->order->recipients[i].address);
     for (uint64_t at = 0; rc == 0;) {
         ssize_t got = pread(j->body, octets, COPY_SIZE, (off_t)at);
         if (got < 0)
@@ -112,13 +114,15 @@ static int write_message(int to, const struct job *j, uint32_t i, uint64_t *size
     return rc == 0 ? fsync(to) : rc;
 }
 
-/* Unique among all deliveries, on all machines, that share the mailbox: https://cr.yp.to/proto/maildir.html. */
+/* Unique among all deliveries, on all machines, that share the mailbox:
+ * https://cr.yp.to/proto/maildir.html. */
 static void make_name(char *name, size_t size, const struct job *j, uint32_t i)
 {
     int64_t now = clock_wall_ms();
     char id[QID_SIZE];
-    (void)snprintf(name, size, "%lld.M%03lldP%dR%08llxQ%s.%.200s", (long long)(now / 1000), (long long)(now % 1000),
-                   (int)getpid(), (unsigned long long)rand_below(UINT32_MAX),
+    (void)snprintf(name, size, "%lld.M%03lldP%dR%08llxQ%s.%.200s", (long long)(now / 1000),
+                   (long long)(now % 1000), (int)getpid(),
+                   (unsigned long long)rand_below(UINT32_MAX),
                    qid_text(j->order->recipients[i].id, id), j->transport->hostname);
 }
 
@@ -148,9 +152,15 @@ static int deliver_one(const struct mailbox *m, const struct job *j, uint32_t i,
 static struct job_outcome outcome(const struct fail *f)
 {
     if (f == NULL)
-        return (struct job_outcome){.status = DELIVER_DONE, .code = 250, .enhanced = "2.1.5", .stage = "maildir",
+        return (struct job_outcome){.status = DELIVER_DONE,
+                                    .code = 250,
+                                    .enhanced = "2.1.5",
+                                    .stage = "maildir",
                                     .remote_host = "local"};
-    return (struct job_outcome){.status = DELIVER_DEFERRED, .enhanced = "4.3.0", .stage = "maildir", .error = f->text,
+    return (struct job_outcome){.status = DELIVER_DEFERRED,
+                                .enhanced = "4.3.0",
+                                .stage = "maildir",
+                                .error = f->text,
                                 .remote_host = "local"};
 }
 
@@ -160,7 +170,8 @@ void maildir_deliver(struct job *j)
     struct fail f = {{0}};
     struct job_outcome o;
     if (open_mailbox(&m, j->order->destination, &f) != 0) {
-        log_error(NULL, "mailbox cannot be opened", LS("account", j->order->destination), LS("why", f.text));
+        log_error(NULL, "mailbox cannot be opened", LS("account", j->order->destination),
+                  LS("why", f.text));
         o = outcome(&f);
         job_settle_rest(j, &o);
         job_finish(j);
@@ -171,7 +182,8 @@ void maildir_deliver(struct job *j)
             continue;
         bool good = deliver_one(&m, j, i, &f) == 0;
         if (!good)
-            log_error(NULL, "message cannot be delivered", LS("account", j->order->destination), LS("why", f.text));
+            log_error(NULL, "message cannot be delivered", LS("account", j->order->destination),
+                      LS("why", f.text));
         o = outcome(good ? NULL : &f);
         job_settle(j, i, &o);
     }

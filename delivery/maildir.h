@@ -3,8 +3,9 @@
 
 #include "agent.h"
 
-/* Delivery into the mailbox of an account: <account>/{tmp,new,cur} below this process's root. A message is written and synced
- * in tmp, renamed into new, and new is synced: then it is delivered. Whatever is in tmp after a crash was never acknowledged. */
+/* Delivery into the mailbox of an account: <account>/{tmp,new,cur} below this process's root. A
+ * message is written and synced in tmp, renamed into new, and new is synced: then it is delivered.
+ * Whatever is in tmp after a crash was never acknowledged. */
 
 /* Delivers a copy for each recipient, and finishes the job. */
 void maildir_deliver(struct job *j);

@@ -1,5 +1,5 @@
-/* delivery: one process for each transport, which hands messages to other servers, or into mailboxes, and tells qmgr what
- * became of each recipient. */
+/* delivery: one process for each transport, which hands messages to other servers, or into
+ * mailboxes, and tells qmgr what became of each recipient. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,7 +38,8 @@ static int start(struct service *s, struct fail *f)
     return 0;
 }
 
-static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
+                     size_t hands_n, struct fail *f)
 {
     struct agent *a = service_user(s);
     return transport_new(conf, a->label, a->base, buf_span(&a->resolv_conf), a->roots, f);
@@ -72,13 +73,22 @@ static void on_stop(struct service *s)
 }
 
 static const char *const syscalls[] = {
-    "socket", "connect", "bind", "openat", "mkdirat", "renameat", "unlinkat", "fsync", "ioctl", NULL,
+    "socket",   "connect",  "bind",  "openat", "mkdirat",
+    "renameat", "unlinkat", "fsync", "ioctl",  NULL,
 };
 
 static const char *const counters[DELIVERY_COUNTERS + 1] = {
-    "jobs_total", "connections_total", "connect_failed_total", "connections_reused_total", "tls_total",
-    "plaintext_fallback_total", "recipients_delivered_total", "recipients_deferred_total", "recipients_failed_total",
-    "connections", NULL,
+    "jobs_total",
+    "connections_total",
+    "connect_failed_total",
+    "connections_reused_total",
+    "tls_total",
+    "plaintext_fallback_total",
+    "recipients_delivered_total",
+    "recipients_deferred_total",
+    "recipients_failed_total",
+    "connections",
+    NULL,
 };
 
 static const struct service_spec spec = {

@@ -20,7 +20,8 @@ struct pool {
     TAILQ_HEAD(, idle) idle;
     int used, idles; /* connections in somebody's hand, and idle ones */
     struct pool_wait *first, **last;
-    struct event *turn; /* turns are given from the loop, so that no end of one job is the begin of the next */
+    struct event *turn; /* turns are given from the loop, so that no end of one job is the begin of
+                           the next */
     bool stopped;
 };
 
@@ -150,7 +151,8 @@ void pool_leave(struct pool *p)
     wake(p);
 }
 
-struct session *pool_take(struct pool *p, const struct transport *t, const char *destination, enum session_tls tls)
+struct session *pool_take(struct pool *p, const struct transport *t, const char *destination,
+                          enum session_tls tls)
 {
     struct idle *i, *next;
     for (i = TAILQ_FIRST(&p->idle); i != NULL; i = next) {
@@ -187,7 +189,8 @@ static void on_idle(struct session *s, void *arg)
     close_idle(arg);
 }
 
-void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination, enum session_tls tls)
+void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination,
+               enum session_tls tls)
 {
     static const struct session_handler handler = {on_ready, on_done, on_failed, on_idle};
     if (p->stopped || t->timeouts.idle_ms == 0 || p->used + p->idles > limit(p)) {

@@ -12,17 +12,18 @@
 #include "proto_submit.h"
 
 #define ADDRESSES_A_HOST 8
-#define CONNECTIONS_AN_ATTEMPT 20 /* whatever the number of hosts: each may take its connect-timeout */
+/* Whatever the number of hosts: each may take its connect-timeout. */
+#define CONNECTIONS_AN_ATTEMPT 20
 
 struct relay {
     struct job *job;
     struct agent *agent;
     struct transport *transport; /* the job's */
     struct pool_wait wait;
-    bool entered;                /* has the right to a connection */
+    bool entered; /* has the right to a connection */
     struct session *session;
     bool reused;
-    unsigned connections;          /* tried */
+    unsigned connections; /* tried */
     struct dnshosts_lookup *finding;
     struct dnsaddr_lookup *resolving;
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
@@ -45,18 +46,20 @@ static bool requires_tls(const struct relay *r)
     return (r->job->order->flags & SUBMIT_REQUIRE_TLS) != 0;
 }
 
-/* What is asked of TLS. With the hosts of a domain, whose names came from the DNS, a certificate proves little; one that the
- * operator named has to be what it is called. */
+/* What is asked of TLS. With the hosts of a domain, whose names came from the DNS, a certificate
+ * proves little; one that the operator named has to be what it is called. */
 static enum session_tls policy(const struct relay *r)
 {
-    static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC, SESSION_ENCRYPTED};
+    static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC,
+                                             SESSION_ENCRYPTED};
     bool named = r->transport->kind == TRANSPORT_SMTP;
     if (requires_tls(r) || (named && r->transport->tls == CONF_TLS_REQUIRED))
         return SESSION_VERIFIED;
     return modes[r->transport->tls];
 }
 
-/* Jobs of the same key may share a connection: one host serves all destinations, or each has its own. */
+/* Jobs of the same key may share a connection: one host serves all destinations, or each has its
+ * own. */
 static const char *pool_key(const struct relay *r)
 {
     return r->transport->kind == TRANSPORT_SMTP ? "" : r->job->order->destination;
@@ -70,8 +73,8 @@ static void keep(char **to, const char **field)
     *field = copy;
 }
 
-/* How much an outcome tells: one that leaves hope counts for more than one that does not, and what a server said for more
- * than that there was none. */
+/* How much an outcome tells: one that leaves hope counts for more than one that does not, and what
+ * a server said for more than that there was none. */
 static int rank(const struct job_outcome *o)
 {
     return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
@@ -83,7 +86,8 @@ static void note(struct relay *r, const struct job_outcome *o)
     struct job_outcome n = *o;
     if (rank(o) < rank(&r->last))
         return;
-    const char **fields[] = {&n.enhanced, &n.reply, &n.error, &n.remote_host, &n.remote_address, &n.tls};
+    const char **fields[] = {&n.enhanced,    &n.reply,          &n.error,
+                             &n.remote_host, &n.remote_address, &n.tls};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         keep(&r->last_texts[i], fields[i]);
     r->last = n;
@@ -100,7 +104,8 @@ static void forget_hosts(struct relay *r)
     r->clear = false;
 }
 
-/* Those that were to have a second chance and did not get it keep what the first server said, as a deferral. */
+/* Those that were to have a second chance and did not get it keep what the first server said, as a
+ * deferral. */
 static void defer_refused(struct job *j)
 {
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
@@ -130,10 +135,14 @@ static void finish(struct relay *r)
     job_finish(j);
 }
 
-static void finish_with(struct relay *r, enum deliver_status status, int code, const char *enhanced, const char *stage,
-                        const char *error)
+static void finish_with(struct relay *r, enum deliver_status status, int code, const char *enhanced,
+                        const char *stage, const char *error)
 {
-    struct job_outcome o = {.status = status, .code = code, .enhanced = enhanced, .stage = stage, .error = error,
+    struct job_outcome o = {.status = status,
+                            .code = code,
+                            .enhanced = enhanced,
+                            .stage = stage,
+                            .error = error,
                             .remote_host = r->host_name};
     note(r, &o);
     finish(r);
@@ -147,11 +156,13 @@ static void on_ready(struct session *s, void *arg)
     session_send(s, r->job);
 }
 
-/* Where the present host has an address of the other family that was not tried, else addresses_n. */
+/* Where the present host has an address of the other family that was not tried, else addresses_n.
+ */
 static size_t other_family(const struct relay *r)
 {
     size_t at = r->address;
-    while (r->address > 0 && at < r->addresses_n && r->addresses[at].family == r->addresses[r->address - 1].family)
+    while (r->address > 0 && at < r->addresses_n &&
+           r->addresses[at].family == r->addresses[r->address - 1].family)
         at++;
     return r->address > 0 ? at : r->addresses_n;
 }
@@ -161,7 +172,8 @@ static uint32_t reopen_refused(struct job *j)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        if (j->results[i].status != DELIVER_FAILED || strncmp(j->results[i].enhanced, "5.7.", 4) != 0)
+        if (j->results[i].status != DELIVER_FAILED ||
+            strncmp(j->results[i].enhanced, "5.7.", 4) != 0)
             continue;
         j->settled[i] = false;
         n++;
@@ -193,7 +205,8 @@ static void on_done(struct session *s, void *arg, bool usable)
         r->connections = 0;
         r->last.stage = NULL;
         begin(r);
-    } else if (r->job->order->attempt == 1 && other < r->addresses_n && reopen_refused(r->job) > 0) {
+    } else if (r->job->order->attempt == 1 && other < r->addresses_n &&
+               reopen_refused(r->job) > 0) {
         r->address = other;
         r->clear = false;
         next_address(r);
@@ -202,8 +215,8 @@ static void on_done(struct session *s, void *arg, bool usable)
     }
 }
 
-/* A smarthost that turns us away before it has heard of any message, or has no address, is a matter between it and the
- * operator: mail waits until they have settled it. */
+/* A smarthost that turns us away before it has heard of any message, or has no address, is a matter
+ * between it and the operator: mail waits until they have settled it. */
 static bool is_between_hosts(const struct relay *r, const char *stage)
 {
     return r->transport->kind == TRANSPORT_SMTP && strcmp(stage, "mail") != 0;
@@ -227,7 +240,8 @@ static void note_failure(struct relay *r, const struct session_failure *f)
     if (r->address > 0) {
         const struct dnsaddr *a = &r->addresses[r->address - 1];
         (void)inet_ntop(a->family, a->octets, text, sizeof text);
-        (void)snprintf(address, sizeof address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text, r->transport->port);
+        (void)snprintf(address, sizeof address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text,
+                       r->transport->port);
         o.remote_address = address;
     }
     note(r, &o);
@@ -238,7 +252,8 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
 {
     struct relay *r = arg;
     if (r->reused) {
-        /* It ended while it idled, or as we spoke; or what it takes does not suffice: a fresh one knows more. */
+        /* It ended while it idled, or as we spoke; or what it takes does not suffice: a fresh one
+         * knows more. */
         session_free(&r->session);
         r->reused = false;
         begin(r);
@@ -278,7 +293,8 @@ static void next_address(struct relay *r)
     }
     const struct dnsaddr *a = &r->addresses[r->address++];
     r->connections++;
-    r->session = session_open(r->agent, r->transport, r->host_name, a, r->clear ? SESSION_CLEAR : policy(r), &handler, r);
+    r->session = session_open(r->agent, r->transport, r->host_name, a,
+                              r->clear ? SESSION_CLEAR : policy(r), &handler, r);
 }
 
 /* ---- hosts and their addresses ---- */
@@ -294,7 +310,9 @@ static void on_addresses(struct dnsaddr_result *result, void *arg)
     } else {
         bool unknown = result->status == DNSADDR_TEMPORARY, ours = is_between_hosts(r, "dns");
         struct job_outcome o = {.status = unknown || ours ? DELIVER_DEFERRED : DELIVER_FAILED,
-                                .enhanced = unknown ? "4.4.3" : ours ? "4.3.5" : "5.4.4",
+                                .enhanced = unknown ? "4.4.3"
+                                            : ours  ? "4.3.5"
+                                                    : "5.4.4",
                                 .stage = "dns",
                                 .error = result->text,
                                 .remote_host = r->host_name};
@@ -366,9 +384,11 @@ static void on_hosts(struct dnshosts_result *result, void *arg)
     r->finding = NULL;
     r->hosts = result;
     if (result->status == DNSHOSTS_OK && requires_tls(r) && !result->authentic) {
-        /* RFC 8689 section 4.2.1: the names of the hosts have to be beyond doubt, or a certificate for one means nothing. */
+        /* RFC 8689 section 4.2.1: the names of the hosts have to be beyond doubt, or a certificate
+         * for one means nothing. */
         finish_with(r, DELIVER_FAILED, 0, "5.7.30", "dns",
-                    "the message asks for REQUIRETLS, and the destination's mail hosts are not secured by DNSSEC");
+                    "the message asks for REQUIRETLS, and the destination's mail hosts are not "
+                    "secured by DNSSEC");
         return;
     }
     if (result->status == DNSHOSTS_OK) {
@@ -384,8 +404,10 @@ static void begin(struct relay *r)
 {
     const struct transport *t = r->transport;
     const char *destination = r->job->order->destination;
-    struct dnshosts_options options = {.own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
-    if (requires_tls(r) && (t->tls == CONF_TLS_NONE || (t->kind != TRANSPORT_SMTP && destination[0] == '[')))
+    struct dnshosts_options options = {
+        .own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
+    if (requires_tls(r) &&
+        (t->tls == CONF_TLS_NONE || (t->kind != TRANSPORT_SMTP && destination[0] == '[')))
         finish_with(r, DELIVER_FAILED, 0, "5.7.30", "transport",
                     "the message asks for REQUIRETLS, which cannot be had on this way");
     else if (t->kind == TRANSPORT_SMTP)

@@ -15,8 +15,8 @@
 #define INPUT_MAX 65536
 
 static const char *const step_names[STEPS] = {
-    "connect", "greeting", "ehlo", "ehlo", "starttls", "starttls", "ready",
-    "transaction", "data", "dot", "rset", "quit", "dead",
+    "connect",     "greeting", "ehlo", "ehlo", "starttls", "starttls", "ready",
+    "transaction", "data",     "dot",  "rset", "quit",     "dead",
 };
 
 void session_enter(struct session *s, enum step step)
@@ -45,7 +45,8 @@ void session_kill(struct session *s)
     close_session(s);
 }
 
-/* RFC 5321 section 4.1.1.10: nobody leaves without it. The answer is not waited for: what it says changes nothing. */
+/* RFC 5321 section 4.1.1.10: nobody leaves without it. The answer is not waited for: what it says
+ * changes nothing. */
 static void say_goodbye(struct session *s)
 {
     session_put(s, "QUIT");
@@ -53,10 +54,12 @@ static void say_goodbye(struct session *s)
 }
 
 /* As session_fail, but the class of enhanced says in any case whether it is for good. */
-static void fail_with(struct session *s, const char *stage, const struct reply *r, const char *enhanced, const char *error)
+static void fail_with(struct session *s, const char *stage, const struct reply *r,
+                      const char *enhanced, const char *error)
 {
     struct buf text = {0};
-    struct session_failure f = {.stage = stage, .error = error, .enhanced = enhanced, .tls = s->tls_text};
+    struct session_failure f = {
+        .stage = stage, .error = error, .enhanced = enhanced, .tls = s->tls_text};
     if (r != NULL) {
         reply_text(&text, r, "\n");
         f.code = r->code;
@@ -67,8 +70,12 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     /* An idle connection ends some day; that is nothing to look into. */
     log_write(s->step == STEP_READY ? LOG_DEBUG_ : LOG_INFO_, &s->log,
               s->step == STEP_READY ? "idle connection ended" : "connection failed",
-              (const struct log_kv[]){LS("stage", stage), LS("host", s->host), LS("address", s->address),
-                                      LS("why", error), LS("reply", f.reply), {0}});
+              (const struct log_kv[]){LS("stage", stage),
+                                      LS("host", s->host),
+                                      LS("address", s->address),
+                                      LS("why", error),
+                                      LS("reply", f.reply),
+                                      {0}});
     if ((r != NULL && r->code != 421) || (r == NULL && s->step == STEP_READY))
         say_goodbye(s);
     close_session(s);
@@ -76,11 +83,13 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     buf_free(&text);
 }
 
-void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced, const char *error)
+void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced,
+                  const char *error)
 {
     char digits[ENHANCED_SIZE];
     if (r != NULL && (reply_is_permanent(r->code) || reply_is_temporary(r->code)))
-        enhanced = enhanced_format(r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code), digits);
+        enhanced = enhanced_format(r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code),
+                                   digits);
     fail_with(s, stage, r, enhanced, error);
 }
 
@@ -115,10 +124,12 @@ static void become_ready(struct session *s)
 static void start_tls(struct session *s)
 {
     struct fail f;
-    SSL_CTX *ctx = s->tls == SESSION_VERIFIED ? s->transport->tls_verified : s->transport->tls_opportunistic;
+    SSL_CTX *ctx =
+        s->tls == SESSION_VERIFIED ? s->transport->tls_verified : s->transport->tls_opportunistic;
     /* RFC 3207 section 6: it must not count as said under TLS. */
     if (session_has_unread(s)) {
-        session_fail(s, "starttls", NULL, "4.5.0", "the server sent more behind its reply to STARTTLS");
+        session_fail(s, "starttls", NULL, "4.5.0",
+                     "the server sent more behind its reply to STARTTLS");
         return;
     }
     SSL *ssl = tlsclient_connect(ctx, s->tls_name, &f);
@@ -138,7 +149,8 @@ static void on_hello(struct session *s, const struct reply *r)
         if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
             say_hello(s, STEP_HELO);
         else
-            session_fail(s, "ehlo", r, "4.5.0", s->step == STEP_EHLO ? "EHLO was refused" : "HELO was refused");
+            session_fail(s, "ehlo", r, "4.5.0",
+                         s->step == STEP_EHLO ? "EHLO was refused" : "HELO was refused");
         return;
     }
     s->parser.each = NULL;
@@ -150,7 +162,8 @@ static void on_hello(struct session *s, const struct reply *r)
         conn_deadline(s->conn, s->transport->timeouts.command_ms);
         conn_flush(s->conn);
     } else if (s->tls != SESSION_OPPORTUNISTIC) {
-        session_fail(s, "starttls", NULL, "4.7.4", "TLS is required and the server does not offer it");
+        session_fail(s, "starttls", NULL, "4.7.4",
+                     "TLS is required and the server does not offer it");
     } else {
         become_ready(s);
     }
@@ -247,8 +260,8 @@ static void release(struct session *s)
     mem_free(&s);
 }
 
-/* Around every callback of the connection: the owner may free the session inside. One that said QUIT has no owner and goes
- * by itself. */
+/* Around every callback of the connection: the owner may free the session inside. One that said
+ * QUIT has no owner and goes by itself. */
 static void enter(struct session *s)
 {
     s->running++;
@@ -309,7 +322,11 @@ static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out
     if (!timed_out)
         read_replies(s);
     if (s->step != STEP_DEAD)
-        on_trouble(s, s->step == STEP_CONNECT ? "4.4.1" : s->step == STEP_HANDSHAKE ? "4.7.5" : "4.4.2", why);
+        on_trouble(s,
+                   s->step == STEP_CONNECT     ? "4.4.1"
+                   : s->step == STEP_HANDSHAKE ? "4.7.5"
+                                               : "4.4.2",
+                   why);
     leave(s);
 }
 
@@ -325,8 +342,8 @@ static void on_timeout(struct conn *c, void *arg)
     on_closed(c, arg, "timed out", true);
 }
 
-static const struct sockaddr_storage *source_for(const struct transport *t, int family, struct sockaddr_storage *out,
-                                                 socklen_t *len)
+static const struct sockaddr_storage *source_for(const struct transport *t, int family,
+                                                 struct sockaddr_storage *out, socklen_t *len)
 {
     for (size_t i = 0; i < t->sources_n; i++) {
         struct dnsaddr a = {.family = t->sources[i].family == 4 ? AF_INET : AF_INET6};
@@ -343,7 +360,8 @@ static void describe(struct session *s, const struct dnsaddr *a)
 {
     char text[INET6_ADDRSTRLEN];
     (void)inet_ntop(a->family, a->octets, text, sizeof text);
-    (void)snprintf(s->address, sizeof s->address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text, s->transport->port);
+    (void)snprintf(s->address, sizeof s->address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text,
+                   s->transport->port);
 }
 
 /* A host that is an address literal is known by its address (RFC 6066 section 3). */
@@ -364,10 +382,12 @@ static void on_stillborn(evutil_socket_t fd, short what, void *arg)
     leave(s);
 }
 
-struct session *session_open(struct agent *a, struct transport *t, const char *host, const struct dnsaddr *address,
-                             enum session_tls tls, const struct session_handler *handler, void *arg)
+struct session *session_open(struct agent *a, struct transport *t, const char *host,
+                             const struct dnsaddr *address, enum session_tls tls,
+                             const struct session_handler *handler, void *arg)
 {
-    static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed, on_timeout};
+    static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed,
+                                                     on_timeout};
     const struct timeval now = {0, 0};
     struct sockaddr_storage to, from;
     socklen_t to_len = dnsaddr_sockaddr(address, (uint16_t)t->port, &to), from_len = 0;

@@ -6,7 +6,8 @@
 #include "agent.h"
 #include "dnsaddr.h"
 
-/* One SMTP connection to one address, as a client: greeting, EHLO, TLS, then one transaction after the other. */
+/* One SMTP connection to one address, as a client: greeting, EHLO, TLS, then one transaction after
+ * the other. */
 
 struct session;
 
@@ -17,37 +18,42 @@ enum session_tls {
     SESSION_VERIFIED,      /* or not at all, with a certificate that is good for the host */
 };
 
-/* Why a session, or the transaction under way, came to nothing. Texts are valid during the callback. */
+/* Why a session, or the transaction under way, came to nothing. Texts are valid during the
+ * callback. */
 struct session_failure {
-    const char *stage;    /* "connect", "greeting", "ehlo", "starttls", "mail", "rcpt", "data", "dot" */
-    int code;             /* of the remote; 0 if it said nothing */
+    const char
+        *stage; /* "connect", "greeting", "ehlo", "starttls", "mail", "rcpt", "data", "dot" */
+    int code;   /* of the remote; 0 if it said nothing */
     const char *enhanced; /* the remote's, or ours */
     const char *reply;    /* the whole reply; "" */
     const char *error;    /* our sentence */
     bool permanent;
-    bool tls_failed;      /* another try without TLS may do */
-    const char *tls;      /* what was agreed on before; "" in clear */
+    bool tls_failed; /* another try without TLS may do */
+    const char *tls; /* what was agreed on before; "" in clear */
 };
 
 struct session_handler {
     /* A transaction may begin. */
     void (*on_ready)(struct session *s, void *arg);
-    /* The transactions are over. usable: another may begin, and every recipient of the job is settled. Otherwise some may be
-     * left, when the remote takes no more transactions over one connection; each time at least one was settled. The owner
-     * ends an unusable session with session_quit. */
+    /* The transactions are over. usable: another may begin, and every recipient of the job is
+     * settled. Otherwise some may be left, when the remote takes no more transactions over one
+     * connection; each time at least one was settled. The owner ends an unusable session with
+     * session_quit. */
     void (*on_done)(struct session *s, void *arg, bool usable);
-    /* The session ended before it was ready, or while it idled; or the remote cannot take this message at all, or went away
-     * before it had said a word about it (then nothing of the job is settled). The owner frees it, here or later. */
+    /* The session ended before it was ready, or while it idled; or the remote cannot take this
+     * message at all, or went away before it had said a word about it (then nothing of the job is
+     * settled). The owner frees it, here or later. */
     void (*on_failed)(struct session *s, void *arg, const struct session_failure *f);
     /* Nothing was done for the time that session_idle gave. NULL where that is never called. */
     void (*on_idle)(struct session *s, void *arg);
 };
 
 /* Connects. host: the name, for TLS and the record. */
-struct session *session_open(struct agent *a, struct transport *t, const char *host, const struct dnsaddr *address,
-                             enum session_tls tls, const struct session_handler *handler, void *arg);
-/* Sends the job's message to those of its recipients that are not settled, in as many transactions as the remote's limits
- * ask for. Only when ready. */
+struct session *session_open(struct agent *a, struct transport *t, const char *host,
+                             const struct dnsaddr *address, enum session_tls tls,
+                             const struct session_handler *handler, void *arg);
+/* Sends the job's message to those of its recipients that are not settled, in as many transactions
+ * as the remote's limits ask for. Only when ready. */
 void session_send(struct session *s, struct job *j);
 /* Another owner takes over an idle session. */
 void session_set_owner(struct session *s, const struct session_handler *handler, void *arg);
@@ -55,7 +61,8 @@ void session_set_owner(struct session *s, const struct session_handler *handler,
 void session_idle(struct session *s, int64_t idle_ms);
 /* Whether one that idled still seems good: the remote neither closed it nor said anything. */
 bool session_is_alive(const struct session *s);
-/* Says QUIT if it is ready, waits for the answer on its own, and frees it; no callback comes. NULL is let pass. */
+/* Says QUIT if it is ready, waits for the answer on its own, and frees it; no callback comes. NULL
+ * is let pass. */
 void session_quit(struct session **s);
 void session_free(struct session **s); /* closes at once */
 

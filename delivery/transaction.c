@@ -7,12 +7,13 @@
 #include "proto_submit.h"
 #include "session_impl.h"
 
-/* One message to one server: MAIL, RCPT for each recipient, DATA, the message. Where the server has PIPELINING the first three
- * leave in one go; the replies are counted through all the same. */
+/* One message to one server: MAIL, RCPT for each recipient, DATA, the message. Where the server has
+ * PIPELINING the first three leave in one go; the replies are counted through all the same. */
 
 #define PIECE 65536 /* of the message at a time */
-/* How long the first answer may take on a connection that was idle. Another one is made then, which costs little, while the
- * whole timeout of a command would hold the message up for minutes when the server is gone. */
+/* How long the first answer may take on a connection that was idle. Another one is made then, which
+ * costs little, while the whole timeout of a command would hold the message up for minutes when the
+ * server is gone. */
 #define AWAKE_MS 10000
 
 static bool has(const struct session *s, enum submit_flag flag)
@@ -20,7 +21,8 @@ static bool has(const struct session *s, enum submit_flag flag)
     return (s->t.job->order->flags & (uint32_t)flag) != 0;
 }
 
-static struct job_outcome outcome(const struct session *s, enum deliver_status status, const char *stage)
+static struct job_outcome outcome(const struct session *s, enum deliver_status status,
+                                  const char *stage)
 {
     return (struct job_outcome){.status = status,
                                 .stage = stage,
@@ -36,16 +38,18 @@ enum effect {
     DELIVERS, /* 2yz is what was hoped for */
 };
 
-/* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes anywhere else says nothing of
- * where the message is. */
-static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage, enum effect effect)
+/* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes
+ * anywhere else says nothing of where the message is. */
+static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage,
+                      enum effect effect)
 {
     struct buf text = {0};
     char digits[ENHANCED_SIZE];
     bool refused = reply_is_permanent(r->code) || reply_is_temporary(r->code);
-    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS          ? DELIVER_DONE
-                                 : reply_is_permanent(r->code) && effect != PUTS_OFF ? DELIVER_FAILED
-                                                                                     : DELIVER_DEFERRED;
+    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
+                                 : reply_is_permanent(r->code) && effect != PUTS_OFF
+                                     ? DELIVER_FAILED
+                                     : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
     if (status == DELIVER_DEFERRED)
@@ -74,7 +78,8 @@ static void settle_rest_by(struct session *s, const struct reply *r, const char 
     }
 }
 
-static void defer_rest(struct session *s, const char *stage, const char *enhanced, const char *error)
+static void defer_rest(struct session *s, const char *stage, const char *enhanced,
+                       const char *error)
 {
     struct job_outcome o = outcome(s, DELIVER_DEFERRED, stage);
     o.enhanced = enhanced;
@@ -103,11 +108,13 @@ static void put_mail(struct session *s)
     struct buf *out = conn_output(s->conn);
     struct esmtp_mail mail = {.has_size = true,
                               .size = order->size,
-                              .body = has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
+                              .body =
+                                  has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
                               .smtputf8 = has(s, SUBMIT_SMTPUTF8),
                               .requiretls = has(s, SUBMIT_REQUIRE_TLS),
                               .ret = ret_of(order)};
-    mail.has_envid = order->envid[0] != '\0' && span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
+    mail.has_envid = order->envid[0] != '\0' &&
+                     span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
     buf_putf(out, "MAIL FROM:<%s>", order->sender);
     esmtp_mail_write(out, &mail, &s->ehlo);
     buf_puts(out, "\r\n");
@@ -130,7 +137,8 @@ static void put_rcpt(struct session *s, const struct deliver_recipient *r)
     if (semicolon > 0) {
         struct span type = span_of(orcpt.p, (size_t)semicolon);
         struct span address = span_of(type.p + type.n + 1, orcpt.n - type.n - 1);
-        rcpt.has_orcpt = address.n > 0 && span_copy(type, rcpt.orcpt_type, sizeof rcpt.orcpt_type) == 0 &&
+        rcpt.has_orcpt = address.n > 0 &&
+                         span_copy(type, rcpt.orcpt_type, sizeof rcpt.orcpt_type) == 0 &&
                          span_copy(address, rcpt.orcpt, sizeof rcpt.orcpt) == 0;
     }
     buf_putf(out, "RCPT TO:<%s>", r->address);
@@ -156,7 +164,8 @@ static void send_commands(struct session *s)
     while (t->sent < until && t->sent < commands(t))
         put_command(s, t->sent++);
     bool last_is_data = t->answered + 1 == commands(t);
-    int64_t patience = last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
+    int64_t patience =
+        last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
     conn_deadline(s->conn, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience);
     conn_flush(s->conn);
 }
@@ -301,7 +310,8 @@ static void send_message(struct session *s)
 
 /* ---- replies ---- */
 
-/* A further transaction for those that a limit kept out of this one; the end when there are none. */
+/* A further transaction for those that a limit kept out of this one; the end when there are none.
+ */
 static void next_or_end(struct session *s)
 {
     choose_takers(s);
@@ -322,7 +332,8 @@ static void reset(struct session *s)
     conn_flush(s->conn);
 }
 
-/* RFC 5321 section 4.5.3.1.10: too many at once. Of the first one it cannot be true, and a mailbox may be full as well. */
+/* RFC 5321 section 4.5.3.1.10: too many at once. Of the first one it cannot be true, and a mailbox
+ * may be full as well. */
 static bool is_one_too_many(const struct transaction *t, const struct reply *r)
 {
     return (r->code == 452 || r->code == 552) && t->accepted > 0 && r->enhanced.subject != 2;
@@ -432,7 +443,8 @@ static bool is_untouched(const struct session *s)
     return s->step == STEP_TRANSACTION && !s->t.heard;
 }
 
-static void leave_untouched(struct session *s, const struct reply *r, const char *enhanced, const char *why)
+static void leave_untouched(struct session *s, const struct reply *r, const char *enhanced,
+                            const char *why)
 {
     s->t.job = NULL;
     session_fail(s, "mail", r, enhanced, why);

@@ -6,7 +6,8 @@
 #include "mem.h"
 #include "tlsclient.h"
 
-static struct dns *open_dns(const struct conf *conf, struct event_base *base, struct span resolv_conf, struct fail *f)
+static struct dns *open_dns(const struct conf *conf, struct event_base *base,
+                            struct span resolv_conf, struct fail *f)
 {
     const struct conf_block *block = conf_child(conf_root(conf), "dns");
     struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
@@ -79,14 +80,16 @@ static int read_kind(struct transport *t, const struct conf_block *transport, st
         t->fail_code = conf_int(b, "code");
         t->fail_text = conf_text(b, "text");
     } else {
-        return fail_set(f, "transport %s: this kind of transport is not part of this version", conf_label(transport));
+        return fail_set(f, "transport %s: this kind of transport is not part of this version",
+                        conf_label(transport));
     }
     return 0;
 }
 
 static int read_label(struct transport *t, const char *label, struct fail *f)
 {
-    const struct conf_block *root = conf_root(t->conf), *named = conf_find(root, "transport", label);
+    const struct conf_block *root = conf_root(t->conf),
+                            *named = conf_find(root, "transport", label);
     if (named != NULL)
         return read_kind(t, named, f);
     if (strcmp(label, "local") == 0)
@@ -107,8 +110,8 @@ static int make_tls(struct transport *t, X509_STORE *roots, struct fail *f)
     return t->tls_opportunistic != NULL && t->tls_verified != NULL ? 0 : -1;
 }
 
-struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base, struct span resolv_conf,
-                                X509_STORE *roots, struct fail *f)
+struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base,
+                                struct span resolv_conf, X509_STORE *roots, struct fail *f)
 {
     struct transport *t = mem_zero(sizeof *t);
     t->references = 1;
@@ -144,7 +147,8 @@ static void release(evutil_socket_t fd, short what, void *arg)
     mem_free(&t);
 }
 
-/* A resolver cannot be closed from its own callback, where the last reference may well be given up. */
+/* A resolver cannot be closed from its own callback, where the last reference may well be given up.
+ */
 void transport_drop(struct transport **tp)
 {
     const struct timeval now = {0, 0};

@@ -81,7 +81,9 @@ static void act(struct fetcher *x, curl_socket_t fd, int what)
 static void on_socket_event(evutil_socket_t fd, short what, void *arg)
 {
     struct watched *w = arg;
-    act(w->fetcher, fd, ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
+    act(w->fetcher, fd,
+        ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
+            ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -110,7 +112,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     w = mem_zero(sizeof *w);
     w->fetcher = x;
     w->fd = fd;
-    short events = EV_PERSIST | ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) | ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0);
+    short events = EV_PERSIST | ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) |
+                   ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0);
     w->event = event_new(x->base, fd, events, on_socket_event, w);
     assert(w->event != NULL);
     (void)event_add(w->event, NULL);
@@ -209,7 +212,8 @@ static void answer(struct fetch *q, long status, const char *error)
     (void)snprintf(a.error, sizeof a.error, "%s", error);
     if (q->easy != NULL && status != 0) {
         curl_off_t retry = 0;
-        if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0 && retry < INT32_MAX)
+        if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0 &&
+            retry < INT32_MAX)
             a.retry_after_s = (uint32_t)retry;
     }
     q->on_answer(q->arg, &a);
@@ -339,7 +343,8 @@ static void on_addresses(struct dnsaddr_result *r, void *arg)
 static bool is_address(const char *host)
 {
     unsigned char octets[16];
-    return host[0] == '[' || inet_pton(AF_INET, host, octets) == 1 || inet_pton(AF_INET6, host, octets) == 1;
+    return host[0] == '[' || inet_pton(AF_INET, host, octets) == 1 ||
+           inet_pton(AF_INET6, host, octets) == 1;
 }
 
 /* A name that never reaches the DNS (RFC 6761 section 6.3). */
@@ -358,7 +363,8 @@ static const struct dnsaddr loopback[] = {
 static void on_begin(evutil_socket_t fd, short what, void *arg)
 {
     struct fetch *q = arg;
-    struct dnsaddr_options options = {.family = DNSADDR_4_FIRST, .any_target = true, .max = ADDRESSES_MAX};
+    struct dnsaddr_options options = {
+        .family = DNSADDR_4_FIRST, .any_target = true, .max = ADDRESSES_MAX};
     if (q->host == NULL) {
         answer(q, 0, "malformed URL");
     } else if (is_address(q->host)) {
@@ -383,7 +389,8 @@ static void read_url(struct fetch *q, const char *url)
         q->host = NULL;
 }
 
-void fetch_start(struct fetcher *x, const struct fetch_request *r, fetch_on_answer *on_answer, void *arg)
+void fetch_start(struct fetcher *x, const struct fetch_request *r, fetch_on_answer *on_answer,
+                 void *arg)
 {
     const struct timeval now = {0, 0};
     struct fetch *q = mem_zero(sizeof *q);

@@ -10,23 +10,23 @@
 #include "dns.h"
 #include "fail.h"
 
-/* One HTTP request at a time, many at once: libcurl on the event loop. Names are looked up by our own resolver, the address is
- * judged before a socket is made, no proxy, no redirect, no file. */
+/* One HTTP request at a time, many at once: libcurl on the event loop. Names are looked up by our
+ * own resolver, the address is judged before a socket is made, no proxy, no redirect, no file. */
 
 struct fetch_request {
     const char *url;
-    struct span body;              /* POSTed */
-    const char *const *headers;    /* "Name: value", NULL-terminated */
-    int64_t timeout_ms;            /* for all of it */
-    size_t response_max;           /* octets kept of the answer's body */
+    struct span body;           /* POSTed */
+    const char *const *headers; /* "Name: value", NULL-terminated */
+    int64_t timeout_ms;         /* for all of it */
+    size_t response_max;        /* octets kept of the answer's body */
     bool allow_private;
 };
 
 struct fetch_answer {
-    long status;                   /* 0 when there was no answer */
-    char error[300];               /* "" when there was one */
-    struct span response;          /* its first octets */
-    uint32_t retry_after_s;        /* 0 when not said */
+    long status;            /* 0 when there was no answer */
+    char error[300];        /* "" when there was one */
+    struct span response;   /* its first octets */
+    uint32_t retry_after_s; /* 0 when not said */
     int64_t duration_ms;
 };
 
@@ -42,6 +42,7 @@ void fetcher_set_dns(struct fetcher *x, struct dns *dns);
 /* answer is valid during the call, which never comes before fetch_start returns. */
 typedef void fetch_on_answer(void *arg, const struct fetch_answer *answer);
 /* Copies the request. */
-void fetch_start(struct fetcher *x, const struct fetch_request *r, fetch_on_answer *on_answer, void *arg);
+void fetch_start(struct fetcher *x, const struct fetch_request *r, fetch_on_answer *on_answer,
+                 void *arg);
 
 #endif

@@ -1,4 +1,5 @@
-/* hooks: the only process that speaks HTTP to the outside. It calls webhooks for qmgr and tells how it went. */
+/* hooks: the only process that speaks HTTP to the outside. It calls webhooks for qmgr and tells how
+ * it went. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct hooks {
     struct service *service;
     struct fetcher *fetcher;
     struct ipc *qmgr;
-    uint64_t qmgr_number;  /* which of the channels there have been */
+    uint64_t qmgr_number;   /* which of the channels there have been */
     struct buf resolv_conf; /* as it was at start */
 };
 
@@ -102,10 +103,18 @@ static void call(struct hooks *h, uint64_t request, const struct hook_call *k)
     (void)snprintf(agent, sizeof agent, "User-Agent: quartermaster/%s (webhook)", QM_VERSION);
     (void)snprintf(id[0], sizeof id[0], "X-Mox-Webhook-ID: %llu", (unsigned long long)k->id);
     (void)snprintf(id[1], sizeof id[1], "X-Mox-Webhook-Attempt: %u", k->attempt);
-    (void)snprintf(id[2], sizeof id[2], "X-Quartermaster-Webhook-ID: %llu", (unsigned long long)k->id);
+    (void)snprintf(id[2], sizeof id[2], "X-Quartermaster-Webhook-ID: %llu",
+                   (unsigned long long)k->id);
     (void)snprintf(id[3], sizeof id[3], "X-Quartermaster-Webhook-Attempt: %u", k->attempt);
-    const char *headers[] = {"Content-Type: application/json; charset=utf-8", "Expect:", agent, id[0], id[1], id[2], id[3],
-                             k->authorization[0] == '\0' ? NULL : authorization, NULL};
+    const char *headers[] = {"Content-Type: application/json; charset=utf-8",
+                             "Expect:",
+                             agent,
+                             id[0],
+                             id[1],
+                             id[2],
+                             id[3],
+                             k->authorization[0] == '\0' ? NULL : authorization,
+                             NULL};
     struct fetch_request r = {.url = k->url,
                               .body = k->payload,
                               .headers = headers,
@@ -185,7 +194,8 @@ static struct dns *open_dns(struct hooks *h, const struct conf_block *block, str
     return dns_open(service_base(h->service), &d, f);
 }
 
-static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
+                     size_t hands_n, struct fail *f)
 {
     const struct conf_block *webhooks = conf_child(conf_root(conf), "webhooks");
     struct dns *dns = open_dns(service_user(s), conf_child(conf_root(conf), "dns"), f);
@@ -219,7 +229,8 @@ static void commit(struct service *s, void *state, void *old)
 }
 
 static const char *const syscalls[] = {"socket", "connect", "bind", "getpeername", "ioctl", NULL};
-static const char *const counters[HOOKS_COUNTERS + 1] = {"calls_total", "success_total", "failed_total", NULL};
+static const char *const counters[HOOKS_COUNTERS + 1] = {"calls_total", "success_total",
+                                                         "failed_total", NULL};
 
 static const struct service_spec spec = {
     .name = "hooks",

@@ -152,7 +152,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     bool good = getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
                 (cred.uid == 0 || cred.uid == geteuid());
     if (!good || k->clients_n >= CLIENTS_MAX) {
-        log_warn(NULL, good ? "too many connections to master.sock" : "master.sock refused a stranger",
+        log_warn(NULL,
+                 good ? "too many connections to master.sock" : "master.sock refused a stranger",
                  LI("uid", good ? -1 : (int64_t)cred.uid));
         (void)close(peer);
         return;

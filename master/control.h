@@ -3,7 +3,8 @@
 
 #include "world.h"
 
-/* <run-dir>/master.sock: where qmctl, run by root or by who runs the suite, asks for the status, a reload, the end. */
+/* <run-dir>/master.sock: where qmctl, run by root or by who runs the suite, asks for the status, a
+ * reload, the end. */
 
 struct control;
 /* Listens, or NULL with a sentence. free closes every connection. */

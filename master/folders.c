@@ -19,9 +19,10 @@ char *folders_state(const struct conf *conf, const char *name)
     return mem_format("%s/%s", conf_text(conf_root(conf), "state-dir"), name);
 }
 
-/* The folder with this mode and owner. One that somebody else owns is not taken, and the mode of one that is not ours alone
- * (owner NULL) stays as somebody set it. */
-static int make(const struct world *w, const char *path, mode_t mode, const struct user_ids *owner, struct fail *f)
+/* The folder with this mode and owner. One that somebody else owns is not taken, and the mode of
+ * one that is not ours alone (owner NULL) stays as somebody set it. */
+static int make(const struct world *w, const char *path, mode_t mode, const struct user_ids *owner,
+                struct fail *f)
 {
     struct stat st;
     bool fresh = stat(path, &st) != 0;
@@ -32,7 +33,8 @@ static int make(const struct world *w, const char *path, mode_t mode, const stru
         return fail_errno(f, "%s", path);
     int rc = fstat(fd, &st);
     if (rc == 0 && w->privileged && owner != NULL && st.st_uid != (uid_t)owner->uid)
-        rc = st.st_uid == 0 ? fchown(fd, (uid_t)owner->uid, (gid_t)owner->gid) : (errno = EPERM, -1);
+        rc =
+            st.st_uid == 0 ? fchown(fd, (uid_t)owner->uid, (gid_t)owner->gid) : (errno = EPERM, -1);
     if (rc == 0 && (st.st_mode & 07777) != mode && (fresh || owner != NULL))
         rc = fchmod(fd, mode);
     if (rc != 0)
@@ -46,7 +48,8 @@ int folders_make(struct world *w, const struct conf *conf, struct fail *f)
     char *queue = folders_state(conf, "queue"), *mail = folders_state(conf, "mail");
     char *empty = folders_run(conf, "empty");
     const struct user_ids root = {(int)geteuid(), (int)getegid()};
-    const char *state = conf_text(conf_root(conf), "state-dir"), *run = conf_text(conf_root(conf), "run-dir");
+    const char *state = conf_text(conf_root(conf), "state-dir"),
+               *run = conf_text(conf_root(conf), "run-dir");
     int rc = make(w, state, 0755, NULL, f);
     if (rc == 0)
         rc = make(w, run, 0755, NULL, f);

@@ -12,8 +12,8 @@
 
 /* Makes what is missing. */
 int folders_make(struct world *w, const struct conf *conf, struct fail *f);
-/* What the process gets as its root directory; mem_free. NULL for none: without root nobody can change it, and only those
- * who work in a folder of their own are sent there. */
+/* What the process gets as its root directory; mem_free. NULL for none: without root nobody can
+ * change it, and only those who work in a folder of their own are sent there. */
 char *folders_root(const struct world *w, const struct process *p);
 /* <run-dir>/name or <state-dir>/name; mem_free. */
 char *folders_run(const struct conf *conf, const char *name);

@@ -29,7 +29,8 @@ static int send_listeners(struct process *p, struct fail *f)
         if (l->role != p->role || !l->wanted)
             continue;
         if (strcmp(l->purpose, "admin") == 0)
-            (void)snprintf(purpose, sizeof purpose, "admin %d %d", (int)geteuid(), p->world->admin_gid);
+            (void)snprintf(purpose, sizeof purpose, "admin %d %d", (int)geteuid(),
+                           p->world->admin_gid);
         else
             (void)snprintf(purpose, sizeof purpose, "%s", l->purpose);
         if (send_dup(p, purpose, l->fd, f) != 0)
@@ -61,7 +62,8 @@ static int send_certificates(struct process *p, const struct conf *conf, struct 
     int rc = 0;
     while (rc == 0 && (listen = conf_next(conf_root(conf), "listen", listen)) != NULL) {
         if (conf_is_set(listen, "certificate-file"))
-            rc = send_file(p, conf_text(listen, "certificate-file"), f, "certificate %s", conf_label(listen));
+            rc = send_file(p, conf_text(listen, "certificate-file"), f, "certificate %s",
+                           conf_label(listen));
         if (rc == 0 && p->role == ROLE_VAULT && conf_is_set(listen, "key-file"))
             rc = send_file(p, conf_text(listen, "key-file"), f, "key %s", conf_label(listen));
     }
@@ -75,7 +77,8 @@ static int send_dkim(struct process *p, const struct conf *conf, struct fail *f)
     while (rc == 0 && (domain = conf_next(conf_root(conf), "domain", domain)) != NULL) {
         dkim = NULL;
         while (rc == 0 && (dkim = conf_next(domain, "dkim", dkim)) != NULL)
-            rc = send_file(p, conf_text(dkim, "key-file"), f, "dkim %s %s", conf_label(domain), conf_label(dkim));
+            rc = send_file(p, conf_text(dkim, "key-file"), f, "dkim %s %s", conf_label(domain),
+                           conf_label(dkim));
     }
     return rc;
 }
@@ -90,7 +93,8 @@ static int send_passwords(struct process *p, const struct conf *conf, struct fai
             const struct conf_block *kind = conf_child(transport, kinds[i]);
             const struct conf_block *auth = kind == NULL ? NULL : conf_child(kind, "auth");
             if (auth != NULL)
-                rc = send_file(p, conf_text(auth, "password-file"), f, "password %s", conf_label(transport));
+                rc = send_file(p, conf_text(auth, "password-file"), f, "password %s",
+                               conf_label(transport));
         }
     }
     return rc;

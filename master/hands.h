@@ -3,20 +3,21 @@
 
 #include "world.h"
 
-/* The descriptors that a process gets with a configuration: listening sockets and files that only root may open. master opens
- * the files and passes them on unread, so that a key is never in its memory.
+/* The descriptors that a process gets with a configuration: listening sockets and files that only
+ * root may open. master opens the files and passes them on unread, so that a key is never in its
+ * memory.
  *
  *   smtpd     listen <label> smtp|submission|submissions <address>:<port>    listening socket
- *             local                                                          listening socket of sendmail(1)
- *             certificate <label>                                            PEM file
- *   webapi    listen <label> http <address>:<port>                           listening socket
- *   qmgr      admin <uid> <gid>                                              listening socket; who may act (-1: none)
- *   vault     credentials                                                    account verifiers
- *             key <label>, certificate <label>                               PEM files of a listener
- *             dkim <domain> <selector>                                       PEM file
- *             password <transport>                                           file */
+ *             local                                                          listening socket of
+ * sendmail(1) certificate <label>                                            PEM file webapi listen
+ * <label> http <address>:<port>                           listening socket qmgr      admin <uid>
+ * <gid>                                              listening socket; who may act (-1: none) vault
+ * credentials                                                    account verifiers key <label>,
+ * certificate <label>                               PEM files of a listener dkim <domain>
+ * <selector>                                       PEM file password <transport> file */
 
-/* Sends all of them, as conf wants it, or -1 with a sentence: then the process is not to be configured. */
+/* Sends all of them, as conf wants it, or -1 with a sentence: then the process is not to be
+ * configured. */
 int hands_send(struct process *p, const struct conf *conf, struct fail *f);
 
 #endif

@@ -41,7 +41,8 @@ static const char *log_level(const struct world *w)
     return names[conf_word(conf_root(w->conf), "log-level")];
 }
 
-static void build(struct arguments *a, const struct process *p, int control, const struct link_end *ends, int n)
+static void build(struct arguments *a, const struct process *p, int control,
+                  const struct link_end *ends, int n)
 {
     const struct world *w = p->world;
     char *root = folders_root(w, p);
@@ -62,7 +63,8 @@ static void build(struct arguments *a, const struct process *p, int control, con
 /* In the child. Only calls that are safe after fork. */
 static void become(char *const *argv, int control, const struct link_end *ends, int n)
 {
-    static char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=:/etc/localtime", NULL};
+    static char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=:/etc/localtime",
+                                        NULL};
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);

@@ -41,8 +41,9 @@ static bool joins(const struct edge *e, const struct process *asks, const struct
     return n <= 1 || asks->index % n == answers->index;
 }
 
-static void name_ends(const struct edge *e, const struct process *asks, const struct process *answers,
-                      char asking[LINK_NAME], char answering[LINK_NAME])
+static void name_ends(const struct edge *e, const struct process *asks,
+                      const struct process *answers, char asking[LINK_NAME],
+                      char answering[LINK_NAME])
 {
     if (e->per_transport)
         (void)snprintf(asking, LINK_NAME, "%s %s", e->name, answers->label);
@@ -51,8 +52,8 @@ static void name_ends(const struct edge *e, const struct process *asks, const st
     (void)snprintf(answering, LINK_NAME, "%s %s", e->name, asks->name);
 }
 
-static int make_one(struct process *p, struct process *peer, const struct edge *e, bool p_asks, struct link_end *end,
-                    struct fail *f)
+static int make_one(struct process *p, struct process *peer, const struct edge *e, bool p_asks,
+                    struct link_end *end, struct fail *f)
 {
     int fd[2];
     char asking[LINK_NAME], answering[LINK_NAME];
@@ -93,7 +94,8 @@ static void join(struct process *asks, struct process *answers, const struct edg
     if (make_one(asks, answers, e, true, &end, &f) == 0)
         control_link(asks->control, end.name, end.fd);
     else
-        log_error(NULL, "a link cannot be made", LS("process", asks->name), LS("peer", answers->name), LS("why", f.text));
+        log_error(NULL, "a link cannot be made", LS("process", asks->name),
+                  LS("peer", answers->name), LS("why", f.text));
 }
 
 void links_share_out(struct world *w, unsigned before)

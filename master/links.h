@@ -3,21 +3,24 @@
 
 #include "world.h"
 
-/* Who may talk to whom: the edges of the picture in DESIGN.md, as a table. An edge is a socket pair that master makes: one
- * end is inherited by the process being started, the other goes to the peer that is already there. */
+/* Who may talk to whom: the edges of the picture in DESIGN.md, as a table. An edge is a socket pair
+ * that master makes: one end is inherited by the process being started, the other goes to the peer
+ * that is already there. */
 
 struct link_end {
     char name[96];
     int fd;
 };
 
-/* Makes the socket pairs between p, which is about to start, and the peers that run. Sends those their ends; returns p's
- * ends, at most max, in ends (the caller closes them). Returns how many, or -1. */
+/* Makes the socket pairs between p, which is about to start, and the peers that run. Sends those
+ * their ends; returns p's ends, at most max, in ends (the caller closes them). Returns how many, or
+ * -1. */
 int links_make(struct process *p, struct link_end *ends, int max, struct fail *f);
 
 /* How many vaults are wanted. */
 unsigned links_vaults(const struct world *w);
-/* There were `before` vaults and now are fewer: those who asked one that goes are linked to one that stays. */
+/* There were `before` vaults and now are fewer: those who asked one that goes are linked to one
+ * that stays. */
 void links_share_out(struct world *w, unsigned before);
 
 #endif

@@ -28,7 +28,8 @@ int listen_unix(const char *path, int type, unsigned mode, struct fail *f)
         return fail_errno(f, "cannot make a socket");
     /* The folder is ours alone to write, so what stands there is a socket of an earlier run. */
     (void)unlink(path);
-    if (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || chmod(path, mode) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || chmod(path, mode) != 0 ||
+        listen(fd, BACKLOG) != 0) {
         (void)fail_errno(f, "cannot listen at %s", path);
         (void)close(fd);
         return -1;
@@ -87,14 +88,16 @@ static void add(struct world *w, enum role role, const char *purpose, int fd)
     TAILQ_INSERT_TAIL(&w->listeners, l, next);
 }
 
-/* An address and port that stay get a new purpose: the socket stays too, and with it who is connecting just now. */
+/* An address and port that stay get a new purpose: the socket stays too, and with it who is
+ * connecting just now. */
 static int same_socket(struct world *w, const char *purpose)
 {
     const char *endpoint = strrchr(purpose, ' ');
     const struct listener *l;
     TAILQ_FOREACH (l, &w->listeners, next) {
         const char *other = strrchr(l->purpose, ' ');
-        if (!l->fresh && other != NULL && strncmp(l->purpose, "listen ", 7) == 0 && strcmp(endpoint, other) == 0)
+        if (!l->fresh && other != NULL && strncmp(l->purpose, "listen ", 7) == 0 &&
+            strcmp(endpoint, other) == 0)
             return fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
     }
     return -1;
@@ -108,7 +111,8 @@ static bool is_there(struct world *w, const char *purpose)
     return l != NULL;
 }
 
-static int want_port(struct world *w, const struct conf_block *block, const char *kind, enum role role, struct fail *f)
+static int want_port(struct world *w, const struct conf_block *block, const char *kind,
+                     enum role role, struct fail *f)
 {
     size_t n;
     const struct conf_value *addresses = conf_list(block, "address", &n);
@@ -118,8 +122,8 @@ static int want_port(struct world *w, const struct conf_block *block, const char
         char purpose[160];
         int port = conf_int(block, kind);
         bool v6 = addresses[i].family == 6;
-        (void)snprintf(purpose, sizeof purpose, "listen %s %s %s%s%s:%d", conf_label(block), kind, v6 ? "[" : "",
-                       addresses[i].text, v6 ? "]" : "", port);
+        (void)snprintf(purpose, sizeof purpose, "listen %s %s %s%s%s:%d", conf_label(block), kind,
+                       v6 ? "[" : "", addresses[i].text, v6 ? "]" : "", port);
         if (is_there(w, purpose))
             continue;
         int fd = same_socket(w, purpose);
@@ -132,8 +136,8 @@ static int want_port(struct world *w, const struct conf_block *block, const char
     return 0;
 }
 
-static int want_unix(struct world *w, const struct conf *conf, const char *purpose, const char *name, enum role role,
-                     int type, struct fail *f)
+static int want_unix(struct world *w, const struct conf *conf, const char *purpose,
+                     const char *name, enum role role, int type, struct fail *f)
 {
     if (is_there(w, purpose))
         return 0;

@@ -84,7 +84,8 @@ static int make_credentials(int dirfd, struct fail *f)
     scram_text(&v, &line);
     buf_putc(&line, '\n');
     int state = openat(dirfd, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = state < 0 ? fail_errno(f, "state") : file_replace(state, "credentials", 0600, buf_span(&line), f);
+    int rc = state < 0 ? fail_errno(f, "state")
+                       : file_replace(state, "credentials", 0600, buf_span(&line), f);
     file_close(&state);
     scram_wipe(&v);
     buf_wipe(&line);
@@ -115,8 +116,10 @@ static void write_users(struct buf *b)
 static void write_config(const struct localserve *l, struct buf *b)
 {
     int at = l->port_offset;
-    buf_puts(b, "# Written anew by each `quartermaster localserve`: changes made here do not last. Settings of your own go\n"
-                "# into files local.d/*.conf, and those of the account, such as webhooks, into account.d/*.conf.\n");
+    buf_puts(b, "# Written anew by each `quartermaster localserve`: changes made here do not last. "
+                "Settings of your own go\n"
+                "# into files local.d/*.conf, and those of the account, such as webhooks, into "
+                "account.d/*.conf.\n");
     buf_puts(b, "hostname localhost\nlocalserve yes\n");
     buf_putf(b, "state-dir \"%s/state\"\nrun-dir \"%s/run\"\n", l->dir, l->dir);
     write_users(b);
@@ -136,22 +139,24 @@ static void write_config(const struct localserve *l, struct buf *b)
              "    include \"account.d/*.conf\"\n}\n",
              l->dir);
     /* Once around through our own listener, where failures are made. */
-    buf_putf(b,
-             /* A minute is what a developer waits for the failure "timeout". */
-             "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic  final-timeout 1m } }\n"
-             "route { transport loop }\n"
-             /* Each recipient's failure is its own. */
-             "queue { destination-recipients 1 }\n"
-             "webhooks { allow-private yes }\n"
-             "include \"local.d/*.conf\"\n",
-             25 + at);
+    buf_putf(
+        b,
+        /* A minute is what a developer waits for the failure "timeout". */
+        "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic  final-timeout 1m } }\n"
+        "route { transport loop }\n"
+        /* Each recipient's failure is its own. */
+        "queue { destination-recipients 1 }\n"
+        "webhooks { allow-private yes }\n"
+        "include \"local.d/*.conf\"\n",
+        25 + at);
 }
 
 int localserve_prepare(struct localserve *l, struct fail *f)
 {
     struct buf text = {0};
     if (l->dir[0] != '/') {
-        char *here = getcwd(NULL, 0), *whole = mem_format("%s/%s", here == NULL ? "" : here, l->dir);
+        char *here = getcwd(NULL, 0),
+             *whole = mem_format("%s/%s", here == NULL ? "" : here, l->dir);
         mem_free(&here);
         mem_free(&l->dir);
         l->dir = whole;
@@ -184,29 +189,32 @@ int localserve_prepare(struct localserve *l, struct fail *f)
 void localserve_greet(const struct localserve *l, FILE *out)
 {
     int at = l->port_offset;
-    (void)fprintf(out,
-                  "\n"
-                  "Quartermaster localserve is ready, on 127.0.0.1 and ::1.\n"
-                  "\n"
-                  "  SMTP         port %d\n"
-                  "  submission   port %d (STARTTLS possible)\n"
-                  "  submissions  port %d (TLS)\n"
-                  "  HTTP API     http://localhost:%d/webapi/v0/\n"
-                  "  metrics      http://localhost:%d/metrics\n"
-                  "  login        " LOGIN "   password  " PASSWORD "\n"
-                  "  mailbox      %s/state/mail/" ACCOUNT "\n"
-                  "  operator     qmctl -c %s status\n"
-                  "\n"
-                  "Everything sent ends in that mailbox. Failures are asked for by the recipient's local part: it ends\n"
-                  "in temperror, permerror, timeout or a code 400 to 600, as in you+550@example.org.\n"
-                  "\n"
-                  "Send a first message:\n"
-                  "\n"
-                  "  curl --user " LOGIN ":" PASSWORD " http://localhost:%d/webapi/v0/Send \\\n"
-                  "    --data-urlencode 'request={\"To\":[{\"Address\":\"you@example.org\"}],\"Subject\":\"hello\","
-                  "\"Text\":\"hi there\"}'\n"
-                  "\n",
-                  25 + at, 587 + at, 465 + at, 80 + at, 80 + at, l->dir, l->config_path, 80 + at);
+    (void)fprintf(
+        out,
+        "\n"
+        "Quartermaster localserve is ready, on 127.0.0.1 and ::1.\n"
+        "\n"
+        "  SMTP         port %d\n"
+        "  submission   port %d (STARTTLS possible)\n"
+        "  submissions  port %d (TLS)\n"
+        "  HTTP API     http://localhost:%d/webapi/v0/\n"
+        "  metrics      http://localhost:%d/metrics\n"
+        "  login        " LOGIN "   password  " PASSWORD "\n"
+        "  mailbox      %s/state/mail/" ACCOUNT "\n"
+        "  operator     qmctl -c %s status\n"
+        "\n"
+        "Everything sent ends in that mailbox. Failures are asked for by the recipient's local "
+        "part: it ends\n"
+        "in temperror, permerror, timeout or a code 400 to 600, as in you+550@example.org.\n"
+        "\n"
+        "Send a first message:\n"
+        "\n"
+        "  curl --user " LOGIN ":" PASSWORD " http://localhost:%d/webapi/v0/Send \\\n"
+        "    --data-urlencode "
+        "'request={\"To\":[{\"Address\":\"you@example.org\"}],\"Subject\":\"hello\","
+        "\"Text\":\"hi there\"}'\n"
+        "\n",
+        25 + at, 587 + at, 465 + at, 80 + at, 80 + at, l->dir, l->config_path, 80 + at);
     (void)fflush(out);
 }
 

@@ -1,5 +1,5 @@
-/* quartermaster: the only process that may be root. Reads the configuration, binds the ports, starts everybody else and
- * starts them again. It reads nothing from the network. */
+/* quartermaster: the only process that may be root. Reads the configuration, binds the ports,
+ * starts everybody else and starts them again. It reads nothing from the network. */
 
 #include <assert.h>
 #include <errno.h>
@@ -44,15 +44,18 @@ struct master {
 
 static const char usage[] =
     "usage: quartermaster [-c FILE]            run the mail server in the foreground\n"
-    "       quartermaster -n [-c FILE]         check the configuration and say what is wrong with it\n"
+    "       quartermaster -n [-c FILE]         check the configuration and say what is wrong with "
+    "it\n"
     "       quartermaster localserve [--dir DIR] [--port-offset N]\n"
     "                                          a mail server for application developers\n"
     "\n"
     "  -c, --config FILE     the configuration (default " DEFAULT_CONFIG ")\n"
     "  -n, --check           only check it; exit 0 when it is good, 78 when not\n"
     "      --dir DIR         localserve: where to keep everything\n"
-    "                        (default $XDG_DATA_HOME or ~/.local/share, then quartermaster-localserve)\n"
-    "      --port-offset N   localserve: added to the standard ports 25, 80, 465 and 587 (default 1000)\n"
+    "                        (default $XDG_DATA_HOME or ~/.local/share, then "
+    "quartermaster-localserve)\n"
+    "      --port-offset N   localserve: added to the standard ports 25, 80, 465 and 587 (default "
+    "1000)\n"
     "  -h, --help            this text\n"
     "  -V, --version         the version\n"
     "\n"
@@ -206,7 +209,8 @@ static int run(struct master *m)
     assert(w->base != NULL);
     watch_signals(m);
     if (!w->privileged)
-        log_info(NULL, "not root: all processes run as one user and without chroot, with seccomp", LI("uid", geteuid()));
+        log_info(NULL, "not root: all processes run as one user and without chroot, with seccomp",
+                 LI("uid", geteuid()));
     if (prepare(w, &f) != 0) {
         log_error(NULL, "cannot start", LS("why", f.text));
         clean_up(m);
@@ -234,9 +238,12 @@ struct arguments {
 static int read_arguments(struct arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'n'},
-        {"dir", required_argument, NULL, 'd'},    {"port-offset", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'n'},
+        {"dir", required_argument, NULL, 'd'},
+        {"port-offset", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
     uint64_t number;
@@ -255,7 +262,8 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
             break;
         case 'p':
             if (ascii_u64(span_text(optarg), 64000, &number) != 0) {
-                (void)fprintf(stderr, "quartermaster: --port-offset takes a number from 0 to 64000\n");
+                (void)fprintf(stderr,
+                              "quartermaster: --port-offset takes a number from 0 to 64000\n");
                 return EX_USAGE;
             }
             a->port_offset = (int)number;

@@ -58,7 +58,8 @@ static struct family *reach(struct metrics *m, const char *name)
     return &m->families[m->families_n++];
 }
 
-static void add(struct metrics *m, const char *scope, const char *counter, const char *process, uint64_t value)
+static void add(struct metrics *m, const char *scope, const char *counter, const char *process,
+                uint64_t value)
 {
     char *name = mem_format("quartermaster_%s_%s", scope, counter);
     struct family *f = reach(m, name);
@@ -89,7 +90,8 @@ static void publish(struct metrics *m)
     struct process *p;
     for (size_t i = 0; i < m->families_n; i++) {
         struct family *f = &m->families[i];
-        buf_putf(&text, "# TYPE %s %s\n", f->name, ends_with(f->name, "_total") ? "counter" : "gauge");
+        buf_putf(&text, "# TYPE %s %s\n", f->name,
+                 ends_with(f->name, "_total") ? "counter" : "gauge");
         buf_put_span(&text, buf_span(&f->samples));
     }
     TAILQ_FOREACH (p, &m->world->processes, next) {
@@ -122,7 +124,8 @@ static void ask_all(struct metrics *m)
     m->waiting = 1; /* ourselves, so that no answer is the last before all are asked */
     TAILQ_FOREACH (p, &m->world->processes, next) {
         add(m, "process", "restarts_total", p->name, p->restarts);
-        add(m, "process", "uptime_seconds", p->name, p->pid > 0 ? (uint64_t)(now - p->started_ms) / 1000 : 0);
+        add(m, "process", "uptime_seconds", p->name,
+            p->pid > 0 ? (uint64_t)(now - p->started_ms) / 1000 : 0);
         /* One that owes an answer is not asked again. */
         if (p->state != PROCESS_UP || p->control == NULL || ipc_pending(p->control) > 0)
             continue;

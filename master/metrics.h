@@ -3,7 +3,8 @@
 
 #include "world.h"
 
-/* Every few seconds the counters of all processes, written out as Prometheus text, go to webapi, which serves them. */
+/* Every few seconds the counters of all processes, written out as Prometheus text, go to webapi,
+ * which serves them. */
 
 struct metrics;
 /* Begins collecting for this world, which must outlive it; free stops. */

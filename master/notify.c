@@ -43,14 +43,16 @@ static void say(const char *text)
 
 void notify_ready(const struct world *w)
 {
-    log_info(NULL, "ready", LS("version", QM_VERSION), LS("config", w->config_path), LI("pid", getpid()));
+    log_info(NULL, "ready", LS("version", QM_VERSION), LS("config", w->config_path),
+             LI("pid", getpid()));
     say("READY=1");
 }
 
 void notify_reloading(void)
 {
     char text[80];
-    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)clock_mono_us());
     say(text);
 }
 

@@ -47,7 +47,7 @@ static struct process *find(struct world *w, const char *name)
 
 static void plan(struct world *w, enum role role, unsigned index, const char *suffix)
 {
-    char name[sizeof ((struct process *)NULL)->name];
+    char name[sizeof((struct process *)NULL)->name];
     (void)snprintf(name, sizeof name, suffix == NULL ? "%s" : "%s/%s", role_names[role], suffix);
     struct process *p = find(w, name);
     if (p != NULL && !p->unwanted)
@@ -132,7 +132,8 @@ static int on_control_message(struct ipc *ch, void *arg, struct ipc_message *m, 
     return fail_set(f, "a process has nothing to ask of master");
 }
 
-/* Most likely it died, and SIGCHLD will tell. If it only closed its channel it is of no use any more. */
+/* Most likely it died, and SIGCHLD will tell. If it only closed its channel it is of no use any
+ * more. */
 static void on_control_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct process *p = arg;
@@ -167,7 +168,8 @@ static void went_up(struct process *p, const char *refused)
     if (p->state != PROCESS_STARTING || !ipc_is_open(p->control))
         return; /* it ended, as process_reaped will find */
     if (refused != NULL) {
-        log_error(NULL, "process cannot work with the configuration", LS("process", p->name), LS("why", refused));
+        log_error(NULL, "process cannot work with the configuration", LS("process", p->name),
+                  LS("why", refused));
         if (!w->announced)
             stop_begin(w, EX_CONFIG);
         else
@@ -222,7 +224,8 @@ void process_start_all(struct world *w)
     struct process *p;
     TAILQ_FOREACH (p, &w->processes, next) {
         /* One of them may have ended it all by what it says to its configuration. */
-        if (w->stop == NULL && p->state == PROCESS_DOWN && !p->unwanted && !evtimer_pending(p->restart, NULL))
+        if (w->stop == NULL && p->state == PROCESS_DOWN && !p->unwanted &&
+            !evtimer_pending(p->restart, NULL))
             start(p);
     }
 }
@@ -241,7 +244,8 @@ static void on_prepared(void *arg, const char *refused)
     mem_free(&c);
 }
 
-void process_configure(struct process *p, const struct conf *conf, void (*on_answer)(struct process *p, const char *refused))
+void process_configure(struct process *p, const struct conf *conf,
+                       void (*on_answer)(struct process *p, const char *refused))
 {
     struct buf share = {0};
     struct fail f = {{0}};
@@ -289,7 +293,8 @@ static void log_end(const struct process *p, int status)
     if (p->state == PROCESS_STOPPING && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         log_debug(NULL, "process ended", LS("process", p->name), LI("pid", p->pid));
     else
-        log_error(NULL, forbidden ? "process ended: a system call that it may not make" : "process ended",
+        log_error(NULL,
+                  forbidden ? "process ended: a system call that it may not make" : "process ended",
                   LS("process", p->name), LI("pid", p->pid), LI(how, number));
 }
 

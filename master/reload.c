@@ -32,6 +32,7 @@ static const struct conf *next_conf(const struct world *w)
 static void end(struct world *w, const char *why)
 {
     struct reload *r = w->reload;
+    assert(r != NULL);
     w->reload = NULL;
     if (why == NULL)
         log_info(NULL, "configuration reloaded", LS("config", w->config_path));
@@ -45,7 +46,8 @@ static void end(struct world *w, const char *why)
     mem_free(&r);
 }
 
-/* Those that run at the beginning, as long as they do. Who starts meanwhile has its turn at the end. */
+/* Those that run at the beginning, as long as they do. Who starts meanwhile has its turn at the
+ * end. */
 static bool takes_part(const struct process *p)
 {
     return p->control != NULL && p->state == PROCESS_UP && p->asked;
@@ -156,8 +158,9 @@ static int check_fixed(const struct world *w, const struct conf *conf, struct fa
 {
     static const struct {
         const char *block, *name;
-    } fixed[] = {{NULL, "state-dir"},    {NULL, "run-dir"},   {"users", "smtpd"}, {"users", "queue"}, {"users", "deliver"},
-                 {"users", "web"},       {"users", "hooks"},  {"users", "vault"}, {"users", "admin-group"}};
+    } fixed[] = {{NULL, "state-dir"}, {NULL, "run-dir"},    {"users", "smtpd"},
+                 {"users", "queue"},  {"users", "deliver"}, {"users", "web"},
+                 {"users", "hooks"},  {"users", "vault"},   {"users", "admin-group"}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         const char *block = fixed[i].block, *name = fixed[i].name;
         const struct conf_block *old = conf_root(w->conf), *new = conf_root(conf);
@@ -166,8 +169,8 @@ static int check_fixed(const struct world *w, const struct conf *conf, struct fa
             new = conf_child(new, block);
         }
         if (strcmp(text_of(old, name), text_of(new, name)) != 0)
-            return fail_set(f, "%s%s%s cannot be changed by a reload: restart the service", block == NULL ? "" : block,
-                            block == NULL ? "" : " ", name);
+            return fail_set(f, "%s%s%s cannot be changed by a reload: restart the service",
+                            block == NULL ? "" : block, block == NULL ? "" : " ", name);
     }
     return 0;
 }
@@ -201,7 +204,8 @@ static void begin(struct world *w, struct conf *conf, reload_on_done *on_done, v
     assert(r->limit != NULL);
     (void)evtimer_add(r->limit, &limit);
     notify_reloading();
-    if ((conf != NULL && check_fixed(w, conf, &r->fail) != 0) || listen_prepare(w, next_conf(w), &r->fail) != 0) {
+    if ((conf != NULL && check_fixed(w, conf, &r->fail) != 0) ||
+        listen_prepare(w, next_conf(w), &r->fail) != 0) {
         end(w, r->fail.text);
         return;
     }

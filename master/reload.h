@@ -3,8 +3,9 @@
 
 #include "world.h"
 
-/* A new configuration, all or nothing: the file is read and checked, new sockets are bound, every process prepares; only when
- * all are ready does any of them change. Otherwise everything stays as it was. */
+/* A new configuration, all or nothing: the file is read and checked, new sockets are bound, every
+ * process prepares; only when all are ready does any of them change. Otherwise everything stays as
+ * it was. */
 
 /* why: NULL when the new configuration is in use, else what is wrong, possibly several lines. */
 typedef void reload_on_done(void *arg, const char *why);

@@ -17,7 +17,8 @@ static const char *state_name(const struct process *p)
     return p->state == PROCESS_DOWN && !p->unwanted ? "waiting" : names[p->state];
 }
 
-/* The value of a line "Name:\tvalue ..." of /proc/PID/status, first word; -1 when it is not there. */
+/* The value of a line "Name:\tvalue ..." of /proc/PID/status, first word; -1 when it is not there.
+ */
 static int64_t proc_number(struct buf *text, const char *name)
 {
     struct span rest = buf_span(text), line, word;

@@ -12,8 +12,8 @@
 #define INTAKE_LIMIT_MS 2000
 
 static const unsigned stage_of[ROLES] = {
-    [ROLE_SMTPD] = 0, [ROLE_WEBAPI] = 0, [ROLE_QMGR] = 1,
-    [ROLE_DELIVERY] = 2, [ROLE_HOOKS] = 2, [ROLE_VAULT] = 2,
+    [ROLE_SMTPD] = 0,    [ROLE_WEBAPI] = 0, [ROLE_QMGR] = 1,
+    [ROLE_DELIVERY] = 2, [ROLE_HOOKS] = 2,  [ROLE_VAULT] = 2,
 };
 #define STAGES 3
 
@@ -77,7 +77,8 @@ void stop_begin(struct world *w, int exit_code)
     if (w->stop != NULL)
         return;
     const struct timeval limit = after(w->stop_limit_ms > 0 ? w->stop_limit_ms : LIMIT_MS);
-    const struct timeval intake = after(w->intake_limit_ms > 0 ? w->intake_limit_ms : INTAKE_LIMIT_MS);
+    const struct timeval intake =
+        after(w->intake_limit_ms > 0 ? w->intake_limit_ms : INTAKE_LIMIT_MS);
     reload_cancel(w, "stopping");
     log_info(NULL, "stopping");
     notify_stopping();

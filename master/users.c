@@ -4,7 +4,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
-static int resolve(const struct conf_block *users, const char *name, struct user_ids *ids, struct fail *f)
+static int resolve(const struct conf_block *users, const char *name, struct user_ids *ids,
+                   struct fail *f)
 {
     const struct conf_value *v = conf_value(users, name);
     if (v->number >= 0) {

@@ -26,30 +26,31 @@ struct process {
     TAILQ_ENTRY(process) next;
     struct world *world;
     enum role role;
-    char name[80];       /* "smtpd/0", "delivery/relay"; a label has up to 64 characters */
-    const char *label;   /* of the transport: the part behind "delivery/" */
+    char name[80];     /* "smtpd/0", "delivery/relay"; a label has up to 64 characters */
+    const char *label; /* of the transport: the part behind "delivery/" */
     unsigned index;
     enum process_state state;
-    int pid;             /* 0 while it is down */
+    int pid; /* 0 while it is down */
     struct ipc *control;
-    int64_t started_ms;  /* monotonic */
+    int64_t started_ms; /* monotonic */
     int64_t back_off_ms;
     unsigned restarts;
     struct event *restart;
-    uint64_t question;   /* the last configuration it was asked about; only that answer counts */
-    bool unwanted;       /* no longer in the configuration: not to be started again */
-    uint64_t generation; /* while it starts: of the configuration it was asked about */
-    bool ready;          /* while it starts: it could work with that, and a reload is under way */
+    uint64_t question;    /* the last configuration it was asked about; only that answer counts */
+    bool unwanted;        /* no longer in the configuration: not to be started again */
+    uint64_t generation;  /* while it starts: of the configuration it was asked about */
+    bool ready;           /* while it starts: it could work with that, and a reload is under way */
     bool asked, answered; /* during a reload */
 };
 
-/* A socket bound for a process. It stays open here, so that a restart or reload loses no connection. */
+/* A socket bound for a process. It stays open here, so that a restart or reload loses no
+ * connection. */
 struct listener {
     TAILQ_ENTRY(listener) next;
-    char purpose[160];   /* "listen public smtp 192.0.2.1:25", "local", "admin" */
+    char purpose[160]; /* "listen public smtp 192.0.2.1:25", "local", "admin" */
     enum role role;
     int fd;
-    bool wanted;         /* by the configuration in use, or the one being prepared */
+    bool wanted;            /* by the configuration in use, or the one being prepared */
     bool was_wanted, fresh; /* while one is being prepared: as it was; bound for it */
 };
 
@@ -61,7 +62,7 @@ struct world {
     struct event_base *base;
     char *config_path, *program_dir;
     struct conf *conf;
-    uint64_t generation; /* of conf and the files it names: one more with each reload */
+    uint64_t generation;           /* of conf and the files it names: one more with each reload */
     int64_t started_ms, loaded_ms; /* monotonic; wall clock */
     bool privileged;
     struct user_ids users[ROLES];
@@ -72,8 +73,8 @@ struct world {
     struct stop *stop;     /* under way, or NULL */
     struct metrics *metrics;
     struct control *control;
-    bool announced;        /* READY=1 was said */
-    uint64_t questions;    /* asked so far */
+    bool announced;     /* READY=1 was said */
+    uint64_t questions; /* asked so far */
     /* 0: as reload.c, stop.c and metrics.c say; tests have less time. */
     int64_t reload_limit_ms, stop_limit_ms, intake_limit_ms, metrics_interval_ms;
     int exit_code;

@@ -26,13 +26,14 @@ struct action {
     act_on_done *on_done;
     void *arg;
     /* of the slice: what apply found, for the loop */
-    uint64_t next;        /* where to go on; 0 at the end */
+    uint64_t next; /* where to go on; 0 at the end */
     uint64_t slice_count;
     uint64_t gone[ROWS_A_SLICE], files[ROWS_A_SLICE];
     unsigned gone_n, files_n;
 };
 
-static const char *const action_names[ADMIN_ACTIONS] = {"kicked", "held", "released", "dropped", "failed"};
+static const char *const action_names[ADMIN_ACTIONS] = {"kicked", "held", "released", "dropped",
+                                                        "failed"};
 
 static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
 {
@@ -44,8 +45,8 @@ static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
 }
 
 /* True when it did something. Moves rows of a failed recipient into lost. */
-static bool act_on(struct action *a, struct store_txn *t, struct ledger_message *m, uint64_t id, struct rcpt_row *r,
-                   struct settle_lost *lost)
+static bool act_on(struct action *a, struct store_txn *t, struct ledger_message *m, uint64_t id,
+                   struct rcpt_row *r, struct settle_lost *lost)
 {
     struct ledger *l = &a->queue->ledger;
     struct rcpt_row was = {.held = r->held, .next_ms = r->next_ms, .address = r->address};
@@ -63,7 +64,8 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
             return false;
         r->held = !r->held;
         ledger_reschedule(l, t, id, &was, r);
-        ledger_event(l, t, a->settings, m, id, r, r->held ? EVENT_HELD : EVENT_RELEASED, NULL, a->now_ms);
+        ledger_event(l, t, a->settings, m, id, r, r->held ? EVENT_HELD : EVENT_RELEASED, NULL,
+                     a->now_ms);
         return true;
     case ADMIN_DROP:
         ledger_event(l, t, a->settings, m, id, r, EVENT_CANCELED, NULL, a->now_ms);
@@ -85,7 +87,8 @@ static bool go_to(struct store_cursor *c, uint64_t id)
     return id != 0 && store_seek(c, key_span(&k));
 }
 
-/* The recipients that are meant, collected before anything is written: writing would move the cursor's ground. */
+/* The recipients that are meant, collected before anything is written: writing would move the
+ * cursor's ground. */
 static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
 {
     struct match_message cache = {0};
@@ -118,7 +121,8 @@ static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
     return n;
 }
 
-static void close_message(struct action *a, struct store_txn *t, struct ledger_message *m, struct settle_lost *lost)
+static void close_message(struct action *a, struct store_txn *t, struct ledger_message *m,
+                          struct settle_lost *lost)
 {
     uint64_t file;
     char *to = NULL;
@@ -164,8 +168,10 @@ static void apply(struct change *change, struct store_txn *t)
 static void finish(struct action *a, const char *why)
 {
     if (!a->dry) {
-        log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]), LU("recipients", a->count));
-        /* Times have changed, and notices were written that nobody told the schedule of. Those released keep their time. */
+        log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
+                 LU("recipients", a->count));
+        /* Times have changed, and notices were written that nobody told the schedule of. Those
+         * released keep their time. */
         schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
@@ -207,7 +213,8 @@ static uint64_t end_of_queue(struct queue *q)
     return id + 1;
 }
 
-void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter, act_on_done *on_done, void *arg)
+void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter,
+               act_on_done *on_done, void *arg)
 {
     struct action *a = mem_zero(sizeof *a);
     a->change.apply = apply;

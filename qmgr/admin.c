@@ -15,16 +15,20 @@
 #include "schedule.h"
 #include "tables.h"
 
-#define ROWS_A_TURN 5000   /* looked at for one page; a page may be short, even empty, and still have a next one */
-#define PAGE_OCTETS 24000  /* of a page, so that with one row more it goes over inline: what an operator does not read costs us no more */
-#define ROW_OCTETS 80      /* of a row beside its texts */
-#define UNSENT_MAX 4       /* answers that wait for an operator to read */
+/* Looked at for one page; a page may be short, even empty, and still have a next one. */
+#define ROWS_A_TURN 5000
+/* Of a page, so that with one row more it goes over inline: what an operator does not read costs us
+ * no more. */
+#define PAGE_OCTETS 24000
+#define ROW_OCTETS 80 /* of a row beside its texts */
+#define UNSENT_MAX 4  /* answers that wait for an operator to read */
 #define GROUPS_MAX 1024
-#define OPERATORS_MAX 64   /* connections at once */
-#define STRANGERS_MAX 32   /* of them, of people who may only look: the others stay for who may act */
+#define CALLERS_MAX 64 /* connections at once */
+/* Of them, of people who may only look: the others stay for who may act. */
+#define STRANGERS_MAX 32
 
-struct operator {
-    LIST_ENTRY(operator) next;
+struct caller {
+    LIST_ENTRY(caller) next;
     struct admin *admin;
     struct ipc *channel;
     uint64_t number;
@@ -36,9 +40,9 @@ struct admin {
     struct event *readable;
     int fd;
     int64_t uid, gid;
-    unsigned operators_n, strangers_n;
+    unsigned callers_n, strangers_n;
     uint64_t last_number;
-    LIST_HEAD(, operator) operators;
+    LIST_HEAD(, caller) callers;
 };
 
 struct admin *admin_new(struct queue *q)
@@ -48,14 +52,14 @@ struct admin *admin_new(struct queue *q)
     a->fd = -1;
     a->uid = (int64_t)geteuid();
     a->gid = -1;
-    LIST_INIT(&a->operators);
+    LIST_INIT(&a->callers);
     return a;
 }
 
-static void free_operator(struct operator *o)
+static void free_caller(struct caller *o)
 {
     LIST_REMOVE(o, next);
-    o->admin->operators_n--;
+    o->admin->callers_n--;
     o->admin->strangers_n -= !o->trusted;
     ipc_free(&o->channel);
     mem_free(&o);
@@ -71,11 +75,11 @@ static void close_socket(struct admin *a)
 
 void admin_free(struct admin **ap)
 {
-    struct operator *o;
+    struct caller *o;
     if (*ap == NULL)
         return;
-    while ((o = LIST_FIRST(&(*ap)->operators)) != NULL)
-        free_operator(o);
+    while ((o = LIST_FIRST(&(*ap)->callers)) != NULL)
+        free_caller(o);
     close_socket(*ap);
     mem_free(ap);
 }
@@ -100,16 +104,17 @@ static void add_row(struct page *p, struct admin_row row)
     struct admin_page *a = &p->answer;
     a->rows = mem_resize(a->rows, (a->rows_n + 1) * sizeof *a->rows);
     a->rows[a->rows_n++] = row;
-    p->octets += ROW_OCTETS + strlen(row.account) + strlen(row.sender) + strlen(row.recipient) + strlen(row.subject) +
-                 strlen(row.message_id) + strlen(row.transport) + strlen(row.last);
+    p->octets += ROW_OCTETS + strlen(row.account) + strlen(row.sender) + strlen(row.recipient) +
+                 strlen(row.subject) + strlen(row.message_id) + strlen(row.transport) +
+                 strlen(row.last);
 }
 
 /* Adds this row to the page if it decodes and matches. */
-typedef void page_take(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
-                       uint64_t id, struct span value, struct page *p);
+typedef void page_take(struct admin *a, const struct admin_filter *f, struct store_txn *t,
+                       struct match_message *cache, uint64_t id, struct span value, struct page *p);
 
-static void take_queued(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
-                        uint64_t id, struct span value, struct page *p)
+static void take_queued(struct admin *a, const struct admin_filter *f, struct store_txn *t,
+                        struct match_message *cache, uint64_t id, struct span value, struct page *p)
 {
     struct rcpt_row r;
     if (rcpt_row_read(value, &r) != 0)
@@ -121,8 +126,9 @@ static void take_queued(struct admin *a, const struct admin_filter *f, struct st
     rcpt_row_clear(&r);
 }
 
-static void take_retired(struct admin *a, const struct admin_filter *f, struct store_txn *t, struct match_message *cache,
-                         uint64_t id, struct span value, struct page *p)
+static void take_retired(struct admin *a, const struct admin_filter *f, struct store_txn *t,
+                         struct match_message *cache, uint64_t id, struct span value,
+                         struct page *p)
 {
     struct retired_row r;
     if (retired_row_read(value, &r) != 0)
@@ -145,8 +151,8 @@ static bool go_on(struct store_cursor *c, const struct admin_filter *f, uint64_t
     return next != 0 && store_seek(c, key_span(&k));
 }
 
-static void list(struct admin *a, struct operator *o, uint64_t request, struct admin_request *r, unsigned table,
-                 page_take *take)
+static void list(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r,
+                 unsigned table, page_take *take)
 {
     struct page page = {.octets = 0};
     struct match_message cache = {0};
@@ -156,7 +162,8 @@ static void list(struct admin *a, struct operator *o, uint64_t request, struct a
     match_prepare(&r->filter);
     struct store_txn *t = store_begin(a->queue->store, false);
     struct store_cursor c = store_cursor(t, table);
-    for (bool at = store_seek(&c, key_span(&from)); at; at = go_on(&c, &r->filter, last, page.named)) {
+    for (bool at = store_seek(&c, key_span(&from)); at;
+         at = go_on(&c, &r->filter, last, page.named)) {
         if (page.answer.rows_n >= r->limit || page.octets >= PAGE_OCTETS || rows++ >= ROWS_A_TURN) {
             page.answer.next = last;
             break;
@@ -174,7 +181,7 @@ static void list(struct admin *a, struct operator *o, uint64_t request, struct a
     admin_page_clear(&page.answer);
 }
 
-static void show_queued(struct admin *a, struct operator *o, uint64_t request, uint64_t id)
+static void show_queued(struct admin *a, struct caller *o, uint64_t request, uint64_t id)
 {
     struct key k = key_id(id);
     struct match_message cache = {0};
@@ -188,14 +195,15 @@ static void show_queued(struct admin *a, struct operator *o, uint64_t request, u
     if (m == NULL) {
         admin_refuse(o->channel, request, "no such recipient in the queue");
     } else {
-        struct admin_item item = {.row = match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)),
-                                  .orcpt = r.orcpt,
-                                  .envid = m->envelope->envid,
-                                  .from_id = r.from_id,
-                                  .client = m->envelope->client,
-                                  .flags = m->envelope->flags,
-                                  .attempts = r.results,
-                                  .attempts_n = r.results_n};
+        struct admin_item item = {
+            .row = match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)),
+            .orcpt = r.orcpt,
+            .envid = m->envelope->envid,
+            .from_id = r.from_id,
+            .client = m->envelope->client,
+            .flags = m->envelope->flags,
+            .attempts = r.results,
+            .attempts_n = r.results_n};
         admin_answer_item(o->channel, request, &item);
         admin_row_clear(&item.row);
     }
@@ -205,7 +213,7 @@ static void show_queued(struct admin *a, struct operator *o, uint64_t request, u
     store_abort(&t);
 }
 
-static void show_retired(struct admin *a, struct operator *o, uint64_t request, uint64_t id)
+static void show_retired(struct admin *a, struct caller *o, uint64_t request, uint64_t id)
 {
     struct key k = key_id(id);
     struct span value;
@@ -228,7 +236,8 @@ static char *hook_last(const struct hook_row *r)
     return mem_text(last->error);
 }
 
-static void list_hooks(struct admin *a, struct operator *o, uint64_t request, const struct admin_request *r)
+static void list_hooks(struct admin *a, struct caller *o, uint64_t request,
+                       const struct admin_request *r)
 {
     struct admin_hook_page page = {0};
     struct key from = key_id(r->after + 1);
@@ -246,9 +255,15 @@ static void list_hooks(struct admin *a, struct operator *o, uint64_t request, co
             continue;
         last = id;
         page.rows = mem_resize(page.rows, (page.rows_n + 1) * sizeof *page.rows);
-        page.rows[page.rows_n++] = (struct admin_hook_row){
-            id, h.recipient, mem_text(h.account), mem_text(h.url), mem_text(h.event), hook_last(&h),
-            h.attempts, h.submitted_ms, h.next_ms};
+        page.rows[page.rows_n++] = (struct admin_hook_row){id,
+                                                           h.recipient,
+                                                           mem_text(h.account),
+                                                           mem_text(h.url),
+                                                           mem_text(h.event),
+                                                           hook_last(&h),
+                                                           h.attempts,
+                                                           h.submitted_ms,
+                                                           h.next_ms};
         octets += ROW_OCTETS + strlen(h.account) + strlen(h.url) + strlen(h.event) +
                   strlen(page.rows[page.rows_n - 1].last);
         hook_row_clear(&h);
@@ -259,7 +274,7 @@ static void list_hooks(struct admin *a, struct operator *o, uint64_t request, co
     admin_hook_page_clear(&page);
 }
 
-static void counts(struct admin *a, struct operator *o, uint64_t request)
+static void counts(struct admin *a, struct caller *o, uint64_t request)
 {
     struct store *s = a->queue->store;
     struct store_space space = {0};
@@ -283,13 +298,13 @@ static void counts(struct admin *a, struct operator *o, uint64_t request)
 
 struct asked {
     struct admin *admin;
-    uint64_t operator, request;
+    uint64_t caller, request;
 };
 
-static struct operator *find_operator(struct admin *a, uint64_t number)
+static struct caller *find_caller(struct admin *a, uint64_t number)
 {
-    struct operator *o;
-    LIST_FOREACH (o, &a->operators, next) {
+    struct caller *o;
+    LIST_FOREACH (o, &a->callers, next) {
         if (o->number == number)
             return o;
     }
@@ -299,7 +314,7 @@ static struct operator *find_operator(struct admin *a, uint64_t number)
 static void on_acted(void *arg, uint64_t count, const char *why)
 {
     struct asked *k = arg;
-    struct operator *o = find_operator(k->admin, k->operator);
+    struct caller *o = find_caller(k->admin, k->caller);
     if (o != NULL && why == NULL)
         admin_answer_acted(o->channel, k->request, count);
     else if (o != NULL)
@@ -307,7 +322,7 @@ static void on_acted(void *arg, uint64_t count, const char *why)
     mem_free(&k);
 }
 
-static void act(struct admin *a, struct operator *o, uint64_t request, struct admin_request *r)
+static void act(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r)
 {
     struct asked *k = mem_alloc(sizeof *k);
     *k = (struct asked){a, o->number, request};
@@ -323,7 +338,7 @@ static bool everyone_may(uint16_t type)
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
-    struct operator *o = arg;
+    struct caller *o = arg;
     struct admin *a = o->admin;
     struct admin_request r;
     if (ipc_unsent(ch) > UNSENT_MAX)
@@ -363,7 +378,7 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
 
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
-    free_operator(arg);
+    free_caller(arg);
 }
 
 /* Whether one of the peer's supplementary groups, as they were when it connected, is this one. */
@@ -392,7 +407,7 @@ static bool is_trusted(const struct admin *a, int fd)
 
 static bool is_room(const struct admin *a, bool trusted)
 {
-    return a->operators_n < OPERATORS_MAX && (trusted || a->strangers_n < STRANGERS_MAX);
+    return a->callers_n < CALLERS_MAX && (trusted || a->strangers_n < STRANGERS_MAX);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -404,18 +419,19 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         return;
     bool trusted = is_trusted(a, peer);
     if (!is_room(a, trusted)) {
-        log_warn(NULL, "too many connections to the admin socket", LU("limit", trusted ? OPERATORS_MAX : STRANGERS_MAX));
+        log_warn(NULL, "too many connections to the admin socket",
+                 LU("limit", trusted ? CALLERS_MAX : STRANGERS_MAX));
         (void)close(peer);
         return;
     }
-    struct operator *o = mem_zero(sizeof *o);
+    struct caller *o = mem_zero(sizeof *o);
     o->admin = a;
     o->number = ++a->last_number;
     o->trusted = trusted;
     a->strangers_n += !trusted;
     o->channel = ipc_new(a->queue->base, peer, "admin", &handler, o);
-    LIST_INSERT_HEAD(&a->operators, o, next);
-    a->operators_n++;
+    LIST_INSERT_HEAD(&a->callers, o, next);
+    a->callers_n++;
 }
 
 void admin_listen(struct admin *a, int fd)

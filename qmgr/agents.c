@@ -11,7 +11,7 @@
 struct agent {
     SLIST_ENTRY(agent) next;
     struct ipc *channel; /* NULL while the process is down */
-    char transport[72]; /* a label has up to 64 characters */
+    char transport[72];  /* a label has up to 64 characters */
 };
 
 struct agents {

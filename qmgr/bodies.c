@@ -215,7 +215,8 @@ static void start_load(struct bodies *b, struct body *body, const struct msg_row
     worker_add(b->queue->worker, &l->work);
 }
 
-void bodies_get(struct bodies *b, uint64_t id, const struct msg_row *row, bodies_on_body *on_body, void *arg)
+void bodies_get(struct bodies *b, uint64_t id, const struct msg_row *row, bodies_on_body *on_body,
+                void *arg)
 {
     struct body *body = find(b, id);
     if (body != NULL && body->fd >= 0) {

@@ -142,8 +142,8 @@ void body_delete_file(int dirfd, uint64_t token)
     (void)unlinkat(dirfd, path, 0);
 }
 
-static int sweep_folder(int dirfd, const char *path, bool (*is_known)(void *arg, uint64_t token), void *arg,
-                        struct fail *f)
+static int sweep_folder(int dirfd, const char *path, bool (*is_known)(void *arg, uint64_t token),
+                        void *arg, struct fail *f)
 {
     int removed = 0;
     int folder = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -188,7 +188,8 @@ static int each_chunk(struct store_txn *t, uint64_t id, uint64_t size, uint64_t 
     struct key first = key_body(id, 0);
     struct store_cursor c = store_cursor(t, TABLE_BODY);
     int rc = 0;
-    for (bool at = store_seek(&c, key_span(&first)); at && rc == 0 && seen < want; at = store_next(&c)) {
+    for (bool at = store_seek(&c, key_span(&first)); at && rc == 0 && seen < want;
+         at = store_next(&c)) {
         if (c.key.n != first.n || memcmp(c.key.p, first.p, 8) != 0)
             break;
         struct span octets = c.value;
@@ -222,7 +223,8 @@ static int open_file(int dirfd, uint64_t token, struct fail *f)
     return fd >= 0 ? fd : fail_errno(f, "%s", path);
 }
 
-int body_load(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row, struct fail *f)
+int body_load(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row,
+              struct fail *f)
 {
     int fd = file_memory("message", f);
     int rc;

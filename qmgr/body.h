@@ -8,10 +8,11 @@
 #include "rows.h"
 #include "store.h"
 
-/* Where messages' octets are kept. Up to the large-body setting they are rows of the body table, cut in chunks that fill
- * exactly one page each, so that free pages always fit the next message. Larger ones are files in bodies/00 .. bodies/3f,
- * synced with their folder before the commit that names them and unlinked after the commit that forgets them; a file that
- * no row names is left over from a crash in between, and swept at start. */
+/* Where messages' octets are kept. Up to the large-body setting they are rows of the body table,
+ * cut in chunks that fill exactly one page each, so that free pages always fit the next message.
+ * Larger ones are files in bodies/00 .. bodies/3f, synced with their folder before the commit that
+ * names them and unlinked after the commit that forgets them; a file that no row names is left over
+ * from a crash in between, and swept at start. */
 
 #define BODY_CHUNK 4080
 #define BODY_FOLDERS 64
@@ -29,7 +30,8 @@ void body_delete_file(int dirfd, uint64_t token);
 int body_sweep(int dirfd, bool (*is_known)(void *arg, uint64_t token), void *arg, struct fail *f);
 
 /* A new sealed memory file with the whole message, or -1. May wait for the disk. */
-int body_load(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row, struct fail *f);
+int body_load(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row,
+              struct fail *f);
 /* Appends the first octets, at most max. 0 or -1. */
 int body_head(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row, size_t max,
               struct buf *out, struct fail *f);

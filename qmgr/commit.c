@@ -30,7 +30,8 @@ static void join(struct changes *to, struct changes *from)
     STAILQ_CONCAT(to, from);
 }
 
-/* All of them in one transaction. 0, or -1 when nothing of it was written; full: for want of room. */
+/* All of them in one transaction. 0, or -1 when nothing of it was written; full: for want of room.
+ */
 static int write_group(struct store *store, struct changes *group, bool *full, struct fail *f)
 {
     struct change *c;
@@ -41,7 +42,8 @@ static int write_group(struct store *store, struct changes *group, bool *full, s
     return store_commit(&t, f);
 }
 
-/* When a group fails, one change may be what the store cannot take: each gets a transaction of its own. */
+/* When a group fails, one change may be what the store cannot take: each gets a transaction of its
+ * own. */
 static void write_each(struct store *store, struct changes *group)
 {
     struct change *c;

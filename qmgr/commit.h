@@ -9,29 +9,31 @@
 #include "fail.h"
 #include "store.h"
 
-/* The thread that writes. The event loop hands it changes; it takes all that wait, applies them in one transaction, and
- * tells the loop when they are on stable storage. Changes that arrive meanwhile go into the next transaction, so a busy
- * disk makes larger groups and an idle one makes a change wait for nothing. */
+/* The thread that writes. The event loop hands it changes; it takes all that wait, applies them in
+ * one transaction, and tells the loop when they are on stable storage. Changes that arrive
+ * meanwhile go into the next transaction, so a busy disk makes larger groups and an idle one makes
+ * a change wait for nothing. */
 
 struct commit;
 
 struct change {
     STAILQ_ENTRY(change) next;
-    /* In the writing thread, inside a transaction, after the changes before it. May run again if the transaction fails.
-     * Failures of the store stick to the transaction. */
+    /* In the writing thread, inside a transaction, after the changes before it. May run again if
+     * the transaction fails. Failures of the store stick to the transaction. */
     void (*apply)(struct change *c, struct store_txn *t);
-    /* In the event loop, in the order of commit_add. why is NULL when the change is on stable storage, else what
-     * prevented it; then nothing of it is there. Frees the change. */
+    /* In the event loop, in the order of commit_add. why is NULL when the change is on stable
+     * storage, else what prevented it; then nothing of it is there. Frees the change. */
     void (*done)(struct change *c, const char *why);
-    /* What must not be lost because the disk is full just now, such as the result of a delivery: it is tried again, once a
-     * second, until it is on stable storage. done then only ever comes with NULL, unless the process ends. */
+    /* What must not be lost because the disk is full just now, such as the result of a delivery: it
+     * is tried again, once a second, until it is on stable storage. done then only ever comes with
+     * NULL, unless the process ends. */
     bool must;
     struct fail fail; /* used by commit */
 };
 
 struct commit *commit_new(struct event_base *base, struct store *store);
-/* Takes what still waits, writes it, ends the thread. done has been called for all. What a done adds is written at once if it
- * must be, and otherwise refused. */
+/* Takes what still waits, writes it, ends the thread. done has been called for all. What a done
+ * adds is written at once if it must be, and otherwise refused. */
 void commit_free(struct commit **c);
 void commit_add(struct commit *c, struct change *change);
 size_t commit_waiting(const struct commit *c); /* changes that are not yet done */

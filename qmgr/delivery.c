@@ -29,13 +29,14 @@ struct delivery {
 
 static void add_recipient(struct deliver_job *job, uint64_t id, const struct rcpt_row *r)
 {
-    job->recipients = mem_resize(job->recipients, (job->recipients_n + 1) * sizeof *job->recipients);
+    job->recipients =
+        mem_resize(job->recipients, (job->recipients_n + 1) * sizeof *job->recipients);
     job->recipients[job->recipients_n++] =
         (struct deliver_recipient){id, mem_text(r->address), mem_text(r->orcpt), r->notify};
 }
 
-static struct deliver_job *make_job(uint64_t message, const struct msg_row *row, const struct route *route,
-                                    const struct rcpt_row *r)
+static struct deliver_job *make_job(uint64_t message, const struct msg_row *row,
+                                    const struct route *route, const struct rcpt_row *r)
 {
     struct deliver_job *job = mem_zero(sizeof *job);
     const struct submit_envelope *e = row->envelope;
@@ -59,7 +60,8 @@ static void give_to_mend(struct delivery *v, const struct item *i)
 }
 
 /* A recipient that is there, due and not held. */
-static bool read_due(struct delivery *v, struct store_txn *t, const struct item *i, struct rcpt_row *r)
+static bool read_due(struct delivery *v, struct store_txn *t, const struct item *i,
+                     struct rcpt_row *r)
 {
     struct key k = key_id(i->id);
     struct span value;
@@ -82,7 +84,8 @@ static bool read_message(struct store_txn *t, uint64_t id, struct msg_row *row)
 
 static bool same_route(const struct route *a, const struct deliver_job *job)
 {
-    return strcmp(a->transport, job->transport) == 0 && strcmp(a->destination, job->destination) == 0;
+    return strcmp(a->transport, job->transport) == 0 &&
+           strcmp(a->destination, job->destination) == 0;
 }
 
 /* The rest of the waiting list that may go along. */
@@ -128,8 +131,8 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
 }
 
 /* Where no agent spoke, we do: the same for each recipient. */
-static void end_with(struct delivery *v, enum deliver_status status, const char *enhanced, const char *stage,
-                     const char *error)
+static void end_with(struct delivery *v, enum deliver_status status, const char *enhanced,
+                     const char *stage, const char *error)
 {
     uint32_t n = v->job->recipients_n;
     struct deliver_result *results = mem_array(n, sizeof *results);
@@ -151,7 +154,8 @@ static void on_results(void *arg, const struct deliver_result *results, uint32_t
 {
     struct delivery *v = arg;
     if (results == NULL)
-        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent", "the delivery agent ended before it said what became of this");
+        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent",
+                 "the delivery agent ended before it said what became of this");
     else
         end(v, results, n);
 }
@@ -172,7 +176,8 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
         deliver_ask(agent, v->job, fd, on_results, v);
 }
 
-static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i, const struct rcpt_row *r)
+static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
+                                   const struct rcpt_row *r)
 {
     struct queue *q = v->queue;
     msg_row_clear(&v->row); /* of the one before */

@@ -22,7 +22,8 @@ static void wake_in(struct duewalk *d, int64_t ms)
     (void)evtimer_add(d->timer, &tv);
 }
 
-/* Shows rows until the first that is not due, or there is no room, or enough for one turn. Returns in how many ms to go on. */
+/* Shows rows until the first that is not due, or there is no room, or enough for one turn. Returns
+ * in how many ms to go on. */
 static int64_t walk(struct duewalk *d, struct store_cursor *c, struct store_txn *t, int64_t now)
 {
     struct key from = key_due(d->seen_ms, d->seen_id);

@@ -16,11 +16,12 @@
 #include "tables.h"
 #include "window.h"
 
-#define WINDOW 10000      /* webhooks in memory */
-#define WINDOW_PART 16    /* a URL may fill a 16th of what is left of that */
+#define WINDOW 10000   /* webhooks in memory */
+#define WINDOW_PART 16 /* a URL may fill a 16th of what is left of that */
 #define STEPS_A_TURN 500
 #define RETRY_AFTER_MAX_S 86400
-#define UNWRITTEN_MAX 64  /* answers on their way to the disk, for which the next calls do not wait */
+/* Answers on their way to the disk, for which the next calls do not wait. */
+#define UNWRITTEN_MAX 64
 
 struct call {
     LIST_ENTRY(call) next;
@@ -61,7 +62,8 @@ struct hookq *hookq_new(struct queue *q)
     h->queue = q;
     LIST_INIT(&h->calls);
     window_init(&h->window);
-    h->walk = (struct duewalk){.queue = q, .table = TABLE_HOOKDUE, .take = take, .taken = pump, .arg = h};
+    h->walk =
+        (struct duewalk){.queue = q, .table = TABLE_HOOKDUE, .take = take, .taken = pump, .arg = h};
     duewalk_open(&h->walk);
     h->pump = evtimer_new(q->base, on_pump, h);
     assert(h->pump != NULL);
@@ -159,7 +161,8 @@ static void update(struct hookq *h, struct destination *d)
     window_update(&h->window, d, (unsigned)h->queue->settings->webhook_per_url);
 }
 
-/* The endpoint is free for the next call; this one stays in the window, so that nobody begins it again. */
+/* The endpoint is free for the next call; this one stays in the window, so that nobody begins it
+ * again. */
 static void land(struct call *c)
 {
     struct hookq *h = c->hookq;
@@ -204,8 +207,8 @@ static void add_attempt(struct call *c, const struct hook_result *r)
 {
     struct hook_row *row = &c->row;
     row->results = mem_resize(row->results, (row->results_n + 1) * sizeof *row->results);
-    row->results[row->results_n++] = (struct hook_attempt){c->start_ms, r->duration_ms, r->code,
-                                                           mem_text(r->error), mem_text(r->response)};
+    row->results[row->results_n++] = (struct hook_attempt){
+        c->start_ms, r->duration_ms, r->code, mem_text(r->error), mem_text(r->response)};
     row->attempts++;
 }
 
@@ -224,8 +227,8 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->over = r->success || r->code == 410 || c->row.attempts >= s->webhook_attempts;
     int64_t wait = hookq_wait_ms(c->row.attempts + 1u);
     wait += (int64_t)rand_below((uint64_t)(wait / 50 + 1)) - wait / 100;
-    if ((r->code == 429 || r->code == 503) && r->retry_after_s > 0 && r->retry_after_s <= RETRY_AFTER_MAX_S &&
-        wait < (int64_t)r->retry_after_s * 1000)
+    if ((r->code == 429 || r->code == 503) && r->retry_after_s > 0 &&
+        r->retry_after_s <= RETRY_AFTER_MAX_S && wait < (int64_t)r->retry_after_s * 1000)
         wait = (int64_t)r->retry_after_s * 1000;
     c->row.next_ms = now + wait;
     int64_t keep = settings_keep_webhooks_ms(s, c->row.account);
@@ -236,10 +239,11 @@ static void write_down(struct call *c, const struct hook_result *r)
 
 static void on_result(void *arg, const struct hook_result *r)
 {
-    /* Whether the endpoint heard is unknown. It counts as an attempt all the same: it may be this very call that hooks does not
-     * survive. */
-    static const struct hook_result gone = {.error = (char *)"the process for webhooks ended before it said what became of this",
-                                            .response = (char *)""};
+    /* Whether the endpoint heard is unknown. It counts as an attempt all the same: it may be this
+     * very call that hooks does not survive. */
+    static const struct hook_result gone = {
+        .error = (char *)"the process for webhooks ended before it said what became of this",
+        .response = (char *)""};
     struct call *c = arg;
     struct hookq *h = c->hookq;
     char id[QID_SIZE];
@@ -249,9 +253,10 @@ static void on_result(void *arg, const struct hook_result *r)
     }
     if (r == NULL)
         r = &gone;
-    log_info(NULL, r->success ? "webhook delivered" : "webhook failed", LS("hook", qid_text(c->id, id)),
-             LS("account", c->row.account), LS("event", c->row.event), LU("attempt", c->row.attempts + 1u),
-             LU("code", r->code), LU("ms", r->duration_ms), LS("why", r->error));
+    log_info(NULL, r->success ? "webhook delivered" : "webhook failed",
+             LS("hook", qid_text(c->id, id)), LS("account", c->row.account),
+             LS("event", c->row.event), LU("attempt", c->row.attempts + 1u), LU("code", r->code),
+             LU("ms", r->duration_ms), LS("why", r->error));
     service_count(h->queue->service, r->success ? COUNT_HOOKS : COUNT_HOOKS_FAILED, 1);
     write_down(c, r);
 }
@@ -300,7 +305,8 @@ static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
     return true;
 }
 
-/* Fetches more of one URL. There is no index by URL: it goes on from where its first one that had no room is. */
+/* Fetches more of one URL. There is no index by URL: it goes on from where its first one that had
+ * no room is. */
 static void refill(struct hookq *h, struct destination *d)
 {
     int64_t now = clock_wall_ms(), next_ms;

@@ -44,8 +44,8 @@ static void put_extra(struct jsonwrite *w, const struct submit_envelope *e)
     jsonwrite_object_end(w);
 }
 
-/* What was said of it: the remote's first line behind our own sentence, as clients of the contract know it. A success
- * says nothing, code 0 included. */
+/* What was said of it: the remote's first line behind our own sentence, as clients of the contract
+ * know it. A success says nothing, code 0 included. */
 static char *error_text(enum event_type type, const struct deliver_result *last)
 {
     if (type == EVENT_CANCELED)
@@ -55,8 +55,8 @@ static char *error_text(enum event_type type, const struct deliver_result *last)
     if (last->reply[0] == '\0')
         return mem_text(last->error);
     return mem_format("%s%s%s: %.*s", last->error, last->error[0] == '\0' ? "" : ", ",
-                      type == EVENT_FAILED ? "permanent" : "transient", (int)strcspn(last->reply, "\n"),
-                      last->reply);
+                      type == EVENT_FAILED ? "permanent" : "transient",
+                      (int)strcspn(last->reply, "\n"), last->reply);
 }
 
 static void put_text(struct jsonwrite *w, const char *key, const char *value)
@@ -99,8 +99,9 @@ static char *payload(const struct submit_envelope *e, uint64_t recipient, const 
     return buf_take_text(&b);
 }
 
-bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient, const struct rcpt_row *r,
-                  enum event_type type, const struct deliver_result *last, int64_t now_ms, struct hook_row *row)
+bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient,
+                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last,
+                  int64_t now_ms, struct hook_row *row)
 {
     const char *event = hook_event(type);
     const struct conf_block *account = settings_account(s, e->account);
@@ -108,16 +109,16 @@ bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uin
         event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
     if (hook == NULL || !wants(hook, event))
         return false;
-    *row = (struct hook_row){.recipient = recipient,
-                             .account = mem_text(e->account),
-                             .url = mem_text(conf_text(hook, "url")),
-                             .authorization = mem_text(conf_is_set(hook, "authorization")
-                                                           ? conf_text(hook, "authorization")
-                                                           : ""),
-                             .event = mem_text(event),
-                             .submitted_ms = now_ms,
-                             .next_ms = now_ms,
-                             .payload = payload(e, recipient, r, type, last, now_ms)};
+    *row = (struct hook_row){
+        .recipient = recipient,
+        .account = mem_text(e->account),
+        .url = mem_text(conf_text(hook, "url")),
+        .authorization =
+            mem_text(conf_is_set(hook, "authorization") ? conf_text(hook, "authorization") : ""),
+        .event = mem_text(event),
+        .submitted_ms = now_ms,
+        .next_ms = now_ms,
+        .payload = payload(e, recipient, r, type, last, now_ms)};
     return true;
 }
 
@@ -137,7 +138,8 @@ void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row
     store_put(t, TABLE_HOOKDUE, key_span(&due), (struct span){0});
 }
 
-void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row)
+void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms,
+                        const struct hook_row *row)
 {
     struct key old = key_due(was_ms, id);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));

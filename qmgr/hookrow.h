@@ -10,14 +10,18 @@
 
 /* The webhook that an event makes: its payload, and its rows. */
 
-/* True and a new row (hook_row_clear) when the message's account has a webhook that wants events of this type. */
-bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient, const struct rcpt_row *r,
-                  enum event_type type, const struct deliver_result *last, int64_t now_ms, struct hook_row *row);
+/* True and a new row (hook_row_clear) when the message's account has a webhook that wants events of
+ * this type. */
+bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient,
+                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last,
+                  int64_t now_ms, struct hook_row *row);
 void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row);
 /* Moves it to another time. was: its time until now. */
-void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row);
+void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms,
+                        const struct hook_row *row);
 /* Out of the queue; kept in the history if row->keep_until_ms is set. */
 void hookrow_retire(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row);
-int hookrow_get(struct store_txn *t, uint64_t id, struct hook_row *row); /* 0, or -1 when there is none */
+int hookrow_get(struct store_txn *t, uint64_t id,
+                struct hook_row *row); /* 0, or -1 when there is none */
 
 #endif

@@ -17,7 +17,8 @@
 #include "rand.h"
 #include "schedule.h"
 
-/* A peer that asks us. Requests under way refer to it by number, since it may go away before they are answered. */
+/* A peer that asks us. Requests under way refer to it by number, since it may go away before they
+ * are answered. */
 struct peer {
     LIST_ENTRY(peer) next;
     struct intake *intake;
@@ -130,12 +131,14 @@ static void schedule_all(struct arrival *a)
 
 static void log_accepted(const struct arrival *a)
 {
-    static const char *const origins[SUBMIT_ORIGINS] = {"smtp", "submission", "local", "webapi", "dsn"};
+    static const char *const origins[SUBMIT_ORIGINS] = {"smtp", "submission", "local", "webapi",
+                                                        "dsn"};
     const struct submit_envelope *e = a->envelope;
     char id[QID_SIZE];
-    log_info(NULL, "queued", LS("qid", qid_text(a->id, id)), LS("by", origins[e->origin]), LS("from", e->sender),
-             LS("to", e->recipients[0].address), LU("rcpts", e->recipients_n), LU("size", a->source.size),
-             LS("msgid", e->message_id), LS("account", e->account), LS("client", e->client));
+    log_info(NULL, "queued", LS("qid", qid_text(a->id, id)), LS("by", origins[e->origin]),
+             LS("from", e->sender), LS("to", e->recipients[0].address),
+             LU("rcpts", e->recipients_n), LU("size", a->source.size), LS("msgid", e->message_id),
+             LS("account", e->account), LS("client", e->client));
 }
 
 static void done(struct change *change, const char *why)
@@ -170,14 +173,16 @@ static void write_file(struct work *w)
 {
     struct arrival *a = of_work(w);
     a->file_fail.text[0] = '\0';
-    (void)body_put_file(a->intake->queue->dirfd, a->source.token, a->body, a->source.size, &a->file_fail);
+    (void)body_put_file(a->intake->queue->dirfd, a->source.token, a->body, a->source.size,
+                        &a->file_fail);
 }
 
 static void file_written(struct work *w)
 {
     struct arrival *a = of_work(w);
     if (a->file_fail.text[0] != '\0') {
-        log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", a->file_fail.text));
+        log_error(NULL, "message not queued", LS("from", a->envelope->sender),
+                  LS("why", a->file_fail.text));
         refuse(a, 452, "4.3.1", "the queue cannot be written now");
         free_arrival(a);
         return;

@@ -3,7 +3,8 @@
 
 #include "queue.h"
 
-/* New mail: smtpd and webapi hand it over, and hear that it is accepted when it is on stable storage. */
+/* New mail: smtpd and webapi hand it over, and hear that it is accepted when it is on stable
+ * storage. */
 
 struct intake;
 struct intake *intake_new(struct queue *q);

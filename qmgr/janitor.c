@@ -74,7 +74,8 @@ static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor
 }
 
 /* A part of the round through a table. Returns where it goes on, 0 at the end. */
-static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from, judge *judge_row)
+static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from,
+                      judge *judge_row)
 {
     struct key k = key_id(from);
     struct store_cursor cursor = store_cursor(t, table);
@@ -122,7 +123,8 @@ static void done(struct change *change, const char *why)
 {
     struct cleaning *c = (struct cleaning *)change;
     struct janitor *j = c->janitor;
-    /* Where there is much it goes on at once: a busy queue makes history faster than a part a second. */
+    /* Where there is much it goes on at once: a busy queue makes history faster than a part a
+     * second. */
     bool much = why == NULL && c->removed >= ROWS_A_TICK / 2;
     if (why == NULL) {
         j->retired_at = c->retired_at;
@@ -134,8 +136,10 @@ static void done(struct change *change, const char *why)
         tidy(j);
 }
 
-/* Whether the part of a round that begins at *from would remove anything; where not, *from moves behind it. */
-static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, judge *judge_row, int64_t now_ms)
+/* Whether the part of a round that begins at *from would remove anything; where not, *from moves
+ * behind it. */
+static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, judge *judge_row,
+                          int64_t now_ms)
 {
     struct key k = key_id(*from);
     struct store_cursor c = store_cursor(t, table);
@@ -185,11 +189,13 @@ static void tidy(struct janitor *j)
 void janitor_look_at_disk(struct queue *q)
 {
     struct statvfs v;
-    bool room = fstatvfs(q->dirfd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize >= q->settings->minimum_free &&
+    bool room = fstatvfs(q->dirfd, &v) == 0 &&
+                (uint64_t)v.f_bavail * v.f_frsize >= q->settings->minimum_free &&
                 (v.f_flag & ST_RDONLY) == 0;
     if (room != q->room)
         log_warn(NULL, room ? "disk has room again" : "disk is nearly full: new mail is refused",
-                 LU("free", (uint64_t)v.f_bavail * v.f_frsize), LU("minimum", q->settings->minimum_free));
+                 LU("free", (uint64_t)v.f_bavail * v.f_frsize),
+                 LU("minimum", q->settings->minimum_free));
     q->room = room;
 }
 

@@ -15,11 +15,12 @@
 #include "wire.h"
 
 #define SCHEMA 1
-/* A new store begins its ids with the time, so that a store made anew after a loss does not repeat those that
- * correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
+/* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
+ * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
 
-/* sys row: a name, and a number u64 ("next_id", "next_event", "schema": "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
+/* sys row: a name, and a number u64 ("next_id", "next_event", "schema":
+ * "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
  * ("secret": 16). */
 static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
 {
@@ -63,8 +64,10 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
                        (unsigned long long)schema, SCHEMA);
         store_fail(t, why);
-    } else if (!get_number(t, "next_id", &l->next_id) || !get_number(t, "next_event", &l->next_event) ||
-               !store_get(t, TABLE_SYS, span_text("secret"), &secret) || secret.n != sizeof l->secret) {
+    } else if (!get_number(t, "next_id", &l->next_id) ||
+               !get_number(t, "next_event", &l->next_event) ||
+               !store_get(t, TABLE_SYS, span_text("secret"), &secret) ||
+               secret.n != sizeof l->secret) {
         store_fail(t, "the store's own numbers are damaged");
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
@@ -75,7 +78,8 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
 static void put_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
     struct key due = key_due(r->next_ms, id);
-    struct key dest = key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
+    struct key dest =
+        key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
     store_put(t, TABLE_DUE, key_span(&due), (struct span){0});
     store_put(t, TABLE_DEST, key_span(&dest), (struct span){0});
 }
@@ -83,7 +87,8 @@ static void put_index(struct ledger *l, struct store_txn *t, uint64_t id, const 
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
     struct key due = key_due(r->next_ms, id);
-    struct key dest = key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
+    struct key dest =
+        key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
     (void)store_delete(t, TABLE_DUE, key_span(&due));
     (void)store_delete(t, TABLE_DEST, key_span(&dest));
 }
@@ -97,7 +102,8 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 }
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
-                          const struct submit_envelope *e, const struct submit_recipient *s, struct buf *b)
+                          const struct submit_envelope *e, const struct submit_recipient *s,
+                          struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
@@ -143,8 +149,9 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
         const struct submit_recipient *s = &e->recipients[i];
         put_recipient(l, t, id, id + i, e, s, &b);
         put_event(l, t,
-                  &(struct event_row){EVENT_ACCEPTED, e->received_ms, id + i, id, e->account, s->address,
-                                      e->message_id, s->from_id, 0, (char *)"", (char *)""});
+                  &(struct event_row){EVENT_ACCEPTED, e->received_ms, id + i, id, e->account,
+                                      s->address, e->message_id, s->from_id, 0, (char *)"",
+                                      (char *)""});
     }
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
@@ -192,7 +199,8 @@ int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message 
     return -1;
 }
 
-void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m, uint64_t *unlink_file)
+void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m,
+                          uint64_t *unlink_file)
 {
     struct key k = key_id(m->id);
     *unlink_file = 0;
@@ -220,8 +228,8 @@ int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r)
     return store_get(t, TABLE_RCPT, key_span(&k), &value) ? rcpt_row_read(value, r) : -1;
 }
 
-void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
-                       const struct rcpt_row *r)
+void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
+                       const struct rcpt_row *was, const struct rcpt_row *r)
 {
     struct buf b = {0};
     struct key k = key_id(id);
@@ -235,8 +243,8 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const
         put_index(l, t, id, r);
 }
 
-static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
-                        bool success, int64_t now_ms, int64_t keep_ms)
+static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id,
+                        const struct rcpt_row *r, bool success, int64_t now_ms, int64_t keep_ms)
 {
     const struct submit_envelope *e = m->row.envelope;
     char *last = rcpt_row_last_line(r);
@@ -272,8 +280,9 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
     mem_free(&last);
 }
 
-void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
-                   const struct rcpt_row *r, bool success, int64_t now_ms)
+void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s,
+                   struct ledger_message *m, uint64_t id, const struct rcpt_row *r, bool success,
+                   int64_t now_ms)
 {
     struct key k = key_id(id);
     int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
@@ -285,15 +294,17 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     m->gone++;
 }
 
-void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m, uint64_t id,
-                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last, int64_t now_ms)
+void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
+                  const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
+                  enum event_type type, const struct deliver_result *last, int64_t now_ms)
 {
     const struct submit_envelope *e = m->row.envelope;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
     char *line = mem_textn(text, strcspn(text, "\n"));
     put_event(l, t,
-              &(struct event_row){type, now_ms, id, m->id, e->account, r->address, e->message_id, r->from_id,
-                                  last == NULL ? 0 : last->code, last == NULL ? (char *)"" : last->enhanced, line});
+              &(struct event_row){type, now_ms, id, m->id, e->account, r->address, e->message_id,
+                                  r->from_id, last == NULL ? 0 : last->code,
+                                  last == NULL ? (char *)"" : last->enhanced, line});
     mem_free(&line);
     struct hook_row hook;
     if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {

@@ -10,27 +10,28 @@
 #include "settings.h"
 #include "store.h"
 
-/* The changes of a message's state, each inside a write transaction that the caller began: the one place where rows of
- * msg, rcpt, due, dest, body, retired, event and hook are written. The states and the ways between them:
- * quartermaster-queue(7). Only the writing thread calls this. */
+/* The changes of a message's state, each inside a write transaction that the caller began: the one
+ * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
+ * and the ways between them: quartermaster-queue(7). Only the writing thread calls this. */
 
 struct ledger {
     struct store *store;
-    int dirfd;                  /* of bodies/ */
-    uint64_t next_id;           /* ids below were given out */
+    int dirfd;        /* of bodies/ */
+    uint64_t next_id; /* ids below were given out */
     uint64_t next_event;
-    unsigned char secret[16];   /* of destination_hash */
+    unsigned char secret[16]; /* of destination_hash */
 };
 
-/* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread exists. */
+/* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread
+ * exists. */
 int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f);
 
 /* Where a new message's octets come from. */
 struct body_source {
     enum { SOURCE_MEMORY_FILE, SOURCE_OCTETS, SOURCE_FILE } type;
-    int fd;              /* SOURCE_MEMORY_FILE */
-    struct span octets;  /* SOURCE_OCTETS */
-    uint64_t token;      /* SOURCE_FILE: already written and synced */
+    int fd;             /* SOURCE_MEMORY_FILE */
+    struct span octets; /* SOURCE_OCTETS */
+    uint64_t token;     /* SOURCE_FILE: already written and synced */
     uint64_t size;
 };
 
@@ -46,28 +47,35 @@ struct ledger_message {
 };
 /* 0, or -1 when there is no such (good) message. */
 int ledger_message_open(struct store_txn *t, uint64_t id, struct ledger_message *m);
-/* Writes the row back, or removes the message when no recipient is left. unlink_file: its file's token, 0 for none, to be
- * unlinked once the transaction is committed. Frees m. */
-void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m, uint64_t *unlink_file);
+/* Writes the row back, or removes the message when no recipient is left. unlink_file: its file's
+ * token, 0 for none, to be unlinked once the transaction is committed. Frees m. */
+void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_message *m,
+                          uint64_t *unlink_file);
 
-/* 0 and the row, or -1 when there is no such good recipient; a bad one is left to mend.h, which counts it out of its message. */
+/* 0 and the row, or -1 when there is no such good recipient; a bad one is left to mend.h, which
+ * counts it out of its message. */
 int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r);
 
-/* queued → queued, at another time; or held, or released. Writes r with its due and dest rows; was is the row as it stands. */
-void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
-                       const struct rcpt_row *r);
+/* queued → queued, at another time; or held, or released. Writes r with its due and dest rows; was
+ * is the row as it stands. */
+void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
+                       const struct rcpt_row *was, const struct rcpt_row *r);
 /* queued → retired (or gone, where nothing is kept). */
-void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
-                   const struct rcpt_row *r, bool success, int64_t now_ms);
+void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings *s,
+                   struct ledger_message *m, uint64_t id, const struct rcpt_row *r, bool success,
+                   int64_t now_ms);
 
-/* Writes an event, and the webhook of the account that wants to hear it. last: the attempt it is about, or NULL. */
-void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m, uint64_t id,
-                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last, int64_t now_ms);
+/* Writes an event, and the webhook of the account that wants to hear it. last: the attempt it is
+ * about, or NULL. */
+void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
+                  const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
+                  enum event_type type, const struct deliver_result *last, int64_t now_ms);
 
 /* Removes the recipient's rows of due and dest, as r says where they are. */
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
 
-/* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>", and an error is logged. */
+/* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>",
+ * and an error is logged. */
 void ledger_quarantine(struct store_txn *t, unsigned table, struct span key, struct span value);
 /* The same for a cursor's row; moves on as store_delete_here does. */
 bool ledger_quarantine_here(struct store_txn *t, unsigned table, struct store_cursor *c);

@@ -1,5 +1,5 @@
-/* qmgr: the process that owns the queue. Everything it does is done through the store; what it knows in memory can be
- * rebuilt from there. */
+/* qmgr: the process that owns the queue. Everything it does is done through the store; what it
+ * knows in memory can be rebuilt from there. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -72,7 +72,8 @@ static int start(struct service *s, struct fail *f)
     return m->queue.dirfd >= 0 ? 0 : fail_errno(f, "cannot open the queue's folder");
 }
 
-static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
+                     size_t hands_n, struct fail *f)
 {
     struct qmgr *m = service_user(s);
     uint64_t map_size = conf_size(conf_child(conf_root(conf), "queue"), "map-size");
@@ -135,14 +136,15 @@ static void on_link(struct service *s, const char *name, int fd)
     }
 }
 
-/* Deliveries under way get their time; whatever has not ended by then is tried again after the next start. */
+/* Deliveries under way get their time; whatever has not ended by then is tried again after the next
+ * start. */
 static void on_stopping(evutil_socket_t fd, short what, void *arg)
 {
     struct qmgr *m = arg;
     /* A webhook that is called a second time does no harm; a message that is sent twice does. */
     bool called = hookq_inflight(m->queue.hookq) == 0 || m->polls > STOP_HOOKS_S * 20;
-    bool idle = schedule_trying(m->queue.schedule) == 0 && called && commit_waiting(m->queue.commit) == 0 &&
-                worker_waiting(m->queue.worker) == 0;
+    bool idle = schedule_trying(m->queue.schedule) == 0 && called &&
+                commit_waiting(m->queue.commit) == 0 && worker_waiting(m->queue.worker) == 0;
     if (idle || ++m->polls > STOP_TIMEOUT_S * 20)
         service_done(m->queue.service);
 }
@@ -163,9 +165,10 @@ static void on_stop(struct service *s)
 }
 
 static const char *const syscalls[] = {
-    "openat", "mkdirat", "unlinkat", "fsync",   "fdatasync", "fstatfs", "statfs", "getdents64", "accept4",
-    "msync",  "flock",   "clone",    "clone3",  "pwritev",   "set_tid_address", "getcwd", "access", "open", "mkdir",
-    "mlock",  "munlock", "mincore",  NULL,
+    "openat", "mkdirat",    "unlinkat",        "fsync",   "fdatasync", "fstatfs",
+    "statfs", "getdents64", "accept4",         "msync",   "flock",     "clone",
+    "clone3", "pwritev",    "set_tid_address", "getcwd",  "access",    "open",
+    "mkdir",  "mlock",      "munlock",         "mincore", NULL,
 };
 
 static const struct service_spec spec = {
@@ -181,8 +184,9 @@ static const struct service_spec spec = {
     .on_stop = on_stop,
 };
 
-/* The threads end before what their last works and changes speak to. The worker is first, since a message that it has written
- * goes on to the commit; then the agents, whose unanswered jobs are written down as deferred. */
+/* The threads end before what their last works and changes speak to. The worker is first, since a
+ * message that it has written goes on to the commit; then the agents, whose unanswered jobs are
+ * written down as deferred. */
 static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;

@@ -82,25 +82,29 @@ uint64_t match_next(const struct admin_filter *f, uint64_t id)
     return low < f->ids_n ? f->ids[low] : 0;
 }
 
-bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r)
+bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,
+                     const struct rcpt_row *r)
 {
     const struct submit_envelope *e = m->envelope;
     bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r->held;
-    return held && match_names(f, r->message, id) && is(e->account, f->account) && contains(e->sender, f->from) &&
-           contains(r->address, f->to) && is(r->transport, f->transport) &&
+    return held && match_names(f, r->message, id) && is(e->account, f->account) &&
+           contains(e->sender, f->from) && contains(r->address, f->to) &&
+           is(r->transport, f->transport) &&
            within(e->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
            within(r->next_ms, f->next_after_ms, f->next_before_ms);
 }
 
 bool match_retired(const struct admin_filter *f, const struct admin_row *r)
 {
-    return f->held != ADMIN_HELD_YES && match_names(f, r->message, r->id) && is(r->account, f->account) &&
-           contains(r->sender, f->from) && contains(r->recipient, f->to) && is(r->transport, f->transport) &&
+    return f->held != ADMIN_HELD_YES && match_names(f, r->message, r->id) &&
+           is(r->account, f->account) && contains(r->sender, f->from) &&
+           contains(r->recipient, f->to) && is(r->transport, f->transport) &&
            within(r->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
            within(r->next_ms, f->next_after_ms, f->next_before_ms);
 }
 
-struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r, bool trying)
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r,
+                           bool trying)
 {
     const struct submit_envelope *e = m->envelope;
     return (struct admin_row){.id = id,

@@ -19,15 +19,18 @@ void match_clear(struct match_message *m);
 
 /* Before a filter is used: sorts its ids. */
 void match_prepare(struct admin_filter *f);
-/* Whether the filter's ids, if it has any, mean this recipient; else the next recipient they can mean, 0 when there is none. */
+/* Whether the filter's ids, if it has any, mean this recipient; else the next recipient they can
+ * mean, 0 when there is none. */
 bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id);
 uint64_t match_next(const struct admin_filter *f, uint64_t id);
 
 /* Whether the filter means this recipient, queued or in the history. */
-bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id, const struct rcpt_row *r);
+bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,
+                     const struct rcpt_row *r);
 bool match_retired(const struct admin_filter *f, const struct admin_row *r);
 
 /* The list's row of a queued recipient; admin_row_clear. */
-struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r, bool trying);
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r,
+                           bool trying);
 
 #endif

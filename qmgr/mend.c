@@ -29,7 +29,8 @@ struct mending {
     /* what apply found, for the loop */
     uint64_t gone[REPORTS_MAX], files[REPORTS_MAX];
     unsigned gone_n, files_n;
-    uint64_t lost[REPORTS_MAX]; /* recipients whose row did not decode: nothing says where they are in dest */
+    uint64_t lost[REPORTS_MAX]; /* recipients whose row did not decode: nothing says where they are
+                                   in dest */
     unsigned lost_n;
 };
 
@@ -55,7 +56,8 @@ static void remove_index(struct store_txn *t, const struct report *r)
     (void)store_delete(t, r->table, key_span(&r->key));
 }
 
-/* The message that a recipient of this id would belong to: the last one not behind it, if it has so many. */
+/* The message that a recipient of this id would belong to: the last one not behind it, if it has so
+ * many. */
 static int message_of(struct store_txn *t, uint64_t id, struct ledger_message *m)
 {
     struct key behind = key_id(id + 1);
@@ -88,7 +90,8 @@ static void count_out(struct mending *c, struct store_txn *t, uint64_t id)
 }
 
 /* A good recipient row whose message is not there: as bad as one that does not decode. */
-static void set_aside_orphan(struct mending *c, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+static void set_aside_orphan(struct mending *c, struct store_txn *t, uint64_t id,
+                             const struct rcpt_row *r)
 {
     struct ledger_message m;
     struct key k = key_id(id);
@@ -102,7 +105,8 @@ static void set_aside_orphan(struct mending *c, struct store_txn *t, uint64_t id
         ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
 }
 
-static void mend_recipient(struct mending *c, struct store_txn *t, const struct report *report, int64_t next_ms, uint64_t id)
+static void mend_recipient(struct mending *c, struct store_txn *t, const struct report *report,
+                           int64_t next_ms, uint64_t id)
 {
     struct key k = key_id(id);
     struct span value;
@@ -123,7 +127,8 @@ static void mend_recipient(struct mending *c, struct store_txn *t, const struct 
     }
 }
 
-static void mend_hook(struct store_txn *t, const struct report *report, int64_t next_ms, uint64_t id)
+static void mend_hook(struct store_txn *t, const struct report *report, int64_t next_ms,
+                      uint64_t id)
 {
     struct hook_row row;
     if (hookrow_get(t, id, &row) != 0) { /* which sets a bad one aside */
@@ -142,7 +147,8 @@ static void mend_one(struct mending *c, struct store_txn *t, const struct report
     struct span key = key_span(&r->key), value;
     if (!store_get(t, r->table, key, &value))
         return; /* it is no more: whoever came across it read an older state */
-    int rc = r->table == TABLE_DEST ? key_read_dest(key, &hash, &next_ms, &id) : key_read_due(key, &next_ms, &id);
+    int rc = r->table == TABLE_DEST ? key_read_dest(key, &hash, &next_ms, &id)
+                                    : key_read_due(key, &next_ms, &id);
     if (rc != 0)
         remove_index(t, r);
     else if (r->table == TABLE_HOOKDUE)
@@ -160,7 +166,8 @@ static bool is_lost(const struct mending *c, uint64_t id)
     return false;
 }
 
-/* All of dest is gone through: it takes seconds where there are millions, once in the life of a disk. */
+/* All of dest is gone through: it takes seconds where there are millions, once in the life of a
+ * disk. */
 static void remove_lost(struct mending *c, struct store_txn *t)
 {
     struct store_cursor cursor = store_cursor(t, TABLE_DEST);

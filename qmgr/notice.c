@@ -35,20 +35,23 @@ static size_t split_lines(const char *text, struct span *lines)
     return n;
 }
 
-/* An address that came through our own parser once; should it not any more, the notice still has to go out. */
+/* An address that came through our own parser once; should it not any more, the notice still has to
+ * go out. */
 static void read_address(const char *text, struct address *a)
 {
     struct fail f;
     if (address_parse(span_text(text), a, &f) != 0) {
-        log_error(NULL, "address in the queue does not parse", LS("address", text), LS("why", f.text));
+        log_error(NULL, "address in the queue does not parse", LS("address", text),
+                  LS("why", f.text));
         (void)address_parse(span_text("unknown@invalid"), a, &f);
     }
 }
 
-static struct dsn_recipient describe(const struct notice *n, const struct rcpt_row *r, struct part *p)
+static struct dsn_recipient describe(const struct notice *n, const struct rcpt_row *r,
+                                     struct part *p)
 {
-    static const struct deliver_result none = {.reply = "", .error = "", .enhanced = "", .remote_host = "",
-                                               .remote_address = ""};
+    static const struct deliver_result none = {
+        .reply = "", .error = "", .enhanced = "", .remote_host = "", .remote_address = ""};
     const struct deliver_result *last = r->results_n == 0 ? &none : &r->results[r->results_n - 1];
     size_t host_end = strlen(last->remote_address);
     const char *colon = strrchr(last->remote_address, ':');
@@ -69,8 +72,8 @@ static struct dsn_recipient describe(const struct notice *n, const struct rcpt_r
     return d;
 }
 
-static void compose(const struct settings *s, const struct ledger_message *m, const struct notice *n, struct span head,
-                    struct dsn_message *out)
+static void compose(const struct settings *s, const struct ledger_message *m,
+                    const struct notice *n, struct span head, struct dsn_message *out)
 {
     const struct submit_envelope *e = m->row.envelope;
     struct address from, to;
@@ -109,23 +112,27 @@ static struct span header_of(struct span head)
     return head;
 }
 
-uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m,
-                      const struct notice *n, struct span head, char **to)
+uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s,
+                      const struct ledger_message *m, const struct notice *n, struct span head,
+                      char **to)
 {
     struct dsn_message message = {0};
     char about[QID_SIZE], id_text[QID_SIZE];
     compose(s, m, n, header_of(head), &message);
     struct submit_envelope *e = submit_envelope_new(SUBMIT_DSN);
-    e->flags = (message.has_8bit ? SUBMIT_EIGHT_BIT : 0) | (message.needs_smtputf8 ? SUBMIT_SMTPUTF8 : 0);
+    e->flags =
+        (message.has_8bit ? SUBMIT_EIGHT_BIT : 0) | (message.needs_smtputf8 ? SUBMIT_SMTPUTF8 : 0);
     e->received_ms = n->now_ms;
     submit_set(&e->message_id, message.message_id);
     submit_set(&e->subject, "Delivery status notification");
     (void)submit_add_recipient(e, m->row.envelope->sender);
-    struct body_source body = {.type = SOURCE_OCTETS, .octets = buf_span(&message.message), .size = message.message.n};
+    struct body_source body = {
+        .type = SOURCE_OCTETS, .octets = buf_span(&message.message), .size = message.message.n};
     uint64_t id = ledger_stage(l, t, e, &body);
     *to = mem_text(m->row.envelope->sender);
-    log_info(NULL, n->delayed ? "sender told of delay" : "sender told of failure", LS("qid", qid_text(m->id, about)),
-             LS("dsn_qid", qid_text(id, id_text)), LS("to", *to), LU("rcpts", n->recipients_n));
+    log_info(NULL, n->delayed ? "sender told of delay" : "sender told of failure",
+             LS("qid", qid_text(m->id, about)), LS("dsn_qid", qid_text(id, id_text)), LS("to", *to),
+             LU("rcpts", n->recipients_n));
     submit_envelope_free(&e);
     dsn_clear(&message);
     return id;

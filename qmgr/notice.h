@@ -7,7 +7,8 @@
 #include "buf.h"
 #include "ledger.h"
 
-/* What the sender is told when delivery is late or will never be: a DSN (RFC 3464) as a new message with the null sender. */
+/* What the sender is told when delivery is late or will never be: a DSN (RFC 3464) as a new message
+ * with the null sender. */
 
 /* The recipients of one message that one notice speaks of. */
 struct notice {
@@ -17,12 +18,14 @@ struct notice {
     uint32_t recipients_n;
 };
 
-/* Whether the sender of this message wants to hear: not of the null sender's, nor against the recipient's NOTIFY. */
+/* Whether the sender of this message wants to hear: not of the null sender's, nor against the
+ * recipient's NOTIFY. */
 bool notice_is_wanted(const struct submit_envelope *e, const struct rcpt_row *r, bool delayed);
 
-/* Composes it and stages it in the same transaction. head: the original's header section, or its beginning. Returns the new
- * message's id; to: where it goes (mem_free). */
-uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s, const struct ledger_message *m,
-                      const struct notice *n, struct span head, char **to);
+/* Composes it and stages it in the same transaction. head: the original's header section, or its
+ * beginning. Returns the new message's id; to: where it goes (mem_free). */
+uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s,
+                      const struct ledger_message *m, const struct notice *n, struct span head,
+                      char **to);
 
 #endif

@@ -46,7 +46,7 @@ struct queue {
     struct event_base *base;
     struct settings *settings;
     struct store *store;
-    struct ledger ledger;     /* the writing thread's, once that runs */
+    struct ledger ledger; /* the writing thread's, once that runs */
     struct commit *commit;
     struct worker *worker;
     struct schedule *schedule;
@@ -55,10 +55,11 @@ struct queue {
     struct hookq *hookq;
     struct mend *mend;
     int dirfd;
-    bool room;                /* enough free disk for new mail */
+    bool room; /* enough free disk for new mail */
 };
 
-/* The file of a large message is no longer named by any row: away with it, when the disk has time. */
+/* The file of a large message is no longer named by any row: away with it, when the disk has time.
+ */
 void queue_unlink_later(struct queue *q, uint64_t token);
 
 #endif

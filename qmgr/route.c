@@ -15,7 +15,8 @@ static bool fits_any(const struct conf_block *route, const char *name, const cha
     return n == 0;
 }
 
-static const char *search(const struct conf_block *where, const struct submit_envelope *e, const struct rcpt_row *r)
+static const char *search(const struct conf_block *where, const struct submit_envelope *e,
+                          const struct rcpt_row *r)
 {
     const struct conf_block *route = NULL;
     if (where == NULL)
@@ -29,11 +30,13 @@ static const char *search(const struct conf_block *where, const struct submit_en
     return NULL;
 }
 
-struct route route_choose(const struct settings *s, const struct submit_envelope *e, const struct rcpt_row *r)
+struct route route_choose(const struct settings *s, const struct submit_envelope *e,
+                          const struct rcpt_row *r)
 {
     const char *domain = address_domain(r->address), *account, *transport = NULL;
-    /* What strangers sent for us, and our own notices, go straight to the mailbox: localserve's route, which takes
-     * everything submitted once around through its own SMTP listener, is not for them. */
+    /* What strangers sent for us, and our own notices, go straight to the mailbox: localserve's
+     * route, which takes everything submitted once around through its own SMTP listener, is not for
+     * them. */
     bool arrived = e->origin == SUBMIT_SMTP || e->origin == SUBMIT_DSN;
     account = settings_mailbox(s, r->address);
     if (account == NULL && s->localserve && arrived) {

@@ -4,15 +4,18 @@
 #include "rows.h"
 #include "settings.h"
 
-/* Which transport takes a recipient now, decided at each attempt: what the operator pinned; the first route that fits, of
- * the account, the sender's domain, the whole; an account's mailbox; else "direct". */
+/* Which transport takes a recipient now, decided at each attempt: what the operator pinned; the
+ * first route that fits, of the account, the sender's domain, the whole; an account's mailbox; else
+ * "direct". */
 
 struct route {
     const char *transport;   /* a label, valid as long as the settings */
-    const char *destination; /* the recipient's domain, or the account for "local"; valid as long as r and the settings */
+    const char *destination; /* the recipient's domain, or the account for "local"; valid as long as
+                                r and the settings */
 };
 
 /* Never fails: where nothing fits it is "direct". */
-struct route route_choose(const struct settings *s, const struct submit_envelope *e, const struct rcpt_row *r);
+struct route route_choose(const struct settings *s, const struct submit_envelope *e,
+                          const struct rcpt_row *r);
 
 #endif

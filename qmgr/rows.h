@@ -9,21 +9,24 @@
 #include "proto_deliver.h"
 #include "proto_submit.h"
 
-/* The rows of the store: structs in memory, octets on disk. Every row begins with a version octet. The octets, with an
- * example of each, are described above the codecs. A row that does not decode exactly is bad: read returns -1, with
- * nothing to free, and whoever read it sets it aside (quarantine.h). Texts are owned, never NULL. */
+/* The rows of the store: structs in memory, octets on disk. Every row begins with a version octet.
+ * The octets, with an example of each, are described above the codecs. A row that does not decode
+ * exactly is bad: read returns -1, with nothing to free, and whoever read it sets it aside
+ * (quarantine.h). Texts are owned, never NULL. */
 
-#define ROW_MAX 4080 /* octets of a recipient's row: one page, as long as the texts of its attempts can be cut for that */
+/* Octets of a recipient's row: one page, as long as the texts of its attempts can be cut for that.
+ */
+#define ROW_MAX 4080
 
 enum body_kind { BODY_CHUNKS, BODY_FILE, BODY_KINDS };
 
 struct msg_row {
     struct submit_envelope *envelope; /* without recipients: those are rows of their own */
-    uint32_t recipients; /* they have the ids message .. message + recipients - 1 */
-    uint32_t open;       /* recipients that still have a row */
-    uint64_t size;       /* octets of the body */
+    uint32_t recipients;              /* they have the ids message .. message + recipients - 1 */
+    uint32_t open;                    /* recipients that still have a row */
+    uint64_t size;                    /* octets of the body */
     enum body_kind kind;
-    uint64_t file;       /* BODY_FILE: the file's name as a number */
+    uint64_t file; /* BODY_FILE: the file's name as a number */
 };
 /* put appends the octets; read gives an owned row (clear) or -1. */
 void msg_row_put(struct buf *b, const struct msg_row *r);
@@ -34,11 +37,11 @@ struct rcpt_row {
     uint64_t message;
     bool held;
     uint8_t notify;
-    uint16_t attempts;      /* made so far */
-    bool delay_told;        /* the sender has had a delay notice */
+    uint16_t attempts; /* made so far */
+    bool delay_told;   /* the sender has had a delay notice */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
-    char *transport;        /* chosen by the operator, or "" */
+    char *transport; /* chosen by the operator, or "" */
     struct deliver_result *results;
     uint32_t results_n;
 };
@@ -47,7 +50,8 @@ void rcpt_row_put(struct buf *b, const struct rcpt_row *r);
 int rcpt_row_read(struct span s, struct rcpt_row *r);
 void rcpt_row_clear(struct rcpt_row *r);
 void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
-/* The one line about the last attempt that lists and the history show; "" before there was one. mem_free. */
+/* The one line about the last attempt that lists and the history show; "" before there was one.
+ * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);
 /* The domain in an address "local@domain", or "" when there is none. Points into it. */
 const char *address_domain(const char *address);
@@ -101,8 +105,8 @@ struct hook_row {
     char *payload;
     struct hook_attempt *results;
     uint32_t results_n;
-    bool success;            /* retired rows */
-    int64_t keep_until_ms;   /* retired rows */
+    bool success;          /* retired rows */
+    int64_t keep_until_ms; /* retired rows */
 };
 /* As for msg rows. */
 void hook_row_put(struct buf *b, const struct hook_row *r);

@@ -11,9 +11,10 @@ const char *const event_names[EVENT_TYPES] = {
     "accepted", "delivered", "delayed", "failed", "canceled", "held", "released",
 };
 
-/* event row: version u8 | type u8 | when_ms i64 | recipient u64 | message u64 | account, address, message_id, from_id
- * (texts) | code u16 | enhanced, text (texts).
- * e.g. "\x01" "\x01" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
+/* event row: version u8 | type u8 | when_ms i64 | recipient u64 | message u64 | account, address,
+ * message_id, from_id (texts) | code u16 | enhanced, text (texts). e.g. "\x01" "\x01"
+ * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01"
+ * "\x00\x06\x40\x00\x00\x00\x00\x01"
  *      "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok" */
 void event_row_put(struct buf *b, const struct event_row *r)
 {
@@ -64,10 +65,11 @@ void event_row_clear(struct event_row *r)
     mem_free(&r->text);
 }
 
-/* hook and hookretired row: version u8 | recipient u64 | account, url, authorization, event (texts) | submitted_ms i64 |
- * next_ms i64 | attempts u16 | payload (text) | count u32 of {start_ms i64, duration_ms u32, code u16, error, response} |
- * success bool | keep_until i64.
- * e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x00\x00\x07billing" "\x00\x00\x00\x19https://app.example.org/h" ... */
+/* hook and hookretired row: version u8 | recipient u64 | account, url, authorization, event (texts)
+ * | submitted_ms i64 | next_ms i64 | attempts u16 | payload (text) | count u32 of {start_ms i64,
+ * duration_ms u32, code u16, error, response} | success bool | keep_until i64. e.g. "\x01"
+ * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x00\x00\x07billing"
+ * "\x00\x00\x00\x19https://app.example.org/h" ... */
 void hook_row_put(struct buf *b, const struct hook_row *r)
 {
     wire_put_u8(b, VERSION);

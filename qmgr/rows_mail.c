@@ -8,10 +8,11 @@
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
-/* msg row: version u8 | envelope (proto_submit.c; its recipients are empty) | recipients u32 | open u32 | size u64 |
- * kind u8 | file u64.
- * e.g. for one recipient, 812 octets in chunks, from a@b.example:
- *   "\x01" "\x01\x00\x00\x00\x00 ... \x00\x00\x00\x0ba@b.example ..." "\x00\x00\x00\x01" "\x00\x00\x00\x01"
+/* msg row: version u8 | envelope (proto_submit.c; its recipients are empty) | recipients u32 | open
+ * u32 | size u64 | kind u8 | file u64. e.g. for one recipient, 812 octets in chunks, from
+ * a@b.example:
+ *   "\x01" "\x01\x00\x00\x00\x00 ... \x00\x00\x00\x0ba@b.example ..." "\x00\x00\x00\x01"
+ * "\x00\x00\x00\x01"
  *   "\x00\x00\x00\x00\x00\x00\x03\x2c" "\x00" "\x00\x00\x00\x00\x00\x00\x00\x00" */
 void msg_row_put(struct buf *b, const struct msg_row *r)
 {
@@ -53,10 +54,12 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 | message u64 | flags u8 (1 held, 2 delay told) | notify u8 | attempts u16 | next_ms i64 |
- * address, orcpt, from_id, transport (texts) | count u32 of results (proto_deliver.c).
- * e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x00" "\x00\x00" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
- *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00" */
+/* rcpt row: version u8 | message u64 | flags u8 (1 held, 2 delay told) | notify u8 | attempts u16 |
+ * next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
+ * (proto_deliver.c). e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x00" "\x00\x00"
+ * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
+ *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
+ * "\x00\x00\x00\x00" */
 static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliver_result *results)
 {
     wire_put_u8(b, VERSION);
@@ -84,8 +87,9 @@ static size_t cut_text(char *text, size_t keep)
     return n - keep;
 }
 
-/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or nothing is left to cut. The
- * last attempt is what people ask for: it keeps eight times as much as those before it. */
+/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or
+ * nothing is left to cut. The last attempt is what people ask for: it keeps eight times as much as
+ * those before it. */
 static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
 {
     for (size_t keep = TEXT_KEPT;; keep /= 2) {
@@ -184,7 +188,8 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01" "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
+/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
+ * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
     wire_put_u8(b, VERSION);

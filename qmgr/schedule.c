@@ -11,8 +11,8 @@
 #include "tables.h"
 #include "window.h"
 
-#define WINDOW_PART 16  /* a destination may fill a 16th of what is left of the window */
-#define FIRST_PART 4    /* a fourth of the deliveries is for destinations that have none yet */
+#define WINDOW_PART 16 /* a destination may fill a 16th of what is left of the window */
+#define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 500
 
 struct schedule {
@@ -33,7 +33,8 @@ struct schedule *schedule_new(struct queue *q)
     struct schedule *s = mem_zero(sizeof *s);
     s->queue = q;
     window_init(&s->window);
-    s->walk = (struct duewalk){.queue = q, .table = TABLE_DUE, .take = take, .taken = pump, .arg = s};
+    s->walk =
+        (struct duewalk){.queue = q, .table = TABLE_DUE, .take = take, .taken = pump, .arg = s};
     duewalk_open(&s->walk);
     s->pump = evtimer_new(q->base, on_pump, s);
     assert(s->pump != NULL);
@@ -112,7 +113,8 @@ static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
     return true;
 }
 
-/* Fetches more of one destination, by its own index: one at least, if there is one, however full the window. */
+/* Fetches more of one destination, by its own index: one at least, if there is one, however full
+ * the window. */
 static void refill(struct schedule *s, struct destination *d)
 {
     int64_t now = clock_wall_ms(), next_ms;

@@ -5,12 +5,14 @@
 
 #include "queue.h"
 
-/* Who is tried next. The store knows all that is due and when; here, in memory, is a window of it: for each destination the
- * next few recipients. A destination's turn comes round after every other's, none has more than a part of what is left of the
- * window, and a part of the connections is for those that have none, so that a hundred thousand messages to one domain, or to ten that do not answer, do not delay one
- * to another.
+/* Who is tried next. The store knows all that is due and when; here, in memory, is a window of it:
+ * for each destination the next few recipients. A destination's turn comes round after every
+ * other's, none has more than a part of what is left of the window, and a part of the connections
+ * is for those that have none, so that a hundred thousand messages to one domain, or to ten that do
+ * not answer, do not delay one to another.
  *
- * The window is a hint and the store the truth: each recipient is read again just before it is tried. */
+ * The window is a hint and the store the truth: each recipient is read again just before it is
+ * tried. */
 
 /* Empty, for q, which must outlive it. Nothing is looked for before schedule_rescan. */
 struct schedule *schedule_new(struct queue *q);
@@ -18,7 +20,8 @@ void schedule_free(struct schedule **s);
 
 /* A recipient was committed as due at next_ms. */
 void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain);
-/* Recipients in the store are due then, who were not or at another time before. 0: look again from the beginning. */
+/* Recipients in the store are due then, who were not or at another time before. 0: look again from
+ * the beginning. */
 void schedule_look_at(struct schedule *s, int64_t next_ms);
 /* Its attempt is over and on stable storage. */
 void schedule_settled(struct schedule *s, uint64_t id);

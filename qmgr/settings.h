@@ -7,8 +7,8 @@
 #include "buf.h"
 #include "conf.h"
 
-/* What qmgr works with, read once out of its share of the configuration. Never changes: a reload makes a new one, and
- * changes under way in the writing thread keep the one they began with. */
+/* What qmgr works with, read once out of its share of the configuration. Never changes: a reload
+ * makes a new one, and changes under way in the writing thread keep the one they began with. */
 
 struct settings {
     int references; /* atomic */

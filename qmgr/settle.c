@@ -55,8 +55,9 @@ static void note_row(struct settle_lost *lost, struct rcpt_row *r)
     *r = (struct rcpt_row){0};
 }
 
-void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s, struct ledger_message *m, uint64_t id,
-                    struct rcpt_row *r, int64_t now_ms, struct settle_lost *lost)
+void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s,
+                    struct ledger_message *m, uint64_t id, struct rcpt_row *r, int64_t now_ms,
+                    struct settle_lost *lost)
 {
     const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
     ledger_event(&q->ledger, t, s, m, id, r, EVENT_FAILED, last, now_ms);
@@ -65,8 +66,9 @@ void settle_give_up(struct queue *q, struct store_txn *t, const struct settings 
         note_row(lost, r);
 }
 
-uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s, struct ledger_message *m,
-                     struct settle_lost *lost, bool delayed, int64_t now_ms, char **to)
+uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
+                     struct ledger_message *m, struct settle_lost *lost, bool delayed,
+                     int64_t now_ms, char **to)
 {
     struct buf head = {0};
     struct fail f = {{0}};
@@ -74,11 +76,13 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
     if (lost->n == 0 || store_failed(t))
         return 0;
     if (body_head(t, q->dirfd, m->id, &m->row, HEAD_MAX, &head, &f) != 0)
-        log_error(NULL, "cannot read a message's header for its notice", LU("id", m->id), LS("why", f.text));
+        log_error(NULL, "cannot read a message's header for its notice", LU("id", m->id),
+                  LS("why", f.text));
     const struct rcpt_row **rows = mem_array(lost->n, sizeof *rows);
     for (uint32_t i = 0; i < lost->n; i++)
         rows[i] = &lost->rows[i];
-    struct notice n = {delayed, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts), rows, lost->n};
+    struct notice n = {delayed, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts),
+                       rows, lost->n};
     uint64_t id = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), to);
     mem_free(&rows);
     buf_free(&head);
@@ -94,8 +98,9 @@ static int64_t wait_after(struct settle *c, int attempts)
     return c->wait_ms;
 }
 
-static void put_off(struct settle *c, struct store_txn *t, struct ledger_message *m, const struct deliver_result *result,
-                    const struct rcpt_row *was, struct rcpt_row *r, struct settle_lost *late)
+static void put_off(struct settle *c, struct store_txn *t, struct ledger_message *m,
+                    const struct deliver_result *result, const struct rcpt_row *was,
+                    struct rcpt_row *r, struct settle_lost *late)
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
                 notice_is_wanted(m->row.envelope, r, true);
@@ -104,20 +109,23 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
     if (c->next_ms == 0 || r->next_ms < c->next_ms)
         c->next_ms = r->next_ms;
     ledger_reschedule(&c->queue->ledger, t, result->id, was, r);
-    ledger_event(&c->queue->ledger, t, c->settings, m, result->id, r, EVENT_DELAYED, result, c->now_ms);
+    ledger_event(&c->queue->ledger, t, c->settings, m, result->id, r, EVENT_DELAYED, result,
+                 c->now_ms);
     c->deferred++;
     if (tell)
         note_row(late, r);
 }
 
-static bool is_expired(const struct settle *c, const struct ledger_message *m, const struct rcpt_row *r)
+static bool is_expired(const struct settle *c, const struct ledger_message *m,
+                       const struct rcpt_row *r)
 {
     return retry_is_over(c->settings, r->attempts) ||
            c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
 }
 
 static void apply_result(struct settle *c, struct store_txn *t, struct ledger_message *m,
-                         const struct deliver_result *result, struct settle_lost *lost, struct settle_lost *late)
+                         const struct deliver_result *result, struct settle_lost *lost,
+                         struct settle_lost *late)
 {
     struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
@@ -159,8 +167,10 @@ static void apply(struct change *change, struct store_txn *t)
     c->received_ms = m.row.envelope->received_ms;
     for (uint32_t i = 0; i < c->results_n; i++)
         apply_result(c, t, &m, &c->results[i], &lost, &late);
-    c->notices[0] = settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
-    c->notices[1] = settle_tell(c->queue, t, c->settings, &m, &late, true, c->now_ms, &c->notice_to[1]);
+    c->notices[0] =
+        settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
+    c->notices[1] =
+        settle_tell(c->queue, t, c->settings, &m, &late, true, c->now_ms, &c->notice_to[1]);
     c->message_gone = m.gone >= m.row.open;
     ledger_message_close(&c->queue->ledger, t, &m, &c->unlink_file);
     settle_lost_clear(&lost);
@@ -173,7 +183,8 @@ static void log_result(const struct settle *c, const struct deliver_result *r, c
     char id[QID_SIZE];
     log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
-             LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms), LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
+             LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms),
+             LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
              LS("reply", r->reply), LS("why", r->error));
 }
 
@@ -217,8 +228,8 @@ static void done(struct change *change, const char *why)
     mem_free(&c);
 }
 
-void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results, uint32_t n,
-                    settle_on_settled *on_settled, void *arg)
+void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
+                    uint32_t n, settle_on_settled *on_settled, void *arg)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired", "fromid",    "hook",
+    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired",   "fromid",    "hook",
     "hookdue", "hookretired", "event", "suppress", "hold", "sts",  "tlsresult", "dmarceval", "idem",
 };
 

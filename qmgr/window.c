@@ -60,7 +60,8 @@ static struct destination *make(const char *name)
 struct destination *window_destination(const struct window *w, const char *name)
 {
     struct destination *like = make(name);
-    struct destination *d = RB_FIND(destination_tree, (struct destination_tree *)&w->destinations, like);
+    struct destination *d =
+        RB_FIND(destination_tree, (struct destination_tree *)&w->destinations, like);
     mem_free(&like);
     return d;
 }

@@ -7,8 +7,9 @@
 
 #include "trees.h"
 
-/* A window of what is due, in memory, grouped by where it goes to, and the round of destinations that have work: recipients by
- * domain, webhooks by URL. Who may have how much of it is the business of whoever fills it. */
+/* A window of what is due, in memory, grouped by where it goes to, and the round of destinations
+ * that have work: recipients by domain, webhooks by URL. Who may have how much of it is the
+ * business of whoever fills it. */
 
 struct destination;
 
@@ -32,8 +33,8 @@ struct destination {
     RB_ENTRY(destination) by_name;
     TAILQ_ENTRY(destination) round;
     struct items items, stuck;
-    unsigned waiting;  /* in items */
-    unsigned parked;   /* in stuck */
+    unsigned waiting; /* in items */
+    unsigned parked;  /* in stuck */
     unsigned trying;
     unsigned inflight; /* deliveries or calls; whoever begins one counts it */
     bool more;         /* the store has due ones that are not in the window */
@@ -57,7 +58,8 @@ struct window {
 void window_init(struct window *w);
 void window_clear(struct window *w);
 struct item *window_find(const struct window *w, uint64_t id);
-struct destination *window_destination(const struct window *w, const char *name); /* NULL when it has nothing */
+struct destination *window_destination(const struct window *w,
+                                       const char *name); /* NULL when it has nothing */
 /* The destination, made if need be. To be followed by window_update. */
 struct destination *window_reach(struct window *w, const char *name);
 /* A new waiting item at the end of the destination's list; id is not in the window yet. */
@@ -67,10 +69,11 @@ void window_set_trying(struct window *w, struct item *i); /* a waiting one */
 void window_set_stuck(struct window *w, struct item *i);  /* a waiting one */
 /* All that are stuck wait again, before those that came later. */
 void window_unstick(struct window *w, unsigned inflight_max);
-/* In the round exactly when it has waiting items, or more to be fetched that are not kept back by stuck ones, and may have another
- * delivery. Frees a destination that has nothing. */
+/* In the round exactly when it has waiting items, or more to be fetched that are not kept back by
+ * stuck ones, and may have another delivery. Frees a destination that has nothing. */
 void window_update(struct window *w, struct destination *d, unsigned inflight_max);
-struct destination *window_next(struct window *w); /* takes the first out of the round; NULL when empty */
+struct destination *
+window_next(struct window *w); /* takes the first out of the round; NULL when empty */
 /* The store has one of the destination's, due at next_ms, that is not in the window. */
 void window_note_more(struct destination *d, int64_t next_ms, uint64_t id);
 

@@ -6,8 +6,8 @@
 
 #include <event2/event.h>
 
-/* The thread for work that may wait for the disk but writes no row: copying a message out of the store, writing the file
- * of a large one. */
+/* The thread for work that may wait for the disk but writes no row: copying a message out of the
+ * store, writing the file of a large one. */
 
 struct work {
     STAILQ_ENTRY(work) next;

@@ -10,9 +10,8 @@
 #include "mem.h"
 #include "session.h"
 
-#define ACCEPTS_A_TURN                                                                             \
-    32              /* then connections that are open have their turn, and other processes         \
-                     */
+/* Then connections that are open have their turn, and other processes. */
+#define ACCEPTS_A_TURN 32
 #define REST_MS 500 /* when there is no descriptor left */
 
 struct door {

@@ -21,9 +21,8 @@
 
 #define HANDSHAKE_MS 60000
 #define VAULT_MS 60000
-#define QUEUE_MS                                                                                   \
-    600000 /* the client does not wait longer for the end of its message (RFC 5321                 \
-              section 4.5.3.2.6) */
+/* The client does not wait longer for the end of its message (RFC 5321 section 4.5.3.2.6). */
+#define QUEUE_MS 600000
 #define HOLD_MS 3600000
 #define CLOSE_MS 10000
 #define OUTPUT_MAX 65536 /* octets of replies that may wait for the client */

@@ -82,10 +82,11 @@ static bool lookup(void *arg, struct span login, struct scram_verifier *v, struc
     return keyring_find_login(arg, login, &account, v, canonical);
 }
 
-static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t peer, const struct secret_request *r,
-                             struct fail *f)
+static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t peer,
+                             const struct secret_request *r, struct fail *f)
 {
-    struct saslserver_options options = {.lookup = lookup, .arg = k, .fake_iterations = SCRAM_ITERATIONS_MIN};
+    struct saslserver_options options = {
+        .lookup = lookup, .arg = k, .fake_iterations = SCRAM_ITERATIONS_MIN};
     struct exchange *e = mem_zero(sizeof *e);
     memcpy(options.fake_key, k->fake_key, sizeof options.fake_key);
     TAILQ_INSERT_TAIL(&x->list, e, next);
@@ -118,10 +119,12 @@ static void succeed(const struct exchange *e, struct secret_auth *answer)
     answer->state = SECRET_OK;
     answer->account = mem_text(account);
     answer->login = mem_text(login);
-    log_info(NULL, "authenticated", LS("login", login), LS("account", account), LS("client", e->client_address));
+    log_info(NULL, "authenticated", LS("login", login), LS("account", account),
+             LS("client", e->client_address));
 }
 
-static void go_on(struct exchanges *x, struct exchange *e, struct span message, struct secret_auth *answer)
+static void go_on(struct exchanges *x, struct exchange *e, struct span message,
+                  struct secret_auth *answer)
 {
     struct fail f = {{0}};
     enum saslserver_result result = saslserver_step(e->sasl, message, &x->reply, &f);
@@ -141,8 +144,8 @@ static void go_on(struct exchanges *x, struct exchange *e, struct span message, 
     drop(x, e);
 }
 
-void exchange_start(struct exchanges *x, struct keyring *k, uint64_t peer, const struct secret_request *r,
-                    struct secret_auth *answer)
+void exchange_start(struct exchanges *x, struct keyring *k, uint64_t peer,
+                    const struct secret_request *r, struct secret_auth *answer)
 {
     struct fail f = {{0}};
     *answer = (struct secret_auth){.state = SECRET_UNAVAILABLE};
@@ -174,7 +177,8 @@ static struct exchange *find(struct exchanges *x, uint64_t peer, uint64_t handle
     return NULL;
 }
 
-void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_request *r, struct secret_auth *answer)
+void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_request *r,
+                   struct secret_auth *answer)
 {
     struct exchange *e = find(x, peer, r->handle);
     *answer = (struct secret_auth){.state = SECRET_UNAVAILABLE};

@@ -4,8 +4,8 @@
 #include "keyring.h"
 #include "proto_secret.h"
 
-/* SASL exchanges of several steps: each has a handle, which only the peer that began it may use, and ends by itself when the
- * client takes too long. */
+/* SASL exchanges of several steps: each has a handle, which only the peer that began it may use,
+ * and ends by itself when the client takes too long. */
 
 #define EXCHANGE_LIFE_MS 300000 /* a person may have to find the password first */
 
@@ -15,11 +15,12 @@ struct exchanges;
 struct exchanges *exchanges_new(struct event_base *base, int64_t life_ms);
 void exchanges_free(struct exchanges **x);
 
-/* Begins one, or goes on, and fills answer; its message points to storage that lasts until the next call. peer is whoever
- * asks. Texts of answer are to be freed by exchange_clear. */
-void exchange_start(struct exchanges *x, struct keyring *k, uint64_t peer, const struct secret_request *r,
-                    struct secret_auth *answer);
-void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_request *r, struct secret_auth *answer);
+/* Begins one, or goes on, and fills answer; its message points to storage that lasts until the next
+ * call. peer is whoever asks. Texts of answer are to be freed by exchange_clear. */
+void exchange_start(struct exchanges *x, struct keyring *k, uint64_t peer,
+                    const struct secret_request *r, struct secret_auth *answer);
+void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_request *r,
+                   struct secret_auth *answer);
 void exchange_cancel(struct exchanges *x, uint64_t peer, uint64_t handle);
 void exchange_forget_peer(struct exchanges *x, uint64_t peer);
 void exchange_clear(struct secret_auth *answer);

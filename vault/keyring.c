@@ -45,7 +45,8 @@ static int take_credentials(struct keyring *k, const struct service_hand *h, str
     return k->credentials != NULL ? 0 : fail_prefix(f, "credentials");
 }
 
-static int take_tls_key(struct keyring *k, const struct service_hand *h, const char *listener, struct fail *f)
+static int take_tls_key(struct keyring *k, const struct service_hand *h, const char *listener,
+                        struct fail *f)
 {
     struct buf pem = {0};
     if (read_hand(h, PEM_MAX, &pem, f) != 0)
@@ -60,7 +61,8 @@ static int take_tls_key(struct keyring *k, const struct service_hand *h, const c
     return 0;
 }
 
-static int take_dkim_key(struct keyring *k, const struct service_hand *h, const char *what, struct fail *f)
+static int take_dkim_key(struct keyring *k, const struct service_hand *h, const char *what,
+                         struct fail *f)
 {
     struct buf pem = {0};
     const char *space = strchr(what, ' ');
@@ -73,8 +75,8 @@ static int take_dkim_key(struct keyring *k, const struct service_hand *h, const 
     if (key == NULL)
         return fail_prefix(f, "%s", h->purpose);
     k->dkim = mem_resize(k->dkim, (k->dkim_n + 1) * sizeof *k->dkim);
-    k->dkim[k->dkim_n++] = (struct keyring_dkim){mem_textn(what, (size_t)(space - what)), mem_text(space + 1), key,
-                                                 dkimkey_algorithm(key)};
+    k->dkim[k->dkim_n++] = (struct keyring_dkim){mem_textn(what, (size_t)(space - what)),
+                                                 mem_text(space + 1), key, dkimkey_algorithm(key)};
     return 0;
 }
 
@@ -104,7 +106,8 @@ static int check_certificate(const struct keyring *k, const struct service_hand 
     return rc == 0 ? 0 : fail_prefix(f, "listen %s", listener);
 }
 
-struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n,
+                            struct fail *f)
 {
     struct keyring *k = mem_zero(sizeof *k);
     int rc = 0;
@@ -161,7 +164,8 @@ const struct tlskey *keyring_tls(const struct keyring *k, const char *listener)
     return NULL;
 }
 
-const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain, const char *selector)
+const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain,
+                                        const char *selector)
 {
     for (size_t i = 0; i < k->dkim_n; i++) {
         if (strcmp(k->dkim[i].domain, domain) == 0 && strcmp(k->dkim[i].selector, selector) == 0)
@@ -180,8 +184,8 @@ static void put_canonical(const struct keyring *k, const struct address *a, stru
     buf_put_span(out, domain);
 }
 
-bool keyring_find_login(const struct keyring *k, struct span login, const char **account, struct scram_verifier *v,
-                        struct buf *canonical)
+bool keyring_find_login(const struct keyring *k, struct span login, const char **account,
+                        struct scram_verifier *v, struct buf *canonical)
 {
     struct address a;
     struct fail f;
@@ -190,7 +194,8 @@ bool keyring_find_login(const struct keyring *k, struct span login, const char *
             buf_put_span(canonical, login);
         return false;
     }
-    const struct conf_block *block = confaddr_account(k->conf, span_text(a.local), span_text(a.domain), NULL);
+    const struct conf_block *block =
+        confaddr_account(k->conf, span_text(a.local), span_text(a.domain), NULL);
     const struct scram_verifier *there =
         block == NULL ? NULL : credfile_find(k->credentials, span_text(conf_label(block)));
     if (there != NULL) {

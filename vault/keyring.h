@@ -12,8 +12,9 @@
 #include "service.h"
 #include "tlskey.h"
 
-/* All secrets of one configuration: account verifiers, TLS keys by listener, DKIM keys by domain and selector. Read from
- * descriptors that master opened and never looked into. Counted references: an exchange under way keeps its own. */
+/* All secrets of one configuration: account verifiers, TLS keys by listener, DKIM keys by domain
+ * and selector. Read from descriptors that master opened and never looked into. Counted references:
+ * an exchange under way keeps its own. */
 
 struct keyring_dkim {
     char *domain, *selector;
@@ -30,23 +31,26 @@ struct keyring {
     struct keyring_tls {
         char *listener;
         struct tlskey *key;
-    } *tls;
+    } * tls;
     size_t tls_n;
     unsigned char fake_key[32]; /* from which unknown logins' verifiers are derived */
 };
 
-/* Takes conf, when it succeeds. Every key is checked against what it is for: the certificate, what DKIM allows. */
-struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f);
+/* Takes conf, when it succeeds. Every key is checked against what it is for: the certificate, what
+ * DKIM allows. */
+struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n,
+                            struct fail *f);
 struct keyring *keyring_hold(struct keyring *k);
 void keyring_drop(struct keyring **k); /* wipes and frees with the last reference */
 
 /* A key by what it is for, or NULL; valid as long as the keyring. */
 const struct tlskey *keyring_tls(const struct keyring *k, const char *listener);
-const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain, const char *selector);
+const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain,
+                                        const char *selector);
 
-/* The account that a login name belongs to and its verifier; false when there is none. canonical (may be NULL) gets the one
- * spelling of a login that does not exist. */
-bool keyring_find_login(const struct keyring *k, struct span login, const char **account, struct scram_verifier *v,
-                        struct buf *canonical);
+/* The account that a login name belongs to and its verifier; false when there is none. canonical
+ * (may be NULL) gets the one spelling of a login that does not exist. */
+bool keyring_find_login(const struct keyring *k, struct span login, const char **account,
+                        struct scram_verifier *v, struct buf *canonical);
 
 #endif

@@ -1,5 +1,5 @@
-/* vault: the process that holds every secret and has no way to the network. It answers: authenticated or not, and this is the
- * signature. */
+/* vault: the process that holds every secret and has no way to the network. It answers:
+ * authenticated or not, and this is the signature. */
 
 #include "keyring.h"
 #include "peers.h"
@@ -33,7 +33,8 @@ static int start(struct service *s, struct fail *f)
     return 0;
 }
 
-static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands, size_t hands_n, struct fail *f)
+static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
+                     size_t hands_n, struct fail *f)
 {
     return keyring_new(conf, hands, hands_n, f);
 }
@@ -60,7 +61,8 @@ static void on_link(struct service *s, const char *name, int fd)
 }
 
 static const char *const counters[VAULT_COUNTERS + 1] = {
-    "auth_ok_total", "auth_failed_total", "dkim_signatures_total", "tls_signatures_total", "refused_total", NULL,
+    "auth_ok_total",        "auth_failed_total", "dkim_signatures_total",
+    "tls_signatures_total", "refused_total",     NULL,
 };
 
 static const struct service_spec spec = {

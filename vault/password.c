@@ -11,7 +11,8 @@
 
 #define ENTRIES 1024 /* a table without chains: a newcomer takes its place from whoever has it */
 #define KEPT_MS (15 * 60 * 1000)
-#define WORTH_IT 8 /* octets: shorter passwords could be guessed from the hash by whoever reads the memory */
+/* Octets: shorter passwords could be guessed from the hash by whoever reads the memory. */
+#define WORTH_IT 8
 
 struct entry {
     unsigned char hash[32];
@@ -43,7 +44,8 @@ void password_cache_free(struct password_cache **c)
     mem_free(c);
 }
 
-static void hash(const struct password_cache *c, struct span login, struct span password, unsigned char out[32])
+static void hash(const struct password_cache *c, struct span login, struct span password,
+                 unsigned char out[32])
 {
     struct buf text = {0};
     unsigned n = 32;
@@ -60,8 +62,8 @@ static struct entry *place(struct password_cache *c, const unsigned char h[32])
     return &c->entries[(h[0] | h[1] << 8) % ENTRIES];
 }
 
-bool password_check(struct password_cache *c, const struct keyring *k, struct span login, struct span password,
-                    const char **account)
+bool password_check(struct password_cache *c, const struct keyring *k, struct span login,
+                    struct span password, const char **account)
 {
     struct scram_verifier v;
     struct buf canonical = {0};
@@ -75,7 +77,8 @@ bool password_check(struct password_cache *c, const struct keyring *k, struct sp
         return true;
     }
     if (!known)
-        scram_fake(&v, span_of(k->fake_key, sizeof k->fake_key), buf_span(&canonical), SCRAM_ITERATIONS_MIN);
+        scram_fake(&v, span_of(k->fake_key, sizeof k->fake_key), buf_span(&canonical),
+                   SCRAM_ITERATIONS_MIN);
     bool right = scram_check(&v, password) && known;
     if (right && password.n >= WORTH_IT) {
         memcpy(e->hash, h, sizeof h);

@@ -70,12 +70,14 @@ static void on_password(struct peer *p, uint64_t request, const struct secret_re
 {
     const char *account = NULL;
     struct secret_auth a = {.state = SECRET_DENIED};
-    if (password_check(p->vault->passwords, p->vault->keyring, span_text(r->login), r->message, &account)) {
+    if (password_check(p->vault->passwords, p->vault->keyring, span_text(r->login), r->message,
+                       &account)) {
         a.state = SECRET_OK;
         a.account = mem_text(account);
         a.login = mem_text(r->login);
     } else {
-        log_info(NULL, "authentication failed", LS("login", r->login), LS("client", r->client_address));
+        log_info(NULL, "authentication failed", LS("login", r->login),
+                 LS("client", r->client_address));
     }
     answer_auth(p, request, &a);
 }
@@ -110,7 +112,8 @@ static void on_dkim_list(struct peer *p, uint64_t request, const struct secret_r
     const struct keyring *k = p->vault->keyring;
     struct secret_dkim_key *keys = mem_array(k->dkim_n, sizeof *keys);
     for (size_t i = 0; i < k->dkim_n; i++)
-        keys[i] = (struct secret_dkim_key){k->dkim[i].domain, k->dkim[i].selector, (uint8_t)k->dkim[i].algorithm};
+        keys[i] = (struct secret_dkim_key){k->dkim[i].domain, k->dkim[i].selector,
+                                           (uint8_t)k->dkim[i].algorithm};
     secret_answer_dkim_keys(p->channel, request, keys, (uint32_t)k->dkim_n);
     mem_free(&keys);
 }

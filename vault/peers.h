@@ -5,8 +5,8 @@
 #include "password.h"
 #include "service.h"
 
-/* Who asks the vault, and what each may ask: smtpd authenticates and signs DKIM over its link "secret", TLS over "sign"; webapi
- * checks passwords and signs DKIM. */
+/* Who asks the vault, and what each may ask: smtpd authenticates and signs DKIM over its link
+ * "secret", TLS over "sign"; webapi checks passwords and signs DKIM. */
 
 enum vault_counter {
     COUNT_AUTH_OK,

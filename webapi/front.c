@@ -38,8 +38,8 @@ unsigned front_connections(const struct webapi *w)
 {
     const struct front *front;
     unsigned n = 0;
-    LIST_FOREACH(front, &w->fronts, next)
-    n += httpserver_connections(front->server);
+    LIST_FOREACH (front, &w->fronts, next)
+        n += httpserver_connections(front->server);
     return n;
 }
 
@@ -181,8 +181,8 @@ void front_close(struct front *front, void (*closed)(void *arg), void *arg)
 void front_close_all(struct webapi *w, void (*closed)(void *arg), void *arg)
 {
     struct front *front;
-    LIST_FOREACH(front, &w->fronts, next)
-    front_close(front, closed, arg);
+    LIST_FOREACH (front, &w->fronts, next)
+        front_close(front, closed, arg);
 }
 
 void front_free(struct front **fp)

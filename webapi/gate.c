@@ -86,8 +86,8 @@ static uint32_t count_checking(const struct gate *g, const struct gate_entry *li
 {
     const struct gate_entry *e;
     uint32_t n = 0;
-    TAILQ_FOREACH(e, &g->checking, next)
-    n += is_same(e, like);
+    TAILQ_FOREACH (e, &g->checking, next)
+        n += is_same(e, like);
     return n;
 }
 
@@ -131,8 +131,7 @@ void gate_enter(struct gate *g, struct gate_entry *e, const struct sockaddr *ip,
 static struct gate_entry *find_ready(struct gate *g, const struct gate_entry *like)
 {
     struct gate_entry *e;
-    TAILQ_FOREACH(e, &g->waiting, next)
-    {
+    TAILQ_FOREACH (e, &g->waiting, next) {
         if (is_same(e, like) && (!allows(g, e, 1) || allows(g, e, 1 + count_checking(g, e))))
             return e;
     }

@@ -41,13 +41,14 @@ static inline int ascii_upper(int c)
 
 void ascii_lower_text(char *s); /* in place */
 
-/* A whole decimal number with nothing around it. Returns 0, or -1 when it is not one or is above max. */
+/* A whole decimal number with nothing around it. Returns 0, or -1 when it is not one or is above
+ * max. */
 int ascii_u64(struct span s, uint64_t max, uint64_t *value);
 
 struct span ascii_trim(struct span s); /* without spaces, tabs, CR, LF at both ends */
 
-/* Cuts the next token off *rest at any octet of seps; runs of separators count as one. Returns false when
- * nothing is left. */
+/* Cuts the next token off *rest at any octet of seps; runs of separators count as one. Returns
+ * false when nothing is left. */
 bool ascii_token(struct span *rest, const char *seps, struct span *token);
 
 #endif

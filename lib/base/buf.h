@@ -13,9 +13,9 @@ struct span {
     size_t n;
 };
 
-/* A growable row of octets. All-zero is an empty one. The content starts at p + head: octets are taken
- * from the front without moving the rest. Growth aborts on no memory; whoever reads from a stranger
- * bounds the length first. */
+/* A growable row of octets. All-zero is an empty one. The content starts at p + head: octets are
+ * taken from the front without moving the rest. Growth aborts on no memory; whoever reads from a
+ * stranger bounds the length first. */
 struct buf {
     unsigned char *p;
     size_t head, n, cap; /* n counts the content, from head on */

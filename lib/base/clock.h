@@ -4,7 +4,8 @@
 #include <stdint.h>
 
 /* The time, in milliseconds. Wall time decides what is due and what is written down; monotonic time
- * measures. A test may step the wall clock forward (clock_step); nothing else may stand in for time. */
+ * measures. A test may step the wall clock forward (clock_step); nothing else may stand in for
+ * time. */
 
 int64_t clock_wall_ms(void); /* since 1970-01-01 UTC, with what clock_step added */
 int64_t clock_mono_ms(void); /* since some fixed point; never goes back */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int fail_set(struct fail *f, const char *fmt, ...)
+void fail_write(struct fail *f, const char *fmt, ...)
 {
     if (f != NULL) {
         va_list ap;
@@ -13,10 +13,9 @@ int fail_set(struct fail *f, const char *fmt, ...)
         (void)vsnprintf(f->text, sizeof f->text, fmt, ap);
         va_end(ap);
     }
-    return -1;
 }
 
-int fail_errno(struct fail *f, const char *fmt, ...)
+void fail_write_errno(struct fail *f, const char *fmt, ...)
 {
     int saved = errno;
     if (f != NULL) {
@@ -28,10 +27,9 @@ int fail_errno(struct fail *f, const char *fmt, ...)
             (void)snprintf(f->text + n, sizeof f->text - (size_t)n, ": %s", strerror(saved));
     }
     errno = saved;
-    return -1;
 }
 
-int fail_prefix(struct fail *f, const char *fmt, ...)
+void fail_write_prefix(struct fail *f, const char *fmt, ...)
 {
     if (f != NULL) {
         struct fail old = *f;
@@ -42,5 +40,4 @@ int fail_prefix(struct fail *f, const char *fmt, ...)
         if (n >= 0 && (size_t)n < sizeof f->text)
             (void)snprintf(f->text + n, sizeof f->text - (size_t)n, ": %s", old.text);
     }
-    return -1;
 }

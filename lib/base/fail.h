@@ -9,14 +9,27 @@ struct fail {
     char text[400];
 };
 
-/* Writes the sentence, cut at the array's end. Always returns -1, so that a caller can
+/* Writes the sentence, cut at the array's end. Always -1, so that a caller can
  * `return fail_set(f, ...)`. f may be NULL when the caller does not care for the reason. */
-int fail_set(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define fail_set(f, ...) FAIL_IS(fail_write((f), __VA_ARGS__))
 
-/* As fail_set, with ": " and the text of errno appended. */
-int fail_errno(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As fail_set, with ": " and the text of errno appended; errno is kept. */
+#define fail_errno(f, ...) FAIL_IS(fail_write_errno((f), __VA_ARGS__))
 
 /* Puts "<sentence>: " before what f already says, for a caller that knows the larger purpose. */
-int fail_prefix(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define fail_prefix(f, ...) FAIL_IS(fail_write_prefix((f), __VA_ARGS__))
+
+/* -1, whether it is looked at or not. */
+#define FAIL_IS(written)                                                                           \
+    __extension__({                                                                                \
+        written;                                                                                   \
+        -1;                                                                                        \
+    })
+
+/* What the three above call. They are macros so that the value is seen where it is used: by the
+ * compiler, and by the analyzer, which follows what can happen after a failure. */
+void fail_write(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void fail_write_errno(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void fail_write_prefix(struct fail *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

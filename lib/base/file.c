@@ -72,8 +72,8 @@ int file_write_all(int fd, const void *p, size_t n)
 int file_replace(int dirfd, const char *name, mode_t mode, struct span content, struct fail *f)
 {
     char temporary[NAME_MAX + 1];
-    int len = snprintf(temporary, sizeof temporary, ".%s.%016llx", name,
-                       (unsigned long long)rand_u64());
+    int len =
+        snprintf(temporary, sizeof temporary, ".%s.%016llx", name, (unsigned long long)rand_u64());
     if (len < 0 || (size_t)len >= sizeof temporary)
         return fail_set(f, "%s: name too long", name);
     int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);

@@ -15,8 +15,8 @@
 int file_read_fd(int fd, size_t max, struct buf *out, struct fail *f);
 int file_read(int dirfd, const char *path, size_t max, struct buf *out, struct fail *f);
 
-/* Replaces dirfd/name by these octets: written to a temporary name beside it, synced, renamed, folder
- * synced. mode as for open(2). On failure the old file is as it was. */
+/* Replaces dirfd/name by these octets: written to a temporary name beside it, synced, renamed,
+ * folder synced. mode as for open(2). On failure the old file is as it was. */
 int file_replace(int dirfd, const char *name, mode_t mode, struct span content, struct fail *f);
 
 int file_write_all(int fd, const void *p, size_t n); /* 0, or -1 with errno */
@@ -26,8 +26,8 @@ int file_sealed(const char *name, struct span content, struct fail *f);
 /* An empty, writable memory file, to be filled and then sealed with file_seal. */
 int file_memory(const char *name, struct fail *f);
 int file_seal(int fd, struct fail *f);
-/* Whether a descriptor that a peer passed is a memory file which nobody can change or shorten, and how
- * long it is. Anything else is a failure: mapping it could be made to fault under us. */
+/* Whether a descriptor that a peer passed is a memory file which nobody can change or shorten, and
+ * how long it is. Anything else is a failure: mapping it could be made to fault under us. */
 int file_check_sealed(int fd, uint64_t max, uint64_t *size, struct fail *f);
 
 /* mkdir -p below dirfd, mode for each folder made. */

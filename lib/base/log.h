@@ -11,13 +11,14 @@
  *
  *     l=info p=smtpd/0 m="mail accepted" cid=5f3a qid=KX81 from=a@b.example size=812
  *
- * The line's own values come first, then what the object is known by (struct log_ctx), then the rest.
- * A value is quoted when it needs to be; control characters and octets that are not UTF-8 are escaped,
- * so a stranger can never start a line of their own. A line is one write(2). */
+ * The line's own values come first, then what the object is known by (struct log_ctx), then the
+ * rest. A value is quoted when it needs to be; control characters and octets that are not UTF-8 are
+ * escaped, so a stranger can never start a line of their own. A line is one write(2). */
 
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_ };
 
-/* What an object is known by in the log: "cid=5f3a qid=KX81". Filled by log_ctx_add; all-zero is empty. */
+/* What an object is known by in the log: "cid=5f3a qid=KX81". Filled by log_ctx_add; all-zero is
+ * empty. */
 struct log_ctx {
     char text[160];
 };
@@ -52,7 +53,8 @@ void log_set_level(enum log_level least);
 /* "debug", "info", "warn", "error" to a level. Returns 0, or -1 if unknown. */
 int log_level_parse(const char *text, enum log_level *level);
 
-/* Adds one more key and value to what the object is known by; left out when the line has no room for it. */
+/* Adds one more key and value to what the object is known by; left out when the line has no room
+ * for it. */
 void log_ctx_add(struct log_ctx *ctx, const char *key, const char *value);
 void log_ctx_clear(struct log_ctx *ctx);
 

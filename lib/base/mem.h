@@ -11,8 +11,8 @@ void *mem_zero(size_t n);             /* n octets of zero */
 void *mem_array(size_t n, size_t of); /* n * of octets of zero; aborts on overflow */
 void *mem_resize(void *p, size_t n);
 void *mem_copy(const void *p, size_t n);
-char *mem_text(const char *s);             /* a copy of the C string; NULL stays NULL */
-char *mem_textn(const void *p, size_t n);  /* n octets and a NUL behind them */
+char *mem_text(const char *s);            /* a copy of the C string; NULL stays NULL */
+char *mem_textn(const void *p, size_t n); /* n octets and a NUL behind them */
 char *mem_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* mem_free(&p): frees *p and sets it to NULL; *p may be NULL. */
@@ -24,7 +24,8 @@ char *mem_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
     })
 void mem_release(void *p); /* what mem_free is made of; NULL is allowed */
 
-/* Overwrites n octets so that the compiler cannot leave it out. For secrets, before they are freed. */
+/* Overwrites n octets so that the compiler cannot leave it out. For secrets, before they are freed.
+ */
 void mem_wipe(void *p, size_t n);
 
 /* 1 if the two areas of n octets are equal, in a time that depends on n alone. For secrets. */

@@ -161,6 +161,7 @@ struct metrics_at metrics_series_at(const struct metrics *m, size_t family, size
     for (size_t l = METRICS_LABELS_MAX; l-- > 0;) {
         if (known->labels[l].name != NULL) {
             size_t values = count_values(&known->labels[l]);
+            assert(values > 0);
             at.label[l] = i % values;
             i /= values;
         }

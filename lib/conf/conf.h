@@ -90,9 +90,9 @@ struct conf *conf_load(const char *path, struct conf_errors *errors);
  * folder in it. `include` is an error here. */
 struct conf *conf_parse(const char *name, struct span text, struct conf_errors *errors);
 
-/* The value of a setting that stands at the top level of the file itself, whatever else is wrong with
- * that file: so that a tool finds a running suite whose new configuration is no good. Returns a copy
- * (mem_free), or NULL when the file cannot be read or does not give the setting. */
+/* The value of a setting that stands at the top level of the file itself, whatever else is wrong
+ * with that file: so that a tool finds a running suite whose new configuration is no good. Returns
+ * a copy (mem_free), or NULL when the file cannot be read or does not give the setting. */
 char *conf_peek(const char *path, const char *setting);
 
 /* Wipes what is secret, frees the tree and sets *conf to NULL; *conf may be NULL. */

@@ -123,7 +123,7 @@ static void check_webapi(const struct conf_block *webapi, struct conferror *erro
         return;
     static const char *const settings[] = {"memory", "upload-size", "request-size"};
     size_t i = 0;
-    while (!conf_is_set(webapi, settings[i]))
+    while (i < 2 && !conf_is_set(webapi, settings[i]))
         i++;
     conferror_add(errors, setting_at(webapi, settings[i]),
                   "webapi memory must be at least request-size and upload-size together");

@@ -280,18 +280,15 @@ static const struct type {
 static int64_t bound(enum conf_type type, const char *text, int64_t otherwise)
 {
     int64_t n = 0;
-    uint64_t u;
+    uint64_t u = 0;
     if (text == NULL)
         return otherwise;
-    if (type == CONF_SIZE)
-        assert(parse_size(span_text(text), &n) == 0);
-    else if (type == CONF_DURATION)
-        assert(parse_duration(span_text(text), &n) == 0);
-    else {
-        assert(type == CONF_INT || type == CONF_TEXT);
-        assert(ascii_u64(span_text(text), INT_MAX, &u) == 0);
+    int rc = type == CONF_SIZE       ? parse_size(span_text(text), &n)
+             : type == CONF_DURATION ? parse_duration(span_text(text), &n)
+                                     : ascii_u64(span_text(text), INT_MAX, &u);
+    assert(rc == 0);
+    if (type != CONF_SIZE && type != CONF_DURATION)
         n = (int64_t)u;
-    }
     return n;
 }
 

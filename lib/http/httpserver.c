@@ -359,8 +359,8 @@ void httpserver_free(struct httpserver **server)
     struct httpconn *conn;
     s->draining = true; /* nothing is accepted in place of what is closed now */
     close_listeners(s);
-    TAILQ_FOREACH(conn, &s->phases[HTTPCONN_WORK], link)
-    httpcall_abandon(conn->request);
+    TAILQ_FOREACH (conn, &s->phases[HTTPCONN_WORK], link)
+        httpcall_abandon(conn->request);
     event_free(s->epoll_event);
     MHD_stop_daemon(s->mhd);
     assert(s->connections == 0);
@@ -386,8 +386,8 @@ void httpserver_drain(struct httpserver *s, void (*done)(void *arg), void *arg)
     s->drained = done;
     s->drained_arg = arg;
     close_listeners(s);
-    TAILQ_FOREACH(conn, &s->phases[HTTPCONN_IDLE], link)
-    (void)shutdown(conn->fd, SHUT_RDWR);
+    TAILQ_FOREACH (conn, &s->phases[HTTPCONN_IDLE], link)
+        (void)shutdown(conn->fd, SHUT_RDWR);
     if (s->settings.header_timeout_ms > DRAIN_MS)
         s->settings.header_timeout_ms = DRAIN_MS;
     need_deadline(s, clock_mono_ms() + s->settings.header_timeout_ms);
@@ -398,4 +398,9 @@ void httpserver_drain(struct httpserver *s, void (*done)(void *arg), void *arg)
 unsigned httpserver_connections(const struct httpserver *s)
 {
     return s->connections;
+}
+
+size_t httpserver_body_octets(const struct httpserver *s)
+{
+    return s->body_held;
 }

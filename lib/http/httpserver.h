@@ -85,4 +85,7 @@ void httpserver_drain(struct httpserver *s, void (*done)(void *arg), void *arg);
 /* Connections open at the moment. */
 unsigned httpserver_connections(const struct httpserver *s);
 
+/* Octets of requests' bodies that are held in memory at the moment. */
+size_t httpserver_body_octets(const struct httpserver *s);
+
 #endif

@@ -19,8 +19,9 @@
 
 #define MAGIC 0x69706321
 #define RECORDS_A_TURN 64 /* then others have their turn */
-#define STORAGE_KEPT (4 * IPC_INLINE_MAX) /* octets; what a spilled message needed beyond is given back */
-#define LATER_MS 20       /* until the kernel may take descriptors again */
+/* Octets; what a spilled message needed beyond is given back. */
+#define STORAGE_KEPT (4 * IPC_INLINE_MAX)
+#define LATER_MS 20 /* until the kernel may take descriptors again */
 
 struct outgoing {
     STAILQ_ENTRY(outgoing) next;
@@ -109,8 +110,8 @@ static void take_pending(struct ipc *ch, struct pending *p)
     ch->pendings--;
 }
 
-/* Those asked until now: whoever asks again in answer to that hears of it from the loop, unless there is no
- * later any more. */
+/* Those asked until now: whoever asks again in answer to that hears of it from the loop, unless
+ * there is no later any more. */
 static void answer_all_with_null(struct ipc *ch)
 {
     uint64_t last = ch->last_id;
@@ -249,8 +250,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     leave(ch);
 }
 
-/* Nothing more can be sent, but what the peer sent before it went is still to be read: its last answers may be
- * in it. The end of the channel comes behind them. */
+/* Nothing more can be sent, but what the peer sent before it went is still to be read: its last
+ * answers may be in it. The end of the channel comes behind them. */
 static void break_sending(struct ipc *ch, const struct fail *why)
 {
     ch->broken = *why;
@@ -453,7 +454,8 @@ int ipc_call(int fd, uint16_t type, struct span payload, const int *fds, unsigne
              uint16_t *reply_type, struct buf *out, struct fail *f)
 {
     int64_t until = clock_mono_ms() + timeout_ms;
-    uint64_t id = (uint64_t)clock_mono_us(); /* not that of a call before, whose reply may come late */
+    uint64_t id =
+        (uint64_t)clock_mono_us(); /* not that of a call before, whose reply may come late */
     struct record r;
     struct ipc_message m;
     struct buf storage = {0};

@@ -83,8 +83,8 @@ int record_send(int fd, const struct record *r, struct fail *f)
     return fail_errno(f, "cannot send");
 }
 
-/* The padding of a control message can let one more descriptor in than there was room asked for, so every one is
- * walked, and what has no place is closed. */
+/* The padding of a control message can let one more descriptor in than there was room asked for, so
+ * every one is walked, and what has no place is closed. */
 static int take_fds(struct msghdr *m, struct ipc_message *out, int *spilled, bool spill,
                     struct fail *f)
 {
@@ -131,8 +131,8 @@ void record_close_fds(struct ipc_message *m)
     m->fds = 0;
 }
 
-/* A peer that ends while records wait for it leaves ECONNRESET behind, once, and what it sent itself can still be
- * read after that. */
+/* A peer that ends while records wait for it leaves ECONNRESET behind, once, and what it sent
+ * itself can still be read after that. */
 static ssize_t receive(int fd, struct msghdr *h)
 {
     ssize_t got;
@@ -152,14 +152,15 @@ int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fa
     int spilled;
     buf_clear(storage);
     *m = (struct ipc_message){.fd = {-1, -1, -1, -1}};
-    struct iovec iov = {buf_room(storage, RECORD_HEAD + IPC_INLINE_MAX), RECORD_HEAD + IPC_INLINE_MAX};
+    struct iovec iov = {buf_room(storage, RECORD_HEAD + IPC_INLINE_MAX),
+                        RECORD_HEAD + IPC_INLINE_MAX};
     struct msghdr h = {.msg_iov = &iov,
                        .msg_iovlen = 1,
                        .msg_control = control.octets,
                        .msg_controllen = sizeof control.octets};
     ssize_t got = receive(fd, &h);
     if (got < 0)
-        return errno == EAGAIN ? RECORD_AGAIN
+        return errno == EAGAIN       ? RECORD_AGAIN
                : errno == ECONNRESET ? RECORD_CLOSED
                                      : fail_errno(f, "cannot receive");
     if (got == 0) {
@@ -177,7 +178,8 @@ int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fa
     m->reply = (flags & IPC_REPLY) != 0;
     bool spill = (flags & IPC_SPILLED) != 0;
     int rc = take_fds(&h, m, &spilled, spill, f);
-    if (rc == 0 && (w.bad || (h.msg_flags & MSG_TRUNC) != 0 || (flags & ~(IPC_REPLY | IPC_SPILLED)) != 0))
+    if (rc == 0 &&
+        (w.bad || (h.msg_flags & MSG_TRUNC) != 0 || (flags & ~(IPC_REPLY | IPC_SPILLED)) != 0))
         rc = fail_set(f, "malformed record");
     if (rc == 0 && !spill && w.n != length)
         rc = fail_set(f, "record of another length than it says");

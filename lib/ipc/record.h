@@ -12,7 +12,8 @@
 #define RECORD_HEAD 16
 #define RECORD_AGAIN 1 /* the socket would block */
 #define RECORD_CLOSED 2
-#define RECORD_LATER 3 /* too many descriptors are in flight: try again in a while, whatever poll says */
+/* Too many descriptors are in flight: try again in a while, whatever poll says. */
+#define RECORD_LATER 3
 
 struct record {
     struct buf octets; /* head and inline payload */
@@ -20,7 +21,8 @@ struct record {
     unsigned fds;
 };
 
-/* Takes the descriptors over, also on failure. A payload above IPC_INLINE_MAX goes into a memory file. */
+/* Takes the descriptors over, also on failure. A payload above IPC_INLINE_MAX goes into a memory
+ * file. */
 int record_make(struct record *r, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
                 const int *fds, unsigned n, struct fail *f);
 void record_free(struct record *r);
@@ -28,8 +30,8 @@ void record_free(struct record *r);
 /* 0, RECORD_AGAIN, RECORD_LATER, or -1. */
 int record_send(int fd, const struct record *r, struct fail *f);
 
-/* One record into m; storage holds the payload it points to. 0, RECORD_AGAIN, RECORD_CLOSED, or -1 when the peer
- * sent what is no record. All descriptors that came are in m->fd or closed. */
+/* One record into m; storage holds the payload it points to. 0, RECORD_AGAIN, RECORD_CLOSED, or -1
+ * when the peer sent what is no record. All descriptors that came are in m->fd or closed. */
 int record_receive(int fd, struct ipc_message *m, struct buf *storage, struct fail *f);
 void record_close_fds(struct ipc_message *m);
 

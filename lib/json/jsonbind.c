@@ -150,6 +150,7 @@ static int bind_field(const struct binder *b, const struct json_value *v,
                       const struct jsonbind_field *row, void *dst, const struct place *at)
 {
     bool null = jsonread_kind(v) == JSON_NULL;
+    assert(dst != NULL);
     if (row->pointer) {
         void *target = null ? NULL : jsonread_alloc(b->doc, size_of(row));
         memcpy(dst, &target, sizeof target);
@@ -199,7 +200,7 @@ static int bind_texts(const struct binder *b, const struct json_value *v,
                       const struct jsonbind_field *row, void *dst, const struct place *at)
 {
     static const struct jsonbind_field text = {.type = JSONBIND_TEXT};
-    struct span *texts = dst, beyond;
+    struct span *texts = dst, beyond = {0};
     struct place place = {.outer = at};
     if (need_kind(b, v, JSON_ARRAY, at) < 0)
         return -1;
@@ -224,6 +225,7 @@ static int bind_map(const struct binder *b, const struct json_value *v,
     struct jsonbind_pair *pair = array->p;
     for (const struct json_value *e = jsonread_first(v); e != NULL; e = jsonread_next(e), pair++) {
         struct place place = {.outer = at, .name = jsonread_key(e)};
+        assert(pair != NULL);
         pair->key = place.name;
         if (bind_field(b, e, &text, &pair->value, &place) < 0)
             return -1;

@@ -1,5 +1,6 @@
 #include "encword.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "ascii.h"
@@ -289,6 +290,7 @@ static void put_latin1(struct buf *out, struct span octets)
 static void flush(struct buf *out, struct buf *octets, enum charset charset)
 {
     struct span rest = buf_span(octets);
+    assert(rest.n == 0 || octets->p != NULL);
     for (size_t i = 0; i < rest.n; i++) {
         if (rest.p[i] < 0x20 || rest.p[i] == 0x7f)
             octets->p[octets->head + i] = ' ';

@@ -315,7 +315,7 @@ static int take_date(struct span *s, struct date *d, int *zone)
 int maildate_parse(struct span text, int64_t *ms, int *zone_min, struct fail *f)
 {
     struct date d = {0};
-    int zone;
+    int zone = 0;
     int64_t at;
     if (take_date(&text, &d, &zone) < 0)
         return fail_set(f, "not a date as RFC 5322 writes it");

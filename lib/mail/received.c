@@ -38,7 +38,7 @@ static void put_stranger(struct buf *word, const char *text)
 {
     if (text[0] == '\0')
         buf_putc(word, '?');
-    for (size_t i = 0; text[i] != '\0' && i < STRANGER_MAX; i++) {
+    for (size_t i = 0; i < STRANGER_MAX && text[i] != '\0'; i++) {
         int c = (unsigned char)text[i];
         buf_putc(word, ascii_is_alnum(c) || strchr("-._:[]", c) != NULL ? c : '?');
     }

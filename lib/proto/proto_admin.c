@@ -13,7 +13,8 @@ void admin_filter_clear(struct admin_filter *f)
     f->ids_n = 0;
 }
 
-/* Filter octets: count u32 of ids u64, messages bool, account, from, to, transport (texts), held u8, four times i64. */
+/* Filter octets: count u32 of ids u64, messages bool, account, from, to, transport (texts), held
+ * u8, four times i64. */
 void admin_filter_put(struct buf *b, const struct admin_filter *f)
 {
     wire_put_u32(b, f->ids_n);
@@ -60,8 +61,8 @@ void admin_row_clear(struct admin_row *r)
     mem_free(&r->last);
 }
 
-/* Row octets: id u64, message u64, held, trying, success (bools), attempts u16, size u64, received i64, next i64,
- * account, sender, recipient, subject, message_id, transport, last (texts). */
+/* Row octets: id u64, message u64, held, trying, success (bools), attempts u16, size u64, received
+ * i64, next i64, account, sender, recipient, subject, message_id, transport, last (texts). */
 void admin_row_put(struct buf *b, const struct admin_row *r)
 {
     wire_put_u64(b, r->id);

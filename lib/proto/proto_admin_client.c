@@ -4,7 +4,8 @@
 #define TIMEOUT_MS 30000
 
 /* Asks, and hands the answer's octets on when it is of the wanted type. */
-static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer, struct fail *f)
+static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer,
+               struct fail *f)
 {
     uint16_t got;
     int rc = ipc_call(fd, type, buf_span(b), NULL, 0, TIMEOUT_MS, &got, answer, f);
@@ -24,16 +25,16 @@ static int malformed(struct fail *f)
     return fail_set(f, "malformed answer from qmgr");
 }
 
-int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after, uint32_t limit,
-                   struct admin_page *page, struct fail *f)
+int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after,
+                   uint32_t limit, struct admin_page *page, struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_page){0};
     admin_filter_put(&b, filter);
     wire_put_u64(&b, after);
     wire_put_u32(&b, limit);
-    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_LIST : MSG_ADMIN_QUEUE_LIST, &b, MSG_ADMIN_QUEUE_PAGE,
-                 &answer, f);
+    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_LIST : MSG_ADMIN_QUEUE_LIST, &b,
+                 MSG_ADMIN_QUEUE_PAGE, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
         page->next = wire_u64(&w);
@@ -55,8 +56,8 @@ int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, s
     struct buf b = {0}, answer = {0};
     *item = (struct admin_item){0};
     wire_put_u64(&b, id);
-    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_SHOW : MSG_ADMIN_QUEUE_SHOW, &b, MSG_ADMIN_QUEUE_ITEM,
-                 &answer, f);
+    int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_SHOW : MSG_ADMIN_QUEUE_SHOW, &b,
+                 MSG_ADMIN_QUEUE_ITEM, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
         admin_item_get(&w, item);
@@ -87,7 +88,8 @@ int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *f
     return rc;
 }
 
-int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page, struct fail *f)
+int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page,
+                    struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_hook_page){0};
@@ -122,8 +124,9 @@ int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_pa
 
 static uint64_t *count_at(struct admin_counts *c, int i)
 {
-    uint64_t *const fields[] = {&c->messages, &c->recipients, &c->held,   &c->trying,     &c->due,
-                                &c->retired,  &c->hooks,      &c->events, &c->bytes_used, &c->bytes_free};
+    uint64_t *const fields[] = {&c->messages,   &c->recipients, &c->held,  &c->trying,
+                                &c->due,        &c->retired,    &c->hooks, &c->events,
+                                &c->bytes_used, &c->bytes_free};
     return i < (int)(sizeof fields / sizeof fields[0]) ? fields[i] : NULL;
 }
 

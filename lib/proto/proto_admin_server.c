@@ -1,8 +1,9 @@
 #include "mem.h"
 #include "proto_admin.h"
 
-/* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST: filter, after u64, limit u32. MSG_ADMIN_QUEUE_SHOW, _RETIRED_SHOW: id u64.
- * MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool. MSG_ADMIN_HOOK_LIST: after u64, limit u32. */
+/* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST: filter, after u64, limit u32. MSG_ADMIN_QUEUE_SHOW,
+ * _RETIRED_SHOW: id u64. MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool. MSG_ADMIN_HOOK_LIST:
+ * after u64, limit u32. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -77,8 +78,8 @@ void admin_answer_acted(struct ipc *ch, uint64_t request, uint64_t count)
     answer(ch, MSG_ADMIN_ACTED, request, &b);
 }
 
-/* MSG_ADMIN_HOOK_PAGE: next u64, count u32 of {id u64, recipient u64, account, url, event, last (texts),
- * attempts u16, submitted i64, next i64}. */
+/* MSG_ADMIN_HOOK_PAGE: next u64, count u32 of {id u64, recipient u64, account, url, event, last
+ * (texts), attempts u16, submitted i64, next i64}. */
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p)
 {
     struct buf b = {0};

@@ -9,9 +9,10 @@
 
 /* The control protocol: master tells every other process what it works with and when to stop.
  *
- * At start and at reload the order is: HAND for each descriptor of the new configuration, then CONFIG; the process
- * prepares all of it and answers READY or REFUSED, and changes nothing yet. When every process is ready master sends
- * COMMIT to all, otherwise ABORT. LINK brings the other end of a peer that was started anew. */
+ * At start and at reload the order is: HAND for each descriptor of the new configuration, then
+ * CONFIG; the process prepares all of it and answers READY or REFUSED, and changes nothing yet.
+ * When every process is ready master sends COMMIT to all, otherwise ABORT. LINK brings the other
+ * end of a peer that was started anew. */
 
 /* ---- master's side ---- */
 
@@ -41,20 +42,20 @@ void control_metrics(struct ipc *ch, struct span text);
 
 struct control_message {
     uint16_t type;
-    char *name;         /* HAND: the purpose; LINK: the link's name; owned by the message */
-    int fd;             /* HAND, LINK: taken by setting it to -1, else closed by control_clear */
-    struct span share;  /* CONFIG, and METRICS: the text; points into the record */
-    int64_t step_ms;    /* CLOCK */
-    uint64_t request;   /* CONFIG, COUNTERS: for the answer */
+    char *name;        /* HAND: the purpose; LINK: the link's name; owned by the message */
+    int fd;            /* HAND, LINK: taken by setting it to -1, else closed by control_clear */
+    struct span share; /* CONFIG, and METRICS: the text; points into the record */
+    int64_t step_ms;   /* CLOCK */
+    uint64_t request;  /* CONFIG, COUNTERS: for the answer */
 };
 
-/* Reads any message of master's: 0 and the caller clears it, or -1 with a sentence and nothing to clear. CONFIG and COUNTERS are
- * answered once. */
+/* Reads any message of master's: 0 and the caller clears it, or -1 with a sentence and nothing to
+ * clear. CONFIG and COUNTERS are answered once. */
 int control_read(struct ipc_message *m, struct control_message *c, struct fail *f);
 void control_clear(struct control_message *c);
 void control_ready(struct ipc *ch, uint64_t request);
 void control_refuse(struct ipc *ch, uint64_t request, const char *why);
-void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names, const uint64_t *values,
-                          uint32_t n);
+void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names,
+                          const uint64_t *values, uint32_t n);
 
 #endif

@@ -67,8 +67,8 @@ void control_refuse(struct ipc *ch, uint64_t request, const char *why)
 }
 
 /* MSG_CONTROL_COUNTERS_ARE: count u32 of {name (text), value u64}. */
-void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names, const uint64_t *values,
-                          uint32_t n)
+void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names,
+                          const uint64_t *values, uint32_t n)
 {
     struct buf b = {0};
     wire_put_u32(&b, n);

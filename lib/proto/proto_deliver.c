@@ -27,8 +27,9 @@ void deliver_job_free(struct deliver_job **jp)
 #define RESULT_TEXTS 7
 
 /* Of each text, in the order of texts_of. */
-static const size_t text_max[RESULT_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX,
-                                              PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX};
+static const size_t text_max[RESULT_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX,
+                                              PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX,
+                                              PROTO_NAME_MAX};
 
 static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
 {

@@ -9,8 +9,8 @@
 #include "ipc.h"
 #include "wire.h"
 
-/* The deliver protocol: qmgr hands a delivery agent one message for recipients of one destination, and hears for each
- * recipient what became of it. */
+/* The deliver protocol: qmgr hands a delivery agent one message for recipients of one destination,
+ * and hears for each recipient what became of it. */
 
 struct deliver_recipient {
     uint64_t id;
@@ -20,14 +20,14 @@ struct deliver_recipient {
 };
 
 struct deliver_job {
-    uint64_t message;      /* queue id */
-    char *transport;       /* label of the transport; "direct" and "local" always exist */
-    char *destination;     /* the recipients' domain; for local the account's name */
-    char *sender;          /* "" for the null reverse path */
+    uint64_t message;  /* queue id */
+    char *transport;   /* label of the transport; "direct" and "local" always exist */
+    char *destination; /* the recipients' domain; for local the account's name */
+    char *sender;      /* "" for the null reverse path */
     char *envid, *ret;
-    uint32_t flags;        /* enum submit_flag */
-    uint16_t attempt;      /* 1 for the first */
-    uint64_t size;         /* octets of the message */
+    uint32_t flags;   /* enum submit_flag */
+    uint16_t attempt; /* 1 for the first */
+    uint64_t size;    /* octets of the message */
     struct deliver_recipient *recipients;
     uint32_t recipients_n;
 };
@@ -39,20 +39,22 @@ enum deliver_status {
     DELIVER_STATUSES
 };
 
-/* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what goes over is cut at
- * PROTO_TEXT_MAX octets for reply and error, at PROTO_NAME_MAX for the others. */
+/* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what
+ * goes over is cut at PROTO_TEXT_MAX octets for reply and error, at PROTO_NAME_MAX for the others.
+ */
 struct deliver_result {
-    uint64_t id;               /* the recipient's */
+    uint64_t id; /* the recipient's */
     enum deliver_status status;
-    uint16_t code;             /* SMTP code of the remote; 0 if no remote said anything */
-    char *enhanced;            /* "5.1.1", from the remote, or ours by the rules of RFC 3463; "" if none */
-    char *reply;               /* the remote's whole reply, lines with their codes, joined by "\n"; "" if none */
-    char *error;               /* our own sentence when it was not plain success; "" */
-    char *remote_host;         /* name as MX or configuration gave it; "" */
-    char *remote_address;      /* "192.0.2.1:25"; "" */
-    char *tls;                 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" in clear */
-    char *stage;               /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir" "dns" */
-    int64_t start_ms;          /* wall clock */
+    uint16_t code;  /* SMTP code of the remote; 0 if no remote said anything */
+    char *enhanced; /* "5.1.1", from the remote, or ours by the rules of RFC 3463; "" if none */
+    char *reply; /* the remote's whole reply, lines with their codes, joined by "\n"; "" if none */
+    char *error; /* our own sentence when it was not plain success; "" */
+    char *remote_host;    /* name as MX or configuration gave it; "" */
+    char *remote_address; /* "192.0.2.1:25"; "" */
+    char *tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" in clear */
+    char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
+                    "dns" */
+    int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
 };
 
@@ -62,14 +64,15 @@ void deliver_result_clear(struct deliver_result *r); /* frees the texts */
 struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status);
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from);
 
-/* A result's octets on the wire and in rows; what get made is to be cleared also after the cursor failed. */
+/* A result's octets on the wire and in rows; what get made is to be cleared also after the cursor
+ * failed. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r);
 void deliver_result_get(struct wire *w, struct deliver_result *r);
 
 /* ---- the side that asks: qmgr ---- */
 
-/* results (n of them, in the job's order of recipients) are valid during the call; NULL when the agent went away:
- * what it did is unknown. */
+/* results (n of them, in the job's order of recipients) are valid during the call; NULL when the
+ * agent went away: what it did is unknown. */
 typedef void deliver_on_results(void *arg, const struct deliver_result *results, uint32_t n);
 
 /* body: a sealed memory file that stays the caller's. */
@@ -78,9 +81,11 @@ void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
 
 /* ---- the side that answers: a delivery agent ---- */
 
-/* Reads one MSG_DELIVER_JOB; on 0 the job and the body (checked to be sealed, of job->size octets) are the caller's. */
+/* Reads one MSG_DELIVER_JOB; on 0 the job and the body (checked to be sealed, of job->size octets)
+ * are the caller's. */
 int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, struct fail *f);
 /* Exactly one result for each recipient of the job, in its order. */
-void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results, uint32_t n);
+void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                    uint32_t n);
 
 #endif

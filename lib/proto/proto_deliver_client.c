@@ -12,8 +12,8 @@ struct asked {
     uint64_t ids[];
 };
 
-/* MSG_DELIVER_JOB: message u64, transport, destination, sender, envid, ret (texts), flags u32, attempt u16,
- * size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
+/* MSG_DELIVER_JOB: message u64, transport, destination, sender, envid, ret (texts), flags u32,
+ * attempt u16, size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
 static void put_job(struct buf *b, const struct deliver_job *job)
 {
     wire_put_u64(b, job->message);

@@ -34,7 +34,8 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
     uint64_t size;
     *job = get_job(&w);
     int rc = 0;
-    if (wire_end(&w) != 0 || (*job)->recipients_n == 0 || ((*job)->flags & ~(uint32_t)SUBMIT_FLAGS) != 0)
+    if (wire_end(&w) != 0 || (*job)->recipients_n == 0 ||
+        ((*job)->flags & ~(uint32_t)SUBMIT_FLAGS) != 0)
         rc = fail_set(f, "malformed delivery job");
     else if (m->fds != 1)
         rc = fail_set(f, "delivery job without its message");
@@ -49,7 +50,8 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
     return 0;
 }
 
-void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results, uint32_t n)
+void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                    uint32_t n)
 {
     struct buf b = {0};
     wire_put_u32(&b, n);

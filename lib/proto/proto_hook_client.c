@@ -8,7 +8,8 @@ struct asked {
     void *arg;
 };
 
-/* MSG_HOOK_RESULT: success bool, code u16, error, response (texts), duration u32, retry after u32. */
+/* MSG_HOOK_RESULT: success bool, code u16, error, response (texts), duration u32, retry after u32.
+ */
 static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;

@@ -23,8 +23,8 @@ int master_read(struct ipc_message *m, struct master_request *r, struct fail *f)
     return wire_end(&w) == 0 ? 0 : fail_set(f, "malformed request of type 0x%04x", m->type);
 }
 
-/* MSG_MASTER_STATUS_IS: pid i64, uptime i64, config path (text), loaded i64, privileged bool, count u32 of
- * processes {name, pid i64, uid i64, root, seccomp, restarts u32, uptime i64, state}. */
+/* MSG_MASTER_STATUS_IS: pid i64, uptime i64, config path (text), loaded i64, privileged bool, count
+ * u32 of processes {name, pid i64, uid i64, root, seccomp, restarts u32, uptime i64, state}. */
 void master_answer_status(struct ipc *ch, uint64_t request, const struct master_status *s)
 {
     struct buf b = {0};

@@ -8,29 +8,32 @@
 #include "fail.h"
 #include "ipc.h"
 
-/* The secret protocol: who faces the network has the vault authenticate and sign, and never sees a key. */
+/* The secret protocol: who faces the network has the vault authenticate and sign, and never sees a
+ * key. */
 
 enum secret_auth_state {
-    SECRET_CONTINUE,  /* message goes to the client; its answer to secret_auth_step */
-    SECRET_OK,        /* account and login are set */
-    SECRET_DENIED,    /* wrong credentials */
-    SECRET_MALFORMED, /* the client broke the mechanism */
+    SECRET_CONTINUE,    /* message goes to the client; its answer to secret_auth_step */
+    SECRET_OK,          /* account and login are set */
+    SECRET_DENIED,      /* wrong credentials */
+    SECRET_MALFORMED,   /* the client broke the mechanism */
     SECRET_UNAVAILABLE, /* the vault cannot tell now */
     SECRET_STATES
 };
 
 struct secret_auth {
     enum secret_auth_state state;
-    uint64_t handle;      /* SECRET_CONTINUE */
-    struct span message;  /* SECRET_CONTINUE, and SECRET_OK for a mechanism whose last word is the server's */
+    uint64_t handle;     /* SECRET_CONTINUE */
+    struct span message; /* SECRET_CONTINUE, and SECRET_OK for a mechanism whose last word is the
+                            server's */
     char *account, *login;
 };
 
 /* answer is valid during the call. A vault that went away answers SECRET_UNAVAILABLE. */
 typedef void secret_on_auth(void *arg, const struct secret_auth *answer);
 
-/* mechanism: "PLAIN" or "SCRAM-SHA-256" (-PLUS with binding, the TLS exporter's octets). initial: the client's
- * first message, decoded; has_initial tells none from an empty one. Returns an id for secret_forget. */
+/* mechanism: "PLAIN" or "SCRAM-SHA-256" (-PLUS with binding, the TLS exporter's octets). initial:
+ * the client's first message, decoded; has_initial tells none from an empty one. Returns an id for
+ * secret_forget. */
 uint64_t secret_auth_start(struct ipc *ch, const char *mechanism, const char *client_address,
                            struct span binding, bool has_initial, struct span initial,
                            secret_on_auth *on_auth, void *arg);
@@ -46,10 +49,11 @@ void secret_forget(struct ipc *ch, uint64_t id); /* its callback will not come *
 typedef void secret_on_signature(void *arg, struct span signature, const char *why);
 
 /* Signs a DKIM header digest (SHA-256, 32 octets) with the domain's key of that selector. */
-uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector, struct span digest,
-                          secret_on_signature *on_signature, void *arg);
+uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector,
+                          struct span digest, secret_on_signature *on_signature, void *arg);
 
-/* Which DKIM keys there are: what kind of signature each makes has to be said in the field before it is signed. */
+/* Which DKIM keys there are: what kind of signature each makes has to be said in the field before
+ * it is signed. */
 struct secret_dkim_key {
     char *domain, *selector;
     uint8_t algorithm; /* enum dkim_algorithm of lib/mail */
@@ -59,33 +63,37 @@ struct secret_dkim_key {
 typedef void secret_on_dkim_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n);
 uint64_t secret_dkim_list(struct ipc *ch, secret_on_dkim_keys *on_keys, void *arg);
 
-/* A private key operation of a TLS handshake; blocks. key is the listener's label; kind and scheme are those of
- * lib/tls. The socket is a link of its own, which no loop reads. */
+/* A private key operation of a TLS handshake; blocks. key is the listener's label; kind and scheme
+ * are those of lib/tls. The socket is a link of its own, which no loop reads. */
 int secret_tls_sign(int fd, const char *key, uint32_t kind, uint32_t scheme, struct span input,
                     struct buf *signature, struct fail *f);
 
-/* ---- the side that answers: vault -------------------------------------------------------------------------- */
+/* ---- the side that answers: vault
+ * -------------------------------------------------------------------------- */
 
 struct secret_request {
-    uint16_t type;          /* MSG_SECRET_... */
-    uint64_t handle;        /* AUTH_STEP, AUTH_CANCEL */
-    char *mechanism;        /* AUTH_START */
-    char *client_address;   /* AUTH_START, PASSWORD */
-    struct span binding;    /* AUTH_START */
-    bool has_initial;       /* AUTH_START */
-    struct span message;    /* AUTH_START: initial; AUTH_STEP; PASSWORD: the password; signing: the input */
-    char *login;            /* PASSWORD */
+    uint16_t type;        /* MSG_SECRET_... */
+    uint64_t handle;      /* AUTH_STEP, AUTH_CANCEL */
+    char *mechanism;      /* AUTH_START */
+    char *client_address; /* AUTH_START, PASSWORD */
+    struct span binding;  /* AUTH_START */
+    bool has_initial;     /* AUTH_START */
+    struct span
+        message; /* AUTH_START: initial; AUTH_STEP; PASSWORD: the password; signing: the input */
+    char *login; /* PASSWORD */
     char *domain, *selector; /* DKIM_SIGN */
-    char *key;              /* TLS_SIGN */
-    uint32_t kind, scheme;  /* TLS_SIGN */
+    char *key;               /* TLS_SIGN */
+    uint32_t kind, scheme;   /* TLS_SIGN */
 };
 
-/* Reads any request of the protocol; spans point into the message. secret_request_clear frees the texts. */
+/* Reads any request of the protocol; spans point into the message. secret_request_clear frees the
+ * texts. */
 int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f);
 void secret_request_clear(struct secret_request *r);
 void secret_answer_auth(struct ipc *ch, uint64_t request, const struct secret_auth *answer);
 void secret_answer_signature(struct ipc *ch, uint64_t request, struct span signature);
-void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys, uint32_t n);
+void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys,
+                             uint32_t n);
 void secret_refuse(struct ipc *ch, uint64_t request, const char *why);
 
 #endif

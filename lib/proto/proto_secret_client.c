@@ -52,7 +52,8 @@ static int on_auth_answer(void *arg, struct ipc_message *m, struct fail *f)
     return m == NULL || good ? 0 : -1;
 }
 
-static uint64_t ask_auth(struct ipc *ch, uint16_t type, struct buf *b, secret_on_auth *on_auth, void *arg)
+static uint64_t ask_auth(struct ipc *ch, uint16_t type, struct buf *b, secret_on_auth *on_auth,
+                         void *arg)
 {
     struct asked *a = mem_zero(sizeof *a);
     *a = (struct asked){.on_auth = on_auth, .arg = arg};
@@ -135,8 +136,8 @@ static int on_signature_answer(void *arg, struct ipc_message *m, struct fail *f)
 }
 
 /* MSG_SECRET_DKIM_SIGN: domain, selector (texts), digest. */
-uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector, struct span digest,
-                          secret_on_signature *on_signature, void *arg)
+uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector,
+                          struct span digest, secret_on_signature *on_signature, void *arg)
 {
     struct asked *a = mem_zero(sizeof *a);
     struct buf b = {0};
@@ -144,7 +145,8 @@ uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *select
     wire_put_text(&b, domain);
     wire_put_text(&b, selector);
     wire_put_span(&b, digest);
-    uint64_t id = ipc_request(ch, MSG_SECRET_DKIM_SIGN, buf_span(&b), NULL, 0, on_signature_answer, a);
+    uint64_t id =
+        ipc_request(ch, MSG_SECRET_DKIM_SIGN, buf_span(&b), NULL, 0, on_signature_answer, a);
     buf_free(&b);
     return id;
 }
@@ -195,7 +197,8 @@ int secret_tls_sign(int fd, const char *key, uint32_t kind, uint32_t scheme, str
     wire_put_u32(&b, kind);
     wire_put_u32(&b, scheme);
     wire_put_span(&b, input);
-    int rc = ipc_call(fd, MSG_SECRET_TLS_SIGN, buf_span(&b), NULL, 0, TLS_SIGN_TIMEOUT_MS, &type, &answer, f);
+    int rc = ipc_call(fd, MSG_SECRET_TLS_SIGN, buf_span(&b), NULL, 0, TLS_SIGN_TIMEOUT_MS, &type,
+                      &answer, f);
     if (rc == 0 && get_signature(type, buf_span(&answer), &s, &why) != 0)
         rc = fail_set(f, "malformed signature");
     if (rc == 0 && why != NULL)

@@ -59,8 +59,8 @@ void secret_request_clear(struct secret_request *r)
     mem_free(&r->key);
 }
 
-/* MSG_SECRET_AUTH_CONTINUE: handle u64, message. MSG_SECRET_AUTH_OK: message, account, login (texts).
- * MSG_SECRET_AUTH_FAILED: state u8. */
+/* MSG_SECRET_AUTH_CONTINUE: handle u64, message. MSG_SECRET_AUTH_OK: message, account, login
+ * (texts). MSG_SECRET_AUTH_FAILED: state u8. */
 void secret_answer_auth(struct ipc *ch, uint64_t request, const struct secret_auth *a)
 {
     struct buf b = {0};
@@ -90,7 +90,8 @@ void secret_answer_signature(struct ipc *ch, uint64_t request, struct span signa
 }
 
 /* MSG_SECRET_DKIM_KEYS: count u32 of {domain, selector (texts), algorithm u8}. */
-void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys, uint32_t n)
+void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys,
+                             uint32_t n)
 {
     struct buf b = {0};
     wire_put_u32(&b, n);

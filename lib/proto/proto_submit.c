@@ -6,9 +6,9 @@
 #include "mem.h"
 #include "proto_types.h"
 
-/* Envelope octets: origin u8, flags u32, account, sender, envid, ret, message_id, subject, client (texts),
- * received i64, not_before i64, count u32 of recipients {address, from_id, orcpt, notify u8},
- * count u32 of extra {key, value}. */
+/* Envelope octets: origin u8, flags u32, account, sender, envid, ret, message_id, subject, client
+ * (texts), received i64, not_before i64, count u32 of recipients {address, from_id, orcpt, notify
+ * u8}, count u32 of extra {key, value}. */
 
 struct submit_envelope *submit_envelope_new(enum submit_origin origin)
 {

@@ -10,8 +10,8 @@
 #include "proto_types.h"
 #include "wire.h"
 
-/* The submit protocol: smtpd and webapi put one message into the queue. qmgr answers only when the message is on
- * stable storage. */
+/* The submit protocol: smtpd and webapi put one message into the queue. qmgr answers only when the
+ * message is on stable storage. */
 
 enum submit_origin {
     SUBMIT_SMTP,       /* from a stranger, for an address of ours */
@@ -23,9 +23,9 @@ enum submit_origin {
 };
 
 enum submit_flag {
-    SUBMIT_EIGHT_BIT = 0x1,  /* the body needs 8BITMIME */
-    SUBMIT_SMTPUTF8 = 0x2,   /* the envelope or header needs SMTPUTF8 */
-    SUBMIT_REQUIRE_TLS = 0x4, /* RFC 8689: never without verified TLS */
+    SUBMIT_EIGHT_BIT = 0x1,    /* the body needs 8BITMIME */
+    SUBMIT_SMTPUTF8 = 0x2,     /* the envelope or header needs SMTPUTF8 */
+    SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
     SUBMIT_FLAGS = 0xf
 };
@@ -33,11 +33,12 @@ enum submit_flag {
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
-#define SUBMIT_EXTRA_MAX 1000             /* pairs */
-#define SUBMIT_EXTRA_OCTETS (1u << 20)    /* of all keys and values together */
+#define SUBMIT_EXTRA_MAX 1000          /* pairs */
+#define SUBMIT_EXTRA_OCTETS (1u << 20) /* of all keys and values together */
 
 struct submit_recipient {
-    char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX octets */
+    char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX
+                      octets */
     char *from_id; /* "" or what makes this recipient's return path unique */
     char *orcpt;   /* RFC 3461 original recipient "type;address", or "" */
     uint8_t notify;
@@ -47,19 +48,20 @@ struct submit_extra {
     char *key, *value;
 };
 
-/* Everything about a message but its octets. All texts are owned and never NULL ("" when there is none). */
+/* Everything about a message but its octets. All texts are owned and never NULL ("" when there is
+ * none). */
 struct submit_envelope {
     enum submit_origin origin;
-    uint32_t flags;          /* enum submit_flag */
-    char *account;           /* who is responsible for it, or "" */
-    char *sender;            /* reverse path, "" for the null one */
-    char *envid, *ret;       /* RFC 3461 ENVID; RET "", "FULL" or "HDRS" */
+    uint32_t flags;    /* enum submit_flag */
+    char *account;     /* who is responsible for it, or "" */
+    char *sender;      /* reverse path, "" for the null one */
+    char *envid, *ret; /* RFC 3461 ENVID; RET "", "FULL" or "HDRS" */
     /* These are for people and cut at PROTO_TEXT_MAX octets on their way. */
-    char *message_id;        /* with <>; "" if the message has none */
-    char *subject;           /* decoded */
-    char *client;            /* how it came in: "192.0.2.1 ESMTPS" */
-    int64_t received_ms;     /* wall clock, not negative */
-    int64_t not_before_ms;   /* first attempt not before; 0 for at once */
+    char *message_id;      /* with <>; "" if the message has none */
+    char *subject;         /* decoded */
+    char *client;          /* how it came in: "192.0.2.1 ESMTPS" */
+    int64_t received_ms;   /* wall clock, not negative */
+    int64_t not_before_ms; /* first attempt not before; 0 for at once */
     struct submit_recipient *recipients;
     uint32_t recipients_n;
     struct submit_extra *extra;
@@ -80,29 +82,31 @@ struct submit_envelope *submit_envelope_get(struct wire *w);
 
 struct submit_reply {
     bool accepted;
-    uint64_t id;              /* accepted: the message's queue id; recipient n has id + n */
-    uint16_t code;            /* refused: the SMTP reply to give, 4xx or 5xx */
-    char enhanced[12];        /* "4.3.1" */
+    uint64_t id;       /* accepted: the message's queue id; recipient n has id + n */
+    uint16_t code;     /* refused: the SMTP reply to give, 4xx or 5xx */
+    char enhanced[12]; /* "4.3.1" */
     char text[PROTO_NAME_MAX + 1];
 };
 
-/* ---- the side that asks ------------------------------------------------------------------------------------ */
+/* ---- the side that asks
+ * ------------------------------------------------------------------------------------ */
 
-/* reply is NULL when qmgr went away before it answered: whether the message was queued is unknown, so the client
- * must be told to try again (4xx) and may then send it twice; that is the only case. So, too, when this process had no
- * descriptor left to hand the message over. */
+/* reply is NULL when qmgr went away before it answered: whether the message was queued is unknown,
+ * so the client must be told to try again (4xx) and may then send it twice; that is the only case.
+ * So, too, when this process had no descriptor left to hand the message over. */
 typedef void submit_on_reply(void *arg, const struct submit_reply *reply);
 
-/* body is a sealed memory file with the message, header first, lines ended by CRLF; it stays the caller's.
- * Returns the request's id for submit_forget. */
+/* body is a sealed memory file with the message, header first, lines ended by CRLF; it stays the
+ * caller's. Returns the request's id for submit_forget. */
 uint64_t submit_message(struct ipc *ch, const struct submit_envelope *e, int body,
                         submit_on_reply *on_reply, void *arg);
 void submit_forget(struct ipc *ch, uint64_t id); /* the callback will not come */
 
-/* ---- the side that answers --------------------------------------------------------------------------------- */
+/* ---- the side that answers
+ * --------------------------------------------------------------------------------- */
 
-/* Reads one MSG_SUBMIT_MESSAGE. On 0 the envelope and the body descriptor are the caller's; body is checked to be
- * sealed and at most body_max octets. */
+/* Reads one MSG_SUBMIT_MESSAGE. On 0 the envelope and the body descriptor are the caller's; body is
+ * checked to be sealed and at most body_max octets. */
 int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope **e, int *body,
                 uint64_t *body_size, struct fail *f);
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id);

@@ -19,7 +19,8 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
         r->id = wire_u64(&w);
     } else if (m->type == MSG_SUBMIT_REFUSED) {
         r->code = wire_u16(&w);
-        if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) != 0 ||
+        if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) !=
+                0 ||
             span_copy(wire_span(&w, sizeof r->text - 1), r->text, sizeof r->text) != 0)
             wire_fail(&w);
     } else {

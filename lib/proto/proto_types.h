@@ -1,7 +1,8 @@
 #ifndef QM_PROTO_TYPES_H
 #define QM_PROTO_TYPES_H
 
-/* The types of all messages between processes. Names, fields and who may send them: quartermaster-ipc(7). */
+/* The types of all messages between processes. Names, fields and who may send them:
+ * quartermaster-ipc(7). */
 
 enum proto_type {
     /* control: master asks, every other process answers */
@@ -75,9 +76,10 @@ enum proto_type {
 };
 
 /* Lengths that no text of a message exceeds, in octets. */
-#define PROTO_ADDRESS_MAX 1024 /* a mailbox as text: RFC 5321 allows 64 + 1 + 255, quoting and UTF-8 more */
-#define PROTO_NAME_MAX 255     /* host, account, transport, login names */
-#define PROTO_TEXT_MAX 8192    /* a reply, a header value, a sentence */
+/* A mailbox as text: RFC 5321 allows 64 + 1 + 255, quoting and UTF-8 more. */
+#define PROTO_ADDRESS_MAX 1024
+#define PROTO_NAME_MAX 255  /* host, account, transport, login names */
+#define PROTO_TEXT_MAX 8192 /* a reply, a header value, a sentence */
 #define PROTO_RECIPIENTS_MAX 1000000
 
 #endif

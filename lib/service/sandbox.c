@@ -10,27 +10,29 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* Memory, time, descriptors that are already open, the event loop, local sockets. No file is opened by name, no
- * process is made, nothing is bound or connected, unless a process asks for it by name. */
+/* Memory, time, descriptors that are already open, the event loop, local sockets. No file is opened
+ * by name, no process is made, nothing is bound or connected, unless a process asks for it by name.
+ */
+// clang-format off
 static const char *const everyone[] = {
-    "read",         "write",         "readv",        "writev",      "pread64",       "pwrite64",
-    "recvmsg",      "sendmsg",       "recvfrom",     "sendto",      "shutdown",      "getsockopt",
-    "setsockopt",   "getsockname",   "getpeername",  "socketpair",  "close",         "dup",
-    "dup3",         "fcntl",         "fstat",        "newfstatat",  "lseek",         "ftruncate",
-    "memfd_create", "poll",          "ppoll",        "select",      "epoll_create1", "epoll_ctl",
-    "epoll_wait",   "epoll_pwait",   "eventfd2",     "timerfd_create", "timerfd_settime", "pipe2",
-    "brk",          "mmap",          "munmap",       "mremap",      "mprotect",      "madvise",
-    "futex",        "getrandom",     "clock_gettime", "clock_getres", "gettimeofday", "time",
-    "nanosleep",    "clock_nanosleep", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
-    "restart_syscall", "getpid",     "gettid",       "getppid",     "getuid",        "geteuid",
-    "getgid",       "getegid",       "tgkill",       "exit",        "exit_group",    "sched_yield",
-    "sched_getaffinity", "prlimit64", "getrlimit",   "getrusage",   "rseq",          "set_robust_list",
-    "uname",        "sysinfo",       "prctl",        "membarrier",  "statx",
+    "read", "write", "readv", "writev", "pread64", "pwrite64", "recvmsg", "sendmsg", "recvfrom",
+    "sendto", "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair",
+    "close", "dup", "dup3", "fcntl", "fstat", "newfstatat", "lseek", "ftruncate", "memfd_create",
+    "poll", "ppoll", "select", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
+    "eventfd2", "timerfd_create", "timerfd_settime", "pipe2", "brk", "mmap", "munmap", "mremap",
+    "mprotect", "madvise", "futex", "getrandom", "clock_gettime", "clock_getres", "gettimeofday",
+    "time", "nanosleep", "clock_nanosleep", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+    "sigaltstack", "restart_syscall", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid",
+    "getegid", "tgkill", "exit", "exit_group", "sched_yield", "sched_getaffinity", "prlimit64",
+    "getrlimit", "getrusage", "rseq", "set_robust_list", "uname", "sysinfo", "prctl", "membarrier",
+    "statx",
     NULL,
 };
+// clang-format on
 
 #ifdef __SANITIZE_ADDRESS__
-/* The leak checker looks into its own process by ptrace and files, which a confined process may not do. */
+/* The leak checker looks into its own process by ptrace and files, which a confined process may not
+ * do. */
 static int is_confined;
 
 int __lsan_is_turned_off(void);

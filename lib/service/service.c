@@ -29,14 +29,15 @@ struct service {
     char name[80]; /* a label has up to 64 characters */
     struct event_base *base;
     struct ipc *control;
-    void *state;    /* in use */
-    void *prepared; /* waiting for commit or abort */
+    void *state;          /* in use */
+    void *prepared;       /* waiting for commit or abort */
     enum log_level level; /* that goes with it */
     struct service_hand *hands;
     size_t hands_n;
     uint64_t *counters;
     uint32_t counters_n;
-    struct service_hand early[LINKS_MAX]; /* links that came before there was a configuration to use them with */
+    struct service_hand
+        early[LINKS_MAX]; /* links that came before there was a configuration to use them with */
     size_t early_n;
     bool stopping;
     int exit_code;
@@ -223,7 +224,8 @@ static int on_control(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     return rc;
 }
 
-/* Without master there is nobody to answer to: whatever is under way is safe by the rules of the queue. */
+/* Without master there is nobody to answer to: whatever is under way is safe by the rules of the
+ * queue. */
 static void on_control_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct service *s = arg;
@@ -253,11 +255,11 @@ static int add_link(struct given *g, char *text)
 }
 
 static const struct option options[] = {
-    {"name", required_argument, NULL, 'n'},    {"control", required_argument, NULL, 'c'},
-    {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
-    {"root", required_argument, NULL, 'r'},    {"seccomp", required_argument, NULL, 's'},
+    {"name", required_argument, NULL, 'n'},      {"control", required_argument, NULL, 'c'},
+    {"uid", required_argument, NULL, 'u'},       {"gid", required_argument, NULL, 'g'},
+    {"root", required_argument, NULL, 'r'},      {"seccomp", required_argument, NULL, 's'},
     {"log-level", required_argument, NULL, 'l'}, {"link", required_argument, NULL, 'k'},
-    {"dumpable", no_argument, NULL, 'd'},      {NULL, 0, NULL, 0},
+    {"dumpable", no_argument, NULL, 'd'},        {NULL, 0, NULL, 0},
 };
 
 static int read_arguments(struct given *g, int argc, char **argv)
@@ -266,23 +268,43 @@ static int read_arguments(struct given *g, int argc, char **argv)
     *g = (struct given){.control = -1, .uid = -1, .gid = -1, .level = LOG_INFO_};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
-        case 'n': g->name = optarg; break;
-        case 'c': bad |= (g->control = number(optarg)) < 0; break;
-        case 'u': bad |= (g->uid = number(optarg)) < 0; break;
-        case 'g': bad |= (g->gid = number(optarg)) < 0; break;
-        case 'r': g->root = optarg; break;
-        case 's': bad |= (mode = number(optarg)) < 0 || mode > SANDBOX_OFF; break;
-        case 'l': bad |= log_level_parse(optarg, &g->level) != 0; break;
-        case 'k': bad |= add_link(g, optarg) < 0; break;
-        case 'd': g->dumpable = true; break;
-        default: bad = 1;
+        case 'n':
+            g->name = optarg;
+            break;
+        case 'c':
+            bad |= (g->control = number(optarg)) < 0;
+            break;
+        case 'u':
+            bad |= (g->uid = number(optarg)) < 0;
+            break;
+        case 'g':
+            bad |= (g->gid = number(optarg)) < 0;
+            break;
+        case 'r':
+            g->root = optarg;
+            break;
+        case 's':
+            bad |= (mode = number(optarg)) < 0 || mode > SANDBOX_OFF;
+            break;
+        case 'l':
+            bad |= log_level_parse(optarg, &g->level) != 0;
+            break;
+        case 'k':
+            bad |= add_link(g, optarg) < 0;
+            break;
+        case 'd':
+            g->dumpable = true;
+            break;
+        default:
+            bad = 1;
         }
     }
     g->seccomp = (enum sandbox_seccomp)mode;
     return bad || g->name == NULL || g->control < 0 ? -1 : 0;
 }
 
-/* The order matters: libraries first open their files, then the doors close, then somebody is listened to. */
+/* The order matters: libraries first open their files, then the doors close, then somebody is
+ * listened to. */
 static int confine(struct service *s, const struct given *g, struct fail *f)
 {
     if (s->spec->init != NULL && s->spec->init(s, f) != 0)
@@ -302,7 +324,8 @@ static void open_channels(struct service *s, const struct given *g)
         take_link(s, g->links[i].name, g->links[i].fd);
 }
 
-/* Every message under way is a descriptor, and every peer: as many as the machine lets us have, within reason. */
+/* Every message under way is a descriptor, and every peer: as many as the machine lets us have,
+ * within reason. */
 static void raise_descriptors(void)
 {
     struct rlimit limit;
@@ -314,15 +337,16 @@ static void raise_descriptors(void)
 
 static void ignore_signals(void)
 {
-    /* A terminal's ^C and a service manager's signals are for master, which then asks everyone in order. */
+    /* A terminal's ^C and a service manager's signals are for master, which then asks everyone in
+     * order. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
 }
 
-/* The service is never freed: what a daemon frees behind service_main still counts, and has its events in the base. Nothing
- * reads this; a leak checker sees by it that nothing was lost. */
+/* The service is never freed: what a daemon frees behind service_main still counts, and has its
+ * events in the base. Nothing reads this; a leak checker sees by it that nothing was lost. */
 static struct service *volatile kept;
 
 int service_main(const struct service_spec *spec, int argc, char **argv, void *user)

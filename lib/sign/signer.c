@@ -242,7 +242,8 @@ struct signer_job *signer_sign(struct signer *s, const char *domain, struct span
     for (unsigned i = 0; i < job->parts_n && job->why[0] == '\0'; i++) {
         struct part *p = &job->parts[i];
         job->waiting++;
-        (void)secret_dkim_sign(s->vault, domain, p->selector, span_of(p->pending.digest, DKIM_DIGEST), on_signature, p);
+        (void)secret_dkim_sign(s->vault, domain, p->selector,
+                               span_of(p->pending.digest, DKIM_DIGEST), on_signature, p);
     }
     const struct timeval now = {0, 0};
     (void)event_base_once(s->base, -1, EV_TIMEOUT, on_turn, job, &now);

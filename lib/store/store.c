@@ -23,10 +23,10 @@ struct store {
 struct store_txn {
     struct store *store;
     MDB_txn *txn;
-    int rc;                /* first LMDB error */
-    char why[160];         /* first error as a sentence */
+    int rc;        /* first LMDB error */
+    char why[160]; /* first error as a sentence */
     bool failed, write;
-    uint64_t written;      /* octets of values */
+    uint64_t written; /* octets of values */
 };
 
 static int open_tables(struct store *s, const char *const *tables, unsigned n, struct fail *f)
@@ -47,8 +47,8 @@ static int open_tables(struct store *s, const char *const *tables, unsigned n, s
     return rc == 0 ? 0 : fail_set(f, "cannot make the tables: %s", mdb_strerror(rc));
 }
 
-struct store *store_open(const char *path, const char *const *tables, unsigned tables_n, uint64_t map_size,
-                         struct fail *f)
+struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
+                         uint64_t map_size, struct fail *f)
 {
     struct store *s = mem_zero(sizeof *s);
     assert(tables_n <= TABLES_MAX);
@@ -59,8 +59,9 @@ struct store *store_open(const char *path, const char *const *tables, unsigned t
         rc = mdb_env_set_maxreaders(s->env, READERS);
     if (rc == 0)
         rc = mdb_env_set_mapsize(s->env, map_size);
-    /* Default flags: every commit is on stable storage before it returns. NOTLS since a read transaction belongs to
-     * whoever began it, not to a thread. NORDAHEAD since a queue is read here and there. */
+    /* Default flags: every commit is on stable storage before it returns. NOTLS since a read
+     * transaction belongs to whoever began it, not to a thread. NORDAHEAD since a queue is read
+     * here and there. */
     if (rc == 0)
         rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
     if (rc != 0)
@@ -131,15 +132,17 @@ int store_space(struct store *s, struct store_space *space, struct fail *f)
 
 bool store_has_room(const struct store_txn *t, uint64_t octets)
 {
-    struct store_space space;
+    struct store_space space = {0};
     MDB_envinfo info;
     uint64_t more = t->written + octets, reserve;
     if (mdb_env_info(t->store->env, &info) != 0)
         return true;
-    reserve = info.me_mapsize / RESERVE_PART < RESERVE_MAX ? info.me_mapsize / RESERVE_PART : RESERVE_MAX;
+    reserve =
+        info.me_mapsize / RESERVE_PART < RESERVE_MAX ? info.me_mapsize / RESERVE_PART : RESERVE_MAX;
     more += more / 4 + reserve; /* pages are not all full */
     /* The free pages are counted only where they matter. */
-    if (((uint64_t)info.me_last_pgno + 1) * PAGE + more <= info.me_mapsize || store_space(t->store, &space, NULL) != 0)
+    if (((uint64_t)info.me_last_pgno + 1) * PAGE + more <= info.me_mapsize ||
+        store_space(t->store, &space, NULL) != 0)
         return true;
     return info.me_mapsize - space.file_bytes + space.free_bytes >= more;
 }
@@ -169,7 +172,8 @@ struct store_txn *store_begin(struct store *s, bool write)
     struct store_txn *t = mem_zero(sizeof *t);
     t->store = s;
     t->write = write;
-    note(t, mdb_txn_begin(s->env, NULL, write ? 0 : MDB_RDONLY, &t->txn), "cannot begin a transaction");
+    note(t, mdb_txn_begin(s->env, NULL, write ? 0 : MDB_RDONLY, &t->txn),
+         "cannot begin a transaction");
     return t;
 }
 
@@ -213,7 +217,8 @@ void store_fail(struct store_txn *t, const char *why)
 
 bool store_is_full(const struct store_txn *t)
 {
-    return t->failed && (t->rc == MDB_MAP_FULL || t->rc == ENOSPC || t->rc == EIO || t->rc == EDQUOT);
+    return t->failed &&
+           (t->rc == MDB_MAP_FULL || t->rc == ENOSPC || t->rc == EIO || t->rc == EDQUOT);
 }
 
 void store_advance(struct store *s)
@@ -306,7 +311,8 @@ static bool move(struct store_cursor *c, MDB_val k, MDB_cursor_op op)
     if (c->txn->failed || c->cursor == NULL)
         return false;
     int rc = mdb_cursor_get(c->cursor, &k, &v, op);
-    /* Where the last row was removed there is no current one, which LMDB calls an invalid argument. */
+    /* Where the last row was removed there is no current one, which LMDB calls an invalid argument.
+     */
     if (rc == MDB_NOTFOUND || (rc == EINVAL && op == MDB_GET_CURRENT))
         return false;
     note(c->txn, rc, "cannot move a cursor");

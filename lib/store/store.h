@@ -8,15 +8,16 @@
 #include "buf.h"
 #include "fail.h"
 
-/* LMDB, as the queue uses it: one environment opened by one process, named tables, no duplicate keys, and
- * transactions that remember their first error, so that a row of puts is checked once, at the commit. */
+/* LMDB, as the queue uses it: one environment opened by one process, named tables, no duplicate
+ * keys, and transactions that remember their first error, so that a row of puts is checked once, at
+ * the commit. */
 
 struct store;
 
-/* Opens the environment in folder path (which exists) with these tables, making what is missing. map_size bounds the
- * file; it is address space, not disk. Returns NULL with a sentence. */
-struct store *store_open(const char *path, const char *const *tables, unsigned tables_n, uint64_t map_size,
-                         struct fail *f);
+/* Opens the environment in folder path (which exists) with these tables, making what is missing.
+ * map_size bounds the file; it is address space, not disk. Returns NULL with a sentence. */
+struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
+                         uint64_t map_size, struct fail *f);
 void store_close(struct store **s);
 
 struct store_space {
@@ -25,36 +26,38 @@ struct store_space {
 };
 int store_space(struct store *s, struct store_space *space, struct fail *f);
 uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table has; 0 on failure */
-/* Pages that the last transaction freed can be used by the next but one only. Where the next one fails for want of room, there never
- * is a next but one: this makes an empty one. */
+/* Pages that the last transaction freed can be used by the next but one only. Where the next one
+ * fails for want of room, there never is a next but one: this makes an empty one. */
 void store_advance(struct store *s);
 /* Frees the places of readers that died. Call it now and then. */
 void store_reap_readers(struct store *s);
 
-/* One write transaction at a time, from one thread; any number of read transactions. A read transaction pins old pages:
- * never keep one across a turn of the event loop. */
+/* One write transaction at a time, from one thread; any number of read transactions. A read
+ * transaction pins old pages: never keep one across a turn of the event loop. */
 struct store_txn;
 struct store_txn *store_begin(struct store *s, bool write); /* never NULL; failure sticks */
-/* 0, or -1 with what went wrong first. Either way the transaction is over. For a read transaction there is nothing to
- * commit: it tells whether all reads went well. */
+/* 0, or -1 with what went wrong first. Either way the transaction is over. For a read transaction
+ * there is nothing to commit: it tells whether all reads went well. */
 int store_commit(struct store_txn **t, struct fail *f);
 void store_abort(struct store_txn **t);
 bool store_failed(const struct store_txn *t);
-/* Whether so many octets more can be written in this transaction and enough is left of the map to remove rows afterwards: a map that is
- * full to the last page takes not even a removal. For what can be refused; what must be written is written as long as it can be. */
+/* Whether so many octets more can be written in this transaction and enough is left of the map to
+ * remove rows afterwards: a map that is full to the last page takes not even a removal. For what
+ * can be refused; what must be written is written as long as it can be. */
 bool store_has_room(const struct store_txn *t, uint64_t octets);
 /* Makes the transaction fail with this sentence, as if the store had. */
 void store_fail(struct store_txn *t, const char *why);
 /* Whether the failure means that there is no room: LMDB reports a full disk as an I/O error. */
 bool store_is_full(const struct store_txn *t);
 
-/* True and value (valid until the next write in this transaction, or its end) when the key is there. */
+/* True and value (valid until the next write in this transaction, or its end) when the key is
+ * there. */
 bool store_get(struct store_txn *t, unsigned table, struct span key, struct span *value);
 void store_put(struct store_txn *t, unsigned table, struct span key, struct span value);
 /* As store_put, for a key known to be the table's greatest: pages fill up completely. */
 void store_append(struct store_txn *t, unsigned table, struct span key, struct span value);
-/* Appends a row of n octets and returns where they go, NULL on failure. To be filled before anything else is done with
- * the transaction. */
+/* Appends a row of n octets and returns where they go, NULL on failure. To be filled before
+ * anything else is done with the transaction. */
 unsigned char *store_append_room(struct store_txn *t, unsigned table, struct span key, size_t n);
 bool store_delete(struct store_txn *t, unsigned table, struct span key); /* whether it was there */
 
@@ -65,7 +68,8 @@ struct store_cursor {
     struct span key, value; /* of the row it is at; valid until the next write or move */
 };
 struct store_cursor store_cursor(struct store_txn *t, unsigned table);
-bool store_seek(struct store_cursor *c, struct span key); /* the first row with a key not below this one */
+bool store_seek(struct store_cursor *c,
+                struct span key); /* the first row with a key not below this one */
 bool store_next(struct store_cursor *c);
 bool store_prev(struct store_cursor *c);
 bool store_last(struct store_cursor *c);

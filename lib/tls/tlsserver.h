@@ -15,8 +15,8 @@
 /* Octets of one session ticket key: 16 of name, 32 for HMAC-SHA-256, 32 for AES-256. All random. */
 #define TLSSERVER_TICKET_KEY_SIZE 80
 #define TLSSERVER_TICKET_KEYS_MAX 4
-#define TLSSERVER_TICKET_SECONDS                                                                   \
-    7200 /* how long a ticket is good for, unless its key goes earlier */
+/* How long a ticket is good for, unless its key goes earlier. */
+#define TLSSERVER_TICKET_SECONDS 7200
 
 struct tlsserver_options {
     /* OpenSSL's security level, 0 to 5. Debian's own default is 2. */

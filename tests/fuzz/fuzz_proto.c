@@ -16,8 +16,9 @@
 #include "proto_submit.h"
 #include "record.h"
 
-/* Messages between processes, as whoever is asked reads them; the first octet chooses the protocol, the second the type of message in
- * it. Those with codecs of their own for both directions encode to the same octets again. */
+/* Messages between processes, as whoever is asked reads them; the first octet chooses the protocol,
+ * the second the type of message in it. Those with codecs of their own for both directions encode
+ * to the same octets again. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

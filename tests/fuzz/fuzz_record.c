@@ -9,8 +9,9 @@
 #include "record.h"
 #include "wire.h"
 
-/* A record as a peer may send it, through a real socket. The first octet tells how many descriptors come with it, and of what kind: the
- * first is a sealed memory file with the rest of the input, or an unsealed one. What is received says what was sent. */
+/* A record as a peer may send it, through a real socket. The first octet tells how many descriptors
+ * come with it, and of what kind: the first is a sealed memory file with the rest of the input, or
+ * an unsealed one. What is received says what was sent. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     unsigned n = data[0] % 8;
-    struct span sent = span_of(data + 1, size - 1), behind = size > 17 ? span_of(data + 17, size - 17) : (struct span){0};
+    struct span sent = span_of(data + 1, size - 1),
+                behind = size > 17 ? span_of(data + 17, size - 17) : (struct span){0};
     assert(ipc_pair(pair, &f) == 0);
     for (unsigned i = 0; i < n; i++)
         fds[i] = file_of(behind, data[0] < 128);

@@ -6,7 +6,8 @@
 #include "mem.h"
 #include "rows.h"
 
-/* The rows of the queue's store; the first octet chooses which. What decodes encodes to the same octets again. */
+/* The rows of the queue's store; the first octet chooses which. What decodes encodes to the same
+ * octets again. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +31,8 @@ static int rcpt(struct span s, struct buf *out)
     /* A row too long is written shorter: it still decodes, with as many results. */
     if (s.n > ROW_MAX) {
         struct rcpt_row again;
-        assert(rcpt_row_read(buf_span(out), &again) == 0 && again.results_n == r.results_n && out->n <= s.n);
+        assert(rcpt_row_read(buf_span(out), &again) == 0 && again.results_n == r.results_n &&
+               out->n <= s.n);
         rcpt_row_clear(&again);
         buf_clear(out);
         buf_put_span(out, s);
@@ -75,7 +77,8 @@ static int hook(struct span s, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const again[])(struct span s, struct buf *out) = {msg, rcpt, event, retired, hook};
+    static int (*const again[])(struct span s, struct buf * out) = {msg, rcpt, event, retired,
+                                                                    hook};
     struct buf out = {0};
     if (size == 0)
         return 0;

@@ -28,7 +28,9 @@ static void test_a_stranger_cannot_start_a_line(void **state)
     check("l=info p=quartermaster m=\"x\" v=\"\\x00\\xff\\x80\"\n", NULL, "x",
           LSPAN("v", span_of("\0\xff\x80", 3)));
     /* C1 control characters are two well-formed octets and still control a terminal. */
-    check("l=info p=quartermaster m=\"x\" v=\"\\xc2\\x9b2J\"\n", NULL, "x", LS("v", "\xc2\x9b" "2J"));
+    check("l=info p=quartermaster m=\"x\" v=\"\\xc2\\x9b2J\"\n", NULL, "x",
+          LS("v", "\xc2\x9b"
+                  "2J"));
     check("l=info p=quartermaster m=\"x\" v=\"\xc3\xa9\"\n", NULL, "x", LS("v", "\xc3\xa9"));
     check("l=info p=quartermaster m=\"x\" v=\"\"\n", NULL, "x", LS("v", NULL));
 }

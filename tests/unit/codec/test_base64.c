@@ -8,8 +8,13 @@
 
 /* RFC 4648 section 10. */
 static const char *const vectors[][2] = {
-    {"", ""},          {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+    {"", ""},
+    {"f", "Zg=="},
+    {"fo", "Zm8="},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg=="},
+    {"fooba", "Zm9vYmE="},
+    {"foobar", "Zm9vYmFy"},
 };
 
 static void test_rfc_vectors(void **state)
@@ -28,7 +33,8 @@ static void test_rfc_vectors(void **state)
 
 static void test_only_one_spelling_is_taken(void **state)
 {
-    static const char *const bad[] = {"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z", "Zg==Zg==", "Zm9v ", "=", "Z=g=", "Zm\n8="};
+    static const char *const bad[] = {"Zg",       "Zg=",   "Zg===", "Zh==", "Zm9=",  "Z",
+                                      "Zg==Zg==", "Zm9v ", "=",     "Z=g=", "Zm\n8="};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct buf out = {0};
         buf_puts(&out, "x");

@@ -52,12 +52,16 @@ static void test_values_out_of_range_are_errors(void **state)
     struct wire w = wire_open(span_of("\x02", 1));
     assert_false(wire_bool(&w));
     assert_int_equal(wire_end(&w), -1);
-    w = wire_open(span_of("\x00\x00\x00\x03" "a\0b", 7));
+    w = wire_open(span_of("\x00\x00\x00\x03"
+                          "a\0b",
+                          7));
     char *text = wire_text(&w, 10);
     assert_string_equal(text, "");
     mem_free(&text);
     assert_int_equal(wire_end(&w), -1);
-    w = wire_open(span_of("\x00\x00\x10\x00" "abcdefgh", 12));
+    w = wire_open(span_of("\x00\x00\x10\x00"
+                          "abcdefgh",
+                          12));
     assert_int_equal(wire_count(&w, 5000, 4), 0); /* 4096 things of 4 octets cannot be in 8 */
     assert_int_equal(wire_end(&w), -1);
 }

@@ -368,8 +368,8 @@ void peer_say(struct peer *p, enum say step, const char *reply, ...)
 void peer_interject(struct peer *p, const char *reply)
 {
     struct peer_client *k;
-    TAILQ_FOREACH(k, &p->clients, next)
-    (void)utter(k, reply);
+    TAILQ_FOREACH (k, &p->clients, next)
+        (void)utter(k, reply);
 }
 
 void peer_reset(struct peer *p)

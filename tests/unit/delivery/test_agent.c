@@ -56,8 +56,9 @@ static void jobs_go_side_by_side(void **state)
 static void a_new_qmgr_is_told_what_the_one_before_had_begun(void **state)
 {
     static const enum say steps[] = {SAY_GREETING, SAY_EHLO, SAY_MAIL, SAY_RCPT, SAY_DATA, SAY_DOT};
-    static const char *const replies[] = {"@200 220 hi", "@200 250 peer.test", "@200 250 ok",
-                                          "@200 250 ok", "@200 354 go",        "@200 250 2.0.0 queued"};
+    static const char *const replies[] = {"@200 220 hi", "@200 250 peer.test",
+                                          "@200 250 ok", "@200 250 ok",
+                                          "@200 354 go", "@200 250 2.0.0 queued"};
     for (size_t i = 0; i < 6; i++) {
         struct order o = {0}, again = {0};
         peer_reset(&lab.peer);

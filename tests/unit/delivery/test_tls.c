@@ -45,7 +45,7 @@ static void expect(uint32_t flags, const char *outcome, const char *tls, const c
 #define HELLO(n) n " EHLO us.test\n"
 #define MAIL(n)                                                                                    \
     n " MAIL FROM:<from@us.test> SIZE=22\n" n " RCPT TO:<r0@[127.0.0.1]>\n" n " DATA\n" n " QUIT"  \
-                                                                                          "\n"
+      "\n"
 
 static void tls_is_used_where_it_is_offered(void **state)
 {

@@ -8,9 +8,8 @@
 /* One message to one server, and what becomes of each recipient. */
 
 #define PLAYS(plays) plays_run((plays), sizeof(plays) / sizeof(plays)[0])
-#define PLAIN                                                                                      \
-    "8BITMIME" /* extensions without PIPELINING: a command waits for the answer to the one before  \
-                */
+/* Extensions without PIPELINING: a command waits for the answer to the one before. */
+#define PLAIN "8BITMIME"
 #define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
 #define R0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r0@example.net>\n"
 #define R1 "1 RCPT TO:<r1@example.net>\n"

@@ -233,7 +233,10 @@ static void test_names_are_looked_up_by_our_own_resolver(void **state)
     static const struct {
         const char *host;
         bool asked;
-    } names[] = {{"app.example", true}, {"App.Example", false}, {"localhost", false}, {"x.localhost", false}};
+    } names[] = {{"app.example", true},
+                 {"App.Example", false},
+                 {"localhost", false},
+                 {"x.localhost", false}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct heard h;
         char *url = url_of(names[i].host);
@@ -250,12 +253,31 @@ static void test_names_are_looked_up_by_our_own_resolver(void **state)
 
 static void test_a_private_address_is_refused_however_it_is_spelled(void **state)
 {
-    static const char *const hosts[] = {
-        "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1",
-        "0", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
-        "[64:ff9b::127.0.0.1]", "[2002:7f00:1::]", "localhost", "LOCALHOST", "a.localhost", "app.example",
-        "10.0.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]",
-    };
+    static const char *const hosts[] = {"127.0.0.1",
+                                        "127.1",
+                                        "127.0.1",
+                                        "2130706433",
+                                        "0x7f000001",
+                                        "0x7f.1",
+                                        "017700000001",
+                                        "0177.0.0.1",
+                                        "0",
+                                        "0.0.0.0",
+                                        "[::1]",
+                                        "[::]",
+                                        "[::ffff:127.0.0.1]",
+                                        "[::ffff:7f00:1]",
+                                        "[::127.0.0.1]",
+                                        "[64:ff9b::127.0.0.1]",
+                                        "[2002:7f00:1::]",
+                                        "localhost",
+                                        "LOCALHOST",
+                                        "a.localhost",
+                                        "app.example",
+                                        "10.0.0.1",
+                                        "169.254.169.254",
+                                        "[fe80::1]",
+                                        "[fd00::1]"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         struct heard h;
         char *url = url_of(hosts[i]);
@@ -322,8 +344,14 @@ static void test_an_endpoint_can_say_when_to_come_back(void **state)
 
 static void test_what_goes_wrong_is_said(void **state)
 {
-    static const char *const bad[] = {"", "x", "ftp://127.0.0.1/", "http://", "http:///x", "file:///etc/passwd",
-                                      "gopher://127.0.0.1/", "http://a b/"};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "ftp://127.0.0.1/",
+                                      "http://",
+                                      "http:///x",
+                                      "file:///etc/passwd",
+                                      "gopher://127.0.0.1/",
+                                      "http://a b/"};
     struct heard h;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         fetch(bad[i], true, &h);
@@ -347,8 +375,12 @@ static void test_an_endpoint_that_says_nothing_is_given_up_in_time(void **state)
     static const char *const headers[] = {NULL};
     struct heard h = {0};
     char *url = url_of("127.0.0.1");
-    const struct fetch_request r = {
-        .url = url, .body = span_text("x"), .headers = headers, .timeout_ms = 300, .response_max = 10, .allow_private = true};
+    const struct fetch_request r = {.url = url,
+                                    .body = span_text("x"),
+                                    .headers = headers,
+                                    .timeout_ms = 300,
+                                    .response_max = 10,
+                                    .allow_private = true};
     reply = NULL;
     fetch_start(fetcher, &r, on_answer, &h);
     while (h.calls == 0)
@@ -388,15 +420,20 @@ static void test_calls_under_way_end_with_the_fetcher_unheard(void **state)
     mem_free(&named);
 }
 
-/* Under the filter of the process hooks: a library that looked a name up by itself would start a thread, and be killed. */
+/* Under the filter of the process hooks: a library that looked a name up by itself would start a
+ * thread, and be killed. */
 static int fetch_confined(void)
 {
-    static const char *const syscalls[] = {"socket", "connect", "bind", "getpeername", "ioctl", "accept4", NULL};
-    static const char *const hosts[] = {"127.0.0.1", "[::ffff:127.0.0.1]", "app.example", "App.Example", "app.example.",
-                                        "APP.example.", "localhost", "localhost.", "Localhost", "xn--bcher-kva.example",
-                                        "127.1", "0x7f.1", "2130706433"};
+    static const char *const syscalls[] = {"socket", "connect", "bind", "getpeername",
+                                           "ioctl",  "accept4", NULL};
+    static const char *const hosts[] = {
+        "127.0.0.1",    "[::ffff:127.0.0.1]",    "app.example", "App.Example",
+        "app.example.", "APP.example.",          "localhost",   "localhost.",
+        "Localhost",    "xn--bcher-kva.example", "127.1",       "0x7f.1",
+        "2130706433"};
     struct fail f;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || sandbox_seccomp(SANDBOX_KILL, syscalls, &f) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        sandbox_seccomp(SANDBOX_KILL, syscalls, &f) != 0)
         return 1;
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         struct heard h;

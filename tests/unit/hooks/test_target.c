@@ -129,7 +129,8 @@ static void test_only_addresses_of_the_public_network_are_public(void **state)
 {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         if (is_public(cases[i].address) != cases[i].is_public)
-            fail_msg("%s is taken for %s", cases[i].address, cases[i].is_public ? "private" : "public");
+            fail_msg("%s is taken for %s", cases[i].address,
+                     cases[i].is_public ? "private" : "public");
     }
 }
 

@@ -116,8 +116,9 @@ static void get_fields(struct httprequest *req)
 
 static void get_stats(struct httprequest *req)
 {
-    httprequest_respond_text(req, 200, NULL, "held=%u cancelled=%u handled=%u connections=%u", held,
-                             cancelled, handled, httpserver_connections(server));
+    httprequest_respond_text(
+        req, 200, NULL, "held=%u cancelled=%u handled=%u connections=%u octets=%zu", held,
+        cancelled, handled, httpserver_connections(server), httpserver_body_octets(server));
 }
 
 static void get_log(struct httprequest *req)

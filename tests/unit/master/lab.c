@@ -240,8 +240,7 @@ void lab_reap(struct child *c, int status)
 struct child *lab_child(const char *name)
 {
     struct child *c;
-    TAILQ_FOREACH(c, &lab.children, next)
-    {
+    TAILQ_FOREACH (c, &lab.children, next) {
         if (strcmp(c->name, name) == 0)
             return c;
     }
@@ -251,8 +250,7 @@ struct child *lab_child(const char *name)
 struct process *lab_process(const char *name)
 {
     struct process *p;
-    TAILQ_FOREACH(p, &lab.world.processes, next)
-    {
+    TAILQ_FOREACH (p, &lab.world.processes, next) {
         if (strcmp(p->name, name) == 0)
             return p;
     }
@@ -264,8 +262,8 @@ const char *lab_plan(void)
     static struct buf text;
     const struct process *p;
     buf_clear(&text);
-    TAILQ_FOREACH(p, &lab.world.processes, next)
-    buf_putf(&text, "%s%s%s", text.n == 0 ? "" : " ", p->unwanted ? "-" : "", p->name);
+    TAILQ_FOREACH (p, &lab.world.processes, next)
+        buf_putf(&text, "%s%s%s", text.n == 0 ? "" : " ", p->unwanted ? "-" : "", p->name);
     return buf_text(&text);
 }
 

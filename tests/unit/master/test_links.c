@@ -23,8 +23,7 @@ static char *links_of(const char *name)
     const struct child_link *l, *later;
     const struct child *c = lab_child(name);
     assert_non_null(c);
-    TAILQ_FOREACH(l, &c->links, next)
-    {
+    TAILQ_FOREACH (l, &c->links, next) {
         for (later = TAILQ_NEXT(l, next); later != NULL && strcmp(later->name, l->name) != 0;)
             later = TAILQ_NEXT(later, next);
         if (later == NULL)
@@ -45,8 +44,7 @@ static int end_of(const char *name, const char *link)
 {
     const struct child_link *l;
     int fd = -1;
-    TAILQ_FOREACH(l, &lab_child(name)->links, next)
-    {
+    TAILQ_FOREACH (l, &lab_child(name)->links, next) {
         if (strcmp(l->name, link) == 0)
             fd = l->fd;
     }

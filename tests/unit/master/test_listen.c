@@ -36,8 +36,8 @@ static char *bound(void)
 {
     struct buf text = {0};
     const struct listener *l;
-    TAILQ_FOREACH(l, &lab.world.listeners, next)
-    buf_putf(&text, "%s%s\n", l->wanted ? "" : "-", l->purpose);
+    TAILQ_FOREACH (l, &lab.world.listeners, next)
+        buf_putf(&text, "%s%s\n", l->wanted ? "" : "-", l->purpose);
     return buf_take_text(&text);
 }
 
@@ -196,8 +196,8 @@ static void a_listener_under_another_name_or_for_another_use_keeps_its_port(void
     assert_true(connects(a));
     expect(UNIX_SOCKETS "listen outside http 127.0.0.1:%d\n", a);
     struct listener *l, *last = NULL;
-    TAILQ_FOREACH(l, &lab.world.listeners, next)
-    last = l;
+    TAILQ_FOREACH (l, &lab.world.listeners, next)
+        last = l;
     assert_int_equal(last->role, ROLE_WEBAPI);
 }
 

@@ -74,8 +74,8 @@ static void one_that_ends_is_left_out_until_it_is_back(void **state)
 static void questions_still_open_at_the_end_hurt_nobody(void **state)
 {
     struct child *c;
-    TAILQ_FOREACH(c, &lab.children, next)
-    c->silent = true;
+    TAILQ_FOREACH (c, &lab.children, next)
+        c->silent = true;
     struct child *qmgr = lab_child("qmgr");
     unsigned before = qmgr->counters;
     RUN_UNTIL(qmgr->counters > before);

@@ -100,8 +100,7 @@ static void all_that_are_ready_are_told_to_use_it(void **state)
     lab_start();
     assert_true(lab.world.announced);
     assert_true(process_all_up(&lab.world));
-    TAILQ_FOREACH(c, &lab.children, next)
-    {
+    TAILQ_FOREACH (c, &lab.children, next) {
         assert_int_equal(c->configs, 1);
         assert_int_equal(c->commits, 1);
         assert_string_equal(c->committed, "one.test");

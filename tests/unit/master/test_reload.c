@@ -26,8 +26,7 @@ static int teardown(void **state)
 static void expect_everybody_at(const char *hostname)
 {
     const struct child *c;
-    TAILQ_FOREACH(c, &lab.children, next)
-    {
+    TAILQ_FOREACH (c, &lab.children, next) {
         if (strcmp(c->committed, hostname) != 0)
             fail_msg("%s uses %s", c->name, c->committed);
     }
@@ -79,8 +78,8 @@ static void one_that_refuses_changes_nothing_anywhere(void **state)
         RUN_UNTIL(o.times == 1);
         char *why = mem_format("%s: I do not like it", names[i]);
         expect_unchanged(&o, why);
-        TAILQ_FOREACH(c, &lab.children, next)
-        assert_int_equal(c->aborts, i + 1);
+        TAILQ_FOREACH (c, &lab.children, next)
+            assert_int_equal(c->aborts, i + 1);
         mem_free(&why);
     }
     lab.odd = NULL;
@@ -202,8 +201,8 @@ static void a_file_that_is_wrong_asks_nobody(void **state)
     reload(&o);
     assert_int_equal(o.times, 1);
     assert_non_null(strstr(o.why, "nonsense"));
-    TAILQ_FOREACH(c, &lab.children, next)
-    assert_int_equal(c->configs, 1);
+    TAILQ_FOREACH (c, &lab.children, next)
+        assert_int_equal(c->configs, 1);
     expect_everybody_at("one.test");
 }
 

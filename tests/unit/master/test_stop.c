@@ -30,8 +30,7 @@ static char *asked(void)
     struct buf text = {0};
     const struct child *c;
     lab_settle();
-    TAILQ_FOREACH(c, &lab.children, next)
-    {
+    TAILQ_FOREACH (c, &lab.children, next) {
         if (c->stops > 0)
             buf_putf(&text, "%s%s", text.n == 0 ? "" : " ", c->name);
     }

@@ -111,7 +111,8 @@ static inline void *give_answer(void *arg)
     /* The request stays where it is, for the test to look at. */
     if (recv(a->fd, head, sizeof head, MSG_PEEK) == (ssize_t)sizeof head) {
         struct wire w = wire_open(span_of(head + 8, 8));
-        if (record_make(&r, a->type, IPC_REPLY, wire_u64(&w), buf_span(&a->payload), NULL, 0, &f) == 0)
+        if (record_make(&r, a->type, IPC_REPLY, wire_u64(&w), buf_span(&a->payload), NULL, 0, &f) ==
+            0)
             (void)record_send(a->fd, &r, &f);
         record_free(&r);
     }

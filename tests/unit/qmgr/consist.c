@@ -92,7 +92,8 @@ static void check_sys(struct walk *w, struct span key, struct span value)
 {
     if (span_starts_nocase(key, "bad/"))
         w->c->bad_rows++;
-    else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") && !span_is(key, "secret"))
+    else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") &&
+             !span_is(key, "secret"))
         complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
 }
 
@@ -100,8 +101,8 @@ static void read_sys(struct walk *w)
 {
     struct span secret;
     uint64_t schema;
-    if (!get_number(w, "schema", &schema) || schema != 1 || !get_number(w, "next_id", &w->next_id) ||
-        !get_number(w, "next_event", &w->next_event))
+    if (!get_number(w, "schema", &schema) || schema != 1 ||
+        !get_number(w, "next_id", &w->next_id) || !get_number(w, "next_event", &w->next_event))
         complain(w, "sys: schema, next_id or next_event is missing");
     if (store_get(w->t, TABLE_SYS, span_text("secret"), &secret) && secret.n == sizeof w->secret)
         memcpy(w->secret, secret.p, sizeof w->secret);
@@ -141,7 +142,8 @@ static void check_chunks(struct walk *w, uint64_t message, uint64_t size)
         struct span value;
         size_t expected = left < BODY_CHUNK ? (size_t)left : BODY_CHUNK;
         if (!store_get(w->t, TABLE_BODY, key_span(&k), &value) || value.n != expected) {
-            complain(w, "msg %" PRIu64 ": chunk %u of its %" PRIu64 " octets is missing or of %zu", message, i, size, value.n);
+            complain(w, "msg %" PRIu64 ": chunk %u of its %" PRIu64 " octets is missing or of %zu",
+                     message, i, size, value.n);
             return;
         }
         left -= expected;
@@ -152,11 +154,13 @@ static void check_file(struct walk *w, uint64_t message, const struct msg_row *m
 {
     char path[64];
     struct stat st;
-    (void)snprintf(path, sizeof path, "bodies/%02x/%016" PRIx64, (unsigned)(m->file % BODY_FOLDERS), m->file);
+    (void)snprintf(path, sizeof path, "bodies/%02x/%016" PRIx64, (unsigned)(m->file % BODY_FOLDERS),
+                   m->file);
     if (fstatat(w->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         complain(w, "msg %" PRIu64 ": its file %s is missing", message, path);
     else if ((uint64_t)st.st_size != m->size)
-        complain(w, "msg %" PRIu64 ": its file %s has %lld octets of %" PRIu64, message, path, (long long)st.st_size, m->size);
+        complain(w, "msg %" PRIu64 ": its file %s has %lld octets of %" PRIu64, message, path,
+                 (long long)st.st_size, m->size);
 }
 
 static void check_msg(struct walk *w, struct span key, struct span value)
@@ -171,7 +175,8 @@ static void check_msg(struct walk *w, struct span key, struct span value)
     check_id(w, "msg", id + m.recipients - 1);
     uint32_t there = count_recipients(w, id, &m);
     if (there == 0 || there != m.open)
-        complain(w, "msg %" PRIu64 ": %u recipients are there, %u open of %u", id, there, m.open, m.recipients);
+        complain(w, "msg %" PRIu64 ": %u recipients are there, %u open of %u", id, there, m.open,
+                 m.recipients);
     if (m.kind == BODY_FILE)
         check_file(w, id, &m);
     else
@@ -192,7 +197,8 @@ static void check_body(struct walk *w, struct span key, struct span value)
         complain(w, "body %" PRIu64 "/%u: no such message", message, chunk);
     } else {
         if (m.kind != BODY_CHUNKS || (uint64_t)chunk * BODY_CHUNK >= m.size)
-            complain(w, "body %" PRIu64 "/%u: behind the end of %" PRIu64 " octets", message, chunk, m.size);
+            complain(w, "body %" PRIu64 "/%u: behind the end of %" PRIu64 " octets", message, chunk,
+                     m.size);
         msg_row_clear(&m);
     }
 }
@@ -214,18 +220,21 @@ static void check_rcpt(struct walk *w, struct span key, struct span value)
         complain(w, "rcpt %" PRIu64 ": its message %" PRIu64 " is not there", id, r.message);
     } else {
         if (id < r.message || id - r.message >= m.recipients)
-            complain(w, "rcpt %" PRIu64 ": message %" PRIu64 " has %u recipients", id, r.message, m.recipients);
+            complain(w, "rcpt %" PRIu64 ": message %" PRIu64 " has %u recipients", id, r.message,
+                     m.recipients);
         msg_row_clear(&m);
     }
     uint64_t hash = destination_hash(w->secret, address_domain(r.address));
-    bool due = has(w, TABLE_DUE, key_due(r.next_ms, id)), dest = has(w, TABLE_DEST, key_dest(hash, r.next_ms, id));
+    bool due = has(w, TABLE_DUE, key_due(r.next_ms, id)),
+         dest = has(w, TABLE_DEST, key_dest(hash, r.next_ms, id));
     if (due == r.held || dest == r.held)
-        complain(w, "rcpt %" PRIu64 ": %s, %s in due, %s in dest", id, r.held ? "held" : "queued", due ? "is" : "not",
-                 dest ? "is" : "not");
+        complain(w, "rcpt %" PRIu64 ": %s, %s in due, %s in dest", id, r.held ? "held" : "queued",
+                 due ? "is" : "not", dest ? "is" : "not");
     rcpt_row_clear(&r);
 }
 
-static void check_index(struct walk *w, const char *table, int64_t next_ms, uint64_t id, const uint64_t *hash)
+static void check_index(struct walk *w, const char *table, int64_t next_ms, uint64_t id,
+                        const uint64_t *hash)
 {
     struct rcpt_row r;
     if (!get_recipient(w, id, &r)) {
@@ -236,7 +245,8 @@ static void check_index(struct walk *w, const char *table, int64_t next_ms, uint
         complain(w, "%s %" PRId64 "/%" PRIu64 ": it is %s, due at %" PRId64, table, next_ms, id,
                  r.held ? "held" : "queued", r.next_ms);
     if (hash != NULL && *hash != destination_hash(w->secret, address_domain(r.address)))
-        complain(w, "%s %" PRId64 "/%" PRIu64 ": %s has another hash", table, next_ms, id, address_domain(r.address));
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": %s has another hash", table, next_ms, id,
+                 address_domain(r.address));
     rcpt_row_clear(&r);
 }
 
@@ -406,10 +416,11 @@ static const struct {
     unsigned table;
     each_row *check;
 } tables[] = {
-    {TABLE_MSG, check_msg},         {TABLE_RCPT, check_rcpt},       {TABLE_DUE, check_due},
-    {TABLE_DEST, check_dest},       {TABLE_BODY, check_body},       {TABLE_RETIRED, check_retired},
-    {TABLE_EVENT, check_event},     {TABLE_HOOK, check_hook},       {TABLE_HOOKDUE, check_hookdue},
-    {TABLE_HOOKRETIRED, check_hookretired},
+    {TABLE_MSG, check_msg},         {TABLE_RCPT, check_rcpt},
+    {TABLE_DUE, check_due},         {TABLE_DEST, check_dest},
+    {TABLE_BODY, check_body},       {TABLE_RETIRED, check_retired},
+    {TABLE_EVENT, check_event},     {TABLE_HOOK, check_hook},
+    {TABLE_HOOKDUE, check_hookdue}, {TABLE_HOOKRETIRED, check_hookretired},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

@@ -1,5 +1,6 @@
-/* store-check FOLDER: whether the queue in this folder of a suite that has stopped is consistent. Prints what is not, and the
- * numbers; exits 0 when all is well, 1 when not, 2 when it cannot tell. */
+/* store-check FOLDER: whether the queue in this folder of a suite that has stopped is consistent.
+ * Prints what is not, and the numbers; exits 0 when all is well, 1 when not, 2 when it cannot tell.
+ */
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,9 +30,11 @@ int main(int argc, char **argv)
     }
     consist_check(store, dirfd, &c);
     (void)fputs(buf_text(&c.report), stdout);
-    (void)printf("problems=%u bad_rows=%u messages=%" PRIu64 " recipients=%" PRIu64 " held=%" PRIu64 " hooks=%" PRIu64
-                 " retired=%" PRIu64 " events=%" PRIu64 " chunks=%" PRIu64 " files=%" PRIu64 "\n",
-                 c.problems, c.bad_rows, c.messages, c.recipients, c.held, c.hooks, c.retired, c.events, c.chunks, c.files);
+    (void)printf("problems=%u bad_rows=%u messages=%" PRIu64 " recipients=%" PRIu64 " held=%" PRIu64
+                 " hooks=%" PRIu64 " retired=%" PRIu64 " events=%" PRIu64 " chunks=%" PRIu64
+                 " files=%" PRIu64 "\n",
+                 c.problems, c.bad_rows, c.messages, c.recipients, c.held, c.hooks, c.retired,
+                 c.events, c.chunks, c.files);
     int code = c.problems == 0 ? 0 : 1;
     consist_clear(&c);
     store_close(&store);

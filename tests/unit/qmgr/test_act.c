@@ -152,7 +152,8 @@ static void test_ids_mean_recipients_or_messages_with_all_theirs(void **state)
     world_settle();
     uint64_t third = id + 2;
     assert_int_equal(act(ADMIN_HOLD, of_ids(&third, 1)), 1);
-    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1); /* a message has its first recipient's id */
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)),
+                     1); /* a message has its first recipient's id */
     WORLD_UNTIL(world.direct.jobs_total == 3);
     world_settle();
     assert_int_equal(act(ADMIN_DROP, of_messages(&third, 1)), 0);

@@ -238,7 +238,8 @@ static void test_counts_count(void **state)
 
 /* ---- who may ---- */
 
-/* Asks everything as another user; the exit code tells what was allowed: a bit each for list, counts, show, act, hooks. */
+/* Asks everything as another user; the exit code tells what was allowed: a bit each for list,
+ * counts, show, act, hooks. */
 static int ask_as(uid_t uid, gid_t gid, gid_t extra)
 {
     struct operator_ o = {.limit = 10, .id = 1};
@@ -276,7 +277,8 @@ static int allowed_to(uid_t uid, gid_t gid, gid_t extra)
 static void test_who_may_ask_what(void **state)
 {
     if (geteuid() != 0) {
-        print_message("SKIPPED: only root can become other users; run the tests as root to try it\n");
+        print_message(
+            "SKIPPED: only root can become other users; run the tests as root to try it\n");
         skip();
     }
     listen_for_operators(5555, 7777);

@@ -25,7 +25,8 @@ static int dirfd_ = -1;
 static int setup(void **state)
 {
     struct fail f;
-    (void)snprintf(folder, sizeof folder, "%s/qm-body-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    (void)snprintf(folder, sizeof folder, "%s/qm-body-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(folder));
     dirfd_ = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(body_make_folders(dirfd_, &f), 0);
@@ -88,12 +89,14 @@ static void expect_head(uint64_t id, const struct msg_row *row, struct span octe
         struct store_txn *t = store_begin(store, false);
         assert_int_equal(body_head(t, dirfd_, id, row, limits[i], &got, &f), 0);
         store_abort(&t);
-        assert_true(span_equal(buf_span(&got), span_of(octets.p, octets.n < limits[i] ? octets.n : limits[i])));
+        assert_true(span_equal(buf_span(&got),
+                               span_of(octets.p, octets.n < limits[i] ? octets.n : limits[i])));
         buf_free(&got);
     }
 }
 
-/* Every size from a little below to a little above a number of whole chunks, and no octet at all. */
+/* Every size from a little below to a little above a number of whole chunks, and no octet at all.
+ */
 static void test_chunks_of_every_size_come_back_as_they_were(void **state)
 {
     uint64_t id = 1;
@@ -112,7 +115,8 @@ static void test_chunks_of_every_size_come_back_as_they_were(void **state)
             body_put_octets(t, id + 1, span_of(octets, n));
             commit(&t);
             (void)close(fd);
-            assert_int_equal(store_rows(store, TABLE_BODY) - before, 2 * ((n + BODY_CHUNK - 1) / BODY_CHUNK));
+            assert_int_equal(store_rows(store, TABLE_BODY) - before,
+                             2 * ((n + BODY_CHUNK - 1) / BODY_CHUNK));
             expect_loaded(id, &row, span_of(octets, n));
             expect_loaded(id + 1, &row, span_of(octets, n));
             expect_head(id, &row, span_of(octets, n));
@@ -188,7 +192,8 @@ static void test_files_come_back_as_they_were(void **state)
         struct msg_row row = {.size = sizes[i], .kind = BODY_FILE, .file = token};
         int fd = file_sealed("m", span_of(octets, sizes[i]), &f);
         assert_int_equal(body_put_file(dirfd_, token, fd, sizes[i], &f), 0);
-        assert_int_equal(body_put_file(dirfd_, token, fd, sizes[i], &f), -1); /* never over another */
+        assert_int_equal(body_put_file(dirfd_, token, fd, sizes[i], &f),
+                         -1); /* never over another */
         (void)close(fd);
         expect_loaded(1, &row, span_of(octets, sizes[i]));
         expect_head(1, &row, span_of(octets, sizes[i]));
@@ -228,7 +233,8 @@ static void test_the_sweep_removes_what_nobody_knows(void **state)
     int fd = file_sealed("m", span_text("x"), &f);
     for (uint64_t token = 0; token < 300; token++)
         assert_int_equal(body_put_file(dirfd_, token, fd, 1, &f), 0);
-    int other = openat(dirfd_, "bodies/00/README", O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* not ours */
+    int other =
+        openat(dirfd_, "bodies/00/README", O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* not ours */
     (void)close(other);
     assert_int_equal(body_sweep(dirfd_, is_even, NULL, &f), 150);
     assert_int_equal(body_sweep(dirfd_, is_even, NULL, &f), 0);

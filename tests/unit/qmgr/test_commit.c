@@ -31,7 +31,8 @@ static void open_store(uint64_t map_size)
 
 static int setup(void **state)
 {
-    (void)snprintf(folder, sizeof folder, "%s/qm-commit-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    (void)snprintf(folder, sizeof folder, "%s/qm-commit-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(folder));
     base = event_base_new();
     open_store(64u << 20);
@@ -55,8 +56,8 @@ static int teardown(void **state)
 struct test_change {
     struct change change;
     unsigned number;
-    size_t size;     /* of the row */
-    int refuse;      /* so many applications fail */
+    size_t size; /* of the row */
+    int refuse;  /* so many applications fail */
     unsigned applied;
 };
 
@@ -201,7 +202,8 @@ static void test_changes_wait_out_a_full_store_if_they_must(void **state)
     struct test_change *c = make(n, 4000);
     c->change.must = true;
     commit_add(commit, &c->change);
-    while (event_base_loop(base, EVLOOP_NONBLOCK) == 0 && __atomic_load_n(&applied_total, __ATOMIC_RELAXED) < n + 3)
+    while (event_base_loop(base, EVLOOP_NONBLOCK) == 0 &&
+           __atomic_load_n(&applied_total, __ATOMIC_RELAXED) < n + 3)
         (void)usleep(1000);
     assert_int_equal(done_n, n);
     /* Room is made behind the back of whoever waits. */

@@ -83,7 +83,8 @@ static void test_messages_on_both_sides_of_the_large_body_setting(void **state)
 
 static void expect_refused(unsigned code, const char *enhanced)
 {
-    assert_true(world_submit(world_envelope("a@b.example", "c@d.example"), "Subject: x\r\n\r\nbody\r\n") == 0);
+    assert_true(world_submit(world_envelope("a@b.example", "c@d.example"),
+                             "Subject: x\r\n\r\nbody\r\n") == 0);
     assert_int_equal(world_reply.code, code);
     assert_string_equal(world_reply.enhanced, enhanced);
 }

@@ -10,8 +10,10 @@
 
 static void test_history_goes_when_its_time_is_over(void **state)
 {
-    world_open("queue { keep-events 50h }\naccount app {\n  address app@example.org\n  keep-retired-messages 1h\n"
-               "  keep-retired-webhooks 2h\n  webhook outgoing { url \"https://app.example/h\" }\n}\n");
+    world_open(
+        "queue { keep-events 50h }\naccount app {\n  address app@example.org\n  "
+        "keep-retired-messages 1h\n"
+        "  keep-retired-webhooks 2h\n  webhook outgoing { url \"https://app.example/h\" }\n}\n");
     world.direct.on_job = agent_delivers;
     world.hooks.on_call = endpoint_answers;
     world.hooks.code = 200;
@@ -60,7 +62,8 @@ static void test_bad_rows_of_the_history_are_set_aside(void **state)
         struct key k = key_id(1);
         world_damage(tables[i], key_span(&k), span_text("\xffgarbage"));
     }
-    WORLD_UNTIL(world_rows(TABLE_RETIRED) + world_rows(TABLE_EVENT) + world_rows(TABLE_HOOKRETIRED) == 0);
+    WORLD_UNTIL(
+        world_rows(TABLE_RETIRED) + world_rows(TABLE_EVENT) + world_rows(TABLE_HOOKRETIRED) == 0);
     world_settle();
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         assert_int_equal(world_rows(tables[i]), 0);

@@ -11,8 +11,8 @@
 
 #define MINUTE 60000ll
 
-/* Damage behind qmgr's back, of kinds a disk can do; afterwards the queue must be consistent again, what is good delivered, and what
- * is bad in sys. */
+/* Damage behind qmgr's back, of kinds a disk can do; afterwards the queue must be consistent again,
+ * what is good delivered, and what is bad in sys. */
 
 static const struct span garbage = {(const unsigned char *)"\xffgarbage", 8};
 
@@ -103,7 +103,8 @@ static void test_index_rows_that_lead_to_nothing_are_removed(void **state)
     schedule_look_at(world.queue.schedule, 0);
     when_due();
     world_settle();
-    /* A stray row of dest is come across when its destination has more than the window: not here. */
+    /* A stray row of dest is come across when its destination has more than the window: not here.
+     */
     damage(TABLE_DEST, key_dest(hash, 5, id + 99), (struct span){0});
     assert_int_equal(world.direct.recipients_total, 3);
     assert_int_equal(bad_rows(), 0);
@@ -141,7 +142,8 @@ static void test_a_recipient_damaged_while_it_is_tried_is_found_afterwards(void 
 
 static void test_a_webhook_that_does_not_decode_is_set_aside(void **state)
 {
-    world_open("account app {\n  address app@example.org\n  webhook outgoing { url \"https://app.example/h\" }\n}\n");
+    world_open("account app {\n  address app@example.org\n  webhook outgoing { url "
+               "\"https://app.example/h\" }\n}\n");
     for (int i = 0; i < 3; i++) {
         struct submit_envelope *e = world_envelope("", "c@d.example");
         submit_set(&e->account, "app");
@@ -154,7 +156,8 @@ static void test_a_webhook_that_does_not_decode_is_set_aside(void **state)
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_HOOK);
     uint64_t second;
-    assert_true(store_seek(&c, (struct span){0}) && store_next(&c) && key_read_id(c.key, &second) == 0);
+    assert_true(store_seek(&c, (struct span){0}) && store_next(&c) &&
+                key_read_id(c.key, &second) == 0);
     store_cursor_close(&c);
     store_abort(&t);
     damage(TABLE_HOOK, key_id(second), garbage);

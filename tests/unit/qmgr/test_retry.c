@@ -6,7 +6,8 @@
 
 #include "retry.h"
 
-static const struct settings defaults = {.first_retry_ms = 450000, .attempts = 8, .jitter_percent = 1};
+static const struct settings defaults = {
+    .first_retry_ms = 450000, .attempts = 8, .jitter_percent = 1};
 
 static int64_t minutes(double m)
 {
@@ -28,7 +29,8 @@ static void test_the_spread_stays_within_its_percent_on_both_sides(void **state)
     for (int p = 0; p < 3; p++) {
         struct settings s = defaults;
         s.jitter_percent = percents[p];
-        int64_t plain = minutes(7.5), spread = plain * percents[p] / 100, least = INT64_MAX, most = 0;
+        int64_t plain = minutes(7.5), spread = plain * percents[p] / 100, least = INT64_MAX,
+                most = 0;
         for (int i = 0; i < 20000; i++) {
             int64_t w = retry_wait_ms(&s, 1);
             assert_true(w >= plain - spread && w <= plain + spread);

@@ -5,23 +5,24 @@
 #include "mem.h"
 #include "route.h"
 
-static const char routes[] = "domain routed.example {\n  route { to .dom.example  transport dom }\n}\n"
-                             "account app {\n  address app@example.org\n"
-                             "  route { to .acc.example  transport acc }\n"
-                             "  route { to .both.example  min-attempts 2  transport late }\n"
-                             "}\n"
-                             "account nobox { address nobox@example.org  mailbox no }\n"
-                             "account all { address *@catch.example }\n"
-                             "domain catch.example { }\n"
-                             "route { from special.example  to .x.example  transport special }\n"
-                             "route { to .both.example  transport whole }\n"
-                             "route { to exact.example  transport exact }\n"
-                             "transport dom { submission { host a.example } }\n"
-                             "transport acc { submission { host a.example } }\n"
-                             "transport late { submission { host a.example } }\n"
-                             "transport special { submission { host a.example } }\n"
-                             "transport whole { submission { host a.example } }\n"
-                             "transport exact { submission { host a.example } }\n";
+static const char routes[] =
+    "domain routed.example {\n  route { to .dom.example  transport dom }\n}\n"
+    "account app {\n  address app@example.org\n"
+    "  route { to .acc.example  transport acc }\n"
+    "  route { to .both.example  min-attempts 2  transport late }\n"
+    "}\n"
+    "account nobox { address nobox@example.org  mailbox no }\n"
+    "account all { address *@catch.example }\n"
+    "domain catch.example { }\n"
+    "route { from special.example  to .x.example  transport special }\n"
+    "route { to .both.example  transport whole }\n"
+    "route { to exact.example  transport exact }\n"
+    "transport dom { submission { host a.example } }\n"
+    "transport acc { submission { host a.example } }\n"
+    "transport late { submission { host a.example } }\n"
+    "transport special { submission { host a.example } }\n"
+    "transport whole { submission { host a.example } }\n"
+    "transport exact { submission { host a.example } }\n";
 
 static const struct {
     const char *account, *sender, *to;
@@ -68,11 +69,14 @@ static const struct {
     {"", "a@b.example", "nodomain", 0, "", "direct", ""},
 };
 
-static struct route choose(const struct settings *s, enum submit_origin origin, const char *account, const char *sender,
-                           const char *to, unsigned attempts, const char *pinned)
+static struct route choose(const struct settings *s, enum submit_origin origin, const char *account,
+                           const char *sender, const char *to, unsigned attempts,
+                           const char *pinned)
 {
-    struct submit_envelope e = {.origin = origin, .account = (char *)account, .sender = (char *)sender};
-    struct rcpt_row r = {.address = (char *)to, .transport = (char *)pinned, .attempts = (uint16_t)attempts};
+    struct submit_envelope e = {
+        .origin = origin, .account = (char *)account, .sender = (char *)sender};
+    struct rcpt_row r = {
+        .address = (char *)to, .transport = (char *)pinned, .attempts = (uint16_t)attempts};
     return route_choose(s, &e, &r);
 }
 
@@ -80,11 +84,12 @@ static void test_the_first_route_that_fits_is_taken(void **state)
 {
     struct settings *s = world_settings(routes);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct route r = choose(s, SUBMIT_SUBMISSION, cases[i].account, cases[i].sender, cases[i].to, cases[i].attempts,
-                                cases[i].pinned);
-        if (strcmp(r.transport, cases[i].transport) != 0 || strcmp(r.destination, cases[i].destination) != 0)
-            fail_msg("case %zu: %s for %s instead of %s for %s", i, r.transport, r.destination, cases[i].transport,
-                     cases[i].destination);
+        struct route r = choose(s, SUBMIT_SUBMISSION, cases[i].account, cases[i].sender,
+                                cases[i].to, cases[i].attempts, cases[i].pinned);
+        if (strcmp(r.transport, cases[i].transport) != 0 ||
+            strcmp(r.destination, cases[i].destination) != 0)
+            fail_msg("case %zu: %s for %s instead of %s for %s", i, r.transport, r.destination,
+                     cases[i].transport, cases[i].destination);
     }
     settings_drop(&s);
 }
@@ -103,9 +108,10 @@ static void test_localserve_takes_what_was_submitted_once_around(void **state)
         {SUBMIT_SMTP, "other@example.org", "local", "other"},
         {SUBMIT_DSN, "c@d.example", "local", "box"},
     };
-    struct settings *s = world_settings("localserve yes\naccount other { address other@example.org }\n"
-                                        "transport itself { submission { host localhost } }\n"
-                                        "route { to *  transport itself }\n");
+    struct settings *s =
+        world_settings("localserve yes\naccount other { address other@example.org }\n"
+                       "transport itself { submission { host localhost } }\n"
+                       "route { to *  transport itself }\n");
     for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
         struct route r = choose(s, local[i].origin, "box", "a@b.example", local[i].to, 0, "");
         assert_string_equal(r.transport, local[i].transport);

@@ -21,9 +21,17 @@ static int event_again(uint16_t type, struct span s, struct buf *out)
 
 static void test_an_event_row_stands_the_battery(void **state)
 {
-    const struct event_row r = {
-        EVENT_DELIVERED,    1732700000123,          6,          5,   (char *)"billing", (char *)"c@d.example",
-        (char *)"<1@b.ex>", (char *)"from id", 250, (char *)"2.0.0", (char *)"250 2.0.0 ok"};
+    const struct event_row r = {EVENT_DELIVERED,
+                                1732700000123,
+                                6,
+                                5,
+                                (char *)"billing",
+                                (char *)"c@d.example",
+                                (char *)"<1@b.ex>",
+                                (char *)"from id",
+                                250,
+                                (char *)"2.0.0",
+                                (char *)"250 2.0.0 ok"};
     struct buf b = {0};
     event_row_put(&b, &r);
     stand_battery("event", 0, buf_span(&b), event_again);

@@ -32,8 +32,12 @@ static int msg_again(uint16_t type, struct span s, struct buf *out)
 
 static void test_a_message_row_stands_the_battery(void **state)
 {
-    struct msg_row r = {
-        .envelope = an_envelope(), .recipients = 3, .open = 2, .size = 812, .kind = BODY_FILE, .file = 0xabcdef};
+    struct msg_row r = {.envelope = an_envelope(),
+                        .recipients = 3,
+                        .open = 2,
+                        .size = 812,
+                        .kind = BODY_FILE,
+                        .file = 0xabcdef};
     struct buf b = {0};
     msg_row_put(&b, &r);
     stand_battery("msg", 0, buf_span(&b), msg_again);
@@ -61,8 +65,13 @@ static void test_a_message_row_whose_counts_make_no_sense_is_bad(void **state)
         uint32_t recipients, open;
         int rc;
     } cases[] = {
-        {1, 1, 0}, {1, 0, 0}, {0, 0, -1}, {1, 2, -1}, {PROTO_RECIPIENTS_MAX, PROTO_RECIPIENTS_MAX, 0},
-        {PROTO_RECIPIENTS_MAX + 1, 1, -1}, {UINT32_MAX, UINT32_MAX, -1},
+        {1, 1, 0},
+        {1, 0, 0},
+        {0, 0, -1},
+        {1, 2, -1},
+        {PROTO_RECIPIENTS_MAX, PROTO_RECIPIENTS_MAX, 0},
+        {PROTO_RECIPIENTS_MAX + 1, 1, -1},
+        {UINT32_MAX, UINT32_MAX, -1},
     };
     struct msg_row r = {.envelope = an_envelope()};
     struct buf b = {0}, out = {0};
@@ -247,7 +256,8 @@ static void test_a_hundred_attempts_are_kept_if_not_their_words(void **state)
     struct rcpt_row r = a_recipient(100, 8000), got;
     struct buf b = {0};
     rcpt_row_put(&b, &r);
-    assert_true(b.n < 100 * 100); /* no page is large enough, but it is what is left without words */
+    assert_true(b.n <
+                100 * 100); /* no page is large enough, but it is what is left without words */
     assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
     assert_int_equal(got.results_n, 100);
     assert_true(got.results[99].start_ms == 99);

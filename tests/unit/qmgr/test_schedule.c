@@ -54,7 +54,8 @@ static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(
     assert_true(schedule_window(world.queue.schedule) < 4000); /* of 20000 */
     uint64_t id = world_send("c@small.example");
     WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
-    assert_int_equal(jobs_for(&world.direct, "big.example"), 20); /* none of which had to end first */
+    assert_int_equal(jobs_for(&world.direct, "big.example"),
+                     20); /* none of which had to end first */
     /* And it goes on until the last. */
     answer_everything(&world.direct, agent_delivers);
     for (unsigned i = 0; world_rows(TABLE_RCPT) > 0; i++) {
@@ -93,7 +94,8 @@ static void test_domains_that_do_not_answer_do_not_take_all_connections(void **s
 
 static void test_one_connection_in_all_is_enough(void **state)
 {
-    world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window 100 }\n");
+    world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window "
+               "100 }\n");
     world.direct.on_job = agent_delivers;
     (void)send_many("a.example", 200);
     (void)send_many("b.example", 200);
@@ -105,7 +107,8 @@ static void test_one_connection_in_all_is_enough(void **state)
 
 static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(void **state)
 {
-    world_open("queue { window 100  concurrency 10000  destination-concurrency 1  destination-recipients 1 }\n");
+    world_open("queue { window 100  concurrency 10000  destination-concurrency 1  "
+               "destination-recipients 1 }\n");
     for (int i = 0; i < 150; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "slow%d.example", i);
@@ -125,8 +128,9 @@ static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(
 
 static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(void **state)
 {
-    world_open("account box2 {\n  address box2@example.org\n  route { to r.example  transport relay }\n}\n"
-               "queue { destination-recipients 1 }\n");
+    world_open(
+        "account box2 {\n  address box2@example.org\n  route { to r.example  transport relay }\n}\n"
+        "queue { destination-recipients 1 }\n");
     agent_unlink(&world.relay);
     world_settle();
     struct submit_envelope *e = world_envelope("", NULL);
@@ -136,7 +140,8 @@ static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(vo
     (void)world_submit(e, "Subject: x\r\n\r\n");
     (void)send_many("r.example", 50); /* the same domain, directly */
     (void)send_many("other.example", 50);
-    WORLD_UNTIL(jobs_for(&world.direct, "r.example") == 20 && jobs_for(&world.direct, "other.example") == 20);
+    WORLD_UNTIL(jobs_for(&world.direct, "r.example") == 20 &&
+                jobs_for(&world.direct, "other.example") == 20);
     answer_everything(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 50);
     world_settle();
@@ -171,7 +176,8 @@ static void test_a_recipient_deferred_into_the_past_is_not_forgotten(void **stat
     uint64_t id = send_many("a.example", 1);
     WORLD_UNTIL(world.direct.jobs_n == 1);
     agent_answer(&world.direct, 0, "f");
-    /* Before the result is written down, other recipients that became due later are looked at, and the new time passes. */
+    /* Before the result is written down, other recipients that became due later are looked at, and
+     * the new time passes. */
     clock_step(60000);
     (void)send_many("b.example", 1);
     WORLD_UNTIL(jobs_for(&world.direct, "b.example") == 1);
@@ -261,7 +267,8 @@ static void test_memory_for_messages_is_bounded(void **state)
         assert_true(bodies_total(world.queue.bodies) <= 1400000);
     }
     world_settle();
-    /* Three and a bit fit; the last may go beyond. Those being read are counted before they are there. */
+    /* Three and a bit fit; the last may go beyond. Those being read are counted before they are
+     * there. */
     assert_int_equal(world.direct.jobs_n, 4);
     for (int i = 0; i < 20; i++) {
         WORLD_UNTIL(world.direct.jobs_n > 0);

@@ -131,7 +131,8 @@ static void test_a_deferred_recipient_is_tried_again_when_it_is_due(void **state
     assert_true(world_recipient(id, &r));
     assert_int_equal(r.attempts, 1);
     assert_string_equal(r.results[0].reply, "451 4.7.1 try later");
-    assert_true(r.next_ms >= begin + 450000 * 99 / 100 && r.next_ms <= clock_wall_ms() + 450000 * 101 / 100);
+    assert_true(r.next_ms >= begin + 450000 * 99 / 100 &&
+                r.next_ms <= clock_wall_ms() + 450000 * 101 / 100);
     int64_t next = r.next_ms;
     rcpt_row_clear(&r);
     world_check();
@@ -224,7 +225,8 @@ static void test_an_old_message_fails_at_the_next_attempt_however_few_there_were
 {
     world_open("queue { attempts 100  lifetime 1h  delay-notice-attempt 0 }\n");
     world.direct.on_job = agent_defers;
-    struct submit_envelope *e = world_envelope("", "c@d.example"); /* of the null sender: nobody is told */
+    struct submit_envelope *e =
+        world_envelope("", "c@d.example"); /* of the null sender: nobody is told */
     uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
     world_settle();
     assert_int_equal(world_rows(TABLE_RCPT), 1);
@@ -375,7 +377,8 @@ static void test_an_agent_that_ends_over_a_job_has_deferred_it(void **state)
     assert_true(world_recipient(id, &r));
     assert_int_equal(r.attempts, 1);
     assert_string_equal(r.results[0].stage, "agent");
-    assert_string_equal(r.results[0].error, "the delivery agent ended before it said what became of this");
+    assert_string_equal(r.results[0].error,
+                        "the delivery agent ended before it said what became of this");
     rcpt_row_clear(&r);
     expect_events(id, "AL");
     world.direct.on_job = agent_delivers;
@@ -388,7 +391,8 @@ static void test_an_agent_that_ends_over_a_job_has_deferred_it(void **state)
 static void test_webhooks_are_made_as_the_account_wishes(void **state)
 {
     world_open("account app {\n  address app@example.org\n"
-               "  webhook outgoing { url \"https://app.example/h\"  authorization \"Bearer x\"  events failed delayed }\n}\n"
+               "  webhook outgoing { url \"https://app.example/h\"  authorization \"Bearer x\"  "
+               "events failed delayed }\n}\n"
                "account quiet { address quiet@example.org }\n");
     static const char *const accounts[] = {"app", "quiet", "", "gone"};
     for (int i = 0; i < 4; i++) {

@@ -27,7 +27,8 @@ static void test_keys_are_the_documented_octets(void **state)
     assert_memory_equal(k.p, "\x00\x06\x40\x00\x00\x00\x00\x01", 8);
     k = key_due(0x01936f1a2b3c, 0x0006400000000001);
     assert_int_equal(k.n, 16);
-    assert_memory_equal(k.p, "\x00\x00\x01\x93\x6f\x1a\x2b\x3c\x00\x06\x40\x00\x00\x00\x00\x01", 16);
+    assert_memory_equal(k.p, "\x00\x00\x01\x93\x6f\x1a\x2b\x3c\x00\x06\x40\x00\x00\x00\x00\x01",
+                        16);
     k = key_dest(0x1122334455667788, 0x01936f1a2b3c, 5);
     assert_int_equal(k.n, 24);
     assert_memory_equal(k.p,
@@ -39,9 +40,9 @@ static void test_keys_are_the_documented_octets(void **state)
     assert_memory_equal(k.p, "\x00\x00\x00\x00\x00\x00\x00\x05\x01\x02\x03\x04", 12);
 }
 
-static const uint64_t numbers[] = {0,          1,          2,          127,        128,       255, 256,
-                                   65535,      65536,      0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-                                   (1ull << 53), INT64_MAX};
+static const uint64_t numbers[] = {0,          1,          2,           127,          128,
+                                   255,        256,        65535,       65536,        0x7fffffff,
+                                   0x80000000, 0xffffffff, 0x100000000, (1ull << 53), INT64_MAX};
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 
 static void test_keys_sort_as_their_numbers(void **state)
@@ -50,10 +51,12 @@ static void test_keys_sort_as_their_numbers(void **state)
         for (size_t k = 0; k < NUMBERS; k++) {
             int expected = sign(numbers[i], numbers[k]);
             assert_int_equal(order(key_id(numbers[i]), key_id(numbers[k])), expected);
-            assert_int_equal(order(key_due((int64_t)numbers[i], 7), key_due((int64_t)numbers[k], 7)), expected);
+            assert_int_equal(
+                order(key_due((int64_t)numbers[i], 7), key_due((int64_t)numbers[k], 7)), expected);
             assert_int_equal(order(key_due(7, numbers[i]), key_due(7, numbers[k])), expected);
-            assert_int_equal(order(key_dest(7, (int64_t)numbers[i], 0), key_dest(7, (int64_t)numbers[k], 0)),
-                             expected);
+            assert_int_equal(
+                order(key_dest(7, (int64_t)numbers[i], 0), key_dest(7, (int64_t)numbers[k], 0)),
+                expected);
         }
     }
     /* The time comes before the id, the destination before both, the message before the chunk. */
@@ -94,7 +97,8 @@ static void test_keys_of_another_length_or_time_are_none(void **state)
     }
     negative[0] = 0x80;
     assert_int_equal(key_read_due(span_of(negative, 16), &ms, &id), -1);
-    assert_int_equal(key_read_dest(span_of(negative, 24), &hash, &ms, &id), 0); /* there it is the hash */
+    assert_int_equal(key_read_dest(span_of(negative, 24), &hash, &ms, &id),
+                     0); /* there it is the hash */
     negative[8] = 0x80;
     assert_int_equal(key_read_dest(span_of(negative, 24), &hash, &ms, &id), -1);
     /* A time before 1970 is the beginning. */
@@ -102,29 +106,17 @@ static void test_keys_of_another_length_or_time_are_none(void **state)
     assert_int_equal(order(key_dest(1, INT64_MIN, 1), key_dest(1, 0, 1)), 0);
 }
 
-/* The key of the reference's vectors, 0, 1, ... 15, and the texts of the octets 1, 2, ... n, since a text holds no NUL: as OpenSSL's
- * SIPHASH has them. The first, of no octets, is the reference's first vector. */
+/* The key of the reference's vectors, 0, 1, ... 15, and the texts of the octets 1, 2, ... n, since
+ * a text holds no NUL: as OpenSSL's SIPHASH has them. The first, of no octets, is the reference's
+ * first vector. */
 static void test_the_hash_is_siphash_2_4(void **state)
 {
     static const uint64_t vectors[] = {
-        0x726fdb47dd0e0e31,
-        0x6e534dc3c9ab17a2,
-        0x8f9e8bb8a7d87023,
-        0x3cb62f04f19f76e7,
-        0x37c3608c4c3344e0,
-        0x494c5d77ff0a7b6b,
-        0xb6345bcecaaaaa7b,
-        0x15dd418547d24915,
-        0x95d2f9f9731548e1,
-        0xfdbb8a81b0238000,
-        0xf0048e3226151a49,
-        0xfb8fc6510c179e2e,
-        0x929e6b3cf7a4661f,
-        0x2d29173c4ecbf81e,
-        0xaf5caad3bf872090,
-        0x9ce838c68b5d93ae,
-        0x032b06ab2dd80e05,
-        0x33c10e9c7364e17f,
+        0x726fdb47dd0e0e31, 0x6e534dc3c9ab17a2, 0x8f9e8bb8a7d87023, 0x3cb62f04f19f76e7,
+        0x37c3608c4c3344e0, 0x494c5d77ff0a7b6b, 0xb6345bcecaaaaa7b, 0x15dd418547d24915,
+        0x95d2f9f9731548e1, 0xfdbb8a81b0238000, 0xf0048e3226151a49, 0xfb8fc6510c179e2e,
+        0x929e6b3cf7a4661f, 0x2d29173c4ecbf81e, 0xaf5caad3bf872090, 0x9ce838c68b5d93ae,
+        0x032b06ab2dd80e05, 0x33c10e9c7364e17f,
     };
     unsigned char key[16];
     char text[sizeof vectors / sizeof vectors[0] + 1] = "";

@@ -144,7 +144,8 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     assert_int_equal(w.round_n, 1);
     assert_int_equal(TAILQ_FIRST(&d->items)->id, 3);
     window_remove(&w, TAILQ_FIRST(&d->items));
-    window_note_more(d, 1, 1); /* not fetched while those before are stuck: they would be stuck, too */
+    window_note_more(d, 1,
+                     1); /* not fetched while those before are stuck: they would be stuck, too */
     window_update(&w, d, MAX);
     assert_int_equal(w.round_n, 0);
     (void)add("a", 4);

@@ -49,8 +49,8 @@ static const struct service_spec spec = {
 int world_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n)
 {
     char uid[32], gid[32];
-    char *const arguments[] = {argv[0],           (char *)"--name=test",  (char *)"--control=0", uid, gid,
-                               (char *)"--dumpable", (char *)"--seccomp=2", NULL};
+    char *const arguments[] = {argv[0], (char *)"--name=test", (char *)"--control=0", uid,
+                               gid,     (char *)"--dumpable",  (char *)"--seccomp=2", NULL};
     (void)argc;
     (void)snprintf(uid, sizeof uid, "--uid=%d", (int)getuid());
     (void)snprintf(gid, sizeof gid, "--gid=%d", (int)getgid());
@@ -63,10 +63,11 @@ int world_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n)
 
 /* ---- the configuration ---- */
 
-static const char configuration[] = "hostname mail.example.org\n"
-                                    "domain example.org { catchall-separator \"+\" }\n"
-                                    "account box { address box@example.org }\n"
-                                    "transport relay { submission { host smtp.relay.example  port 587 } }\n";
+static const char configuration[] =
+    "hostname mail.example.org\n"
+    "domain example.org { catchall-separator \"+\" }\n"
+    "account box { address box@example.org }\n"
+    "transport relay { submission { host smtp.relay.example  port 587 } }\n";
 
 struct settings *world_settings(const char *more)
 {
@@ -118,7 +119,8 @@ static void open_parts(void)
     assert_int_equal(file_make_path(q->dirfd, "store", 0700, &f), 0);
     assert_int_equal(body_make_folders(q->dirfd, &f), 0);
     q->store = store_open("store", table_names, TABLES, map_size, &f);
-    if (q->store == NULL || ledger_open(&q->ledger, q->store, q->dirfd, &f) != 0 || janitor_sweep(q, &f) != 0)
+    if (q->store == NULL || ledger_open(&q->ledger, q->store, q->dirfd, &f) != 0 ||
+        janitor_sweep(q, &f) != 0)
         fail_msg("%s", f.text);
     q->room = true;
     q->bodies = bodies_new(q);
@@ -270,7 +272,8 @@ void world_settle(void)
 {
     struct queue *q = &world.queue;
     rest();
-    /* Timers for what is due now have no delay; what crosses a channel or a thread takes a turn or two. */
+    /* Timers for what is due now have no delay; what crosses a channel or a thread takes a turn or
+     * two. */
     for (int quiet = 0; quiet < 30;) {
         (void)event_base_loop(q->base, EVLOOP_NONBLOCK);
         bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0;
@@ -381,7 +384,8 @@ void agent_keeps(struct agent *g, struct job *j)
     g->jobs[g->jobs_n++] = *j;
 }
 
-static void answer(struct agent *g, struct job *j, const struct deliver_result *like, const char *statuses)
+static void answer(struct agent *g, struct job *j, const struct deliver_result *like,
+                   const char *statuses)
 {
     uint32_t n = j->job->recipients_n;
     struct deliver_result *r = mem_array(n, sizeof *r);
@@ -398,7 +402,8 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
             r[i] = deliver_result_new(0, statuses[i] == 'x' ? DELIVER_FAILED : DELIVER_DEFERRED);
             r[i].code = statuses[i] == 'x' ? 550 : 451;
             submit_set(&r[i].enhanced, statuses[i] == 'x' ? "5.1.1" : "4.7.1");
-            submit_set(&r[i].reply, statuses[i] == 'x' ? "550-5.1.1 no such\n550 5.1.1 user" : "451 4.7.1 try later");
+            submit_set(&r[i].reply, statuses[i] == 'x' ? "550-5.1.1 no such\n550 5.1.1 user"
+                                                       : "451 4.7.1 try later");
         }
         r[i].id = j->job->recipients[i].id;
         r[i].start_ms = clock_wall_ms();
@@ -457,7 +462,8 @@ static int on_hooks_message(struct ipc *ch, void *arg, struct ipc_message *m, st
     struct hook_call k;
     if (hook_read(m, &k, f) != 0)
         fail_msg("%s", f->text);
-    struct call c = {m->id, k.id, k.attempt, mem_text(k.url), span_dup(k.payload), mem_text(k.authorization)};
+    struct call c = {
+        m->id, k.id, k.attempt, mem_text(k.url), span_dup(k.payload), mem_text(k.authorization)};
     hook_call_clear(&k);
     e->calls_total++;
     e->on_call(e, &c);
@@ -503,8 +509,9 @@ void endpoint_keeps(struct endpoint *e, struct call *c)
 
 static void answer_call(struct endpoint *e, struct call *c, uint16_t code)
 {
-    const struct hook_result r = {code / 100 == 2, code, (char *)(code / 100 == 2 ? "" : "http status"), (char *)"body", 5,
-                                  code == 429 ? 3600 : 0};
+    const struct hook_result r = {
+        code / 100 == 2, code, (char *)(code / 100 == 2 ? "" : "http status"),
+        (char *)"body",  5,    code == 429 ? 3600 : 0};
     hook_answer(e->channel, c->request, &r);
     free_call(c);
 }
@@ -555,7 +562,8 @@ bool world_retired(uint64_t id, struct retired_row *r)
     struct key k = key_id(id);
     struct span value;
     struct store_txn *t = store_begin(world.queue.store, false);
-    bool there = store_get(t, TABLE_RETIRED, key_span(&k), &value) && retired_row_read(value, r) == 0;
+    bool there =
+        store_get(t, TABLE_RETIRED, key_span(&k), &value) && retired_row_read(value, r) == 0;
     store_abort(&t);
     return there;
 }
@@ -604,11 +612,13 @@ void world_check(void)
 
 void world_expect_empty(void)
 {
-    static const unsigned tables[] = {TABLE_MSG, TABLE_RCPT, TABLE_DUE, TABLE_DEST, TABLE_BODY, TABLE_HOOK, TABLE_HOOKDUE};
+    static const unsigned tables[] = {TABLE_MSG,  TABLE_RCPT, TABLE_DUE,    TABLE_DEST,
+                                      TABLE_BODY, TABLE_HOOK, TABLE_HOOKDUE};
     struct consist c;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         if (world_rows(tables[i]) != 0)
-            fail_msg("%llu rows are left in %s", (unsigned long long)world_rows(tables[i]), table_names[tables[i]]);
+            fail_msg("%llu rows are left in %s", (unsigned long long)world_rows(tables[i]),
+                     table_names[tables[i]]);
     }
     consist_check(world.queue.store, world.queue.dirfd, &c);
     assert_int_equal(c.problems, 0);

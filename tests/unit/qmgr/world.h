@@ -12,8 +12,9 @@
 #include "proto_hook.h"
 #include "queue.h"
 
-/* A whole queue for a test: all the parts of qmgr over a real store in a folder of its own, its peers played by the test at the other
- * ends of real channels. Tests run inside the frame of a process (service.h), which gives the event loop and the counters. */
+/* A whole queue for a test: all the parts of qmgr over a real store in a folder of its own, its
+ * peers played by the test at the other ends of real channels. Tests run inside the frame of a
+ * process (service.h), which gives the event loop and the counters. */
 
 struct intake;
 struct admin;
@@ -30,7 +31,8 @@ struct agent {
     struct world *world;
     struct ipc *channel;
     char transport[64];
-    /* What the agent does with a job: answers at once, or keeps it in jobs. Set to agent_delivers etc. */
+    /* What the agent does with a job: answers at once, or keeps it in jobs. Set to agent_delivers
+     * etc. */
     void (*on_job)(struct agent *g, struct job *j);
     struct job jobs[1000];
     unsigned jobs_n;
@@ -72,12 +74,14 @@ extern struct world world;
 
 /* Runs the tests inside a process's frame; what main returns. */
 int world_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n);
-#define WORLD_MAIN(argc, argv, tests) world_main(argc, argv, tests, sizeof(tests) / sizeof(tests)[0])
+#define WORLD_MAIN(argc, argv, tests)                                                              \
+    world_main(argc, argv, tests, sizeof(tests) / sizeof(tests)[0])
 
-/* For setup and teardown of a test. The configuration is this, with `more` put behind; an agent for "direct", "local" and "relay",
- * and hooks, are there. At the end the store must be consistent and no descriptor left open. */
+/* For setup and teardown of a test. The configuration is this, with `more` put behind; an agent for
+ * "direct", "local" and "relay", and hooks, are there. At the end the store must be consistent and
+ * no descriptor left open. */
 void world_open(const char *more);
-int world_setup(void **state);    /* world_open("") */
+int world_setup(void **state); /* world_open("") */
 int world_teardown(void **state);
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 /* The same for a test that opens the world itself. */
@@ -85,7 +89,8 @@ int world_teardown(void **state);
 
 struct settings *world_settings(const char *more); /* a configuration alone */
 
-/* Ends the parts and begins them anew over the same store, as a restart does. clean: the orderly way. */
+/* Ends the parts and begins them anew over the same store, as a restart does. clean: the orderly
+ * way. */
 void world_restart(bool clean);
 void world_reload(const char *more);
 
@@ -102,20 +107,22 @@ void world_step(int64_t ms);
 
 /* One more recipient. Returns the envelope. */
 struct submit_envelope *world_envelope(const char *sender, const char *first);
-/* Hands the message over as smtpd does; returns its id when it is accepted, 0 when not (the reply is in world_reply). Frees e. */
+/* Hands the message over as smtpd does; returns its id when it is accepted, 0 when not (the reply
+ * is in world_reply). Frees e. */
 uint64_t world_submit(struct submit_envelope *e, const char *message);
 extern struct submit_reply world_reply;
 /* A simple one: from a@b.example to that address. */
 uint64_t world_send(const char *to);
 
-void agent_link(struct agent *g);      /* a new channel */
-void agent_unlink(struct agent *g);    /* the agent ends, its jobs unanswered */
+void agent_link(struct agent *g);   /* a new channel */
+void agent_unlink(struct agent *g); /* the agent ends, its jobs unanswered */
 void agent_keeps(struct agent *g, struct job *j);
 void agent_delivers(struct agent *g, struct job *j);
 void agent_defers(struct agent *g, struct job *j);
 void agent_fails(struct agent *g, struct job *j);
 void agent_answers(struct agent *g, struct job *j); /* as g->script says */
-/* Answers the job in this place with a status for each recipient: 'd'one, de'f'erred, 'x' failed. */
+/* Answers the job in this place with a status for each recipient: 'd'one, de'f'erred, 'x' failed.
+ */
 void agent_answer(struct agent *g, unsigned place, const char *statuses);
 
 void endpoint_link(struct endpoint *e);
@@ -129,7 +136,8 @@ uint64_t world_rows(unsigned table);
 bool world_recipient(uint64_t id, struct rcpt_row *r);
 bool world_message(uint64_t id, struct msg_row *m);
 bool world_retired(uint64_t id, struct retired_row *r);
-/* The event's types of a recipient, a letter each: A D L F C H R for accepted, delivered, delayed ... (mem_free) */
+/* The event's types of a recipient, a letter each: A D L F C H R for accepted, delivered, delayed
+ * ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
 void world_check(void);             /* fails the test when the store is not consistent */

@@ -131,7 +131,8 @@ static struct signer_job *sign(const char *domain, struct heard *h)
 {
     static const unsigned char hash[DKIM_DIGEST];
     memset(h, 0, sizeof *h);
-    struct signer_job *job = signer_sign(signer, domain, span_text(header), hash, 1732700000, on_fields, h);
+    struct signer_job *job =
+        signer_sign(signer, domain, span_text(header), hash, 1732700000, on_fields, h);
     assert_int_equal(h->calls, 0); /* never before it returns */
     return job;
 }
@@ -150,7 +151,8 @@ static void test_every_key_of_the_domain_signs_in_its_order(void **state)
     while (h.calls == 0)
         (void)event_base_loop(base, EVLOOP_ONCE);
     assert_string_equal(h.why, "");
-    const char *text = buf_text(&h.fields), *two = strstr(text, "s=two"), *one = strstr(text, "s=one");
+    const char *text = buf_text(&h.fields), *two = strstr(text, "s=two"),
+               *one = strstr(text, "s=one");
     assert_non_null(two);
     assert_non_null(one);
     assert_true(two < one); /* as the vault gave them */
@@ -237,7 +239,8 @@ static void test_a_hundred_thousand_keys_are_no_burden(void **state)
     keys_n = SECRET_DKIM_KEYS_MAX;
     keys = mem_array(keys_n, sizeof *keys);
     for (uint32_t i = 0; i < keys_n; i++)
-        keys[i] = (struct secret_dkim_key){mem_format("d%u.example", (i * 7919u) % keys_n), mem_text("s"), DKIM_RSA_SHA256};
+        keys[i] = (struct secret_dkim_key){mem_format("d%u.example", (i * 7919u) % keys_n),
+                                           mem_text("s"), DKIM_RSA_SHA256};
     signer_use(signer, ours);
     while (!signer_has_key(signer, "d0.example") || signer_has_key(signer, "none.example"))
         (void)event_base_loop(base, EVLOOP_ONCE);

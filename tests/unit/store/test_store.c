@@ -511,7 +511,8 @@ static void test_a_full_map_is_reported_and_service_goes_on_after_removals(void 
     assert_int_equal(store_rows(store, ONE), rows - 200);
 }
 
-/* All was removed in the last transaction before the map is full: nothing but that is left to use. */
+/* All was removed in the last transaction before the map is full: nothing but that is left to use.
+ */
 static void test_pages_freed_last_are_there_after_an_advance(void **state)
 {
     struct fail f = {{0}};

@@ -26,7 +26,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct secret_auth start(uint64_t peer, const char *mechanism, bool has_initial, struct span initial)
+static struct secret_auth start(uint64_t peer, const char *mechanism, bool has_initial,
+                                struct span initial)
 {
     const struct secret_request r = {.type = MSG_SECRET_AUTH_START,
                                      .mechanism = (char *)mechanism,
@@ -40,7 +41,8 @@ static struct secret_auth start(uint64_t peer, const char *mechanism, bool has_i
 
 static struct secret_auth step(uint64_t peer, uint64_t handle, struct span message)
 {
-    const struct secret_request r = {.type = MSG_SECRET_AUTH_STEP, .handle = handle, .message = message};
+    const struct secret_request r = {
+        .type = MSG_SECRET_AUTH_STEP, .handle = handle, .message = message};
     struct secret_auth a;
     exchange_step(exchanges, peer, &r, &a);
     return a;
@@ -86,7 +88,8 @@ static void test_a_handle_is_its_peers_alone(void **state)
 
 static void test_a_cancelled_exchange_is_over(void **state)
 {
-    struct secret_auth a = start(1, "PLAIN", false, (struct span){0}), b = start(1, "PLAIN", false, (struct span){0});
+    struct secret_auth a = start(1, "PLAIN", false, (struct span){0}),
+                       b = start(1, "PLAIN", false, (struct span){0});
     assert_true(a.handle != b.handle);
     exchange_cancel(exchanges, 1, a.handle);
     exchange_cancel(exchanges, 1, a.handle);

@@ -8,7 +8,8 @@ static void test_every_key_is_found_by_what_it_is_for(void **state)
     assert_non_null(keyring_tls(k, "public"));
     assert_null(keyring_tls(k, "Public"));
     assert_null(keyring_tls(k, ""));
-    const struct keyring_dkim *a = keyring_dkim(k, "example.org", "2026a"), *b = keyring_dkim(k, "example.org", "2026b");
+    const struct keyring_dkim *a = keyring_dkim(k, "example.org", "2026a"),
+                              *b = keyring_dkim(k, "example.org", "2026b");
     assert_non_null(a);
     assert_non_null(b);
     assert_int_equal(a->algorithm, DKIM_RSA_SHA256);

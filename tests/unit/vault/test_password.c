@@ -1,6 +1,7 @@
 #include "vault_help.h"
 
-static bool check(struct password_cache *c, const struct keyring *k, const char *login, const char *password)
+static bool check(struct password_cache *c, const struct keyring *k, const char *login,
+                  const char *password)
 {
     const char *account = NULL;
     bool right = password_check(c, k, span_text(login), span_text(password), &account);

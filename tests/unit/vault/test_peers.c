@@ -4,7 +4,8 @@
 #include "proto_types.h"
 #include "wire.h"
 
-/* Who asks over which link, and what of it is answered; whoever asks what it may not is shown out. */
+/* Who asks over which link, and what of it is answered; whoever asks what it may not is shown out.
+ */
 
 static struct vault vault;
 
@@ -77,7 +78,8 @@ static const char digest[] = "0123456789abcdef0123456789abcdef";
 static void ask_start(struct ipc *ch)
 {
     (void)secret_auth_start(ch, "PLAIN", "192.0.2.1", (struct span){0}, true,
-                            span_of("\0box@example.org\0" PASSWORD, 17 + sizeof PASSWORD - 1), on_auth, NULL);
+                            span_of("\0box@example.org\0" PASSWORD, 17 + sizeof PASSWORD - 1),
+                            on_auth, NULL);
 }
 
 static void ask_step(struct ipc *ch)
@@ -123,13 +125,14 @@ static void ask_tls(struct ipc *ch)
 
 static void test_who_may_ask_what(void **state)
 {
-    static const char *const names[] = {"secret smtpd/0", "sign smtpd/0", "secret webapi/0", "secret delivery/direct"};
+    static const char *const names[] = {"secret smtpd/0", "sign smtpd/0", "secret webapi/0",
+                                        "secret delivery/direct"};
     static const struct {
         void (*ask)(struct ipc *ch);
         const char *may; /* a letter for each of names */
     } table[] = {
-        {ask_start, "y---"}, {ask_step, "y---"},     {ask_cancel, "y---"}, {ask_password, "--y-"},
-        {ask_dkim, "y-y-"},  {ask_list, "y-y-"},     {ask_tls, "-y--"},
+        {ask_start, "y---"}, {ask_step, "y---"}, {ask_cancel, "y---"}, {ask_password, "--y-"},
+        {ask_dkim, "y-y-"},  {ask_list, "y-y-"}, {ask_tls, "-y--"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         for (size_t k = 0; k < 4; k++) {
@@ -146,7 +149,8 @@ static void test_who_may_ask_what(void **state)
 
 static void test_links_of_unknown_names_are_closed(void **state)
 {
-    static const char *const names[] = {"", "secret", "secret qmgr/0", "submit smtpd/0", "sign webapi/0", "xsecret smtpd/0"};
+    static const char *const names[] = {
+        "", "secret", "secret qmgr/0", "submit smtpd/0", "sign webapi/0", "xsecret smtpd/0"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct ipc *ch = link_as(names[i]);
         turn();
@@ -165,7 +169,8 @@ static void test_answers_are_given_as_they_should_be(void **state)
     ask_password(webapi);
     turn();
     assert_int_equal(auth_state, SECRET_OK);
-    (void)secret_password(webapi, "box@example.org", span_text("wrong"), "192.0.2.1", on_auth, NULL);
+    (void)secret_password(webapi, "box@example.org", span_text("wrong"), "192.0.2.1", on_auth,
+                          NULL);
     turn();
     assert_int_equal(auth_state, SECRET_DENIED);
     ask_dkim(smtpd);
@@ -194,14 +199,17 @@ static void test_answers_are_given_as_they_should_be(void **state)
 static void test_exchanges_end_with_the_peer_that_began_them(void **state)
 {
     struct ipc *first = link_as("secret smtpd/0"), *second;
-    (void)secret_auth_start(first, "PLAIN", "192.0.2.1", (struct span){0}, false, (struct span){0}, on_auth, NULL);
+    (void)secret_auth_start(first, "PLAIN", "192.0.2.1", (struct span){0}, false, (struct span){0},
+                            on_auth, NULL);
     turn();
     assert_int_equal(auth_state, SECRET_CONTINUE);
     second = link_as("secret smtpd/0"); /* started anew: it takes the other's place */
     turn();
     assert_false(ipc_is_open(first));
     for (uint64_t handle = 0; handle < 5; handle++) {
-        (void)secret_auth_step(second, handle, span_of("\0box@example.org\0" PASSWORD, 17 + sizeof PASSWORD - 1), on_auth, NULL);
+        (void)secret_auth_step(second, handle,
+                               span_of("\0box@example.org\0" PASSWORD, 17 + sizeof PASSWORD - 1),
+                               on_auth, NULL);
         turn();
         assert_int_equal(auth_state, SECRET_UNAVAILABLE);
     }

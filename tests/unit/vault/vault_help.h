@@ -20,19 +20,20 @@
 #include "peers.h"
 #include "tlskey.h"
 
-/* What the tests of vault share: a configuration with an account and a listener, its keys as master hands them over, and the frame of
- * a process to run in. */
+/* What the tests of vault share: a configuration with an account and a listener, its keys as master
+ * hands them over, and the frame of a process to run in. */
 
 #define PASSWORD "correct horse"
 
 static inline struct conf *help_conf(void)
 {
-    static const char text[] = "hostname mail.example.org\n"
-                               "domain example.org { catchall-separator \"+\"  dkim 2026a { key-file \"x\" }\n"
-                               "  dkim 2026b { key-file \"y\" } }\n"
-                               "account box { address box@example.org  Second@example.org }\n"
-                               "account none { address none@example.org }\n"
-                               "listen public { address 127.0.0.1  smtp 2525  certificate-file \"c\"  key-file \"k\" }\n";
+    static const char text[] =
+        "hostname mail.example.org\n"
+        "domain example.org { catchall-separator \"+\"  dkim 2026a { key-file \"x\" }\n"
+        "  dkim 2026b { key-file \"y\" } }\n"
+        "account box { address box@example.org  Second@example.org }\n"
+        "account none { address none@example.org }\n"
+        "listen public { address 127.0.0.1  smtp 2525  certificate-file \"c\"  key-file \"k\" }\n";
     struct conf_errors errors;
     struct buf share = {0}, said = {0};
     struct fail f;
@@ -151,8 +152,8 @@ static inline int help_main(char **argv, const struct CMUnitTest *tests, size_t 
     static const struct service_spec spec = {
         .name = "test", .reader = CONF_VAULT, .counters = counters, .start = help_start};
     char uid[32], gid[32];
-    char *arguments[] = {argv[0], (char *)"--name=test", (char *)"--control=0", uid, gid, (char *)"--dumpable",
-                         (char *)"--seccomp=2", NULL};
+    char *arguments[] = {argv[0], (char *)"--name=test", (char *)"--control=0", uid,
+                         gid,     (char *)"--dumpable",  (char *)"--seccomp=2", NULL};
     (void)snprintf(uid, sizeof uid, "--uid=%d", (int)getuid());
     (void)snprintf(gid, sizeof gid, "--gid=%d", (int)getgid());
     help_run_ = (struct help_run){tests, n, 1, NULL};
