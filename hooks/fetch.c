@@ -28,7 +28,7 @@ static X509_STORE *authorities;
 struct fetch {
     LIST_ENTRY(fetch) next;
     struct fetcher *fetcher;
-    struct event *begin; /* the first step, from the loop */
+    struct event *begin; /* the first step, from the loop; then the end of waiting for a lookup */
     CURL *easy;
     CURLU *url;
     struct curl_slist *headers, *resolve;
@@ -235,7 +235,7 @@ static void collect(struct fetcher *x)
         /* An answer too long to wait for is an answer all the same. */
         if (code == CURLE_WRITE_ERROR && q->swallowed > SWALLOW_MAX)
             code = CURLE_OK;
-        if (q->refused)
+        if (code != CURLE_OK && q->refused)
             answer(q, 0, "the address is not a public one");
         else if (code != CURLE_OK)
             answer(q, 0, q->error[0] != '\0' ? q->error : curl_easy_strerror(code));
@@ -253,7 +253,8 @@ static size_t on_response(char *octets, size_t size, size_t n, void *arg)
     return q->swallowed > SWALLOW_MAX ? 0 : total;
 }
 
-/* The one place where every address passes, however it was found. */
+/* Every address passes here before there is a socket, however it was found. One of several may be
+ * refused, and the call go to another. */
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct fetch *q = arg;
@@ -264,10 +265,27 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
+/* A connection that was kept may be from a time when a private address was allowed. */
+static int on_connected(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+    struct fetch *q = arg;
+    if (q->allow_private || target_is_public_text(ip))
+        return CURL_PREREQFUNC_OK;
+    q->refused = true;
+    return CURL_PREREQFUNC_ABORT;
+}
+
 static CURLcode on_ssl_context(CURL *easy, void *context, void *arg)
 {
     SSL_CTX_set1_cert_store(context, authorities);
     return CURLE_OK;
+}
+
+/* Never 0, which to libcurl is no limit at all. */
+static int64_t left_ms(const struct fetch *q)
+{
+    int64_t left = q->timeout_ms - (clock_mono_ms() - q->start_ms);
+    return left > 0 ? left : 1;
 }
 
 static void set_options(struct fetch *q)
@@ -280,7 +298,7 @@ static void set_options(struct fetch *q)
     (void)curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)q->timeout_ms);
+    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)left_ms(q));
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, q->error);
     (void)curl_easy_setopt(e, CURLOPT_POST, 1L);
@@ -291,6 +309,8 @@ static void set_options(struct fetch *q)
     (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, q);
     (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     (void)curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, q);
+    (void)curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
+    (void)curl_easy_setopt(e, CURLOPT_PREREQDATA, q);
     (void)curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
     (void)curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
     (void)curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_context);
@@ -329,6 +349,7 @@ static void on_addresses(struct dnsaddr_result *r, void *arg)
     struct fetch *q = arg;
     char why[300];
     q->lookup = NULL;
+    (void)evtimer_del(q->begin);
     if (r->status == DNSADDR_OK) {
         set_addresses(q, r->list, r->n);
         dnsaddr_result_free(&r);
@@ -360,12 +381,22 @@ static const struct dnsaddr loopback[] = {
     {AF_INET6, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
 };
 
+static void look_up(struct fetch *q)
+{
+    const struct dnsaddr_options options = {
+        .family = DNSADDR_4_FIRST, .any_target = true, .max = ADDRESSES_MAX};
+    int64_t ms = left_ms(q);
+    struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+    (void)evtimer_add(q->begin, &tv);
+    q->lookup = dnsaddr_find(q->fetcher->dns, q->host, &options, on_addresses, q);
+}
+
 static void on_begin(evutil_socket_t fd, short what, void *arg)
 {
     struct fetch *q = arg;
-    struct dnsaddr_options options = {
-        .family = DNSADDR_4_FIRST, .any_target = true, .max = ADDRESSES_MAX};
-    if (q->host == NULL) {
+    if (q->lookup != NULL) {
+        answer(q, 0, "no address was found in time");
+    } else if (q->host == NULL) {
         answer(q, 0, "malformed URL");
     } else if (is_address(q->host)) {
         perform(q);
@@ -375,7 +406,7 @@ static void on_begin(evutil_socket_t fd, short what, void *arg)
     } else if (q->fetcher->dns == NULL) {
         answer(q, 0, "there is no resolver");
     } else {
-        q->lookup = dnsaddr_find(q->fetcher->dns, q->host, &options, on_addresses, q);
+        look_up(q);
     }
 }
 

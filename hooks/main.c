@@ -180,6 +180,8 @@ static struct dns *open_dns(struct hooks *h, const struct conf_block *block, str
                              .cache_entries = (unsigned)conf_int(block, "cache")};
     size_t n;
     const struct conf_value *servers = conf_list(block, "server", &n);
+    if (d.cache_entries == 0)
+        d.cache_entries = DNS_NO_CACHE;
     for (size_t i = 0; i < n; i++) {
         if (dnsconf_server(&d, servers[i].text, f) != 0)
             return NULL;

@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
@@ -70,4 +71,13 @@ bool target_is_public(const struct sockaddr *sa)
     if (sa->sa_family == AF_INET6)
         return is_public_v6(((const struct sockaddr_in6 *)sa)->sin6_addr.s6_addr);
     return false;
+}
+
+bool target_is_public_text(const char *ip)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, ip, &v4) == 1)
+        return is_public_v4(ntohl(v4.s_addr));
+    return inet_pton(AF_INET6, ip, &v6) == 1 && is_public_v6(v6.s6_addr);
 }

@@ -15,4 +15,7 @@
  * for such an IPv4 one: mapped, compatible, NAT64, 6to4, Teredo. */
 bool target_is_public(const struct sockaddr *sa);
 
+/* The same of an address as text ("192.0.2.1", "2001:db8::1"). What is none is not public. */
+bool target_is_public_text(const char *ip);
+
 #endif

@@ -3,7 +3,7 @@
 import datetime
 import re
 
-from harness import api, case, httpsink, smtpsink, suite, wait
+from harness import api, case, dnszone, httpsink, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -28,13 +28,16 @@ MINUTES = [1, 2, 4, 7.5, 15, 30, 60, 120, 240, 480, 960]  # before the second at
 
 
 class Webhooks(case.LanCase):
-    def start(self, more="allow-private yes"):
-        self.us = self.lan.host("us", 1)
+    def start(self, more="allow-private yes", url=None, network=None):
+        """network: a second one, as "198.51.100", that the suite and the endpoint are in with .1 and .3."""
+        def extra(number):
+            return [f"{network}.{number}/24"] if network else []
+        self.us = self.lan.host("us", 1, more=extra(1))
         self.sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
-        self.hooks = httpsink.HttpSink(self.lan.host("app", 3), 80)
+        self.hooks = httpsink.HttpSink(self.lan.host("app", 3, more=extra(3)), 80, address="0.0.0.0" if network else None)
         self.addCleanup(self.sink.close)
         self.addCleanup(self.hooks.close)
-        self.suite = suite.Suite(CONFIG % {"url": self.hooks.url, "more": more}, host=self.us)
+        self.suite = suite.Suite(CONFIG % {"url": url or self.hooks.url, "more": more}, host=self.us)
         self.suite.add_file("state/credentials", api.credentials({"app": "secret", "other": "secret"}))
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
@@ -209,6 +212,32 @@ class Webhooks(case.LanCase):
                 entry = self.suite.wait_log(m="webhook failed", count=count + 1)
                 self.assertEqual(entry["why"], "http transact: the address is not a public one")
         self.assertEqual(self.hooks.requests, [])
+        self.suite.stop()
+
+    def test_a_name_is_judged_by_the_address_that_is_called(self):
+        zone = dnszone.Zone("hook.test").address("both", "192.0.2.3", "11.1.1.3").address("moves", "11.1.1.3")
+        dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        self.addCleanup(dns.stop)
+        self.start(more="} dns { cache 0  server 192.0.2.53:53", url="http://both.hook.test", network="11.1.1")
+        # One address that may not be called is no reason not to call the other, nor to call it again.
+        sent = self.send()
+        self.check(self.hooks.wait(1)[0], sent, Event="delivered")
+        self.none_waits()
+        self.assertEqual(self.suite.find_log(m="webhook failed"), [])
+        self.assertEqual(len(self.hooks.requests), 1)
+        # A name that was public and now leads inside (DNS rebinding).
+        self.suite.write_config(self.suite.config_text.replace("both.hook.test/app", "moves.hook.test/app"))
+        self.suite.qmctl("reload")
+        self.hooks.answer(httpsink.Answer(200, headers={"Connection": "close"}))
+        self.send()
+        self.hooks.wait(2)
+        self.none_waits()
+        zone.drop("moves").address("moves", "192.0.2.3")
+        dns.reload()
+        self.send()
+        entry = self.suite.wait_log(m="webhook failed")
+        self.assertEqual(entry["why"], "http transact: the address is not a public one")
+        self.assertEqual(len(self.hooks.requests), 2)
         self.suite.stop()
 
 

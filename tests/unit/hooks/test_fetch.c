@@ -40,6 +40,7 @@ static struct dns *dns;
 static unsigned requests, queries;
 static struct buf last_request;
 static const char *reply; /* what the server says; NULL: nothing, ever */
+static bool dns_is_silent;
 
 static void on_alarm(evutil_socket_t fd, short what, void *arg)
 {
@@ -97,6 +98,8 @@ static void on_query(evutil_socket_t fd, short what, void *arg)
     ssize_t n = recvfrom(fd, p, 512, 0, (struct sockaddr *)&peer, &length);
     assert_true(n > 12);
     queries++;
+    if (dns_is_silent)
+        return;
     size_t end = 12 + strlen((char *)p + 12) + 1 + 4;
     bool is_a = p[end - 3] == 1;
     p[2] = 0x81;
@@ -144,6 +147,7 @@ static int setup(void **state)
     assert_non_null(fetcher);
     fetcher_set_dns(fetcher, dns);
     requests = queries = 0;
+    dns_is_silent = false;
     reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     return 0;
 }
@@ -290,6 +294,37 @@ static void test_a_private_address_is_refused_however_it_is_spelled(void **state
     assert_int_equal(requests, 0);
 }
 
+/* A reload may forbid what was allowed while the connection was made. */
+static void test_a_connection_that_was_kept_is_judged_again(void **state)
+{
+    struct heard h;
+    char *url = url_of("127.0.0.1");
+    fetch(url, true, &h);
+    assert_int_equal(h.status, 200);
+    buf_free(&h.response);
+    fetch(url, false, &h);
+    assert_int_equal(h.status, 0);
+    assert_string_equal(h.error, "the address is not a public one");
+    assert_int_equal(requests, 1);
+    buf_free(&h.response);
+    mem_free(&url);
+}
+
+static void test_no_proxy_is_asked_whatever_the_environment_says(void **state)
+{
+    static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+    struct heard h;
+    char *url = url_of("127.0.0.1");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(setenv(names[i], "http://127.0.0.1:1", 1), 0);
+    fetch(url, true, &h);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)unsetenv(names[i]);
+    assert_int_equal(h.status, 200);
+    buf_free(&h.response);
+    mem_free(&url);
+}
+
 static void test_a_redirect_is_an_answer_and_not_followed(void **state)
 {
     struct heard h;
@@ -370,18 +405,17 @@ static void test_what_goes_wrong_is_said(void **state)
     buf_free(&h.response);
 }
 
-static void test_an_endpoint_that_says_nothing_is_given_up_in_time(void **state)
+static void expect_given_up_in_time(const char *host)
 {
     static const char *const headers[] = {NULL};
     struct heard h = {0};
-    char *url = url_of("127.0.0.1");
+    char *url = url_of(host);
     const struct fetch_request r = {.url = url,
                                     .body = span_text("x"),
                                     .headers = headers,
                                     .timeout_ms = 300,
                                     .response_max = 10,
                                     .allow_private = true};
-    reply = NULL;
     fetch_start(fetcher, &r, on_answer, &h);
     while (h.calls == 0)
         assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
@@ -390,6 +424,20 @@ static void test_an_endpoint_that_says_nothing_is_given_up_in_time(void **state)
     assert_true(h.duration_ms >= 250 && h.duration_ms < 5000);
     buf_free(&h.response);
     mem_free(&url);
+}
+
+static void test_an_endpoint_that_says_nothing_is_given_up_in_time(void **state)
+{
+    reply = NULL;
+    expect_given_up_in_time("127.0.0.1");
+    expect_given_up_in_time("app.example");
+}
+
+/* The resolver alone would take ten seconds. */
+static void test_a_name_server_that_says_nothing_takes_no_longer_than_the_call_may(void **state)
+{
+    dns_is_silent = true;
+    expect_given_up_in_time("app.example");
 }
 
 static void test_calls_under_way_end_with_the_fetcher_unheard(void **state)
@@ -478,11 +526,14 @@ int main(void)
         EACH(test_a_call_is_posted_as_it_was_given),
         EACH(test_names_are_looked_up_by_our_own_resolver),
         EACH(test_a_private_address_is_refused_however_it_is_spelled),
+        EACH(test_a_connection_that_was_kept_is_judged_again),
+        EACH(test_no_proxy_is_asked_whatever_the_environment_says),
         EACH(test_a_redirect_is_an_answer_and_not_followed),
         EACH(test_an_answer_is_kept_as_far_as_was_asked),
         EACH(test_an_endpoint_can_say_when_to_come_back),
         EACH(test_what_goes_wrong_is_said),
         EACH(test_an_endpoint_that_says_nothing_is_given_up_in_time),
+        EACH(test_a_name_server_that_says_nothing_takes_no_longer_than_the_call_may),
         EACH(test_calls_under_way_end_with_the_fetcher_unheard),
         EACH(test_under_the_filter_every_spelling_of_a_name_goes_through_our_resolver),
     };

@@ -128,7 +128,8 @@ static const struct {
 static void test_only_addresses_of_the_public_network_are_public(void **state)
 {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (is_public(cases[i].address) != cases[i].is_public)
+        if (is_public(cases[i].address) != cases[i].is_public ||
+            target_is_public_text(cases[i].address) != cases[i].is_public)
             fail_msg("%s is taken for %s", cases[i].address,
                      cases[i].is_public ? "private" : "public");
     }
@@ -144,9 +145,18 @@ static void test_other_families_are_never_public(void **state)
     }
 }
 
+static void test_text_that_is_no_address_is_not_public(void **state)
+{
+    static const char *const texts[] = {
+        "", "8.8.8", "8.8.8.8.", "example.org", "2600::%eth0", "[2600::]"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        assert_false(target_is_public_text(texts[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text_that_is_no_address_is_not_public),
         cmocka_unit_test(test_only_addresses_of_the_public_network_are_public),
         cmocka_unit_test(test_other_families_are_never_public),
     };
