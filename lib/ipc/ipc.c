@@ -301,31 +301,40 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     on_writable(fd, what, arg);
 }
 
-static void post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
-                 const int *fds, unsigned n)
+/* Returns 0 also when the channel is over; -1 when no memory file could be had for a large payload.
+ */
+static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
+                const int *fds, unsigned n, struct fail *f)
 {
-    struct fail f = {{0}};
     struct outgoing *o = mem_zero(sizeof *o);
     check(ch);
-    int rc = record_make(&o->record, type, flags, id, payload, fds, n, &f);
+    int rc = record_make(&o->record, type, flags, id, payload, fds, n, f);
     if (ch->closed || ch->broken.text[0] != '\0' || rc != 0) {
         record_free(&o->record);
         mem_free(&o);
-        if (rc != 0 && !ch->closed) {
-            /* No memory file could be had. The channel cannot keep its promise of delivery. */
-            log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f.text));
-            break_sending(ch, &f);
-        }
-        return;
+        if (rc != 0 && !ch->closed)
+            log_error(NULL, "cannot pass a message on", LS("channel", ch->name),
+                      LS("why", f->text));
+        return ch->closed ? 0 : rc;
     }
     STAILQ_INSERT_TAIL(&ch->out, o, next);
     if (ch->outgoings++ == 0)
         send_waiting(ch);
+    return 0;
+}
+
+/* Nobody would hear that this one was not sent: the channel cannot keep its promise of delivery. */
+static void post_or_break(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id,
+                          struct span payload, const int *fds, unsigned n)
+{
+    struct fail f = {{0}};
+    if (post(ch, type, flags, id, payload, fds, n, &f) != 0)
+        break_sending(ch, &f);
 }
 
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n)
 {
-    post(ch, type, 0, 0, payload, fds, n);
+    post_or_break(ch, type, 0, 0, payload, fds, n);
 }
 
 static struct pending *first_lost(struct ipc *ch)
@@ -368,20 +377,19 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     (void)RB_INSERT(pending_tree, &ch->pending, p);
     ch->pendings++;
     uint64_t id = p->id;
-    p->lost = n > 0 && fds[0] < 0;
+    struct fail f = {{0}};
+    p->lost = (n > 0 && fds[0] < 0) || post(ch, type, 0, id, payload, fds, n, &f) != 0;
     if (ch->closed || p->lost) {
         const struct timeval now = {0, 0};
         (void)evtimer_add(ch->reaper, &now);
     }
-    if (!p->lost)
-        post(ch, type, 0, id, payload, fds, n);
     return id;
 }
 
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,
                unsigned n)
 {
-    post(ch, type, IPC_REPLY, id, payload, fds, n);
+    post_or_break(ch, type, IPC_REPLY, id, payload, fds, n);
 }
 
 void *ipc_forget(struct ipc *ch, uint64_t id)
