@@ -1,6 +1,7 @@
 #include "outgoing.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "clock.h"
@@ -79,6 +80,17 @@ static int write_file(struct outgoing *o, struct span signatures)
     return fd;
 }
 
+/* What is handed over is a descriptor of its own. */
+static bool has_descriptor(int fd, struct fail *f)
+{
+    int spare = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (spare < 0)
+        (void)fail_errno(f, "no descriptor left to hand a message over");
+    bool found = spare >= 0;
+    file_close(&spare);
+    return found;
+}
+
 static void submit(struct outgoing *o, struct span signatures)
 {
     struct ipc *qmgr = peers_qmgr(o->peers);
@@ -89,7 +101,8 @@ static void submit(struct outgoing *o, struct span signatures)
     }
     int fd = write_file(o, signatures);
     buf_free(&o->message); /* the file is all that is needed from here on */
-    if (fd < 0) {
+    if (fd < 0 || !has_descriptor(fd, &o->why)) {
+        file_close(&fd);
         settle_soon(o, OUTGOING_FAILED);
         return;
     }

@@ -19,7 +19,7 @@ enum outgoing_result {
     OUTGOING_REFUSED,  /* by qmgr */
     OUTGOING_UNSIGNED, /* the signature could not be had */
     OUTGOING_LOST,     /* qmgr is not there, or went away before it answered */
-    OUTGOING_FAILED    /* this process could not make the memory file */
+    OUTGOING_FAILED    /* this process had no memory file or descriptor for it */
 };
 
 struct outgoing;

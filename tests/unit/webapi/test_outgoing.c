@@ -2,7 +2,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -253,6 +255,34 @@ static void test_a_new_channel_answers_for_the_old_one(void **state)
     assert_int_equal(fx->result, OUTGOING_ACCEPTED);
 }
 
+static void limit_descriptors(rlim_t n)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = n < limit.rlim_max ? n : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void test_without_a_descriptor_left_the_message_fails_and_the_channel_stays(void **state)
+{
+    struct fixture *fx = *state;
+    int next = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    assert_true(next >= 0);
+    (void)close(next);
+    for (unsigned more = 0; more < 2; more++) { /* not for the file; not for handing it over */
+        limit_descriptors((rlim_t)next + more);
+        start(fx);
+        limit_descriptors(RLIM_INFINITY);
+        turn(fx, more + 1);
+        assert_int_equal(fx->settled, more + 1);
+        assert_int_equal(fx->result, OUTGOING_FAILED);
+        assert_non_null(strstr(fx->why, "Too many open files"));
+    }
+    start(fx);
+    turn(fx, 3);
+    assert_int_equal(fx->result, OUTGOING_ACCEPTED);
+}
+
 static void test_what_is_cancelled_is_heard_of_no_more(void **state)
 {
     struct fixture *fx = *state;
@@ -283,6 +313,7 @@ int main(void)
         TEST(test_the_queue_may_refuse),
         TEST(test_a_queue_that_goes_away_leaves_it_open),
         TEST(test_a_new_channel_answers_for_the_old_one),
+        TEST(test_without_a_descriptor_left_the_message_fails_and_the_channel_stays),
         TEST(test_what_is_cancelled_is_heard_of_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
