@@ -7,6 +7,9 @@ set(QM_LIB_libunistring unistring)
 set(QM_LIB_libcrypt crypt)
 set(QM_LIB_libevent_core event_core)
 
+# What a suite runs with, without tests and benchmarks.
+add_custom_target(programs)
+
 function(qm_packages target)
   foreach(package IN LISTS ARGN)
     if(DEFINED QM_LIB_${package})
@@ -54,6 +57,7 @@ function(qm_daemon name)
   endif()
   add_executable(${ARG_PROGRAM} ${dir}/main.c)
   target_link_libraries(${ARG_PROGRAM} PRIVATE ${name}_core)
+  add_dependencies(programs ${ARG_PROGRAM})
 endfunction()
 
 function(qm_folders)

@@ -205,7 +205,7 @@ void localserve_greet(const struct localserve *l, FILE *out)
         "\n"
         "Everything sent ends in that mailbox. Failures are asked for by the recipient's local "
         "part: it ends\n"
-        "in temperror, permerror, timeout or a code 400 to 600, as in you+550@example.org.\n"
+        "in temperror, permerror, timeout or a code 400 to 599, as in you+550@example.org.\n"
         "\n"
         "Send a first message:\n"
         "\n"

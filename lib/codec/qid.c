@@ -36,6 +36,8 @@ int qid_parse(struct span text, uint64_t *id)
     uint64_t v = 0;
     if (text.n > 0 && text.p[0] == '#')
         return ascii_u64(span_of(text.p + 1, text.n - 1), INT64_MAX, id);
+    if (text.n >= QID_SIZE && text.p[0] != '0')
+        return ascii_u64(text, INT64_MAX, id);
     if (text.n == 0 || text.n >= QID_SIZE)
         return -1;
     for (size_t i = 0; i < text.n; i++) {

@@ -12,8 +12,8 @@
 
 /* Writes it to out[QID_SIZE] and returns out. */
 const char *qid_text(uint64_t id, char *out);
-/* Reads such a text (either case, I and L as 1, O as 0), or a decimal number after '#'. 0, or -1.
- */
+/* Reads such a text (either case, I and L as 1, O as 0), a decimal number after '#', or one that is
+ * too long for such a text, as the numbers are that applications know. 0, or -1. */
 int qid_parse(struct span text, uint64_t *id);
 
 #endif

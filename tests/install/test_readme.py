@@ -59,14 +59,16 @@ class Readme(unittest.TestCase):
         self.look()
 
     def look(self):
-        lines = block("ls ~").replace("ID  ", self.retired()[0]["id"] + "  ").splitlines()
+        row = self.retired()[0]
+        lines = block("ls ~").replace("show ID ", f"show {row['id']} ").splitlines()
         self.assertEqual(len(lines), 5)
-        shown = [self.type(re.split(r"\s{2,}", line)[0] + "\n") for line in lines]
+        shown = [self.type(line + "\n") for line in lines]
         self.assertEqual(len(shown[0].splitlines()), 3)
         self.assertEqual(shown[1].count("delivered"), 6, "twice each")
         self.assertIn("Attempt 1", shown[2])
+        self.assertEqual(self.type(f"qmctl retired show {row['number']}\n"), shown[2], "by its QueueMsgID")
         self.assertIn("webapi/0", shown[3])
-        self.assertIn("quartermaster_process_restarts_total", self.type("sleep 2.5\n" + lines[4].split("   ")[0]))
+        self.assertIn("quartermaster_process_restarts_total", self.type("sleep 2.5\n" + lines[4] + "\n"))
 
     def retired(self):
         wait.until(lambda: len(self.suite_qmctl("retired", "list")) == 6, what="six rows of history")
@@ -108,8 +110,18 @@ class Readme(unittest.TestCase):
         wait.until(lambda: self.subjects() == ["Message not delivered", "hello"], what="a bounce")
         row, = self.suite_qmctl("queue", "list")
         self.assertEqual((row["to"], row["attempts"]), ("you+451@example.org", 1))
-        self.type(f"build/bin/{re.search('`(qmctl queue kick --all)`', README).group(1)}".replace("qmctl", "qmctl -c $CONF"))
+        self.type(re.search("`(qmctl queue kick --all)`", README).group(1) + "\n")
         wait.until(lambda: self.suite_qmctl("queue", "list")[0]["attempts"] == 2, what="the second attempt")
+
+
+class Page(unittest.TestCase):
+    def test_whole_blocks_can_be_pasted_into_a_shell(self):
+        """What explains a command stands behind a #, and not among its words."""
+        for text in BLOCKS:
+            for line in text.splitlines():
+                if re.match(r"(\./dev|build/bin|qmctl|curl|ls|systemctl|quartermaster) ", line):
+                    with self.subTest(line):
+                        self.assertNotRegex(line, r"\w {2,}[^# ]")
 
 
 class Configuration(unittest.TestCase):

@@ -84,9 +84,15 @@ static void test_it_can_be_read_out_on_the_telephone(void **state)
     }
 }
 
-static void test_a_decimal_number_is_marked(void **state)
+static void test_a_decimal_number_is_marked_or_long(void **state)
 {
     uint64_t id = 0;
+    assert_int_equal(qid_parse(span_text("1759218604441601"), &id), 0);
+    assert_true(id == 1759218604441601);
+    assert_int_equal(qid_parse(span_text("10000000000000"), &id), 0);
+    assert_true(id == 10000000000000);
+    assert_int_equal(qid_parse(span_text("1000000000000"), &id), 0);
+    assert_true(id == (uint64_t)1 << 60); /* not long enough */
     assert_int_equal(qid_parse(span_text("#1759218604441601"), &id), 0);
     assert_true(id == 1759218604441601);
     assert_int_equal(qid_parse(span_text("#9223372036854775807"), &id), 0);
@@ -110,6 +116,9 @@ static void test_nothing_else_is_an_id(void **state)
         "8000000000000",
         "ZZZZZZZZZZZZZ",
         "00000000000001",
+        "1759218604441601x",
+        "175921860444160A",
+        "9223372036854775808",
         "1 ",
         " 1",
         "1-2",
@@ -139,7 +148,7 @@ int main(void)
         cmocka_unit_test(test_what_is_written_is_read),
         cmocka_unit_test(test_texts_are_longer_or_greater_as_their_numbers_are),
         cmocka_unit_test(test_it_can_be_read_out_on_the_telephone),
-        cmocka_unit_test(test_a_decimal_number_is_marked),
+        cmocka_unit_test(test_a_decimal_number_is_marked_or_long),
         cmocka_unit_test(test_nothing_else_is_an_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
