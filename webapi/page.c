@@ -104,6 +104,21 @@ static void put_command(struct buf *out, const struct page_site *site, const str
     buf_puts(out, "</pre>\n");
 }
 
+void page_fields(struct buf *out, const struct method_field *f)
+{
+    buf_puts(out, "<table>\n<tr><th>Field</th><th class=\"type\">Type</th><th>Meaning</th></tr>\n");
+    for (; f->name != NULL; f++) {
+        buf_puts(out, "<tr><td><code>");
+        put_text(out, f->name);
+        buf_puts(out, "</code></td><td class=\"type\">");
+        put_text(out, f->type);
+        buf_puts(out, "</td><td>");
+        put_text(out, f->text);
+        buf_puts(out, "</td></tr>\n");
+    }
+    buf_puts(out, "</table>\n");
+}
+
 /* ---- the index ---- */
 
 static void put_methods(struct buf *out)
@@ -169,30 +184,17 @@ void page_index(struct buf *out, const struct page_site *site)
                   "of two strings: "
                   "<code>Code</code>, which programs may rely on, and <code>Message</code>, for "
                   "people. 401 means the address "
-                  "or password is wrong, 429 that too many were.</p>\n");
+                  "or password is wrong, 429 that too many were, or too many requests came: wait a "
+                  "minute.</p>\n");
     buf_puts(out, codes_head);
     put_codes(out, general);
     buf_puts(out, "</table>\n");
+    page_webhooks(out);
     put_health(out, site);
     end(out);
 }
 
 /* ---- the page of a method ---- */
-
-static void put_fields(struct buf *out, const struct method_field *f)
-{
-    buf_puts(out, "<table>\n<tr><th>Field</th><th class=\"type\">Type</th><th>Meaning</th></tr>\n");
-    for (; f->name != NULL; f++) {
-        buf_puts(out, "<tr><td><code>");
-        put_text(out, f->name);
-        buf_puts(out, "</code></td><td class=\"type\">");
-        put_text(out, f->type);
-        buf_puts(out, "</td><td>");
-        put_text(out, f->text);
-        buf_puts(out, "</td></tr>\n");
-    }
-    buf_puts(out, "</table>\n");
-}
 
 static void put_response(struct buf *out, const struct method *m)
 {
@@ -203,7 +205,7 @@ static void put_response(struct buf *out, const struct method *m)
     }
     put_element(out, "pre", m->example_response);
     if (m->response->name != NULL)
-        put_fields(out, m->response);
+        page_fields(out, m->response);
 }
 
 static size_t count_lines(const char *text)
@@ -247,13 +249,13 @@ void page_method(struct buf *out, const struct page_site *site, const struct met
     put_command(out, site, m);
     buf_puts(out, "<h2>Request</h2>\n");
     put_element(out, "pre", m->example_request);
-    put_fields(out, m->request);
+    page_fields(out, m->request);
     if (m->files != NULL) {
         buf_puts(out, "<h2>Uploads</h2>\n<p>As <code>multipart/form-data</code> the form may carry "
                       "files beside "
                       "<code>request</code>. File name, Content-Type and Content-ID are those of "
                       "the part.</p>\n");
-        put_fields(out, m->files);
+        page_fields(out, m->files);
     }
     put_response(out, m);
     buf_puts(out, "<h2>Errors</h2>\n");

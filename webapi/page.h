@@ -19,6 +19,9 @@ void page_index(struct buf *out, const struct page_site *site); /* appends the l
 void page_method(struct buf *out, const struct page_site *site,
                  const struct method *m); /* and the page of one */
 
+void page_webhooks(struct buf *out);                             /* the section about them */
+void page_fields(struct buf *out, const struct method_field *f); /* and a table of fields */
+
 /* Appends text with the characters that HTML gives a meaning replaced, for content and quoted
  * attributes. */
 void page_text(struct buf *out, struct span text);

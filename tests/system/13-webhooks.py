@@ -42,6 +42,7 @@ class Webhooks(case.LanCase):
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
         self.stepped = 0
+        self.page = api.Api(self.us.v4, 80).get("/webapi/v0/").text
 
     def send(self, login="app@us.test", **more):
         answer = api.Api(self.us.v4, 80, login, "secret").call("Send", {
@@ -69,6 +70,7 @@ class Webhooks(case.LanCase):
         """The whole payload: what is not named is as for a plain success."""
         payload = request.json()
         self.assertEqual(list(payload), FIELDS)
+        self.assertEqual({name for name in FIELDS if f"<code>{name}</code>" not in self.page}, set())
         queued = datetime.datetime.fromisoformat(payload.pop("WebhookQueued"))
         self.assertIsNotNone(queued.tzinfo)
         submission, = sent["Submissions"]

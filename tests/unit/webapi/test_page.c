@@ -32,6 +32,8 @@ static void test_the_index_names_every_method_and_how_to_call_one(void **state)
     assert_non_null(strstr(buf_text(&out), "curl --user a@b:p&lt;w \\\n"));
     assert_non_null(strstr(buf_text(&out), "http://h:1/webapi/v0/Send</pre>"));
     assert_non_null(strstr(buf_text(&out), "\"/metrics\""));
+    assert_non_null(strstr(buf_text(&out), "<h2>Webhooks</h2>"));
+    assert_non_null(strstr(buf_text(&out), "<td><code>SMTPEnhancedCode</code></td>"));
     assert_null(strstr(buf_text(&out), "<script"));
     struct page_site without = site;
     without.metrics = false;

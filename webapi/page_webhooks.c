@@ -1,0 +1,47 @@
+#include "page.h"
+
+/* What qmgr and hooks do, for those whose programs are called. */
+
+static const struct method_field fields[] = {
+    {"Event", "string",
+     "delivered: the next server, or the mailbox, has the message. delayed: an attempt failed, and "
+     "there will be another. failed: it was given up. canceled: an operator removed it."},
+    {"QueueMsgID", "integer", "The recipient's number, as Send returned it."},
+    {"MessageID", "string", "The message's, as Send returned it."},
+    {"Subject", "string", "The message's."},
+    {"Extra", "{string: string}", "What was given to Send."},
+    {"SMTPCode", "integer",
+     "What the other server replied, such as 550. 0 without a reply, and with delivered and "
+     "canceled."},
+    {"SMTPEnhancedCode", "string", "Likewise, such as 5.1.1; empty when there was none."},
+    {"Error", "string",
+     "For people: what went wrong, with the first line of the other server's reply. Empty with "
+     "delivered."},
+    {"WebhookQueued", "time", "When it happened, as in RFC 3339."},
+    {"Version", "integer", "0."},
+    {"FromID", "string", "As Send returned it."},
+    {"DSN", "bool", "Whether another server told it later, by a notice. Always false as yet."},
+    {"Suppressing", "bool",
+     "Whether the recipient will get no more mail because of it. Always false as yet."},
+    {NULL, NULL, NULL},
+};
+
+void page_webhooks(struct buf *out)
+{
+    buf_puts(
+        out,
+        "<h2>Webhooks</h2>\n<p>An account may have a URL, <code>webhook outgoing</code> in the "
+        "server's configuration. What becomes of each recipient is POSTed there, one event a "
+        "call, as a JSON object:</p>\n");
+    page_fields(out, fields);
+    buf_puts(
+        out,
+        "<p>The headers <code>X-Quartermaster-Webhook-ID</code> and "
+        "<code>X-Quartermaster-Webhook-Attempt</code> (also as <code>X-Mox-</code>) tell calls "
+        "and their attempts apart, <code>Authorization</code> is what the configuration says.</p>\n"
+        "<p>Any 2xx is an answer that ends it, and so is 410. After all others, redirects among "
+        "them, and when nothing comes for 60 seconds, it is tried again: after 1, 2, 4, 7\302\275, "
+        "15 and 30 minutes and 1, 2, 4, 8 and 16 hours, or later if 429 or 503 comes with "
+        "<code>Retry-After</code>. So calls can overtake each other, and one can come twice, "
+        "with the same ID. The operator can change these rules.</p>\n");
+}
