@@ -338,7 +338,16 @@ class Send(WebapiCase):
         self.assertEqual(message.get_content(), "now\n")
         self.assertEqual(len(self.sink.mails), 1)
 
-    def test_g_secrets_stay_out_of_the_log(self):
+    def test_g_what_requires_tls_does_not_go_without(self):
+        self.sent(self.mjl.call("Send", {"To": TO, "Text": "secret", "RequireTLS": True}))
+        self.suite.wait_log(p="qmgr", m="failed", dsn="5.7.30")
+        self.sent(self.mjl.call("Send", {"To": TO, "Text": "open", "RequireTLS": False}))
+        message, mail = self.message()
+        self.assertEqual(message.get_content(), "open\n")
+        self.assertNotIn("REQUIRETLS", mail.sender)
+        self.assertEqual(len(self.sink.mails), 1)
+
+    def test_h_secrets_stay_out_of_the_log(self):
         self.sent(self.mjl.call("Send", {"To": TO, "Text": "the body", "Subject": "the subject"}))
         self.assertEqual(api.Api(self.us.v4, 80, "mjl@mox.example", "wrongsecret").post("Send", "").status, 401)
         self.suite.wait_log(m="request", status="401")
