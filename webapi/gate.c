@@ -55,56 +55,35 @@ void gate_limit(struct gate *g, uint32_t per_minute, uint32_t per_day)
     set_limits(g, per_minute, per_day);
 }
 
-/* The octets that tell a narrowest network from others: /32 of IPv4, mapped into IPv6 or not, and
- * /64 of IPv6. */
-static size_t network(const struct gate_entry *e, unsigned char out[8])
+static unsigned common(const struct gate_entry *a, const struct gate_entry *b)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&e->ip;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&e->ip;
-    if (e->ip.ss_family == AF_INET) {
-        memcpy(out, &v4->sin_addr, 4);
-        return 4;
+    return httplimit_common((const struct sockaddr *)&a->ip, (const struct sockaddr *)&b->ip);
+}
+
+/* Whether one more may be checked: with_checking as if all that are being checked had failed. */
+static bool allows(const struct gate *g, const struct gate_entry *e, bool with_checking)
+{
+    uint32_t n[HTTPLIMIT_NETWORKS] = {1, 1, 1};
+    const struct gate_entry *other;
+    if (with_checking) {
+        TAILQ_FOREACH (other, &g->checking, next) {
+            unsigned in_common = common(e, other);
+            for (unsigned i = HTTPLIMIT_NETWORKS - in_common; i < HTTPLIMIT_NETWORKS; i++)
+                n[i]++;
+        }
     }
-    if (e->ip.ss_family != AF_INET6)
-        return 0;
-    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        memcpy(out, v6->sin6_addr.s6_addr + 12, 4);
-        return 4;
-    }
-    memcpy(out, v6->sin6_addr.s6_addr, 8);
-    return 8;
-}
-
-static bool is_same(const struct gate_entry *a, const struct gate_entry *b)
-{
-    unsigned char of_a[8], of_b[8];
-    size_t n = network(a, of_a);
-    return n == network(b, of_b) && memcmp(of_a, of_b, n) == 0;
-}
-
-static uint32_t count_checking(const struct gate *g, const struct gate_entry *like)
-{
-    const struct gate_entry *e;
-    uint32_t n = 0;
-    TAILQ_FOREACH (e, &g->checking, next)
-        n += is_same(e, like);
-    return n;
-}
-
-static bool allows(const struct gate *g, const struct gate_entry *e, uint32_t n)
-{
-    return httplimit_allows(g->limit, (const struct sockaddr *)&e->ip, clock_wall_ms(), n);
+    return httplimit_allows_each(g->limit, (const struct sockaddr *)&e->ip, clock_wall_ms(), n);
 }
 
 /* Lets one in or turns it away, if that can be decided now. It must be on no list. */
 static bool decide(struct gate *g, struct gate_entry *e)
 {
-    if (!allows(g, e, 1)) {
+    if (!allows(g, e, false)) {
         e->where = GATE_NOWHERE;
         e->on_pass(e->arg, GATE_REFUSED);
         return true;
     }
-    if (!allows(g, e, 1 + count_checking(g, e)))
+    if (!allows(g, e, true))
         return false;
     e->where = GATE_CHECKING;
     TAILQ_INSERT_TAIL(&g->checking, e, next);
@@ -132,7 +111,7 @@ static struct gate_entry *find_ready(struct gate *g, const struct gate_entry *li
 {
     struct gate_entry *e;
     TAILQ_FOREACH (e, &g->waiting, next) {
-        if (is_same(e, like) && (!allows(g, e, 1) || allows(g, e, 1 + count_checking(g, e))))
+        if (common(e, like) > 0 && (!allows(g, e, false) || allows(g, e, true)))
             return e;
     }
     return NULL;

@@ -106,6 +106,17 @@ static bool networks_of(const struct sockaddr *ip, struct networks *net)
     return true;
 }
 
+unsigned httplimit_common(const struct sockaddr *a, const struct sockaddr *b)
+{
+    struct networks of_a, of_b;
+    unsigned n = HTTPLIMIT_NETWORKS;
+    if (!networks_of(a, &of_a) || !networks_of(b, &of_b) || of_a.family != of_b.family)
+        return 0;
+    while (n > 0 && of_a.prefix[HTTPLIMIT_NETWORKS - n] != of_b.prefix[HTTPLIMIT_NETWORKS - n])
+        n--;
+    return n;
+}
+
 static uint32_t epoch_of(const struct httplimit_window *window, int64_t now_ms)
 {
     return (uint32_t)(uint64_t)(now_ms / window->ms);
@@ -188,6 +199,12 @@ static void count(struct httplimit *l, struct table *table, const struct network
 bool httplimit_allows(const struct httplimit *l, const struct sockaddr *ip, int64_t now_ms,
                       uint32_t n)
 {
+    return httplimit_allows_each(l, ip, now_ms, (const uint32_t[HTTPLIMIT_NETWORKS]){n, n, n});
+}
+
+bool httplimit_allows_each(const struct httplimit *l, const struct sockaddr *ip, int64_t now_ms,
+                           const uint32_t n[HTTPLIMIT_NETWORKS])
+{
     struct networks net;
     if (!networks_of(ip, &net))
         return true;
@@ -195,7 +212,7 @@ bool httplimit_allows(const struct httplimit *l, const struct sockaddr *ip, int6
         uint32_t epoch = epoch_of(&l->windows[w], now_ms);
         for (size_t i = 0; i < HTTPLIMIT_NETWORKS; i++) {
             uint32_t limit = l->windows[w].limits[i];
-            if (n > limit || counted(l, &l->tables[w][i], &net, i, epoch) > limit - n)
+            if (n[i] > limit || counted(l, &l->tables[w][i], &net, i, epoch) > limit - n[i])
                 return false;
         }
     }

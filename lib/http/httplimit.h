@@ -48,6 +48,14 @@ void httplimit_free(struct httplimit **l);
 bool httplimit_allows(const struct httplimit *l, const struct sockaddr *ip, int64_t now_ms,
                       uint32_t n);
 
+/* As httplimit_allows with a number for each network, narrowest first. */
+bool httplimit_allows_each(const struct httplimit *l, const struct sockaddr *ip, int64_t now_ms,
+                           const uint32_t n[HTTPLIMIT_NETWORKS]);
+
+/* How many of their networks two addresses have in common: HTTPLIMIT_NETWORKS if even the narrowest
+ * is the same, 1 if only the widest is, 0 if none is or one of them is not IP. */
+unsigned httplimit_common(const struct sockaddr *a, const struct sockaddr *b);
+
 /* Counts n if they are within all limits and returns true; otherwise counts nothing and returns
  * false. */
 bool httplimit_add(struct httplimit *l, const struct sockaddr *ip, int64_t now_ms, uint32_t n);

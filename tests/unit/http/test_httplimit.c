@@ -189,10 +189,55 @@ static void test_networks_seen_once_are_forgotten_first(void **state)
     httplimit_free(&l);
 }
 
+static void test_addresses_have_networks_in_common(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        unsigned n;
+    } cases[] = {
+        {"192.0.2.1", "192.0.2.1", 3},
+        {"192.0.2.1", "::ffff:192.0.2.1", 3},
+        {"192.0.2.1", "192.0.2.63", 2},
+        {"192.0.2.1", "192.0.2.64", 1},
+        {"192.0.0.0", "192.0.7.255", 1},
+        {"192.0.7.255", "192.0.8.0", 0},
+        {"2001:db8:1:1::1", "2001:db8:1:1:ffff::", 3},
+        {"2001:db8:1:1::1", "2001:db8:1:2::1", 2},
+        {"2001:db8:1:1::1", "2001:db8:2:1::1", 1},
+        {"2001:db8:1:1::1", "2001:db9:1:1::1", 0},
+        {"::1", "0.0.0.1", 0},
+    };
+    const struct sockaddr local = {.sa_family = AF_UNIX};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sockaddr_storage a = *(const struct sockaddr_storage *)(const void *)ip(cases[i].a);
+        const struct sockaddr *b = ip(cases[i].b);
+        if (httplimit_common((struct sockaddr *)&a, b) != cases[i].n)
+            fail_msg("%s and %s", cases[i].a, cases[i].b);
+        assert_int_equal(httplimit_common(b, (struct sockaddr *)&a), cases[i].n);
+        assert_int_equal(httplimit_common(b, &local), 0);
+    }
+    assert_int_equal(httplimit_common(&local, &local), 0);
+}
+
+static void test_each_network_can_be_asked_for_another_number(void **state)
+{
+    struct httplimit *l = httplimit_new(httplimit_failed_auth, 100);
+    const uint32_t most[] = {10, 30, 90};
+    assert_true(httplimit_allows_each(l, ip("192.0.2.1"), 0, most));
+    for (size_t i = 0; i < HTTPLIMIT_NETWORKS; i++) {
+        uint32_t more[] = {10, 30, 90};
+        more[i]++;
+        assert_false(httplimit_allows_each(l, ip("192.0.2.1"), 0, more));
+    }
+    httplimit_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_network_has_its_own_limit),
+        cmocka_unit_test(test_addresses_have_networks_in_common),
+        cmocka_unit_test(test_each_network_can_be_asked_for_another_number),
         cmocka_unit_test(test_windows_begin_when_the_clock_says_so),
         cmocka_unit_test(test_a_clock_that_goes_back_locks_nobody_out),
         cmocka_unit_test(test_a_success_takes_its_own_failures_off_all_networks),

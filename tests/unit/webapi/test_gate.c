@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -156,6 +157,38 @@ static void test_attempts_at_the_same_time_are_no_way_around(void **state)
         assert_true(is_refused(fx, i));
 }
 
+/* Three from one address, nine from its /26 (IPv6: /48) and 27 from its /21. */
+static void test_nor_are_they_from_many_addresses_of_one_network(void **state)
+{
+    struct fixture *fx = *state;
+    char address[40];
+    for (unsigned i = 0; i < 10; i++) {
+        (void)snprintf(address, sizeof address, "192.0.2.%u", i / 2 + 1);
+        enter(fx, i, address);
+        assert_int_equal(fx->places[i].called, i < 9 ? 1 : 0);
+    }
+    enter(fx, 10, "192.0.2.64"); /* the next /26 */
+    assert_true(goes(fx, 10));
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(fx->places[9].called, 0);
+        leave(fx, i, GATE_WRONG);
+    }
+    assert_true(is_refused(fx, 9));
+}
+
+static void test_who_waits_for_a_neighbour_goes_on_after_it(void **state)
+{
+    struct fixture *fx = *state;
+    char address[40];
+    for (unsigned i = 0; i < 10; i++) {
+        (void)snprintf(address, sizeof address, "2001:db8:0:%u::1", i / 2 + 1);
+        enter(fx, i, address);
+    }
+    assert_int_equal(fx->places[9].called, 0);
+    leave(fx, 0, GATE_RIGHT);
+    assert_true(goes(fx, 9));
+}
+
 static void test_who_waits_goes_on_when_the_others_were_right(void **state)
 {
     struct fixture *fx = *state;
@@ -229,6 +262,8 @@ int main(void)
         TEST(test_the_right_password_clears_the_count),
         TEST(test_an_attempt_without_an_outcome_counts_for_nothing),
         TEST(test_attempts_at_the_same_time_are_no_way_around),
+        TEST(test_nor_are_they_from_many_addresses_of_one_network),
+        TEST(test_who_waits_for_a_neighbour_goes_on_after_it),
         TEST(test_who_waits_goes_on_when_the_others_were_right),
         TEST(test_who_gives_up_waiting_is_not_called),
         TEST(test_one_that_comes_back_from_within_its_turn_is_fine),
