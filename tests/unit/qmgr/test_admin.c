@@ -122,7 +122,7 @@ static void test_pages_follow_each_other_without_gap_or_overlap(void **state)
 {
     uint64_t first = send_many(1234, "Hello"), next = first, pages = 0;
     struct operator_ o = {.limit = 100};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     do {
         operate(&o, do_list);
         assert_int_equal(o.rc, 0);
@@ -143,7 +143,7 @@ static void test_long_rows_make_short_pages(void **state)
     subject[8000] = '\0';
     uint64_t first = send_many(50, subject), next = first;
     struct operator_ o = {.limit = ADMIN_PAGE_MAX};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     do {
         operate(&o, do_list);
         assert_int_equal(o.rc, 0);
@@ -162,7 +162,7 @@ static void test_ids_are_found_without_going_through_the_queue(void **state)
     uint64_t first = send_many(20000, "Hello");
     uint64_t ids[] = {first + 19999, 1, first + 5, UINT64_MAX, first + 12000};
     struct operator_ o = {.limit = 100, .filter = {.ids = ids, .ids_n = 5}};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     operate(&o, do_list);
     assert_int_equal(o.rc, 0);
     assert_int_equal(o.page.rows_n, 3); /* in one page: a walk would have ended at 5000 rows */
@@ -187,7 +187,7 @@ static void test_one_recipient_is_shown_with_its_history(void **state)
     uint64_t id = world_send("c@d.example");
     world_settle();
     struct operator_ o = {.id = id};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     operate(&o, do_show);
     assert_int_equal(o.rc, 0);
     assert_string_equal(o.item.row.recipient, "c@d.example");
@@ -224,7 +224,7 @@ static void test_counts_count(void **state)
     (void)world_send("x@y.example");
     WORLD_UNTIL(world.direct.jobs_n == 1);
     struct operator_ o = {.action = ADMIN_HOLD, .filter = {.ids = &id, .ids_n = 1}};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     operate(&o, do_act);
     operate(&o, do_counts);
     assert_int_equal(o.rc, 0);
@@ -324,7 +324,7 @@ static void test_who_asks_without_reading_is_shown_out(void **state)
 {
     (void)send_many(600, "Hello");
     struct operator_ o = {.limit = 500};
-    listen_for_operators(-1, -1);
+    listen_for_operators(geteuid(), -1);
     operate(&o, do_flood);
     assert_true(o.rc <= 0);
     assert_true(o.id < 300); /* answers that were waiting in the socket, and no more */
