@@ -42,6 +42,6 @@ void page_webhooks(struct buf *out)
         "<p>Any 2xx is an answer that ends it, and so is 410. After all others, redirects among "
         "them, and when nothing comes for 60 seconds, it is tried again: after 1, 2, 4, 7\302\275, "
         "15 and 30 minutes and 1, 2, 4, 8 and 16 hours, or later if 429 or 503 comes with "
-        "<code>Retry-After</code>. So calls can overtake each other, and one can come twice, "
-        "with the same ID. The operator can change these rules.</p>\n");
+        "<code>Retry-After</code>; 12 times in all, unless the operator has set other limits. So "
+        "calls can overtake each other, and one can come twice, with the same ID.</p>\n");
 }
