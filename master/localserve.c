@@ -10,6 +10,7 @@
 
 #include "dkimkey.h"
 #include "file.h"
+#include "ipc.h"
 #include "mem.h"
 #include "scram.h"
 #include "tlskey.h"
@@ -151,6 +152,19 @@ static void write_config(const struct localserve *l, struct buf *b)
         25 + at);
 }
 
+/* The configuration of a suite that runs is not to be written over: its next reload would take the
+ * ports that were meant for another. */
+static int check_idle(const struct localserve *l, struct fail *f)
+{
+    struct fail nobody;
+    char *path = mem_format("%s/run/master.sock", l->dir);
+    int fd = ipc_connect(path, &nobody);
+    int rc = fd < 0 ? 0 : fail_set(f, "another suite is running: it listens at %s", path);
+    file_close(&fd);
+    mem_free(&path);
+    return rc;
+}
+
 int localserve_prepare(struct localserve *l, struct fail *f)
 {
     struct buf text = {0};
@@ -163,7 +177,7 @@ int localserve_prepare(struct localserve *l, struct fail *f)
     }
     if (strpbrk(l->dir, "\"\\\n") != NULL)
         return fail_set(f, "the folder's name cannot be written in a configuration: %s", l->dir);
-    if (file_make_path(AT_FDCWD, l->dir, 0755, f) != 0)
+    if (check_idle(l, f) != 0 || file_make_path(AT_FDCWD, l->dir, 0755, f) != 0)
         return -1;
     int dirfd = open(l->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)

@@ -147,6 +147,17 @@ class Localserve(case.LanCase):
         self.inbox.wait(1)
         self.suite.stop(timeout=10)
 
+    def test_a_second_one_in_the_same_folder_leaves_the_first_alone(self):
+        before = self.suite.config_path.read_text()
+        done = subprocess.run([self.suite.program, "localserve", "--dir", self.suite.config_path.parent,
+                               "--port-offset", "20000"], capture_output=True, text=True, timeout=30)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("another suite is running", done.stderr)
+        self.assertEqual(self.suite.config_path.read_text(), before)
+        self.send("a@example.org")
+        self.inbox.wait(1)
+        self.suite.stop()
+
     def test_the_second_start_finds_everything_as_it_was(self):
         self.send("temperror@example.org")
         self.events(1)
