@@ -20,7 +20,8 @@ import subprocess
 from . import wait
 
 SECTOR = 512
-CALLS = ("lseek", "pwrite64", "pwritev", "write", "writev", "fdatasync", "fsync", "ftruncate", "openat", "unlinkat", "mkdirat",
+SAY = ("write", "writev", "sendto", "sendmsg")
+CALLS = ("lseek", "sendto", "sendmsg", "pwrite64", "pwritev", "write", "writev", "fdatasync", "fsync", "ftruncate", "openat", "unlinkat", "mkdirat",
          "renameat", "renameat2", "linkat", "fallocate", "copy_file_range", "sendfile")
 _LINE = re.compile(rb"(?:\[pid +)?(\d+)\]? +(\d+\.\d+) (.*)")
 _CALL = re.compile(rb"(\w+)\((.*)\) += (-?\d+)(.*)", re.DOTALL)
@@ -34,7 +35,8 @@ def _octets(hexed):
 
 @dataclasses.dataclass
 class Event:
-    """One change. at: time.time() when the call ended. kind: write, cut, sync, create, remove. path: below the folder."""
+    """One change. began, at: time.time() when the call began and ended. kind: write, cut, sync, create, remove; or said,
+    of octets that went into a socket. path: below the folder. pid: who did it (a thread's number)."""
 
     began: float
     at: float
@@ -43,25 +45,29 @@ class Event:
     offset: int = 0
     data: bytes = b""
     synced: bool = False  # the write itself is one that waits for the disk (O_DSYNC)
+    pid: int = 0
 
 
 class Recorder:
-    """strace on a running process that writes below `folder` (as the test sees it)."""
+    """strace on a running process that writes below `folder` (as the test sees it).
 
-    def __init__(self, work, pid, folder):
+    also: others, of whom only what they say into sockets is of interest."""
+
+    def __init__(self, work, pid, folder, also=()):
         self.folder, self.log, self.pid = pathlib.Path(folder), pathlib.Path(work) / "disk.strace", pid
         self.before = pathlib.Path(work) / "disk.before"
         shutil.rmtree(self.before, ignore_errors=True)
+        self._also = list(also)
         self._open, self._places = dict(self._open_files()), {}
         self._strace = subprocess.Popen(
             ["strace", "-f", "-y", "-ttt", "-T", "-xx", "-s", "16000000", "-e", f"trace={','.join(CALLS)}", "-e", "signal=none",
-             "-o", str(self.log), "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+             "-o", str(self.log), "-p", ",".join(map(str, [pid, *self._also]))], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         wait.until(self._is_attached, 20, "strace attached to every thread")
         shutil.copytree(self.folder, self.before)
 
     def _is_attached(self):
         return all(re.search(r"^TracerPid:\s+[1-9]", (task / "status").read_text(), re.M)
-                   for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir())
+                   for pid in [self.pid, *self._also] for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
     def _open_files(self):
         """Descriptors that are open already: (number, whether writes to it wait for the disk)."""
@@ -85,7 +91,7 @@ class Recorder:
                 match = _LINE.match(raw.rstrip(b"\n"))
                 if not match:
                     continue
-                pid, at, text = match[1], float(match[2]), match[3]
+                pid, at, text = int(match[1]), float(match[2]), match[3]
                 if text.endswith(b"<unfinished ...>"):
                     begun[pid] = at, text[:-len(b"<unfinished ...>")].rstrip()
                     continue
@@ -93,7 +99,9 @@ class Recorder:
                 if text.startswith(b"<... "):
                     began, head = begun.pop(pid)
                     text = head + text[text.index(b"resumed>") + len(b"resumed>"):]
-                found += self._event(began, text)
+                for event in self._event(began, text):
+                    event.pid = pid
+                    found.append(event)
         return sorted(found, key=lambda event: event.at)
 
     def _below(self, path):
@@ -115,6 +123,8 @@ class Recorder:
             return
         path = self._below(_octets(fd[2])) if fd else None
         if path is None:
+            if name in SAY and fd and _octets(fd[2]).startswith((b"socket:", b"TCP")):
+                yield Event(began, ended, "said", "", data=b"".join(_octets(one[1]) for one in _STRING.finditer(arguments)))
             return
         number = int(fd[1]) if fd[1].isdigit() else -1
         if name in ("pwrite64", "pwritev"):
@@ -202,6 +212,9 @@ class Disk:
 
     def _play(self, event):
         getattr(self, f"_{event.kind}")(event)
+
+    def _said(self, event):
+        pass
 
     def _create(self, event):
         self.files.setdefault(event.path, _File(b"", False))
