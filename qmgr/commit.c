@@ -2,8 +2,10 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -99,6 +101,15 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* What was committed is safe, and what was not has been refused or is known to an agent still. */
+static void end_if_dead(const struct commit *k)
+{
+    if (!store_is_dead(k->store))
+        return;
+    log_error(NULL, "the store takes no more changes: ending, so that it is opened anew");
+    exit(EX_IOERR);
+}
+
 static void finish(struct commit *k, bool last)
 {
     struct changes done = STAILQ_HEAD_INITIALIZER(done);
@@ -119,6 +130,8 @@ static void finish(struct commit *k, bool last)
         k->count--;
         c->done(c, failed ? c->fail.text : NULL);
     }
+    if (!last)
+        end_if_dead(k);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)

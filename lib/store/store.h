@@ -29,6 +29,10 @@ uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table h
 /* Pages that the last transaction freed can be used by the next but one only. Where the next one
  * fails for want of room, there never is a next but one: this makes an empty one. */
 void store_advance(struct store *s);
+/* Whether LMDB refuses all further transactions, since the page that leads to all others could not
+ * be written. Nothing that was committed is lost; it goes on when it is opened by a new process.
+ * May be asked from any thread. */
+bool store_is_dead(const struct store *s);
 /* Frees the places of readers that died. Call it now and then. */
 void store_reap_readers(struct store *s);
 

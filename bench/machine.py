@@ -1,0 +1,69 @@
+"""Facts about the machine, and what processes use of it."""
+
+import os
+import pathlib
+import platform
+import re
+import statistics
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def _fields(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def cpu_seconds(pids):
+    """Processor seconds that these used, with those of their children that ended."""
+    total = 0
+    for pid in pids:
+        try:
+            total += sum(int(number) for number in _fields(pid)[11:15])
+        except OSError:
+            pass  # ended since; whoever waits for it has its time
+    return total / TICK
+
+
+def memory_mib(pids):
+    """What these have in memory, pages that several share counted in parts (PSS)."""
+    total = 0
+    for pid in pids:
+        try:
+            total += int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+        except (OSError, TypeError):
+            pass
+    return total / 1024
+
+
+def sync_ms(folder):
+    """Median milliseconds that the disk takes to keep 4 KiB."""
+    path, times = pathlib.Path(folder) / "sync", []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(os.urandom(4096))
+            began = time.monotonic()
+            os.fsync(file.fileno())
+            times.append(time.monotonic() - began)
+    path.unlink()
+    return statistics.median(times) * 1000
+
+
+def file_system(folder):
+    """The type of the file system that a folder is on."""
+    number = os.stat(folder).st_dev
+    wanted = f"{os.major(number)}:{os.minor(number)}"
+    for line in open("/proc/self/mountinfo"):
+        fields = line.split()
+        if fields[2] == wanted:
+            return fields[fields.index("-") + 1]
+    return "unknown"
+
+
+def facts(folder):
+    """One line on the machine and the disk that `folder` is on."""
+    model = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+    memory = int(re.search(r"MemTotal:\s+(\d+)", open("/proc/meminfo").read())[1]) / 1048576
+    return (f"{os.cpu_count()} CPUs ({model[1] if model else platform.machine()}), {memory:.0f} GiB, Linux "
+            f"{platform.release()}, queues on {file_system(folder)} where an fsync of 4 KiB takes "
+            f"{sync_ms(folder):.1f} ms, load {os.getloadavg()[0]:.1f} before")

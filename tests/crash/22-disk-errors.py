@@ -1,0 +1,102 @@
+"""Each kind of write and sync of the store fails once, or until it is mended: nothing acknowledged is lost, service resumes.
+
+strace puts the errors in place of the calls. QM_LONG=1 lets many more calls fail.
+"""
+
+import itertools
+import os
+import re
+import signal
+import smtplib
+import subprocess
+
+from harness import case, client, sandbox, smtpsink, suite, wait
+
+ERRORS = ("ENOSPC", "EIO", "EROFS")
+CALLS = ("pwrite64", "writev", "lseek", "fdatasync", "fsync", "openat")  # all that qmgr does to its files, but for write
+TURNS = range(1, 26 if case.LONG else 4)
+CONFIG = """
+hostname mx.us.test
+seccomp off     # a call that strace takes out of a process's hands has a number that the filter would kill it for
+listen public { address 192.0.2.1  smtp 25 }
+domain us.test { }
+account ann { address ann@us.test  mailbox no }
+transport sink { smtp { host 192.0.2.2  tls none } }
+route { transport sink }
+queue { large-body 64K  first-retry 1s  attempts 100  delay-notice-attempt 0 }
+"""
+TOKEN = re.compile(rb"(?mi)^Subject: (error-\S+)\r?$")
+
+
+class DiskErrors(case.LanCase):
+    def setUp(self):
+        super().setUp()
+        self.us = self.lan.host("us", 1, disk=True)
+        self.sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
+        self.addCleanup(self.sink.close)
+        self.suite = suite.Suite(CONFIG, host=self.us)
+        self.suite.start()
+        self.addCleanup(lambda: self.suite.process and self.suite.kill())
+        self.acknowledged, self.refused, self.numbers = [], [], itertools.count(1)
+
+    def qmgr(self):
+        return next(pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line)
+
+    def send(self, size=10):
+        """Whether a message was taken; a refusal is for the time being."""
+        token = f"error-{next(self.numbers)}"
+        try:
+            with client.connect(self.us.v4, 25) as smtp:
+                smtp.sendmail("b@example.net", ["ann@us.test"], client.message("ann@us.test", token, size=size))
+        except smtplib.SMTPResponseException as refused:
+            self.assertIn(refused.smtp_code, (421, 451, 452), f"{token}: {refused}")
+            self.refused.append(token)
+            return False
+        except smtplib.SMTPRecipientsRefused as refused:
+            self.assertEqual({code for code, _ in refused.recipients.values()} - {450, 451, 452}, set(), token)
+            self.refused.append(token)
+            return False
+        self.acknowledged.append(token)
+        return True
+
+    def failing(self, call, error, when):
+        """strace that lets the calls fail, on every thread of qmgr."""
+        pid, log = self.qmgr(), self.us.work / "inject.log"
+        process = subprocess.Popen(
+            ["strace", "-f", "-o", str(log), "-e", f"trace={call}", "-e", "signal=none",
+             "-e", f"inject={call}:error={error}:when={when}", "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tasks = f"/proc/{pid}/task"
+        wait.until(lambda: all(re.search(r"^TracerPid:\s+[1-9]", open(f"{tasks}/{task}/status").read(), re.M)
+                               for task in os.listdir(tasks)), 20, "strace attached")
+        return process, log
+
+    def spoil(self, call, error, when):
+        """How many calls failed."""
+        process, log = self.failing(call, error, when)
+        for size in (10, 100_000, 10):
+            self.send(size)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        return log.read_text(errors="replace").count("(INJECTED)")
+
+    def test_errors_of_the_disk_lose_nothing(self):
+        hits = {}
+        for error, call in itertools.product(ERRORS, CALLS):
+            for when in [*TURNS, "1+"]:
+                hits[call] = hits.get(call, 0) + self.spoil(call, error, when)
+                wait.until(lambda: self.send(100_000), 20, f"mail taken again after {error} of {call} {when}")
+        wait.until(lambda: self.suite.qmctl("status")["queue"]["messages"] == 0, 60, "an empty queue")
+        arrived = {TOKEN.search(mail.data)[1].decode() for mail in self.sink.mails if mail.accepted}
+        print(f"calls that failed: {hits}; {len(self.acknowledged)} acknowledged, {len(self.refused)} refused, "
+              f"{len(arrived)} arrived", flush=True)
+        self.assertEqual([token for token in self.acknowledged if token not in arrived], [])
+        self.assertGreater(min(hits[call] for call in CALLS if call != "lseek"), 0)
+        self.suite.allow_error(r'p=qmgr |m="process ended" process=qmgr .* exit=74$')
+        self.suite.stop()
+        done = subprocess.run([sandbox.build_dir() / "tests/store-check", self.suite.folder / "state/queue"], capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    case.main()
