@@ -160,10 +160,13 @@ static void nor_when_the_next_one_waits_already(void **state)
 {
     struct order first = {0}, second = {0};
     lab_reload_direct("connections 1");
-    peer_say(&lab.peer, SAY_DOT, "@50 250 2.0.0 queued\n250 2.1.0 sender ok", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued\n250 2.1.0 sender ok", "250 2.0.0 none", NULL);
     peer_say(&lab.peer, SAY_MAIL, "250 ok", "550 5.7.1 no", NULL);
     order_send(&first);
+    RUN_UNTIL(lab.peer.held == 1);
     order_send(&second);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    peer_release(&lab.peer);
     RUN_UNTIL(first.done && second.done);
     assert_outcome(&first, 0, DELIVERED);
     assert_outcome(&second, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
@@ -173,9 +176,10 @@ static void nor_when_the_next_one_waits_already(void **state)
 
 static void after_a_while_of_idleness_it_says_goodbye(void **state)
 {
-    lab_reload_direct("idle-timeout 100ms");
+    lab_reload_direct("idle-timeout 10m");
     deliver();
     assert_int_equal(lab.counters[GAUGE_SESSIONS], 1);
+    assert_true(lab_expire(10));
     RUN_UNTIL(lab.peer.closed == 1);
     assert_commands(&lab.peer, FIRST "1 QUIT\n");
     assert_int_equal(lab.counters[GAUGE_SESSIONS], 0);
@@ -193,9 +197,11 @@ static void an_idle_one_of_the_configuration_before_says_goodbye(void **state)
 
 static void who_does_not_answer_quit_is_left_after_a_while(void **state)
 {
-    lab_reload_direct("idle-timeout 0  quit-timeout 300ms");
+    lab_reload_direct("idle-timeout 0  quit-timeout 20m");
     peer_say(&lab.peer, SAY_QUIT, "~", NULL);
     deliver();
+    RUN_UNTIL(lab.peer.silent == 1);
+    assert_true(lab_expire(20));
     RUN_UNTIL(lab.peer.closed == 1);
 }
 
@@ -285,11 +291,14 @@ static void a_limit_made_smaller_is_kept_in_time(void **state)
 {
     struct order o[12] = {{0}};
     lab_reload_direct("connections 6");
-    peer_say(&lab.peer, SAY_DOT, "@20 250 2.0.0 queued", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", "* 250 2.0.0 queued", "* 250 2.0.0 queued",
+             "* 250 2.0.0 queued", "* 250 2.0.0 queued", "* 250 2.0.0 queued", "250 2.0.0 queued",
+             NULL);
     for (int i = 0; i < 12; i++)
         order_send(&o[i]);
-    RUN_UNTIL(lab.peer.opened == 6);
+    RUN_UNTIL(lab.peer.held == 6);
     lab_reload_direct("connections 1");
+    peer_release(&lab.peer);
     for (int i = 0; i < 12; i++) {
         RUN_UNTIL(o[i].done);
         assert_outcome(&o[i], 0, DELIVERED);

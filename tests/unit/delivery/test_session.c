@@ -110,18 +110,18 @@ static void who_refuses_ehlo_is_said_helo(void **state)
 static void silence_ends(void **state)
 {
     static const struct play plays[] = {
-        {"no greeting", .script = {{SAY_GREETING, {"~"}}},
+        {"no greeting", .script = {{SAY_GREETING, {"~"}}}, .expires = 20,
          .outcomes = {"deferred 0 4.4.2 greeting (timed out)"}},
-        {"half of one", .script = {{SAY_GREETING, {"=220 mail"}}},
+        {"half of one", .script = {{SAY_GREETING, {"=220 mail"}}}, .expires = 20,
          .outcomes = {"deferred 0 4.4.2 greeting (timed out)"}},
-        {"no answer to EHLO", .script = {{SAY_EHLO, {"~"}}},
+        {"no answer to EHLO", .script = {{SAY_EHLO, {"~"}}}, .expires = 25,
          .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
-        {"half of one", .script = {{SAY_EHLO, {"=250-peer.test\r\n250-"}}},
+        {"half of one", .script = {{SAY_EHLO, {"=250-peer.test\r\n250-"}}}, .expires = 25,
          .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
         {"no answer to HELO", .script = {{SAY_EHLO, {"502 what"}}, {SAY_HELO, {"~"}}},
-         .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
+         .expires = 25, .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
     };
-    lab_reload_direct("idle-timeout 0  greeting-timeout 500ms  command-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  greeting-timeout 20m  command-timeout 25m");
     PLAYS(plays);
 }
 

@@ -113,11 +113,15 @@ static void a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address(v
 
 static void so_is_one_that_never_ends(void **state)
 {
-    lab_reload_direct("idle-timeout 0  tls opportunistic  command-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  tls opportunistic  command-timeout 25m");
     lab.peer.extensions = "STARTTLS\nSIZE";
     peer_say(&lab.peer, SAY_STARTTLS, "220 go", NULL);
+    peer_say(&lab.peer, SAY_OTHER, "~", NULL); /* to a handshake that has a line feed in it */
     struct order o = {.destination = "[127.0.0.1]"};
     order_send(&o);
+    RUN_UNTIL(lab.peer.commands.n > strlen(HELLO("1")));
+    lab_settle();
+    assert_true(lab_expire(25));
     RUN_UNTIL(o.done);
     assert_outcome(&o, 0, DELIVERED);
     assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 1);

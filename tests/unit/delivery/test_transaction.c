@@ -306,19 +306,20 @@ static void whoever_hangs_up_defers_what_is_not_settled(void **state)
 static void silence_ends_at_every_step(void **state)
 {
     static const char *const short_ones =
-        "idle-timeout 0  command-timeout 500ms  data-timeout 500ms  final-timeout 500ms";
+        "idle-timeout 0  command-timeout 20m  data-timeout 25m  final-timeout 30m";
 #define LATE(stage) "deferred 0 4.4.2 " stage " (timed out)"
     static const struct play plays[] = {
-        {"at MAIL", .script = {{SAY_MAIL, {"~"}}}, .outcomes = {LATE("mail")}},
-        {"at RCPT", .script = {{SAY_RCPT, {"250 ok", "~"}}}, .recipients = 2,
+        {"at MAIL", .script = {{SAY_MAIL, {"~"}}}, .expires = 20, .outcomes = {LATE("mail")}},
+        {"at RCPT", .script = {{SAY_RCPT, {"250 ok", "~"}}}, .expires = 20, .recipients = 2,
          .outcomes = {LATE("rcpt")}},
-        {"at RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"~"}}}, .recipients = 2,
-         .outcomes = {LATE("rcpt")}},
-        {"at DATA", .script = {{SAY_DATA, {"~"}}}, .outcomes = {LATE("data")}},
-        {"at the dot", .script = {{SAY_DOT, {"~"}}}, .outcomes = {LATE("dot")}},
-        {"at RSET", .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"~"}}},
+        {"at RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"~"}}}, .expires = 20,
+         .recipients = 2, .outcomes = {LATE("rcpt")}},
+        {"at DATA", .script = {{SAY_DATA, {"~"}}}, .expires = 25, .outcomes = {LATE("data")}},
+        {"at the dot", .script = {{SAY_DOT, {"~"}}}, .expires = 30, .outcomes = {LATE("dot")}},
+        {"at RSET", .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"~"}}}, .expires = 20,
          .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
-        {"half of a reply", .script = {{SAY_DOT, {"=250-2.0.0 que"}}}, .outcomes = {LATE("dot")}},
+        {"half of a reply", .script = {{SAY_DOT, {"=250-2.0.0 que"}}}, .expires = 30,
+         .outcomes = {LATE("dot")}},
     };
     lab_reload_direct(short_ones);
     PLAYS(plays);
@@ -408,10 +409,14 @@ static void who_takes_nothing_of_the_message_is_given_up(void **state)
     struct buf body = {0};
     fill(&body, 12 << 20);
     struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
-    lab_reload_direct("idle-timeout 0  block-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  block-timeout 35m");
     lab.peer.interrupt = "~";
     lab.peer.interrupt_at = 1000;
-    order_run(&o);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.silent == 1);
+    lab_settle();
+    assert_true(lab_expire(35));
+    RUN_UNTIL(o.done);
     assert_outcome(&o, 0, "deferred 0 4.4.2 data (timed out)");
     peer_hang_up(&lab.peer);
     order_free(&o);
