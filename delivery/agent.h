@@ -38,7 +38,8 @@ struct agent {
     struct event *resume;
     unsigned jobs;
     LIST_HEAD(, job)
-    running, held; /* held: until a job for the same message, from the qmgr before, has ended */
+    running, held; /* held: until a job for the same message, from a qmgr before, has ended; all are
+                      of the present one */
     struct buf resolv_conf;
     X509_STORE *roots;
 };

@@ -195,7 +195,7 @@ static struct transport *transport_of(const char *fmt, va_list ap)
     struct fail f = {{0}};
     buf_putf(&text,
              "hostname us.test\n"
-             "dns { server 127.0.0.1:%d  timeout 2s  tries 1 }\n",
+             "dns { server 127.0.0.1:%d  timeout 20s  tries 1 }\n",
              lab.names.port);
     buf_vputf(&text, fmt, ap);
     struct conf *conf = lab_configuration(buf_text(&text));

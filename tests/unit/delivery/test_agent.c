@@ -79,6 +79,31 @@ static void a_new_qmgr_is_told_what_the_one_before_had_begun(void **state)
     }
 }
 
+static void what_a_qmgr_asked_that_is_gone_is_not_begun(void **state)
+{
+    struct order first = {0}, second = {.n = 2}, third = {.n = 2};
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", "250 ok", NULL);
+    order_send(&first);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab_link();
+    second.id = third.id = first.id;
+    order_send(&second);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    lab_link();
+    assert_true(second.lost);
+    order_send(&third);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    peer_release(&lab.peer);
+    RUN_UNTIL(third.done && lab.agent.jobs == 0);
+    assert_outcome(&third, 0, DELIVERED);
+    assert_outcome(&third, 1, DELIVERED);
+    assert_int_equal(lab.peer.messages, 2); /* one for each recipient */
+    assert_int_equal(lab.counters[COUNT_DELIVERED], 3);
+    order_free(&first);
+    order_free(&second);
+    order_free(&third);
+}
+
 static void what_was_told_before_is_told_again(void **state)
 {
     struct order o = {.n = 2}, again = {.n = 2}, later = {.n = 2, .attempt = 2};
@@ -242,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(jobs_go_side_by_side),
         TEST(a_new_qmgr_is_told_what_the_one_before_had_begun),
+        TEST(what_a_qmgr_asked_that_is_gone_is_not_begun),
         TEST(what_was_told_before_is_told_again),
         TEST(what_the_old_channel_asked_is_not_told_to_the_new_one),
         TEST(a_malformed_job_ends_the_channel_and_nothing_else),
