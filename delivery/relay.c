@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dnshosts.h"
 #include "log.h"
 #include "mem.h"
@@ -24,6 +25,7 @@ struct relay {
     struct session *session;
     bool reused;
     unsigned connections; /* tried */
+    int64_t since_ms;     /* monotonic: looking for a host that takes the message */
     struct dnshosts_lookup *finding;
     struct dnsaddr_lookup *resolving;
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
@@ -78,6 +80,22 @@ static void keep(char **to, const char **field)
 static int rank(const struct job_outcome *o)
 {
     return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
+}
+
+/* Whether enough was tried. As long as the slowest server may take to say something of a message is
+ * long enough: whoever answers late, or never, keeps a connection from everybody else. */
+static bool is_over(const struct relay *r)
+{
+    const struct transport_timeouts *t = &r->transport->timeouts;
+    int64_t patience = t->connect_ms + t->greeting_ms + 5 * t->command_ms;
+    bool late = r->last.stage != NULL && clock_mono_ms() - r->since_ms > patience;
+    return late || r->connections >= CONNECTIONS_AN_ATTEMPT;
+}
+
+static void start_over(struct relay *r)
+{
+    r->connections = 0;
+    r->since_ms = clock_mono_ms();
 }
 
 /* The texts are copied: what they point to goes with the session. */
@@ -202,13 +220,15 @@ static void on_done(struct session *s, void *arg, bool usable)
     if (!is_settled(r->job)) {
         /* The server takes no more over this connection, but over another. */
         forget_hosts(r);
-        r->connections = 0;
+        start_over(r);
+        r->reused = false;
         r->last.stage = NULL;
         begin(r);
     } else if (r->job->order->attempt == 1 && other < r->addresses_n &&
                reopen_refused(r->job) > 0) {
         r->address = other;
         r->clear = false;
+        start_over(r);
         next_address(r);
     } else {
         finish(r);
@@ -283,12 +303,12 @@ static const struct session_handler handler = {on_ready, on_done, on_failed, NUL
 
 static void next_address(struct relay *r)
 {
-    if (r->connections >= CONNECTIONS_AN_ATTEMPT) {
-        finish(r);
-        return;
-    }
     if (r->address >= r->addresses_n) {
         next_host(r);
+        return;
+    }
+    if (is_over(r)) {
+        finish(r);
         return;
     }
     const struct dnsaddr *a = &r->addresses[r->address++];
@@ -371,7 +391,7 @@ static void try_host(struct relay *r, const char *name)
 
 static void next_host(struct relay *r)
 {
-    if (r->hosts != NULL && r->host < r->hosts->n)
+    if (r->hosts != NULL && r->host < r->hosts->n && !is_over(r))
         try_host(r, r->hosts->list[r->host++].name);
     else
         finish(r);
@@ -422,6 +442,7 @@ static void on_turn(struct pool_wait *w)
 {
     struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, wait));
     r->entered = true;
+    start_over(r);
     r->session = pool_take(r->agent->pool, r->transport, pool_key(r), policy(r));
     if (r->session == NULL) {
         begin(r);

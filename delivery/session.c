@@ -339,7 +339,7 @@ static void on_timeout(struct conn *c, void *arg)
         leave(s);
         return;
     }
-    on_closed(c, arg, "timed out", true);
+    on_closed(c, arg, transaction_lateness(s), true);
 }
 
 static const struct sockaddr_storage *source_for(const struct transport *t, int family,

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "esmtp.h"
 #include "mem.h"
 #include "proto_submit.h"
@@ -15,6 +16,11 @@
  * costs little, while the whole timeout of a command would hold the message up for minutes when the
  * server is gone. */
 #define AWAKE_MS 10000
+/* Each answer may come in time and all of them take days. So a whole transaction, up to its final
+ * dot, has the time of two commands, of DATA and of a piece of the message; and of one more for so
+ * many recipients, or octets. */
+#define TAKERS_A_COMMAND 10
+#define OCTETS_A_BLOCK (256u << 10)
 
 static bool has(const struct session *s, enum submit_flag flag)
 {
@@ -156,17 +162,46 @@ static void put_command(struct session *s, uint32_t n)
         session_put(s, "DATA");
 }
 
+static int64_t time_for(const struct session *s)
+{
+    const struct transport_timeouts *t = &s->transport->timeouts;
+    int64_t blocks = (int64_t)(s->t.job->order->size / OCTETS_A_BLOCK);
+    return (2 + s->t.takers_n / TAKERS_A_COMMAND) * t->command_ms + t->data_ms +
+           (1 + blocks) * t->block_ms;
+}
+
+/* Gives the server so long for its next step, as far as the transaction has time left. Returns 0,
+ * or -1 when it has none: then it is over. */
+static int give_time(struct session *s, int64_t ms)
+{
+    int64_t left = s->t.until_ms - clock_mono_ms();
+    s->t.last_chance = left < ms;
+    if (left <= 0) {
+        transaction_on_closed(s, "4.4.2", transaction_lateness(s));
+        return -1;
+    }
+    conn_deadline(s->conn, left < ms ? left : ms);
+    return 0;
+}
+
+const char *transaction_lateness(const struct session *s)
+{
+    bool overall = (s->step == STEP_TRANSACTION || s->step == STEP_BODY) && s->t.last_chance;
+    return overall ? "the server takes too long for the whole of it" : "timed out";
+}
+
 /* All that may be sent now: everything, or the next one. */
 static void send_commands(struct session *s)
 {
     struct transaction *t = &s->t;
     uint32_t until = s->ehlo.pipelining ? commands(t) : t->answered + 1;
-    while (t->sent < until && t->sent < commands(t))
-        put_command(s, t->sent++);
     bool last_is_data = t->answered + 1 == commands(t);
     int64_t patience =
         last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
-    conn_deadline(s->conn, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience);
+    if (give_time(s, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience) != 0)
+        return;
+    while (t->sent < until && t->sent < commands(t))
+        put_command(s, t->sent++);
     conn_flush(s->conn);
 }
 
@@ -199,6 +234,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->at = 0;
+    t->until_ms = clock_mono_ms() + time_for(s);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
 }
@@ -279,12 +315,13 @@ static void send_end(struct session *s)
 void transaction_on_drained(struct session *s)
 {
     struct transaction *t = &s->t;
+    if (give_time(s, s->transport->timeouts.block_ms) != 0)
+        return;
     unsigned char *piece = mem_alloc(PIECE);
     ssize_t got = pread(t->job->body, piece, PIECE, (off_t)t->at);
     if (got > 0) {
         t->at += (uint64_t)got;
         data_encode(&t->encoder, span_of(piece, (size_t)got));
-        conn_deadline(s->conn, s->transport->timeouts.block_ms);
     }
     mem_free(&piece);
     if (got < 0 || t->at > t->job->order->size) {

@@ -331,6 +331,40 @@ static void an_attempt_is_over_after_so_many_connections(void **state)
     order_free(&o);
 }
 
+static void an_attempt_is_over_when_it_has_taken_too_long(void **state)
+{
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.2"};
+    static const char *const hosts[] = {"mx0.test", "mx1.test", "mx2.test",
+                                        "mx3.test", "mx4.test", "mx5.test"};
+    static char values[6][16];
+    struct order o = {0};
+    unsigned tried = 0;
+    lab_reload_direct("idle-timeout 0  connect-timeout 1m  greeting-timeout 20m  command-timeout "
+                      "10m");
+    for (unsigned h = 0; h < 6; h++) {
+        (void)snprintf(values[h], sizeof values[h], "%u %s", h, hosts[h]);
+        names_add(&lab.names, "example.net", "MX", values[h]);
+        for (unsigned a = 0; a < 2; a++)
+            names_add(&lab.names, hosts[h], "A", addresses[a]);
+    }
+    peer_say(&lab.peer, SAY_GREETING, "~", NULL);
+    peer_say(&second, SAY_GREETING, "~", NULL);
+    order_send(&o);
+    while (!o.done) {
+        RUN_UNTIL(lab.peer.silent + second.silent > tried || o.done);
+        lab_settle();
+        if (o.done || !lab_expire(20))
+            break;
+        tried++;
+        lab.passed_ms += 20 * 60000L;
+    }
+    RUN_UNTIL(o.done);
+    /* A minute, twenty, and five times ten. */
+    assert_int_equal(tried, 4);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 greeting (timed out)");
+    order_free(&o);
+}
+
 static void the_source_address_is_of_the_family(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]"}, six = {.destination = "[IPv6:::1]"};
@@ -427,6 +461,7 @@ int main(void)
         TEST(a_host_that_cannot_be_looked_up_now_keeps_hope),
         TEST(loopback_is_no_place_for_mail_unless_allowed),
         TEST(an_attempt_is_over_after_so_many_connections),
+        TEST(an_attempt_is_over_when_it_has_taken_too_long),
         TEST(the_source_address_is_of_the_family),
         TEST(a_source_address_that_is_not_ours_is_a_deferral),
         TEST(a_smarthost_takes_every_destination),

@@ -325,6 +325,81 @@ static void silence_ends_at_every_step(void **state)
     PLAYS(plays);
 }
 
+/* A message so large that it does not fit into the sockets' buffers. */
+static void fill(struct buf *b, size_t n)
+{
+    buf_puts(b, "Subject: large\r\n\r\n");
+    while (b->n < n)
+        buf_puts(
+            b,
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n");
+}
+
+static void a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_same(void **state)
+{
+    enum { RECIPIENTS = 19 };
+    struct order o = {.destination = "[127.0.0.1]", .n = RECIPIENTS};
+    unsigned answers = 0;
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m");
+    lab.peer.extensions = PLAIN;
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
+    order_send(&o);
+    for (; answers < RECIPIENTS; answers++) {
+        RUN_UNTIL(lab.peer.held == 1 || o.done);
+        if (o.done)
+            break;
+        lab.passed_ms += 19 * 60000L;
+        peer_release(&lab.peer);
+    }
+    RUN_UNTIL(o.done);
+    /* Three commands' time, that of DATA and of a piece. */
+    assert_int_equal(answers, 4);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 rcpt (the server takes too long for the whole of it)");
+    assert_outcome(&o, RECIPIENTS - 1, order_text(&o, 0));
+    assert_int_equal(lab.peer.messages, 0);
+    order_free(&o);
+}
+
+static void so_is_one_that_takes_the_message_in_small_bites(void **state)
+{
+    struct buf body = {0};
+    fill(&body, 12 << 20);
+    struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m");
+    lab.peer.bite = 8192;
+    order_send(&o);
+    RUN_UNTIL(lab.peer.data.n > 1 << 20);
+    /* Two commands, DATA, and 49 pieces. */
+    lab.passed_ms += (20 + 20 + 5 + 48 * 5) * 60000L;
+    size_t then = lab.peer.data.n;
+    RUN_UNTIL(lab.peer.data.n > then + (1 << 20));
+    assert_false(o.done);
+    lab.passed_ms += 6 * 60000L;
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 data (the server takes too long for the whole of it)");
+    order_free(&o);
+    buf_free(&body);
+}
+
+static void the_final_dot_has_its_whole_time_whatever_was_spent_before(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m  "
+                      "final-timeout 10m");
+    peer_say(&lab.peer, SAY_DATA, "* 354 go", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", NULL);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab.passed_ms += 49 * 60000L;
+    peer_release(&lab.peer);
+    RUN_UNTIL(lab.peer.messages == 1);
+    lab.passed_ms += 9 * 60000L;
+    peer_release(&lab.peer);
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, DELIVERED);
+    order_free(&o);
+}
+
 static void a_server_that_goes_away_says_421_for_all_that_is_open(void **state)
 {
     static const struct play plays[] = {
@@ -346,16 +421,6 @@ static void a_server_that_goes_away_says_421_for_all_that_is_open(void **state)
          .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
     };
     PLAYS(plays);
-}
-
-/* A message so large that it does not fit into the sockets' buffers. */
-static void fill(struct buf *b, size_t n)
-{
-    buf_puts(b, "Subject: large\r\n\r\n");
-    while (b->n < n)
-        buf_puts(
-            b,
-            "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n");
 }
 
 static void a_reply_in_the_middle_of_the_message_never_delivers_it(void **state)
@@ -638,6 +703,9 @@ int main(void)
         TEST(the_answer_to_the_message_decides),
         TEST(whoever_hangs_up_defers_what_is_not_settled),
         TEST(silence_ends_at_every_step),
+        TEST(a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_same),
+        TEST(so_is_one_that_takes_the_message_in_small_bites),
+        TEST(the_final_dot_has_its_whole_time_whatever_was_spent_before),
         TEST(a_server_that_goes_away_says_421_for_all_that_is_open),
         TEST(a_reply_in_the_middle_of_the_message_never_delivers_it),
         TEST(a_large_message_comes_whole_to_a_slow_reader),
