@@ -407,6 +407,11 @@ static void on_data(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
     learn_limit(s);
+    if (r->code == 354 && session_has_unread(s)) {
+        /* Whatever it is, it must not count as the answer to a message that is yet to be sent. */
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+        return;
+    }
     if (r->code == 354) {
         t->discard = t->accepted == 0;
         send_message(s);

@@ -174,6 +174,20 @@ static void nor_when_the_next_one_waits_already(void **state)
     order_free(&second);
 }
 
+static void the_one_after_a_spent_one_is_a_fresh_one(void **state)
+{
+    struct order o = {.n = 2};
+    lab.peer.extensions = "PIPELINING\nLIMITS RCPTMAX=1 MAILMAX=2";
+    peer_say(&lab.peer, SAY_GREETING, "220 hi", "!421 4.3.2 busy", NULL);
+    deliver();
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_outcome(&o, 1,
+                   "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)");
+    assert_int_equal(lab.peer.opened, 2);
+    order_free(&o);
+}
+
 static void after_a_while_of_idleness_it_says_goodbye(void **state)
 {
     lab_reload_direct("idle-timeout 10m");
@@ -364,6 +378,7 @@ int main(void)
         TEST(nothing_said_in_between_counts_as_an_answer),
         TEST(who_says_more_than_it_was_asked_is_not_used_again),
         TEST(nor_when_the_next_one_waits_already),
+        TEST(the_one_after_a_spent_one_is_a_fresh_one),
         TEST(after_a_while_of_idleness_it_says_goodbye),
         TEST(an_idle_one_of_the_configuration_before_says_goodbye),
         TEST(who_does_not_answer_quit_is_left_after_a_while),

@@ -243,6 +243,9 @@ static void data_refused_is_refused_for_those_accepted(void **state)
         {"451 in lock-step", PLAIN, .script = {{SAY_DATA, {"451 4.3.0 no"}}},
          .outcomes = {"deferred 451 4.3.0 data [451 4.3.0 no]"},
          .commands = P0 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"with the answer to the message right behind the invitation",
+         .script = {{SAY_DATA, {"=354 go\r\n250 2.0.0 queued\r\n"}}},
+         .outcomes = {"deferred 0 4.5.0 data (the server speaks out of turn)"}},
         {"250 is no invitation, and no delivery", .script = {{SAY_DATA, {"250 2.0.0 thanks"}}},
          .outcomes = {"deferred 250 4.5.0 data [250 2.0.0 thanks] (the server's answer does not "
                       "fit what it was asked)"}},
