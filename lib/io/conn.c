@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -468,6 +469,15 @@ static void drained(struct conn *c)
         update(c);
 }
 
+/* The peer is gone, but what it said before may wait to be read, and say why. Writing would meet
+ * the end first and hide that. */
+static bool has_last_words(const struct conn *c)
+{
+    struct pollfd p = {.fd = c->fd};
+    return may_read(c) && c->in.n < c->input_max && poll(&p, 1, 0) == 1 &&
+           (p.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
@@ -480,6 +490,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     }
     if (c->connecting && !connected(c))
         return;
+    if (has_last_words(c)) {
+        read_input(c);
+        return;
+    }
     if (c->read_wants_write) {
         c->read_wants_write = false;
         kick(c);
