@@ -319,6 +319,28 @@ static void next_address(struct relay *r)
 
 /* ---- hosts and their addresses ---- */
 
+/* What is told when a host has no address to connect to. One of a family that is left out is there,
+ * and the operator may let it in. */
+static struct job_outcome no_address(const struct relay *r, const struct dnsaddr_result *result)
+{
+    bool left_out = result->status == DNSADDR_NONE && !result->nxdomain &&
+                    r->transport->family != CONF_FAMILY_ANY;
+    struct job_outcome o = {.status = DELIVER_DEFERRED,
+                            .enhanced = "4.4.4",
+                            .stage = "dns",
+                            .error = result->text,
+                            .remote_host = r->host_name};
+    if (result->status == DNSADDR_TEMPORARY) {
+        o.enhanced = "4.4.3";
+    } else if (is_between_hosts(r, o.stage)) {
+        o.enhanced = "4.3.5";
+    } else if (!left_out) {
+        o.status = DELIVER_FAILED;
+        o.enhanced = "5.4.4";
+    }
+    return o;
+}
+
 static void on_addresses(struct dnsaddr_result *result, void *arg)
 {
     struct relay *r = arg;
@@ -328,14 +350,7 @@ static void on_addresses(struct dnsaddr_result *result, void *arg)
         r->addresses = mem_copy(result->list, result->n * sizeof *result->list);
         r->addresses_n = result->n;
     } else {
-        bool unknown = result->status == DNSADDR_TEMPORARY, ours = is_between_hosts(r, "dns");
-        struct job_outcome o = {.status = unknown || ours ? DELIVER_DEFERRED : DELIVER_FAILED,
-                                .enhanced = unknown ? "4.4.3"
-                                            : ours  ? "4.3.5"
-                                                    : "5.4.4",
-                                .stage = "dns",
-                                .error = result->text,
-                                .remote_host = r->host_name};
+        struct job_outcome o = no_address(r, result);
         note(r, &o);
         r->addresses_n = 0;
     }

@@ -209,6 +209,20 @@ static void an_idle_one_of_the_configuration_before_says_goodbye(void **state)
     assert_int_equal(lab.peer.opened, 2);
 }
 
+static void one_begun_under_the_configuration_before_is_not_kept(void **state)
+{
+    struct order o = {0};
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", NULL);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab_reload_direct("idle-timeout 1m");
+    peer_release(&lab.peer);
+    RUN_UNTIL(o.done && lab.peer.closed == 1);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_commands(&lab.peer, FIRST "1 QUIT\n");
+    order_free(&o);
+}
+
 static void who_does_not_answer_quit_is_left_after_a_while(void **state)
 {
     lab_reload_direct("idle-timeout 0  quit-timeout 20m");
@@ -381,6 +395,7 @@ int main(void)
         TEST(the_one_after_a_spent_one_is_a_fresh_one),
         TEST(after_a_while_of_idleness_it_says_goodbye),
         TEST(an_idle_one_of_the_configuration_before_says_goodbye),
+        TEST(one_begun_under_the_configuration_before_is_not_kept),
         TEST(who_does_not_answer_quit_is_left_after_a_while),
         TEST(no_more_than_the_limit_are_open_at_once),
         TEST(an_idle_one_makes_room_for_another_destination),

@@ -157,6 +157,21 @@ static void both_families_are_used_and_either_can_be_left_out(void **state)
     expect(DELIVERED, "mx1.test", sixth.address);
 }
 
+static void without_an_address_of_the_family_mail_waits_for_another_setting(void **state)
+{
+    struct order four = {0}, unknown = {.destination = "example.org"};
+    names_add(&lab.names, "example.net", "MX", "10 mx1.test");
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
+    names_add(&lab.names, "example.org", "MX", "10 ghost.test");
+    lab_reload_direct("idle-timeout 0  ip-family 6");
+    order_run(&four);
+    assert_outcome(&four, 0, "deferred 0 4.4.4 dns (mx1.test has no IPv6 address)");
+    order_run(&unknown);
+    assert_outcome(&unknown, 0, "failed 0 5.4.4 dns (ghost.test does not exist)");
+    order_free(&four);
+    order_free(&unknown);
+}
+
 static void a_refused_family_leaves_it_to_the_other(void **state)
 {
     two_families();
@@ -448,6 +463,7 @@ int main(void)
         TEST(the_most_hopeful_outcome_is_told),
         TEST(every_address_of_a_host_is_tried),
         TEST(both_families_are_used_and_either_can_be_left_out),
+        TEST(without_an_address_of_the_family_mail_waits_for_another_setting),
         TEST(a_refused_family_leaves_it_to_the_other),
         TEST(a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family),
         TEST(only_those_refused_so_are_asked_for_again),
