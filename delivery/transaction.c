@@ -44,6 +44,14 @@ enum effect {
     DELIVERS, /* 2yz is what was hoped for */
 };
 
+/* RFC 3207 section 4: the server insists on the TLS that it offers, and that was tried and failed:
+ * another time it may not. */
+static bool insists_on_tls(const struct session *s, const struct reply *r)
+{
+    return r->code == 530 && s->ehlo.starttls && s->transport->tls != CONF_TLS_NONE &&
+           !conn_is_secure(s->conn);
+}
+
 /* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes
  * anywhere else says nothing of where the message is. */
 static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage,
@@ -52,10 +60,11 @@ static void settle_by(struct session *s, uint32_t index, const struct reply *r, 
     struct buf text = {0};
     char digits[ENHANCED_SIZE];
     bool refused = reply_is_permanent(r->code) || reply_is_temporary(r->code);
-    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
-                                 : reply_is_permanent(r->code) && effect != PUTS_OFF
-                                     ? DELIVER_FAILED
-                                     : DELIVER_DEFERRED;
+    enum deliver_status status =
+        reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
+        : reply_is_permanent(r->code) && effect != PUTS_OFF && !insists_on_tls(s, r)
+            ? DELIVER_FAILED
+            : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
     if (status == DELIVER_DEFERRED)

@@ -138,6 +138,28 @@ static void no_message_is_sent_in_clear_twice_over(void **state)
            HELLO("1") "1 STARTTLS\n" HELLO("2") "2 MAIL FROM:<from@us.test> SIZE=22\n");
 }
 
+static void who_insists_on_tls_that_failed_puts_the_message_off(void **state)
+{
+#define INSISTS "530 5.7.0 must issue a STARTTLS command first"
+    static const char *const failures[] = {"!=220 go\r\n", "454 4.7.0 not now"};
+    for (size_t i = 0; i < 2; i++) {
+        peer_reset(&lab.peer);
+        lab.peer.extensions = "STARTTLS";
+        peer_say(&lab.peer, SAY_STARTTLS, failures[i], NULL);
+        peer_say(&lab.peer, SAY_MAIL, INSISTS, NULL);
+        struct order o = {.destination = "[127.0.0.1]"};
+        run_to_end(&o);
+        assert_outcome(&o, 0, "deferred 530 4.7.0 mail [" INSISTS "]");
+        order_free(&o);
+    }
+    /* It was not asked for. */
+    lab_reload_direct("idle-timeout 0  tls none");
+    struct order o = {.destination = "[127.0.0.1]"};
+    run_to_end(&o);
+    assert_outcome(&o, 0, "failed 530 5.7.0 mail [" INSISTS "]");
+    order_free(&o);
+}
+
 static void more_behind_the_answer_to_starttls_is_an_attack(void **state)
 {
     lab.peer.extensions = "STARTTLS";
@@ -352,6 +374,7 @@ int main(void)
         TEST(a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address),
         TEST(so_is_one_that_never_ends),
         TEST(no_message_is_sent_in_clear_twice_over),
+        TEST(who_insists_on_tls_that_failed_puts_the_message_off),
         TEST(more_behind_the_answer_to_starttls_is_an_attack),
         TEST(what_is_said_behind_it_later_breaks_the_handshake),
         TEST(required_of_the_hosts_of_a_domain_is_encryption),
