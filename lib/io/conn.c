@@ -474,7 +474,7 @@ static void drained(struct conn *c)
 static bool has_last_words(const struct conn *c)
 {
     struct pollfd p = {.fd = c->fd};
-    return may_read(c) && c->in.n < c->input_max && poll(&p, 1, 0) == 1 &&
+    return c->out.n > 0 && may_read(c) && c->in.n < c->input_max && poll(&p, 1, 0) == 1 &&
            (p.revents & (POLLERR | POLLHUP)) != 0;
 }
 
