@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "mem.h"
 #include "session_impl.h"
 #include "tls.h"
@@ -432,12 +434,23 @@ void session_idle(struct session *s, int64_t idle_ms)
     conn_deadline(s->conn, idle_ms);
 }
 
+/* What has come may be a record of the protocol's own, like a ticket, or something said. */
+static bool is_quiet_under_tls(SSL *ssl)
+{
+    unsigned char octet;
+    ERR_clear_error();
+    int n = SSL_peek(ssl, &octet, 1);
+    bool quiet = n <= 0 && SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+    return quiet;
+}
+
 bool session_is_alive(const struct session *s)
 {
     unsigned char octet;
     ssize_t n = recv(conn_fd(s->conn), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-    /* Under TLS it may be a record of the protocol's own. */
-    return n > 0 ? conn_is_secure(s->conn) : n < 0 && errno == EAGAIN;
+    return n > 0 ? conn_is_secure(s->conn) && is_quiet_under_tls(conn_ssl(s->conn))
+                 : n < 0 && errno == EAGAIN;
 }
 
 void session_free(struct session **sp)

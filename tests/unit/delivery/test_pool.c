@@ -132,10 +132,11 @@ static void nothing_said_in_between_counts_as_an_answer(void **state)
         struct order o = {0};
         peer_reset(&lab.peer);
         deliver();
-        peer_interject(&lab.peer, words[i]);
-        /* At once, so that it lies unread in the socket, and a refusal is the true answer. */
+        /* Behind the order, so that it lies unread in the socket; a refusal is the true answer. */
         peer_say(&lab.peer, SAY_MAIL, "550 5.7.1 no", NULL);
-        order_run(&o);
+        order_send(&o);
+        peer_interject(&lab.peer, words[i]);
+        RUN_UNTIL(o.done);
         assert_outcome(&o, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
         assert_int_equal(lab.peer.opened, 2);
         order_free(&o);

@@ -327,6 +327,29 @@ static void a_connection_is_shared_only_where_as_much_was_asked_of_it(void **sta
     order_free(&strict_again);
 }
 
+static void nothing_said_in_between_counts_as_an_answer_under_tls_either(void **state)
+{
+    static const char *const words[] = {"250 2.0.0 queued", "421 4.4.2 bye", "354 go"};
+    lab_reload_direct("idle-timeout 1m  tls opportunistic");
+    lab.peer.tls = lab.trusted;
+    for (size_t i = 0; i < 3; i++) {
+        struct order first = {.destination = "[127.0.0.1]"}, o = {.destination = "[127.0.0.1]"};
+        peer_reset(&lab.peer);
+        order_run(&first);
+        /* Behind the order, so that it lies unread in the socket; a refusal is the true answer. */
+        peer_say(&lab.peer, SAY_MAIL, "550 5.7.1 no", NULL);
+        order_send(&o);
+        peer_interject(&lab.peer, words[i]);
+        RUN_UNTIL(o.done);
+        assert_outcome(&o, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
+        assert_int_equal(lab.peer.opened, 2);
+        order_free(&first);
+        order_free(&o);
+        peer_hang_up(&lab.peer);
+        lab_settle();
+    }
+}
+
 static void a_large_message_passes_under_tls(void **state)
 {
     struct buf body = {0};
@@ -383,6 +406,7 @@ int main(void)
         TEST(requiretls_wants_a_certificate_and_the_extension),
         TEST(requiretls_wants_hosts_whose_names_are_beyond_doubt),
         TEST(a_connection_is_shared_only_where_as_much_was_asked_of_it),
+        TEST(nothing_said_in_between_counts_as_an_answer_under_tls_either),
         TEST(a_large_message_passes_under_tls),
         TEST(what_was_agreed_on_is_told_of_a_failure_too),
     };
