@@ -213,13 +213,17 @@ static void wipe_unused(struct buf *b)
 
 /* ---- octets in and out ---- */
 
-static const char *tls_reason(char *text, size_t size)
+/* A certificate that was refused has a reason of its own: its name, its date, who signed it. */
+static void tls_reason(SSL *ssl, char *text, size_t size)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
-    (void)snprintf(text, size, "TLS: %s", reason == NULL ? "protocol error" : reason);
+    bool refused =
+        ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    (void)snprintf(text, size, "TLS: %s%s%s", reason == NULL ? "protocol error" : reason,
+                   refused ? ": " : "",
+                   refused ? X509_verify_cert_error_string(SSL_get_verify_result(ssl)) : "");
     ERR_clear_error();
-    return text;
 }
 
 enum io_result { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
@@ -246,7 +250,7 @@ static enum io_result tls_outcome(struct conn *c, int rc, bool *wants_other, sho
         }
         /* fall through */
     default:
-        (void)tls_reason(why, size);
+        tls_reason(c->ssl, why, size);
         return IO_ERROR;
     }
 }

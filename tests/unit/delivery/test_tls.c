@@ -244,8 +244,9 @@ static void required_of_a_smarthost_is_a_certificate_for_its_name(void **state)
     lab.peer.tls = lab.trusted;
     expect_smarthost(0, DELIVERED, " verified", "QUIT");
     lab.peer.tls = lab.untrusted;
-    expect_smarthost(0, "deferred 0 4.7.5 starttls (TLS: certificate verify failed)", "",
-                     "STARTTLS");
+    expect_smarthost(
+        0, "deferred 0 4.7.5 starttls (TLS: certificate verify failed: self-signed certificate)",
+        "", "STARTTLS");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     use_smarthost("opportunistic");
     expect_smarthost(0, DELIVERED, "TLSv1.3", "QUIT");
@@ -264,8 +265,10 @@ static void requiretls_wants_a_certificate_and_the_extension(void **state)
     expect_smarthost(SUBMIT_REQUIRE_TLS, without, " verified", "QUIT");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     lab.peer.tls = lab.untrusted;
-    expect_smarthost(SUBMIT_REQUIRE_TLS,
-                     "deferred 0 4.7.5 starttls (TLS: certificate verify failed)", "", "STARTTLS");
+    expect_smarthost(
+        SUBMIT_REQUIRE_TLS,
+        "deferred 0 4.7.5 starttls (TLS: certificate verify failed: self-signed certificate)", "",
+        "STARTTLS");
     lab.peer.tls = NULL;
     expect_smarthost(SUBMIT_REQUIRE_TLS,
                      "deferred 0 4.7.4 starttls (TLS is required and the server does not offer it)",
