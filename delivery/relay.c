@@ -324,7 +324,7 @@ static void next_address(struct relay *r)
 static struct job_outcome no_address(const struct relay *r, const struct dnsaddr_result *result)
 {
     bool left_out = result->status == DNSADDR_NONE && !result->nxdomain &&
-                    r->transport->family != CONF_FAMILY_ANY;
+                    result->name[0] != '\0' && r->transport->family != CONF_FAMILY_ANY;
     struct job_outcome o = {.status = DELIVER_DEFERRED,
                             .enhanced = "4.4.4",
                             .stage = "dns",
@@ -378,6 +378,13 @@ static bool literal(const char *text, struct dnsaddr *a)
 
 static void try_literal(struct relay *r, const struct dnsaddr *a)
 {
+    enum conf_family family = r->transport->family;
+    if (family != CONF_FAMILY_ANY && (family == CONF_FAMILY_4) != (a->family == AF_INET)) {
+        finish_with(r, DELIVER_DEFERRED, 0, "4.4.4", "dns",
+                    family == CONF_FAMILY_4 ? "only IPv4 addresses are tried"
+                                            : "only IPv6 addresses are tried");
+        return;
+    }
     if (!r->transport->allow_loopback && !dnsaddr_is_target(a)) {
         finish_with(r, DELIVER_FAILED, 0, "5.4.4", "dns", "mail is not sent to such an address");
         return;

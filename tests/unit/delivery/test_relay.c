@@ -159,7 +159,8 @@ static void both_families_are_used_and_either_can_be_left_out(void **state)
 
 static void without_an_address_of_the_family_mail_waits_for_another_setting(void **state)
 {
-    struct order four = {0}, unknown = {.destination = "example.org"};
+    struct order four = {0}, unknown = {.destination = "example.org"},
+                 literal = {.destination = "[127.0.0.1]"}, wrong = {.destination = "[256.1.1.1]"};
     names_add(&lab.names, "example.net", "MX", "10 mx1.test");
     names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
     names_add(&lab.names, "example.org", "MX", "10 ghost.test");
@@ -168,8 +169,14 @@ static void without_an_address_of_the_family_mail_waits_for_another_setting(void
     assert_outcome(&four, 0, "deferred 0 4.4.4 dns (mx1.test has no IPv6 address)");
     order_run(&unknown);
     assert_outcome(&unknown, 0, "failed 0 5.4.4 dns (ghost.test does not exist)");
+    order_run(&literal);
+    assert_outcome(&literal, 0, "deferred 0 4.4.4 dns (only IPv6 addresses are tried)");
+    order_run(&wrong);
+    assert_outcome(&wrong, 0, "failed 0 5.4.4 dns (not the name of a host)");
     order_free(&four);
     order_free(&unknown);
+    order_free(&literal);
+    order_free(&wrong);
 }
 
 static void a_refused_family_leaves_it_to_the_other(void **state)
