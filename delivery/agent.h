@@ -56,6 +56,8 @@ struct job {
         *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled; /* which are final for this attempt */
     int64_t start_mono_ms;
+    int64_t
+        until_ms; /* monotonic: it is sent to no further recipients after this; 0 not sent yet */
 };
 
 /* Before the first link; and after the last, when it gives back all it holds but its transport and

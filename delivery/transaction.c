@@ -171,11 +171,11 @@ static void put_command(struct session *s, uint32_t n)
         session_put(s, "DATA");
 }
 
-static int64_t time_for(const struct session *s)
+static int64_t time_for(const struct session *s, uint32_t takers)
 {
     const struct transport_timeouts *t = &s->transport->timeouts;
     int64_t blocks = (int64_t)(s->t.job->order->size / OCTETS_A_BLOCK);
-    return (2 + s->t.takers_n / TAKERS_A_COMMAND) * t->command_ms + t->data_ms +
+    return (2 + takers / TAKERS_A_COMMAND) * t->command_ms + t->data_ms +
            (1 + blocks) * t->block_ms;
 }
 
@@ -243,7 +243,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->at = 0;
-    t->until_ms = clock_mono_ms() + time_for(s);
+    t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
 }
@@ -296,6 +296,10 @@ void transaction_begin(struct session *s, struct job *j)
 {
     const char *enhanced, *why;
     s->t.job = j;
+    /* A server that takes few recipients at once gets as much time for all of them. */
+    if (j->until_ms == 0)
+        j->until_ms =
+            clock_mono_ms() + time_for(s, j->order->recipients_n) + s->transport->timeouts.final_ms;
     s->t.heard = s->t.over = false;
     if (is_refused_here(s, &enhanced, &why)) {
         s->t.job = NULL;
@@ -361,6 +365,8 @@ static void send_message(struct session *s)
 static void next_or_end(struct session *s)
 {
     choose_takers(s);
+    if (s->t.takers_n > 0 && !s->t.over && clock_mono_ms() > s->t.job->until_ms)
+        defer_rest(s, "mail", "4.4.2", JOB_TOO_LONG);
     if (s->t.takers_n == 0 || s->t.over || is_spent(s))
         end(s, true);
     else if (session_has_unread(s))

@@ -4,6 +4,7 @@
 
 #include "mem.h"
 #include "proto_submit.h"
+#include "session.h"
 
 /* One message to one server, and what becomes of each recipient. */
 
@@ -363,6 +364,31 @@ static void a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_sa
     order_free(&o);
 }
 
+static void not_for_ever_is_a_message_sent_again_and_again_for_its_recipients(void **state)
+{
+    static const char *const limits[] = {"LIMITS RCPTMAX=1", "LIMITS RCPTMAX=1 MAILMAX=1"};
+    for (size_t i = 0; i < 2; i++) {
+        struct order o = {.destination = "[127.0.0.1]", .n = 10};
+        lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m  "
+                          "final-timeout 10m");
+        peer_reset(&lab.peer);
+        lab.peer.extensions = limits[i];
+        peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
+        order_send(&o);
+        while (!o.done) {
+            RUN_UNTIL(lab.peer.held == 1 || o.done);
+            lab.passed_ms += 19 * 60000L;
+            peer_release(&lab.peer);
+        }
+        /* Three commands' time, that of DATA, of a piece, of the dot: and what was begun then. */
+        assert_int_equal(lab.peer.messages, 5);
+        for (uint32_t k = 0; k < 10; k++)
+            assert_outcome(&o, k, k < 5 ? DELIVERED : "deferred 0 4.4.2 mail (" JOB_TOO_LONG ")");
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+}
+
 static void so_is_one_that_takes_the_message_in_small_bites(void **state)
 {
     struct buf body = {0};
@@ -707,6 +733,7 @@ int main(void)
         TEST(whoever_hangs_up_defers_what_is_not_settled),
         TEST(silence_ends_at_every_step),
         TEST(a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_same),
+        TEST(not_for_ever_is_a_message_sent_again_and_again_for_its_recipients),
         TEST(so_is_one_that_takes_the_message_in_small_bites),
         TEST(the_final_dot_has_its_whole_time_whatever_was_spent_before),
         TEST(a_server_that_goes_away_says_421_for_all_that_is_open),
