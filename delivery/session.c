@@ -145,9 +145,21 @@ static void start_tls(struct session *s)
     conn_start_tls(s->conn, ssl);
 }
 
+/* What came with the greeting, or a second one, would be taken for the answer to EHLO, that for the
+ * answer to MAIL, and so on: each recipient would get the outcome of the one before. */
+static void on_greeting(struct session *s, const struct reply *r)
+{
+    if (r->code != 220)
+        session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
+    else if (session_has_unread(s))
+        session_fail(s, "greeting", NULL, "4.5.0", "the server speaks out of turn");
+    else
+        say_hello(s, STEP_EHLO);
+}
+
 static void on_hello(struct session *s, const struct reply *r)
 {
-    if (!reply_is_ok(r->code)) {
+    if (r->code != 250) {
         if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
             say_hello(s, STEP_HELO);
         else
@@ -188,10 +200,7 @@ static void on_reply(struct session *s, const struct reply *r)
 {
     switch (s->step) {
     case STEP_GREETING:
-        if (r->code == 220)
-            say_hello(s, STEP_EHLO);
-        else
-            session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
+        on_greeting(s, r);
         break;
     case STEP_EHLO:
     case STEP_HELO:

@@ -52,6 +52,8 @@ static void a_greeting_is_220_and_nothing_else(void **state)
         {"a code of success that is not 220", .script = {{SAY_GREETING, {"250 hello"}}},
          .outcomes = {"deferred 250 4.5.0 greeting [250 hello] (the server does not greet)"},
          .commands = "1 QUIT\n"},
+        {"two of them", .script = {{SAY_GREETING, {"220 one\n220 two"}}}, .recipients = 2,
+         .outcomes = {"deferred 0 4.5.0 greeting (the server speaks out of turn)"}},
         {"no SMTP", .script = {{SAY_GREETING, {"HTTP/1.1 400 Bad Request"}}},
          .outcomes =
              {"deferred 0 4.5.0 greeting (line 1 of the reply does not begin with a reply code: "
@@ -93,6 +95,8 @@ static void who_refuses_ehlo_is_said_helo(void **state)
          .commands = "1 EHLO us.test\n"},
         {"EHLO answered 354", .script = {{SAY_EHLO, {"354 go"}}},
          .outcomes = {"deferred 354 4.5.0 ehlo [354 go] (EHLO was refused)"}},
+        {"EHLO answered by another greeting", .script = {{SAY_EHLO, {"220 two"}}},
+         .outcomes = {"deferred 220 4.5.0 ehlo [220 two] (EHLO was refused)"}},
         {"closed", .script = {{SAY_EHLO, {"!"}}},
          .outcomes = {"deferred 0 4.4.2 ehlo (closed by the peer)"}},
         {"more than was asked for",
