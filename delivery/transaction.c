@@ -207,6 +207,11 @@ static void send_commands(struct session *s)
     bool last_is_data = t->answered + 1 == commands(t);
     int64_t patience =
         last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
+    /* Who answers twice would have the next recipient get the answer that is not for him. */
+    if (!s->ehlo.pipelining && session_has_unread(s)) {
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+        return;
+    }
     if (give_time(s, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience) != 0)
         return;
     while (t->sent < until && t->sent < commands(t))

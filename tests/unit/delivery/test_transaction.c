@@ -100,6 +100,10 @@ static void each_recipient_has_its_own_answer(void **state)
          .outcomes = {"deferred 450 4.2.1 rcpt [450 4.2.1 grey]",
                       "failed 550 5.1.1 rcpt [550 5.1.1 no]",
                       "failed 554 5.6.0 dot [554 5.6.0 spam]"}},
+        {"two answers to one are one too many", PLAIN,
+         .script = {{SAY_RCPT, {"550 5.1.1 a\n250 ok", "550 5.1.1 b"}}}, .recipients = 2,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 a]",
+                      "deferred 0 4.5.0 rcpt (the server speaks out of turn)"}},
         {"a success that means nothing here", PLAIN, .script = {{SAY_RCPT, {"354 go", "250 ok"}}},
          .recipients = 2,
          .outcomes = {"deferred 354 4.5.0 rcpt [354 go] (the server's answer does not fit what it "
