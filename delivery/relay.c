@@ -185,13 +185,26 @@ static size_t other_family(const struct relay *r)
     return r->address > 0 ? at : r->addresses_n;
 }
 
+static bool is_policy(const struct deliver_result *result)
+{
+    return result->status == DELIVER_FAILED && strncmp(result->enhanced, "5.7.", 4) == 0;
+}
+
+static bool has_policy_refusal(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (is_policy(&j->results[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Takes back what was refused as a matter of policy. Returns how many recipients that were. */
 static uint32_t reopen_refused(struct job *j)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        if (j->results[i].status != DELIVER_FAILED ||
-            strncmp(j->results[i].enhanced, "5.7.", 4) != 0)
+        if (!is_policy(&j->results[i]))
             continue;
         j->settled[i] = false;
         n++;
@@ -213,7 +226,9 @@ static void on_done(struct session *s, void *arg, bool usable)
     struct relay *r = arg;
     size_t other = other_family(r);
     r->session = NULL;
-    if (usable)
+    /* Whoever took over a connection whose address is not welcome would have no other to turn to.
+     */
+    if (usable && !has_policy_refusal(r->job))
         pool_keep(r->agent->pool, s, r->transport, pool_key(r), policy(r));
     else
         session_quit(&s);

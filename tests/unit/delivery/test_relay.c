@@ -199,6 +199,19 @@ static void a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family
     }
 }
 
+static void a_connection_refused_so_is_not_kept_for_the_next_message(void **state)
+{
+    two_families();
+    lab_reload_direct("idle-timeout 1m");
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 no reverse name", NULL);
+    for (int i = 0; i < 3; i++)
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+    assert_int_equal(sixth.opened, 1);
+    assert_int_equal(lab.peer.opened, 1);
+    RUN_UNTIL(sixth.closed == 1);
+    lab_reload_direct("idle-timeout 0");
+}
+
 static void only_those_refused_so_are_asked_for_again(void **state)
 {
     struct order o = {.n = 4};
@@ -473,6 +486,7 @@ int main(void)
         TEST(without_an_address_of_the_family_mail_waits_for_another_setting),
         TEST(a_refused_family_leaves_it_to_the_other),
         TEST(a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family),
+        TEST(a_connection_refused_so_is_not_kept_for_the_next_message),
         TEST(only_those_refused_so_are_asked_for_again),
         TEST(refused_over_both_families_is_refused),
         TEST(with_the_other_family_out_of_reach_the_refusal_is_put_off),
