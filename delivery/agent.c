@@ -261,6 +261,15 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     return 0;
 }
 
+/* What a qmgr that is gone asked and that was not begun: the next one asks for it itself, and both
+ * together would have it sent twice. */
+static void drop_held(struct agent *a)
+{
+    struct job *j, *next;
+    LIST_FOREACH_SAFE (j, &a->held, next, next)
+        free_job(j);
+}
+
 /* Without qmgr there is nobody to tell; what is under way ends all the same, since stopping in the
  * middle of a message would have it sent twice for certain. */
 static void on_closed(struct ipc *ch, void *arg, const char *why)
@@ -268,6 +277,7 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
     const struct timeval patience = {PATIENCE_S, 0};
     struct agent *a = arg;
     ipc_free(&a->qmgr);
+    drop_held(a);
     if (service_stopping(a->service)) {
         service_done(a->service);
         return;
@@ -296,6 +306,7 @@ void agent_link(struct agent *a, int fd)
     static const struct ipc_handler handler = {on_message, on_closed};
     (void)evtimer_del(a->patience);
     ipc_free(&a->qmgr);
+    drop_held(a);
     a->qmgr_number++;
     a->qmgr = ipc_new(a->base, fd, "deliver qmgr", &handler, a);
 }

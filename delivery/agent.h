@@ -38,7 +38,8 @@ struct agent {
     struct event *resume;
     unsigned jobs;
     LIST_HEAD(, job)
-    running, held; /* held: until a job for the same message, from the qmgr before, has ended */
+    running, held; /* held: until a job for the same message, from a qmgr before, has ended; all are
+                      of the present one */
     struct buf resolv_conf;
     X509_STORE *roots;
 };
@@ -55,6 +56,8 @@ struct job {
         *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled; /* which are final for this attempt */
     int64_t start_mono_ms;
+    int64_t
+        until_ms; /* monotonic: it is sent to no further recipients after this; 0 not sent yet */
 };
 
 /* Before the first link; and after the last, when it gives back all it holds but its transport and

@@ -115,12 +115,13 @@ static int write_message(int to, const struct job *j, uint32_t i, uint64_t *size
 }
 
 /* Unique among all deliveries, on all machines, that share the mailbox:
- * https://cr.yp.to/proto/maildir.html. */
+ * https://cr.yp.to/proto/maildir.html. A file name has 255 octets at most, the size and the flags
+ * that are added to it included; a hostname may have as many. */
 static void make_name(char *name, size_t size, const struct job *j, uint32_t i)
 {
     int64_t now = clock_wall_ms();
     char id[QID_SIZE];
-    (void)snprintf(name, size, "%lld.M%03lldP%dR%08llxQ%s.%.200s", (long long)(now / 1000),
+    (void)snprintf(name, size, "%lld.M%03lldP%dR%08llxQ%s.%.128s", (long long)(now / 1000),
                    (long long)(now % 1000), (int)getpid(),
                    (unsigned long long)rand_below(UINT32_MAX),
                    qid_text(j->order->recipients[i].id, id), j->transport->hostname);

@@ -193,7 +193,9 @@ void pool_keep(struct pool *p, struct session *s, struct transport *t, const cha
                enum session_tls tls)
 {
     static const struct session_handler handler = {on_ready, on_done, on_failed, on_idle};
-    if (p->stopped || t->timeouts.idle_ms == 0 || p->used + p->idles > limit(p)) {
+    /* Of the configuration before nobody would take it out again. */
+    if (p->stopped || t != p->agent->transport || t->timeouts.idle_ms == 0 ||
+        p->used + p->idles > limit(p)) {
         session_quit(&s);
         return;
     }

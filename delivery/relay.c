@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dnshosts.h"
 #include "log.h"
 #include "mem.h"
@@ -24,6 +25,7 @@ struct relay {
     struct session *session;
     bool reused;
     unsigned connections; /* tried */
+    int64_t since_ms;     /* monotonic: looking for a host that takes the message */
     struct dnshosts_lookup *finding;
     struct dnsaddr_lookup *resolving;
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
@@ -78,6 +80,22 @@ static void keep(char **to, const char **field)
 static int rank(const struct job_outcome *o)
 {
     return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
+}
+
+/* Whether enough was tried. As long as the slowest server may take to say something of a message is
+ * long enough: whoever answers late, or never, keeps a connection from everybody else. */
+static bool is_over(const struct relay *r)
+{
+    const struct transport_timeouts *t = &r->transport->timeouts;
+    int64_t patience = t->connect_ms + t->greeting_ms + 5 * t->command_ms;
+    bool late = r->last.stage != NULL && clock_mono_ms() - r->since_ms > patience;
+    return late || r->connections >= CONNECTIONS_AN_ATTEMPT;
+}
+
+static void start_over(struct relay *r)
+{
+    r->connections = 0;
+    r->since_ms = clock_mono_ms();
 }
 
 /* The texts are copied: what they point to goes with the session. */
@@ -167,13 +185,26 @@ static size_t other_family(const struct relay *r)
     return r->address > 0 ? at : r->addresses_n;
 }
 
+static bool is_policy(const struct deliver_result *result)
+{
+    return result->status == DELIVER_FAILED && strncmp(result->enhanced, "5.7.", 4) == 0;
+}
+
+static bool has_policy_refusal(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (is_policy(&j->results[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Takes back what was refused as a matter of policy. Returns how many recipients that were. */
 static uint32_t reopen_refused(struct job *j)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        if (j->results[i].status != DELIVER_FAILED ||
-            strncmp(j->results[i].enhanced, "5.7.", 4) != 0)
+        if (!is_policy(&j->results[i]))
             continue;
         j->settled[i] = false;
         n++;
@@ -195,20 +226,24 @@ static void on_done(struct session *s, void *arg, bool usable)
     struct relay *r = arg;
     size_t other = other_family(r);
     r->session = NULL;
-    if (usable)
+    /* Whoever took over a connection whose address is not welcome would have no other to turn to.
+     */
+    if (usable && !has_policy_refusal(r->job))
         pool_keep(r->agent->pool, s, r->transport, pool_key(r), policy(r));
     else
         session_quit(&s);
     if (!is_settled(r->job)) {
         /* The server takes no more over this connection, but over another. */
         forget_hosts(r);
-        r->connections = 0;
+        start_over(r);
+        r->reused = false;
         r->last.stage = NULL;
         begin(r);
     } else if (r->job->order->attempt == 1 && other < r->addresses_n &&
                reopen_refused(r->job) > 0) {
         r->address = other;
         r->clear = false;
+        start_over(r);
         next_address(r);
     } else {
         finish(r);
@@ -283,12 +318,12 @@ static const struct session_handler handler = {on_ready, on_done, on_failed, NUL
 
 static void next_address(struct relay *r)
 {
-    if (r->connections >= CONNECTIONS_AN_ATTEMPT) {
-        finish(r);
-        return;
-    }
     if (r->address >= r->addresses_n) {
         next_host(r);
+        return;
+    }
+    if (is_over(r)) {
+        finish(r);
         return;
     }
     const struct dnsaddr *a = &r->addresses[r->address++];
@@ -299,6 +334,28 @@ static void next_address(struct relay *r)
 
 /* ---- hosts and their addresses ---- */
 
+/* What is told when a host has no address to connect to. One of a family that is left out is there,
+ * and the operator may let it in. */
+static struct job_outcome no_address(const struct relay *r, const struct dnsaddr_result *result)
+{
+    bool left_out = result->status == DNSADDR_NONE && !result->nxdomain &&
+                    result->name[0] != '\0' && r->transport->family != CONF_FAMILY_ANY;
+    struct job_outcome o = {.status = DELIVER_DEFERRED,
+                            .enhanced = "4.4.4",
+                            .stage = "dns",
+                            .error = result->text,
+                            .remote_host = r->host_name};
+    if (result->status == DNSADDR_TEMPORARY) {
+        o.enhanced = "4.4.3";
+    } else if (is_between_hosts(r, o.stage)) {
+        o.enhanced = "4.3.5";
+    } else if (!left_out) {
+        o.status = DELIVER_FAILED;
+        o.enhanced = "5.4.4";
+    }
+    return o;
+}
+
 static void on_addresses(struct dnsaddr_result *result, void *arg)
 {
     struct relay *r = arg;
@@ -308,14 +365,7 @@ static void on_addresses(struct dnsaddr_result *result, void *arg)
         r->addresses = mem_copy(result->list, result->n * sizeof *result->list);
         r->addresses_n = result->n;
     } else {
-        bool unknown = result->status == DNSADDR_TEMPORARY, ours = is_between_hosts(r, "dns");
-        struct job_outcome o = {.status = unknown || ours ? DELIVER_DEFERRED : DELIVER_FAILED,
-                                .enhanced = unknown ? "4.4.3"
-                                            : ours  ? "4.3.5"
-                                                    : "5.4.4",
-                                .stage = "dns",
-                                .error = result->text,
-                                .remote_host = r->host_name};
+        struct job_outcome o = no_address(r, result);
         note(r, &o);
         r->addresses_n = 0;
     }
@@ -343,6 +393,13 @@ static bool literal(const char *text, struct dnsaddr *a)
 
 static void try_literal(struct relay *r, const struct dnsaddr *a)
 {
+    enum conf_family family = r->transport->family;
+    if (family != CONF_FAMILY_ANY && (family == CONF_FAMILY_4) != (a->family == AF_INET)) {
+        finish_with(r, DELIVER_DEFERRED, 0, "4.4.4", "dns",
+                    family == CONF_FAMILY_4 ? "only IPv4 addresses are tried"
+                                            : "only IPv6 addresses are tried");
+        return;
+    }
     if (!r->transport->allow_loopback && !dnsaddr_is_target(a)) {
         finish_with(r, DELIVER_FAILED, 0, "5.4.4", "dns", "mail is not sent to such an address");
         return;
@@ -371,7 +428,7 @@ static void try_host(struct relay *r, const char *name)
 
 static void next_host(struct relay *r)
 {
-    if (r->hosts != NULL && r->host < r->hosts->n)
+    if (r->hosts != NULL && r->host < r->hosts->n && !is_over(r))
         try_host(r, r->hosts->list[r->host++].name);
     else
         finish(r);
@@ -422,6 +479,7 @@ static void on_turn(struct pool_wait *w)
 {
     struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, wait));
     r->entered = true;
+    start_over(r);
     r->session = pool_take(r->agent->pool, r->transport, pool_key(r), policy(r));
     if (r->session == NULL) {
         begin(r);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "mem.h"
 #include "session_impl.h"
 #include "tls.h"
@@ -143,9 +145,21 @@ static void start_tls(struct session *s)
     conn_start_tls(s->conn, ssl);
 }
 
+/* What came with the greeting, or a second one, would be taken for the answer to EHLO, that for the
+ * answer to MAIL, and so on: each recipient would get the outcome of the one before. */
+static void on_greeting(struct session *s, const struct reply *r)
+{
+    if (r->code != 220)
+        session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
+    else if (session_has_unread(s))
+        session_fail(s, "greeting", NULL, "4.5.0", "the server speaks out of turn");
+    else
+        say_hello(s, STEP_EHLO);
+}
+
 static void on_hello(struct session *s, const struct reply *r)
 {
-    if (!reply_is_ok(r->code)) {
+    if (r->code != 250) {
         if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
             say_hello(s, STEP_HELO);
         else
@@ -186,10 +200,7 @@ static void on_reply(struct session *s, const struct reply *r)
 {
     switch (s->step) {
     case STEP_GREETING:
-        if (r->code == 220)
-            say_hello(s, STEP_EHLO);
-        else
-            session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
+        on_greeting(s, r);
         break;
     case STEP_EHLO:
     case STEP_HELO:
@@ -339,7 +350,7 @@ static void on_timeout(struct conn *c, void *arg)
         leave(s);
         return;
     }
-    on_closed(c, arg, "timed out", true);
+    on_closed(c, arg, transaction_lateness(s), true);
 }
 
 static const struct sockaddr_storage *source_for(const struct transport *t, int family,
@@ -432,12 +443,23 @@ void session_idle(struct session *s, int64_t idle_ms)
     conn_deadline(s->conn, idle_ms);
 }
 
+/* What has come may be a record of the protocol's own, like a ticket, or something said. */
+static bool is_quiet_under_tls(SSL *ssl)
+{
+    unsigned char octet;
+    ERR_clear_error();
+    int n = SSL_peek(ssl, &octet, 1);
+    bool quiet = n <= 0 && SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+    return quiet;
+}
+
 bool session_is_alive(const struct session *s)
 {
     unsigned char octet;
     ssize_t n = recv(conn_fd(s->conn), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-    /* Under TLS it may be a record of the protocol's own. */
-    return n > 0 ? conn_is_secure(s->conn) : n < 0 && errno == EAGAIN;
+    return n > 0 ? conn_is_secure(s->conn) && is_quiet_under_tls(conn_ssl(s->conn))
+                 : n < 0 && errno == EAGAIN;
 }
 
 void session_free(struct session **sp)

@@ -52,6 +52,8 @@ struct session_handler {
 struct session *session_open(struct agent *a, struct transport *t, const char *host,
                              const struct dnsaddr *address, enum session_tls tls,
                              const struct session_handler *handler, void *arg);
+/* What is told of recipients whose turn has not come when all the job's time is over. */
+#define JOB_TOO_LONG "the server takes too long for all the recipients"
 /* Sends the job's message to those of its recipients that are not settled, in as many transactions
  * as the remote's limits ask for. Only when ready. */
 void session_send(struct session *s, struct job *j);

@@ -45,7 +45,9 @@ struct transaction {
     uint32_t accepted; /* recipients */
     bool discard;      /* nobody is to get it: only the dot is sent */
     struct data_encoder encoder;
-    uint64_t at; /* of the body, what was read */
+    uint64_t at;      /* of the body, what was read */
+    int64_t until_ms; /* monotonic: its final dot is to be sent by then */
+    bool last_chance; /* the deadline that is set is that one */
 };
 
 struct session {
@@ -87,6 +89,8 @@ void session_kill(struct session *s);
 void transaction_begin(struct session *s, struct job *j);
 void transaction_on_reply(struct session *s, const struct reply *r);
 void transaction_on_drained(struct session *s);
+/* Why its deadline passed: a sentence. */
+const char *transaction_lateness(const struct session *s);
 /* The connection ended during it. */
 void transaction_on_closed(struct session *s, const char *enhanced, const char *why);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "esmtp.h"
 #include "mem.h"
 #include "proto_submit.h"
@@ -15,6 +16,11 @@
  * costs little, while the whole timeout of a command would hold the message up for minutes when the
  * server is gone. */
 #define AWAKE_MS 10000
+/* Each answer may come in time and all of them take days. So a whole transaction, up to its final
+ * dot, has the time of two commands, of DATA and of a piece of the message; and of one more for so
+ * many recipients, or octets. */
+#define TAKERS_A_COMMAND 10
+#define OCTETS_A_BLOCK (256u << 10)
 
 static bool has(const struct session *s, enum submit_flag flag)
 {
@@ -38,6 +44,14 @@ enum effect {
     DELIVERS, /* 2yz is what was hoped for */
 };
 
+/* RFC 3207 section 4: the server insists on the TLS that it offers, and that was tried and failed:
+ * another time it may not. */
+static bool insists_on_tls(const struct session *s, const struct reply *r)
+{
+    return r->code == 530 && s->ehlo.starttls && s->transport->tls != CONF_TLS_NONE &&
+           !conn_is_secure(s->conn);
+}
+
 /* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes
  * anywhere else says nothing of where the message is. */
 static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage,
@@ -46,10 +60,11 @@ static void settle_by(struct session *s, uint32_t index, const struct reply *r, 
     struct buf text = {0};
     char digits[ENHANCED_SIZE];
     bool refused = reply_is_permanent(r->code) || reply_is_temporary(r->code);
-    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
-                                 : reply_is_permanent(r->code) && effect != PUTS_OFF
-                                     ? DELIVER_FAILED
-                                     : DELIVER_DEFERRED;
+    enum deliver_status status =
+        reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
+        : reply_is_permanent(r->code) && effect != PUTS_OFF && !insists_on_tls(s, r)
+            ? DELIVER_FAILED
+            : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
     if (status == DELIVER_DEFERRED)
@@ -156,17 +171,51 @@ static void put_command(struct session *s, uint32_t n)
         session_put(s, "DATA");
 }
 
+static int64_t time_for(const struct session *s, uint32_t takers)
+{
+    const struct transport_timeouts *t = &s->transport->timeouts;
+    int64_t blocks = (int64_t)(s->t.job->order->size / OCTETS_A_BLOCK);
+    return (2 + takers / TAKERS_A_COMMAND) * t->command_ms + t->data_ms +
+           (1 + blocks) * t->block_ms;
+}
+
+/* Gives the server so long for its next step, as far as the transaction has time left. Returns 0,
+ * or -1 when it has none: then it is over. */
+static int give_time(struct session *s, int64_t ms)
+{
+    int64_t left = s->t.until_ms - clock_mono_ms();
+    s->t.last_chance = left < ms;
+    if (left <= 0) {
+        transaction_on_closed(s, "4.4.2", transaction_lateness(s));
+        return -1;
+    }
+    conn_deadline(s->conn, left < ms ? left : ms);
+    return 0;
+}
+
+const char *transaction_lateness(const struct session *s)
+{
+    bool overall = (s->step == STEP_TRANSACTION || s->step == STEP_BODY) && s->t.last_chance;
+    return overall ? "the server takes too long for the whole of it" : "timed out";
+}
+
 /* All that may be sent now: everything, or the next one. */
 static void send_commands(struct session *s)
 {
     struct transaction *t = &s->t;
     uint32_t until = s->ehlo.pipelining ? commands(t) : t->answered + 1;
-    while (t->sent < until && t->sent < commands(t))
-        put_command(s, t->sent++);
     bool last_is_data = t->answered + 1 == commands(t);
     int64_t patience =
         last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
-    conn_deadline(s->conn, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience);
+    /* Who answers twice would have the next recipient get the answer that is not for him. */
+    if (!s->ehlo.pipelining && session_has_unread(s)) {
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+        return;
+    }
+    if (give_time(s, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience) != 0)
+        return;
+    while (t->sent < until && t->sent < commands(t))
+        put_command(s, t->sent++);
     conn_flush(s->conn);
 }
 
@@ -199,6 +248,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->at = 0;
+    t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
 }
@@ -251,6 +301,10 @@ void transaction_begin(struct session *s, struct job *j)
 {
     const char *enhanced, *why;
     s->t.job = j;
+    /* A server that takes few recipients at once gets as much time for all of them. */
+    if (j->until_ms == 0)
+        j->until_ms =
+            clock_mono_ms() + time_for(s, j->order->recipients_n) + s->transport->timeouts.final_ms;
     s->t.heard = s->t.over = false;
     if (is_refused_here(s, &enhanced, &why)) {
         s->t.job = NULL;
@@ -279,12 +333,13 @@ static void send_end(struct session *s)
 void transaction_on_drained(struct session *s)
 {
     struct transaction *t = &s->t;
+    if (give_time(s, s->transport->timeouts.block_ms) != 0)
+        return;
     unsigned char *piece = mem_alloc(PIECE);
     ssize_t got = pread(t->job->body, piece, PIECE, (off_t)t->at);
     if (got > 0) {
         t->at += (uint64_t)got;
         data_encode(&t->encoder, span_of(piece, (size_t)got));
-        conn_deadline(s->conn, s->transport->timeouts.block_ms);
     }
     mem_free(&piece);
     if (got < 0 || t->at > t->job->order->size) {
@@ -315,6 +370,8 @@ static void send_message(struct session *s)
 static void next_or_end(struct session *s)
 {
     choose_takers(s);
+    if (s->t.takers_n > 0 && !s->t.over && clock_mono_ms() > s->t.job->until_ms)
+        defer_rest(s, "mail", "4.4.2", JOB_TOO_LONG);
     if (s->t.takers_n == 0 || s->t.over || is_spent(s))
         end(s, true);
     else if (session_has_unread(s))
@@ -370,6 +427,11 @@ static void on_data(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
     learn_limit(s);
+    if (r->code == 354 && session_has_unread(s)) {
+        /* Whatever it is, it must not count as the answer to a message that is yet to be sent. */
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+        return;
+    }
     if (r->code == 354) {
         t->discard = t->accepted == 0;
         send_message(s);

@@ -105,8 +105,9 @@
      OUT,                                                                                          \
      D("tls", "opportunistic"),                                                                    \
      .words = "none opportunistic required",                                                       \
-     .doc = "Whether STARTTLS is used: never; when the server offers it; or always and with a "    \
-            "certificate that is valid for the host, mail waiting where that fails."},             \
+     .doc = "Whether STARTTLS is used: never; when the server offers it; or always, with any "     \
+            "certificate, mail waiting where that fails. The names of the hosts come from the "    \
+            "DNS, so that a certificate for one proves little."},                                  \
         {"max-hosts",                                                                              \
          CONF_INT,                                                                                 \
          0,                                                                                        \

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -212,13 +213,17 @@ static void wipe_unused(struct buf *b)
 
 /* ---- octets in and out ---- */
 
-static const char *tls_reason(char *text, size_t size)
+/* A certificate that was refused has a reason of its own: its name, its date, who signed it. */
+static void tls_reason(SSL *ssl, char *text, size_t size)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
-    (void)snprintf(text, size, "TLS: %s", reason == NULL ? "protocol error" : reason);
+    bool refused =
+        ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    (void)snprintf(text, size, "TLS: %s%s%s", reason == NULL ? "protocol error" : reason,
+                   refused ? ": " : "",
+                   refused ? X509_verify_cert_error_string(SSL_get_verify_result(ssl)) : "");
     ERR_clear_error();
-    return text;
 }
 
 enum io_result { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
@@ -245,7 +250,7 @@ static enum io_result tls_outcome(struct conn *c, int rc, bool *wants_other, sho
         }
         /* fall through */
     default:
-        (void)tls_reason(why, size);
+        tls_reason(c->ssl, why, size);
         return IO_ERROR;
     }
 }
@@ -468,6 +473,15 @@ static void drained(struct conn *c)
         update(c);
 }
 
+/* The peer is gone, but what it said before may wait to be read, and say why. Writing would meet
+ * the end first and hide that. */
+static bool has_last_words(const struct conn *c)
+{
+    struct pollfd p = {.fd = c->fd};
+    return c->out.n > 0 && may_read(c) && c->in.n < c->input_max && poll(&p, 1, 0) == 1 &&
+           (p.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
@@ -480,6 +494,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     }
     if (c->connecting && !connected(c))
         return;
+    if (has_last_words(c)) {
+        read_input(c);
+        return;
+    }
     if (c->read_wants_write) {
         c->read_wants_write = false;
         kick(c);

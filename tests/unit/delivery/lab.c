@@ -77,6 +77,45 @@ void lab_settle(void)
         (void)event_base_loop(lab.base, EVLOOP_NONBLOCK);
 }
 
+int64_t __real_clock_mono_ms(void);
+int64_t __wrap_clock_mono_ms(void);
+
+int64_t __wrap_clock_mono_ms(void)
+{
+    return __real_clock_mono_ms() + lab.passed_ms;
+}
+
+struct expiry {
+    int minutes;
+    struct event *found;
+};
+
+/* What is left of it may be less, by what this machine took for the test so far. */
+static int find_deadline(const struct event_base *base, const struct event *e, void *arg)
+{
+    struct expiry *x = arg;
+    struct timeval now, at;
+    if (event_pending(e, EV_TIMEOUT, &at) == 0)
+        return 0;
+    (void)evutil_gettimeofday(&now, NULL);
+    int64_t left_s = at.tv_sec - now.tv_sec;
+    if (left_s > x->minutes * 60 || left_s <= (x->minutes - 1) * 60)
+        return 0;
+    x->found = (struct event *)e;
+    return 1;
+}
+
+bool lab_expire(int minutes)
+{
+    struct expiry x = {.minutes = minutes};
+    (void)event_base_foreach_event(lab.base, find_deadline, &x);
+    if (x.found == NULL)
+        return false;
+    (void)event_del(x.found);
+    event_active(x.found, EV_TIMEOUT, 0);
+    return true;
+}
+
 void lab_wait(int ms)
 {
     const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
@@ -156,7 +195,7 @@ static struct transport *transport_of(const char *fmt, va_list ap)
     struct fail f = {{0}};
     buf_putf(&text,
              "hostname us.test\n"
-             "dns { server 127.0.0.1:%d  timeout 2s  tries 1 }\n",
+             "dns { server 127.0.0.1:%d  timeout 20s  tries 1 }\n",
              lab.names.port);
     buf_vputf(&text, fmt, ap);
     struct conf *conf = lab_configuration(buf_text(&text));
@@ -412,6 +451,16 @@ static void check_results(const struct order *o, const struct play *play)
     }
 }
 
+/* The peer has said its last: whatever the agent makes of it, and then of the silence. */
+static void expire(const struct play *play)
+{
+    lab.peer.silent = 0;
+    lab_settle();
+    if (!lab_expire(play->expires))
+        fail_msg("%s: no deadline of %d minutes after\n%s", play->title, play->expires,
+                 buf_text(&lab.peer.commands));
+}
+
 static void run_play(const struct play *play)
 {
     struct order o = {.destination = "[127.0.0.1]", .n = play->recipients};
@@ -423,8 +472,11 @@ static void run_play(const struct play *play)
                                            "r6@example.net", "r7@example.net"}[i];
     order_send(&o);
     lab_guard(true);
-    while ((!o.done || lab.peer.closed < lab.peer.opened) && !lab_is_late())
+    while ((!o.done || lab.peer.closed < lab.peer.opened) && !lab_is_late()) {
+        if (play->expires > 0 && lab.peer.silent > 0)
+            expire(play);
         lab_turn();
+    }
     lab_guard(false);
     if (!o.done || lab.peer.closed < lab.peer.opened)
         fail_msg("%s: %s after\n%s", play->title, o.done ? "connection stays open" : "no results",

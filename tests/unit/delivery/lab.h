@@ -29,6 +29,7 @@ struct lab {
     SSL_CTX *trusted, *untrusted; /* for a peer: a certificate for 127.0.0.1 and *.test; one that no
                                      root stands for */
     int descriptors;              /* open before the lab was */
+    int64_t passed_ms;            /* added to what clock_mono_ms says */
     uint64_t last_id;             /* of a message */
 };
 
@@ -101,6 +102,9 @@ void lab_turn(void); /* one turn of the loop, which may wait for something */
 void lab_guard(bool on);
 bool lab_is_late(void);
 void lab_settle(void); /* whatever is ready now is done */
+/* As if the deadline that was set for so many minutes had passed: nothing that a busy machine does
+ * can pass for it. Returns whether there was one. */
+bool lab_expire(int minutes);
 void lab_wait(int ms); /* runs the loop for so long: for what must not happen in it */
 
 /* The commands that the peer got, a line each. */
@@ -119,6 +123,7 @@ struct play {
     uint32_t recipients;     /* 1 if 0 */
     const char *outcomes[6]; /* one for each recipient; the last one stays */
     const char *commands;    /* NULL: not looked at */
+    int expires;             /* once the peer is silent the deadline of so many minutes passes */
 };
 /* Plays each in a lab that is open, one after the other, on connections of their own. */
 void plays_run(const struct play *plays, size_t n);

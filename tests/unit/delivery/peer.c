@@ -26,6 +26,7 @@ struct peer_client {
     size_t taken; /* octets of the message */
     struct event *later;
     const char *late_reply;
+    bool held; /* until peer_release */
     enum say late_step;
 };
 
@@ -43,6 +44,7 @@ static void drop_client(struct peer_client *k)
 {
     TAILQ_REMOVE(&k->peer->clients, k, next);
     k->peer->closed++;
+    k->peer->held -= k->held;
     conn_free(&k->conn);
     event_free(k->later);
     mem_free(&k);
@@ -73,13 +75,15 @@ static int utter(struct peer_client *k, const char *reply)
     bool close_after = *reply == '!', reset_after = *reply == '#';
     if (*reply == '~') {
         k->mute = true;
+        k->peer->silent++;
         return 0;
     }
     if (close_after || reset_after)
         reply++;
-    if (*reply == '=')
+    if (*reply == '=') {
         buf_puts(conn_output(k->conn), reply + 1);
-    else if (*reply != '\0')
+        k->peer->silent += reply[strlen(reply) - 1] != '\n';
+    } else if (*reply != '\0')
         put(k, reply);
     conn_flush(k->conn);
     if (reset_after)
@@ -112,6 +116,13 @@ static void after(struct peer_client *k, enum say step, int code)
 
 static void speak(struct peer_client *k, enum say step, const char *reply)
 {
+    if (*reply == '*') {
+        k->late_step = step;
+        k->late_reply = reply + 2;
+        k->held = true;
+        k->peer->held++;
+        return;
+    }
     if (*reply == '@') {
         long ms = strtol(reply + 1, NULL, 10);
         struct timeval tv = {ms / 1000, ms % 1000 * 1000};
@@ -365,6 +376,18 @@ void peer_say(struct peer *p, enum say step, const char *reply, ...)
     va_end(ap);
 }
 
+void peer_release(struct peer *p)
+{
+    struct peer_client *k;
+    TAILQ_FOREACH (k, &p->clients, next) {
+        if (!k->held)
+            continue;
+        k->held = false;
+        p->held--;
+        event_active(k->later, EV_TIMEOUT, 0);
+    }
+}
+
 void peer_interject(struct peer *p, const char *reply)
 {
     struct peer_client *k;
@@ -377,7 +400,7 @@ void peer_reset(struct peer *p)
     memset(p->rows, 0, sizeof p->rows);
     buf_clear(&p->commands);
     buf_clear(&p->data);
-    p->opened = p->closed = p->secured = p->messages = p->most = 0;
+    p->opened = p->closed = p->secured = p->messages = p->most = p->silent = 0;
     p->interrupt = NULL;
     p->bite = 0;
 }

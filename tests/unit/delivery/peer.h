@@ -35,7 +35,8 @@ enum say {
  *   "#"      likewise, by a reset
  *   "~"      nothing is said from now on, nor read
  *   "="      sent as it is: no CR LF is added
- *   "@ms "   said after so many milliseconds */
+ *   "@ms "   said after so many milliseconds
+ *   "* "     said when peer_release has it go on */
 struct peer_row {
     const char *replies[PEER_ROW]; /* one is used each time, over all connections; the last stays */
     unsigned n, next;
@@ -57,6 +58,8 @@ struct peer {
     size_t interrupt_at;
     /* what happened */
     unsigned opened, closed, secured, messages, most; /* most: open at once */
+    unsigned silent;      /* how often it fell silent, or began a reply that it does not end */
+    unsigned held;        /* connections whose reply waits for peer_release */
     struct buf commands;  /* all of them, a line each: "1 EHLO us.test\n", the connection's number
                              before it */
     char last_client[64]; /* the address it came from */
@@ -72,6 +75,8 @@ void peer_say(struct peer *p, enum say step, const char *reply, ...);
 void peer_hang_up(struct peer *p); /* closes every connection there is */
 /* Every connection there is says this of its own accord. */
 void peer_interject(struct peer *p, const char *reply);
+/* Says the replies that are held back. */
+void peer_release(struct peer *p);
 /* Forgets the script and what happened. */
 void peer_reset(struct peer *p);
 

@@ -56,26 +56,52 @@ static void jobs_go_side_by_side(void **state)
 static void a_new_qmgr_is_told_what_the_one_before_had_begun(void **state)
 {
     static const enum say steps[] = {SAY_GREETING, SAY_EHLO, SAY_MAIL, SAY_RCPT, SAY_DATA, SAY_DOT};
-    static const char *const replies[] = {"@200 220 hi", "@200 250 peer.test",
-                                          "@200 250 ok", "@200 250 ok",
-                                          "@200 354 go", "@200 250 2.0.0 queued"};
+    static const char *const replies[] = {"* 220 hi", "* 250 peer.test", "* 250 ok",
+                                          "* 250 ok", "* 354 go",        "* 250 2.0.0 queued"};
     for (size_t i = 0; i < 6; i++) {
         struct order o = {0}, again = {0};
         peer_reset(&lab.peer);
         peer_say(&lab.peer, steps[i], replies[i], NULL);
         order_send(&o);
-        RUN_UNTIL(lab.peer.opened == 1);
-        lab_settle();
+        RUN_UNTIL(lab.peer.held == 1);
         lab_link();
         assert_true(o.done && o.lost);
         again.id = o.id;
-        order_run(&again);
+        order_send(&again);
+        RUN_UNTIL(lab.agent.jobs == 2);
+        peer_release(&lab.peer);
+        RUN_UNTIL(again.done);
         assert_outcome(&again, 0, DELIVERED);
         assert_int_equal(lab.peer.messages, 1);
         assert_int_equal(lab.peer.opened, 1);
         order_free(&o);
         order_free(&again);
     }
+}
+
+static void what_a_qmgr_asked_that_is_gone_is_not_begun(void **state)
+{
+    struct order first = {0}, second = {.n = 2}, third = {.n = 2};
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", "250 ok", NULL);
+    order_send(&first);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab_link();
+    second.id = third.id = first.id;
+    order_send(&second);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    lab_link();
+    assert_true(second.lost);
+    order_send(&third);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    peer_release(&lab.peer);
+    RUN_UNTIL(third.done && lab.agent.jobs == 0);
+    assert_outcome(&third, 0, DELIVERED);
+    assert_outcome(&third, 1, DELIVERED);
+    assert_int_equal(lab.peer.messages, 2); /* one for each recipient */
+    assert_int_equal(lab.counters[COUNT_DELIVERED], 3);
+    order_free(&first);
+    order_free(&second);
+    order_free(&third);
 }
 
 static void what_was_told_before_is_told_again(void **state)
@@ -99,13 +125,14 @@ static void what_was_told_before_is_told_again(void **state)
 static void what_the_old_channel_asked_is_not_told_to_the_new_one(void **state)
 {
     struct order old = {0}, new = {0};
-    peer_say(&lab.peer, SAY_DOT, "@200 250 2.0.0 old", "250 2.0.0 new", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 old", "250 2.0.0 new", NULL);
     order_send(&old);
-    RUN_UNTIL(lab.peer.messages == 1);
-    lab_settle();
+    RUN_UNTIL(lab.peer.held == 1);
     lab_link();
+    assert_true(old.lost);
     order_run(&new);
     assert_outcome(&new, 0, "delivered 250 2.0.0 dot [250 2.0.0 new]");
+    peer_release(&lab.peer);
     RUN_UNTIL(lab.agent.jobs == 0);
     lab_settle();
     assert_true(ipc_is_open(lab.qmgr));
@@ -155,9 +182,9 @@ static void a_session_goes_on_as_it_began(void **state)
     struct order o = {0}, next = {0};
     struct peer other;
     peer_open(&other, lab.base, "127.0.0.1", 0);
-    peer_say(&lab.peer, SAY_RCPT, "@100 250 ok", NULL);
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
     order_send(&o);
-    RUN_UNTIL(asked("RCPT"));
+    RUN_UNTIL(lab.peer.held == 1);
     lab_reload(
         "deliver { allow-loopback yes  port %d  tls none  idle-timeout 0  ehlo-name new.test }\n",
         other.port);
@@ -165,6 +192,8 @@ static void a_session_goes_on_as_it_began(void **state)
     assert_outcome(&next, 0, DELIVERED);
     assert_string_equal(next.results[0].remote_address, other.address);
     assert_memory_equal(buf_text(&other.commands), "1 EHLO new.test\n", 16);
+    assert_false(o.done);
+    peer_release(&lab.peer);
     RUN_UNTIL(o.done);
     assert_outcome(&o, 0, DELIVERED);
     assert_string_equal(o.results[0].remote_address, lab.peer.address);
@@ -203,12 +232,13 @@ static void with_nothing_to_do_the_end_is_at_once(void **state)
 static void the_end_waits_for_what_was_begun(void **state)
 {
     struct order o = {0};
-    peer_say(&lab.peer, SAY_RCPT, "@100 250 ok", NULL);
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
     order_send(&o);
-    RUN_UNTIL(asked("RCPT"));
+    RUN_UNTIL(lab.peer.held == 1);
     lab.stopping = true;
     agent_stop(&lab.agent);
     assert_false(lab.done);
+    peer_release(&lab.peer);
     RUN_UNTIL(lab.done);
     lab_settle();
     assert_outcome(&o, 0, DELIVERED);
@@ -237,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(jobs_go_side_by_side),
         TEST(a_new_qmgr_is_told_what_the_one_before_had_begun),
+        TEST(what_a_qmgr_asked_that_is_gone_is_not_begun),
         TEST(what_was_told_before_is_told_again),
         TEST(what_the_old_channel_asked_is_not_told_to_the_new_one),
         TEST(a_malformed_job_ends_the_channel_and_nothing_else),

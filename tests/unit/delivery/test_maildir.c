@@ -217,6 +217,21 @@ static void no_two_names_are_the_same(void **state)
     order_free(&o);
 }
 
+static void the_longest_of_hostnames_makes_no_name_too_long(void **state)
+{
+    char hostname[254], name[300];
+    struct order o = {.destination = "anna"};
+    for (size_t i = 0; i < sizeof hostname - 1; i++)
+        hostname[i] = i % 64 == 63 ? '.' : 'h';
+    hostname[sizeof hostname - 1] = '\0';
+    lab.agent.transport->hostname = hostname;
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_int_equal(list("anna/new", name), 1);
+    assert_true(strlen(name) < 220); /* who reads it adds its flags */
+    order_free(&o);
+}
+
 static void the_size_in_the_name_is_that_of_the_file(void **state)
 {
     char name[300];
@@ -415,6 +430,7 @@ int main(void)
         TEST(a_line_end_between_two_pieces_is_one),
         TEST(each_recipient_gets_a_copy),
         TEST(no_two_names_are_the_same),
+        TEST(the_longest_of_hostnames_makes_no_name_too_long),
         TEST(the_size_in_the_name_is_that_of_the_file),
         TEST(a_hostile_name_of_an_account_leads_nowhere),
         TEST(a_link_in_the_place_of_a_folder_is_not_followed),

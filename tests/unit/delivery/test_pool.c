@@ -132,10 +132,11 @@ static void nothing_said_in_between_counts_as_an_answer(void **state)
         struct order o = {0};
         peer_reset(&lab.peer);
         deliver();
-        peer_interject(&lab.peer, words[i]);
-        /* At once, so that it lies unread in the socket, and a refusal is the true answer. */
+        /* Behind the order, so that it lies unread in the socket; a refusal is the true answer. */
         peer_say(&lab.peer, SAY_MAIL, "550 5.7.1 no", NULL);
-        order_run(&o);
+        order_send(&o);
+        peer_interject(&lab.peer, words[i]);
+        RUN_UNTIL(o.done);
         assert_outcome(&o, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
         assert_int_equal(lab.peer.opened, 2);
         order_free(&o);
@@ -160,10 +161,13 @@ static void nor_when_the_next_one_waits_already(void **state)
 {
     struct order first = {0}, second = {0};
     lab_reload_direct("connections 1");
-    peer_say(&lab.peer, SAY_DOT, "@50 250 2.0.0 queued\n250 2.1.0 sender ok", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued\n250 2.1.0 sender ok", "250 2.0.0 none", NULL);
     peer_say(&lab.peer, SAY_MAIL, "250 ok", "550 5.7.1 no", NULL);
     order_send(&first);
+    RUN_UNTIL(lab.peer.held == 1);
     order_send(&second);
+    RUN_UNTIL(lab.agent.jobs == 2);
+    peer_release(&lab.peer);
     RUN_UNTIL(first.done && second.done);
     assert_outcome(&first, 0, DELIVERED);
     assert_outcome(&second, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
@@ -171,11 +175,26 @@ static void nor_when_the_next_one_waits_already(void **state)
     order_free(&second);
 }
 
+static void the_one_after_a_spent_one_is_a_fresh_one(void **state)
+{
+    struct order o = {.n = 2};
+    lab.peer.extensions = "PIPELINING\nLIMITS RCPTMAX=1 MAILMAX=2";
+    peer_say(&lab.peer, SAY_GREETING, "220 hi", "!421 4.3.2 busy", NULL);
+    deliver();
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_outcome(&o, 1,
+                   "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)");
+    assert_int_equal(lab.peer.opened, 2);
+    order_free(&o);
+}
+
 static void after_a_while_of_idleness_it_says_goodbye(void **state)
 {
-    lab_reload_direct("idle-timeout 100ms");
+    lab_reload_direct("idle-timeout 10m");
     deliver();
     assert_int_equal(lab.counters[GAUGE_SESSIONS], 1);
+    assert_true(lab_expire(10));
     RUN_UNTIL(lab.peer.closed == 1);
     assert_commands(&lab.peer, FIRST "1 QUIT\n");
     assert_int_equal(lab.counters[GAUGE_SESSIONS], 0);
@@ -191,11 +210,27 @@ static void an_idle_one_of_the_configuration_before_says_goodbye(void **state)
     assert_int_equal(lab.peer.opened, 2);
 }
 
+static void one_begun_under_the_configuration_before_is_not_kept(void **state)
+{
+    struct order o = {0};
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", NULL);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab_reload_direct("idle-timeout 1m");
+    peer_release(&lab.peer);
+    RUN_UNTIL(o.done && lab.peer.closed == 1);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_commands(&lab.peer, FIRST "1 QUIT\n");
+    order_free(&o);
+}
+
 static void who_does_not_answer_quit_is_left_after_a_while(void **state)
 {
-    lab_reload_direct("idle-timeout 0  quit-timeout 300ms");
+    lab_reload_direct("idle-timeout 0  quit-timeout 20m");
     peer_say(&lab.peer, SAY_QUIT, "~", NULL);
     deliver();
+    RUN_UNTIL(lab.peer.silent == 1);
+    assert_true(lab_expire(20));
     RUN_UNTIL(lab.peer.closed == 1);
 }
 
@@ -285,11 +320,14 @@ static void a_limit_made_smaller_is_kept_in_time(void **state)
 {
     struct order o[12] = {{0}};
     lab_reload_direct("connections 6");
-    peer_say(&lab.peer, SAY_DOT, "@20 250 2.0.0 queued", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", "* 250 2.0.0 queued", "* 250 2.0.0 queued",
+             "* 250 2.0.0 queued", "* 250 2.0.0 queued", "* 250 2.0.0 queued", "250 2.0.0 queued",
+             NULL);
     for (int i = 0; i < 12; i++)
         order_send(&o[i]);
-    RUN_UNTIL(lab.peer.opened == 6);
+    RUN_UNTIL(lab.peer.held == 6);
     lab_reload_direct("connections 1");
+    peer_release(&lab.peer);
     for (int i = 0; i < 12; i++) {
         RUN_UNTIL(o[i].done);
         assert_outcome(&o[i], 0, DELIVERED);
@@ -355,8 +393,10 @@ int main(void)
         TEST(nothing_said_in_between_counts_as_an_answer),
         TEST(who_says_more_than_it_was_asked_is_not_used_again),
         TEST(nor_when_the_next_one_waits_already),
+        TEST(the_one_after_a_spent_one_is_a_fresh_one),
         TEST(after_a_while_of_idleness_it_says_goodbye),
         TEST(an_idle_one_of_the_configuration_before_says_goodbye),
+        TEST(one_begun_under_the_configuration_before_is_not_kept),
         TEST(who_does_not_answer_quit_is_left_after_a_while),
         TEST(no_more_than_the_limit_are_open_at_once),
         TEST(an_idle_one_makes_room_for_another_destination),

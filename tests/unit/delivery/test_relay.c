@@ -157,6 +157,28 @@ static void both_families_are_used_and_either_can_be_left_out(void **state)
     expect(DELIVERED, "mx1.test", sixth.address);
 }
 
+static void without_an_address_of_the_family_mail_waits_for_another_setting(void **state)
+{
+    struct order four = {0}, unknown = {.destination = "example.org"},
+                 literal = {.destination = "[127.0.0.1]"}, wrong = {.destination = "[256.1.1.1]"};
+    names_add(&lab.names, "example.net", "MX", "10 mx1.test");
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
+    names_add(&lab.names, "example.org", "MX", "10 ghost.test");
+    lab_reload_direct("idle-timeout 0  ip-family 6");
+    order_run(&four);
+    assert_outcome(&four, 0, "deferred 0 4.4.4 dns (mx1.test has no IPv6 address)");
+    order_run(&unknown);
+    assert_outcome(&unknown, 0, "failed 0 5.4.4 dns (ghost.test does not exist)");
+    order_run(&literal);
+    assert_outcome(&literal, 0, "deferred 0 4.4.4 dns (only IPv6 addresses are tried)");
+    order_run(&wrong);
+    assert_outcome(&wrong, 0, "failed 0 5.4.4 dns (not the name of a host)");
+    order_free(&four);
+    order_free(&unknown);
+    order_free(&literal);
+    order_free(&wrong);
+}
+
 static void a_refused_family_leaves_it_to_the_other(void **state)
 {
     two_families();
@@ -175,6 +197,19 @@ static void a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family
         expect(DELIVERED, "mx1.test", lab.peer.address);
         assert_int_equal(sixth.opened, 1);
     }
+}
+
+static void a_connection_refused_so_is_not_kept_for_the_next_message(void **state)
+{
+    two_families();
+    lab_reload_direct("idle-timeout 1m");
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 no reverse name", NULL);
+    for (int i = 0; i < 3; i++)
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+    assert_int_equal(sixth.opened, 1);
+    assert_int_equal(lab.peer.opened, 1);
+    RUN_UNTIL(sixth.closed == 1);
+    lab_reload_direct("idle-timeout 0");
 }
 
 static void only_those_refused_so_are_asked_for_again(void **state)
@@ -331,6 +366,40 @@ static void an_attempt_is_over_after_so_many_connections(void **state)
     order_free(&o);
 }
 
+static void an_attempt_is_over_when_it_has_taken_too_long(void **state)
+{
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.2"};
+    static const char *const hosts[] = {"mx0.test", "mx1.test", "mx2.test",
+                                        "mx3.test", "mx4.test", "mx5.test"};
+    static char values[6][16];
+    struct order o = {0};
+    unsigned tried = 0;
+    lab_reload_direct("idle-timeout 0  connect-timeout 1m  greeting-timeout 20m  command-timeout "
+                      "10m");
+    for (unsigned h = 0; h < 6; h++) {
+        (void)snprintf(values[h], sizeof values[h], "%u %s", h, hosts[h]);
+        names_add(&lab.names, "example.net", "MX", values[h]);
+        for (unsigned a = 0; a < 2; a++)
+            names_add(&lab.names, hosts[h], "A", addresses[a]);
+    }
+    peer_say(&lab.peer, SAY_GREETING, "~", NULL);
+    peer_say(&second, SAY_GREETING, "~", NULL);
+    order_send(&o);
+    while (!o.done) {
+        RUN_UNTIL(lab.peer.silent + second.silent > tried || o.done);
+        lab_settle();
+        if (o.done || !lab_expire(20))
+            break;
+        tried++;
+        lab.passed_ms += 20 * 60000L;
+    }
+    RUN_UNTIL(o.done);
+    /* A minute, twenty, and five times ten. */
+    assert_int_equal(tried, 4);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 greeting (timed out)");
+    order_free(&o);
+}
+
 static void the_source_address_is_of_the_family(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]"}, six = {.destination = "[IPv6:::1]"};
@@ -414,8 +483,10 @@ int main(void)
         TEST(the_most_hopeful_outcome_is_told),
         TEST(every_address_of_a_host_is_tried),
         TEST(both_families_are_used_and_either_can_be_left_out),
+        TEST(without_an_address_of_the_family_mail_waits_for_another_setting),
         TEST(a_refused_family_leaves_it_to_the_other),
         TEST(a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family),
+        TEST(a_connection_refused_so_is_not_kept_for_the_next_message),
         TEST(only_those_refused_so_are_asked_for_again),
         TEST(refused_over_both_families_is_refused),
         TEST(with_the_other_family_out_of_reach_the_refusal_is_put_off),
@@ -427,6 +498,7 @@ int main(void)
         TEST(a_host_that_cannot_be_looked_up_now_keeps_hope),
         TEST(loopback_is_no_place_for_mail_unless_allowed),
         TEST(an_attempt_is_over_after_so_many_connections),
+        TEST(an_attempt_is_over_when_it_has_taken_too_long),
         TEST(the_source_address_is_of_the_family),
         TEST(a_source_address_that_is_not_ours_is_a_deferral),
         TEST(a_smarthost_takes_every_destination),

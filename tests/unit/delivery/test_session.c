@@ -52,6 +52,8 @@ static void a_greeting_is_220_and_nothing_else(void **state)
         {"a code of success that is not 220", .script = {{SAY_GREETING, {"250 hello"}}},
          .outcomes = {"deferred 250 4.5.0 greeting [250 hello] (the server does not greet)"},
          .commands = "1 QUIT\n"},
+        {"two of them", .script = {{SAY_GREETING, {"220 one\n220 two"}}}, .recipients = 2,
+         .outcomes = {"deferred 0 4.5.0 greeting (the server speaks out of turn)"}},
         {"no SMTP", .script = {{SAY_GREETING, {"HTTP/1.1 400 Bad Request"}}},
          .outcomes =
              {"deferred 0 4.5.0 greeting (line 1 of the reply does not begin with a reply code: "
@@ -93,6 +95,8 @@ static void who_refuses_ehlo_is_said_helo(void **state)
          .commands = "1 EHLO us.test\n"},
         {"EHLO answered 354", .script = {{SAY_EHLO, {"354 go"}}},
          .outcomes = {"deferred 354 4.5.0 ehlo [354 go] (EHLO was refused)"}},
+        {"EHLO answered by another greeting", .script = {{SAY_EHLO, {"220 two"}}},
+         .outcomes = {"deferred 220 4.5.0 ehlo [220 two] (EHLO was refused)"}},
         {"closed", .script = {{SAY_EHLO, {"!"}}},
          .outcomes = {"deferred 0 4.4.2 ehlo (closed by the peer)"}},
         {"more than was asked for",
@@ -110,18 +114,18 @@ static void who_refuses_ehlo_is_said_helo(void **state)
 static void silence_ends(void **state)
 {
     static const struct play plays[] = {
-        {"no greeting", .script = {{SAY_GREETING, {"~"}}},
+        {"no greeting", .script = {{SAY_GREETING, {"~"}}}, .expires = 20,
          .outcomes = {"deferred 0 4.4.2 greeting (timed out)"}},
-        {"half of one", .script = {{SAY_GREETING, {"=220 mail"}}},
+        {"half of one", .script = {{SAY_GREETING, {"=220 mail"}}}, .expires = 20,
          .outcomes = {"deferred 0 4.4.2 greeting (timed out)"}},
-        {"no answer to EHLO", .script = {{SAY_EHLO, {"~"}}},
+        {"no answer to EHLO", .script = {{SAY_EHLO, {"~"}}}, .expires = 25,
          .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
-        {"half of one", .script = {{SAY_EHLO, {"=250-peer.test\r\n250-"}}},
+        {"half of one", .script = {{SAY_EHLO, {"=250-peer.test\r\n250-"}}}, .expires = 25,
          .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
         {"no answer to HELO", .script = {{SAY_EHLO, {"502 what"}}, {SAY_HELO, {"~"}}},
-         .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
+         .expires = 25, .outcomes = {"deferred 0 4.4.2 ehlo (timed out)"}},
     };
-    lab_reload_direct("idle-timeout 0  greeting-timeout 500ms  command-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  greeting-timeout 20m  command-timeout 25m");
     PLAYS(plays);
 }
 

@@ -113,11 +113,15 @@ static void a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address(v
 
 static void so_is_one_that_never_ends(void **state)
 {
-    lab_reload_direct("idle-timeout 0  tls opportunistic  command-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  tls opportunistic  command-timeout 25m");
     lab.peer.extensions = "STARTTLS\nSIZE";
     peer_say(&lab.peer, SAY_STARTTLS, "220 go", NULL);
+    peer_say(&lab.peer, SAY_OTHER, "~", NULL); /* to a handshake that has a line feed in it */
     struct order o = {.destination = "[127.0.0.1]"};
     order_send(&o);
+    RUN_UNTIL(lab.peer.commands.n > strlen(HELLO("1")));
+    lab_settle();
+    assert_true(lab_expire(25));
     RUN_UNTIL(o.done);
     assert_outcome(&o, 0, DELIVERED);
     assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 1);
@@ -132,6 +136,28 @@ static void no_message_is_sent_in_clear_twice_over(void **state)
     peer_say(&lab.peer, SAY_MAIL, "!", NULL);
     expect(0, "deferred 0 4.4.2 mail (closed by the peer)", "",
            HELLO("1") "1 STARTTLS\n" HELLO("2") "2 MAIL FROM:<from@us.test> SIZE=22\n");
+}
+
+static void who_insists_on_tls_that_failed_puts_the_message_off(void **state)
+{
+#define INSISTS "530 5.7.0 must issue a STARTTLS command first"
+    static const char *const failures[] = {"!=220 go\r\n", "454 4.7.0 not now"};
+    for (size_t i = 0; i < 2; i++) {
+        peer_reset(&lab.peer);
+        lab.peer.extensions = "STARTTLS";
+        peer_say(&lab.peer, SAY_STARTTLS, failures[i], NULL);
+        peer_say(&lab.peer, SAY_MAIL, INSISTS, NULL);
+        struct order o = {.destination = "[127.0.0.1]"};
+        run_to_end(&o);
+        assert_outcome(&o, 0, "deferred 530 4.7.0 mail [" INSISTS "]");
+        order_free(&o);
+    }
+    /* It was not asked for. */
+    lab_reload_direct("idle-timeout 0  tls none");
+    struct order o = {.destination = "[127.0.0.1]"};
+    run_to_end(&o);
+    assert_outcome(&o, 0, "failed 530 5.7.0 mail [" INSISTS "]");
+    order_free(&o);
 }
 
 static void more_behind_the_answer_to_starttls_is_an_attack(void **state)
@@ -218,8 +244,9 @@ static void required_of_a_smarthost_is_a_certificate_for_its_name(void **state)
     lab.peer.tls = lab.trusted;
     expect_smarthost(0, DELIVERED, " verified", "QUIT");
     lab.peer.tls = lab.untrusted;
-    expect_smarthost(0, "deferred 0 4.7.5 starttls (TLS: certificate verify failed)", "",
-                     "STARTTLS");
+    expect_smarthost(
+        0, "deferred 0 4.7.5 starttls (TLS: certificate verify failed: self-signed certificate)",
+        "", "STARTTLS");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     use_smarthost("opportunistic");
     expect_smarthost(0, DELIVERED, "TLSv1.3", "QUIT");
@@ -238,8 +265,10 @@ static void requiretls_wants_a_certificate_and_the_extension(void **state)
     expect_smarthost(SUBMIT_REQUIRE_TLS, without, " verified", "QUIT");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     lab.peer.tls = lab.untrusted;
-    expect_smarthost(SUBMIT_REQUIRE_TLS,
-                     "deferred 0 4.7.5 starttls (TLS: certificate verify failed)", "", "STARTTLS");
+    expect_smarthost(
+        SUBMIT_REQUIRE_TLS,
+        "deferred 0 4.7.5 starttls (TLS: certificate verify failed: self-signed certificate)", "",
+        "STARTTLS");
     lab.peer.tls = NULL;
     expect_smarthost(SUBMIT_REQUIRE_TLS,
                      "deferred 0 4.7.4 starttls (TLS is required and the server does not offer it)",
@@ -301,6 +330,29 @@ static void a_connection_is_shared_only_where_as_much_was_asked_of_it(void **sta
     order_free(&strict_again);
 }
 
+static void nothing_said_in_between_counts_as_an_answer_under_tls_either(void **state)
+{
+    static const char *const words[] = {"250 2.0.0 queued", "421 4.4.2 bye", "354 go"};
+    lab_reload_direct("idle-timeout 1m  tls opportunistic");
+    lab.peer.tls = lab.trusted;
+    for (size_t i = 0; i < 3; i++) {
+        struct order first = {.destination = "[127.0.0.1]"}, o = {.destination = "[127.0.0.1]"};
+        peer_reset(&lab.peer);
+        order_run(&first);
+        /* Behind the order, so that it lies unread in the socket; a refusal is the true answer. */
+        peer_say(&lab.peer, SAY_MAIL, "550 5.7.1 no", NULL);
+        order_send(&o);
+        peer_interject(&lab.peer, words[i]);
+        RUN_UNTIL(o.done);
+        assert_outcome(&o, 0, "failed 550 5.7.1 mail [550 5.7.1 no]");
+        assert_int_equal(lab.peer.opened, 2);
+        order_free(&first);
+        order_free(&o);
+        peer_hang_up(&lab.peer);
+        lab_settle();
+    }
+}
+
 static void a_large_message_passes_under_tls(void **state)
 {
     struct buf body = {0};
@@ -348,6 +400,7 @@ int main(void)
         TEST(a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address),
         TEST(so_is_one_that_never_ends),
         TEST(no_message_is_sent_in_clear_twice_over),
+        TEST(who_insists_on_tls_that_failed_puts_the_message_off),
         TEST(more_behind_the_answer_to_starttls_is_an_attack),
         TEST(what_is_said_behind_it_later_breaks_the_handshake),
         TEST(required_of_the_hosts_of_a_domain_is_encryption),
@@ -356,6 +409,7 @@ int main(void)
         TEST(requiretls_wants_a_certificate_and_the_extension),
         TEST(requiretls_wants_hosts_whose_names_are_beyond_doubt),
         TEST(a_connection_is_shared_only_where_as_much_was_asked_of_it),
+        TEST(nothing_said_in_between_counts_as_an_answer_under_tls_either),
         TEST(a_large_message_passes_under_tls),
         TEST(what_was_agreed_on_is_told_of_a_failure_too),
     };

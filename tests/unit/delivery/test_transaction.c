@@ -4,6 +4,7 @@
 
 #include "mem.h"
 #include "proto_submit.h"
+#include "session.h"
 
 /* One message to one server, and what becomes of each recipient. */
 
@@ -99,6 +100,10 @@ static void each_recipient_has_its_own_answer(void **state)
          .outcomes = {"deferred 450 4.2.1 rcpt [450 4.2.1 grey]",
                       "failed 550 5.1.1 rcpt [550 5.1.1 no]",
                       "failed 554 5.6.0 dot [554 5.6.0 spam]"}},
+        {"two answers to one are one too many", PLAIN,
+         .script = {{SAY_RCPT, {"550 5.1.1 a\n250 ok", "550 5.1.1 b"}}}, .recipients = 2,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 a]",
+                      "deferred 0 4.5.0 rcpt (the server speaks out of turn)"}},
         {"a success that means nothing here", PLAIN, .script = {{SAY_RCPT, {"354 go", "250 ok"}}},
          .recipients = 2,
          .outcomes = {"deferred 354 4.5.0 rcpt [354 go] (the server's answer does not fit what it "
@@ -243,6 +248,9 @@ static void data_refused_is_refused_for_those_accepted(void **state)
         {"451 in lock-step", PLAIN, .script = {{SAY_DATA, {"451 4.3.0 no"}}},
          .outcomes = {"deferred 451 4.3.0 data [451 4.3.0 no]"},
          .commands = P0 "1 DATA\n1 RSET\n1 QUIT\n"},
+        {"with the answer to the message right behind the invitation",
+         .script = {{SAY_DATA, {"=354 go\r\n250 2.0.0 queued\r\n"}}},
+         .outcomes = {"deferred 0 4.5.0 data (the server speaks out of turn)"}},
         {"250 is no invitation, and no delivery", .script = {{SAY_DATA, {"250 2.0.0 thanks"}}},
          .outcomes = {"deferred 250 4.5.0 data [250 2.0.0 thanks] (the server's answer does not "
                       "fit what it was asked)"}},
@@ -306,22 +314,123 @@ static void whoever_hangs_up_defers_what_is_not_settled(void **state)
 static void silence_ends_at_every_step(void **state)
 {
     static const char *const short_ones =
-        "idle-timeout 0  command-timeout 500ms  data-timeout 500ms  final-timeout 500ms";
+        "idle-timeout 0  command-timeout 20m  data-timeout 25m  final-timeout 30m";
 #define LATE(stage) "deferred 0 4.4.2 " stage " (timed out)"
     static const struct play plays[] = {
-        {"at MAIL", .script = {{SAY_MAIL, {"~"}}}, .outcomes = {LATE("mail")}},
-        {"at RCPT", .script = {{SAY_RCPT, {"250 ok", "~"}}}, .recipients = 2,
+        {"at MAIL", .script = {{SAY_MAIL, {"~"}}}, .expires = 20, .outcomes = {LATE("mail")}},
+        {"at RCPT", .script = {{SAY_RCPT, {"250 ok", "~"}}}, .expires = 20, .recipients = 2,
          .outcomes = {LATE("rcpt")}},
-        {"at RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"~"}}}, .recipients = 2,
-         .outcomes = {LATE("rcpt")}},
-        {"at DATA", .script = {{SAY_DATA, {"~"}}}, .outcomes = {LATE("data")}},
-        {"at the dot", .script = {{SAY_DOT, {"~"}}}, .outcomes = {LATE("dot")}},
-        {"at RSET", .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"~"}}},
+        {"at RCPT in lock-step", PLAIN, .script = {{SAY_RCPT, {"~"}}}, .expires = 20,
+         .recipients = 2, .outcomes = {LATE("rcpt")}},
+        {"at DATA", .script = {{SAY_DATA, {"~"}}}, .expires = 25, .outcomes = {LATE("data")}},
+        {"at the dot", .script = {{SAY_DOT, {"~"}}}, .expires = 30, .outcomes = {LATE("dot")}},
+        {"at RSET", .script = {{SAY_DATA, {"554 5.7.0 no"}}, {SAY_RSET, {"~"}}}, .expires = 20,
          .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
-        {"half of a reply", .script = {{SAY_DOT, {"=250-2.0.0 que"}}}, .outcomes = {LATE("dot")}},
+        {"half of a reply", .script = {{SAY_DOT, {"=250-2.0.0 que"}}}, .expires = 30,
+         .outcomes = {LATE("dot")}},
     };
     lab_reload_direct(short_ones);
     PLAYS(plays);
+}
+
+/* A message so large that it does not fit into the sockets' buffers. */
+static void fill(struct buf *b, size_t n)
+{
+    buf_puts(b, "Subject: large\r\n\r\n");
+    while (b->n < n)
+        buf_puts(
+            b,
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n");
+}
+
+static void a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_same(void **state)
+{
+    enum { RECIPIENTS = 19 };
+    struct order o = {.destination = "[127.0.0.1]", .n = RECIPIENTS};
+    unsigned answers = 0;
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m");
+    lab.peer.extensions = PLAIN;
+    peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
+    order_send(&o);
+    for (; answers < RECIPIENTS; answers++) {
+        RUN_UNTIL(lab.peer.held == 1 || o.done);
+        if (o.done)
+            break;
+        lab.passed_ms += 19 * 60000L;
+        peer_release(&lab.peer);
+    }
+    RUN_UNTIL(o.done);
+    /* Three commands' time, that of DATA and of a piece. */
+    assert_int_equal(answers, 4);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 rcpt (the server takes too long for the whole of it)");
+    assert_outcome(&o, RECIPIENTS - 1, order_text(&o, 0));
+    assert_int_equal(lab.peer.messages, 0);
+    order_free(&o);
+}
+
+static void not_for_ever_is_a_message_sent_again_and_again_for_its_recipients(void **state)
+{
+    static const char *const limits[] = {"LIMITS RCPTMAX=1", "LIMITS RCPTMAX=1 MAILMAX=1"};
+    for (size_t i = 0; i < 2; i++) {
+        struct order o = {.destination = "[127.0.0.1]", .n = 10};
+        lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m  "
+                          "final-timeout 10m");
+        peer_reset(&lab.peer);
+        lab.peer.extensions = limits[i];
+        peer_say(&lab.peer, SAY_RCPT, "* 250 ok", NULL);
+        order_send(&o);
+        while (!o.done) {
+            RUN_UNTIL(lab.peer.held == 1 || o.done);
+            lab.passed_ms += 19 * 60000L;
+            peer_release(&lab.peer);
+        }
+        /* Three commands' time, that of DATA, of a piece, of the dot: and what was begun then. */
+        assert_int_equal(lab.peer.messages, 5);
+        for (uint32_t k = 0; k < 10; k++)
+            assert_outcome(&o, k, k < 5 ? DELIVERED : "deferred 0 4.4.2 mail (" JOB_TOO_LONG ")");
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+}
+
+static void so_is_one_that_takes_the_message_in_small_bites(void **state)
+{
+    struct buf body = {0};
+    fill(&body, 12 << 20);
+    struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m");
+    lab.peer.bite = 8192;
+    order_send(&o);
+    RUN_UNTIL(lab.peer.data.n > 1 << 20);
+    /* Two commands, DATA, and 49 pieces. */
+    lab.passed_ms += (20 + 20 + 5 + 48 * 5) * 60000L;
+    size_t then = lab.peer.data.n;
+    RUN_UNTIL(lab.peer.data.n > then + (1 << 20));
+    assert_false(o.done);
+    lab.passed_ms += 6 * 60000L;
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, "deferred 0 4.4.2 data (the server takes too long for the whole of it)");
+    order_free(&o);
+    buf_free(&body);
+}
+
+static void the_final_dot_has_its_whole_time_whatever_was_spent_before(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    lab_reload_direct("idle-timeout 0  command-timeout 20m  data-timeout 5m  block-timeout 5m  "
+                      "final-timeout 10m");
+    peer_say(&lab.peer, SAY_DATA, "* 354 go", NULL);
+    peer_say(&lab.peer, SAY_DOT, "* 250 2.0.0 queued", NULL);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.held == 1);
+    lab.passed_ms += 49 * 60000L;
+    peer_release(&lab.peer);
+    RUN_UNTIL(lab.peer.messages == 1);
+    lab.passed_ms += 9 * 60000L;
+    peer_release(&lab.peer);
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, DELIVERED);
+    order_free(&o);
 }
 
 static void a_server_that_goes_away_says_421_for_all_that_is_open(void **state)
@@ -345,16 +454,6 @@ static void a_server_that_goes_away_says_421_for_all_that_is_open(void **state)
          .outcomes = {"failed 554 5.7.0 data [554 5.7.0 no]"}},
     };
     PLAYS(plays);
-}
-
-/* A message so large that it does not fit into the sockets' buffers. */
-static void fill(struct buf *b, size_t n)
-{
-    buf_puts(b, "Subject: large\r\n\r\n");
-    while (b->n < n)
-        buf_puts(
-            b,
-            "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n");
 }
 
 static void a_reply_in_the_middle_of_the_message_never_delivers_it(void **state)
@@ -408,10 +507,14 @@ static void who_takes_nothing_of_the_message_is_given_up(void **state)
     struct buf body = {0};
     fill(&body, 12 << 20);
     struct order o = {.destination = "[127.0.0.1]", .body = buf_text(&body), .body_n = body.n};
-    lab_reload_direct("idle-timeout 0  block-timeout 500ms");
+    lab_reload_direct("idle-timeout 0  block-timeout 35m");
     lab.peer.interrupt = "~";
     lab.peer.interrupt_at = 1000;
-    order_run(&o);
+    order_send(&o);
+    RUN_UNTIL(lab.peer.silent == 1);
+    lab_settle();
+    assert_true(lab_expire(35));
+    RUN_UNTIL(o.done);
     assert_outcome(&o, 0, "deferred 0 4.4.2 data (timed out)");
     peer_hang_up(&lab.peer);
     order_free(&o);
@@ -633,6 +736,10 @@ int main(void)
         TEST(the_answer_to_the_message_decides),
         TEST(whoever_hangs_up_defers_what_is_not_settled),
         TEST(silence_ends_at_every_step),
+        TEST(a_server_that_is_just_in_time_for_each_answer_is_given_up_all_the_same),
+        TEST(not_for_ever_is_a_message_sent_again_and_again_for_its_recipients),
+        TEST(so_is_one_that_takes_the_message_in_small_bites),
+        TEST(the_final_dot_has_its_whole_time_whatever_was_spent_before),
         TEST(a_server_that_goes_away_says_421_for_all_that_is_open),
         TEST(a_reply_in_the_middle_of_the_message_never_delivers_it),
         TEST(a_large_message_comes_whole_to_a_slow_reader),

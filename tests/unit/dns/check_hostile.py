@@ -531,7 +531,7 @@ def check_lost_packets_are_sent_again(t):
     def udp(q):
         seen[q.name] = seen.get(q.name, 0) + 1
         return [q.answer(address(q.name))] if seen[q.name] == 3 else []
-    lines, end, h = ask(t, udp, "-t", 200, "-n", 3, "A:a.test")
+    lines, end, h = ask(t, udp, "-t", 600, "-n", 3, "A:a.test")
     expect(lines[0], status="OK")
     expect(end, queries=3, timeouts=2)
     assert len({q.id for q in h.queries}) > 1, "each try has its own id"

@@ -160,7 +160,7 @@ static void test_a_held_result_outlives_the_resolver(void **state)
     responder_run(c.r, &c.called, 1);
     dns_close(&c.r->dns);
     assert_int_equal(c.held->status, DNS_OK);
-    assert_int_equal(c.held->ttl_seconds, 60);
+    assert_in_range(c.held->ttl_seconds, 30, 60); /* it falls while the test runs */
     assert_memory_equal(c.held->records[0].address, "\xc0\0\2\1", 4);
     dnsresult_release(&c.held);
 }

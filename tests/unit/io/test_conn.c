@@ -361,6 +361,31 @@ static void the_last_words_arrive_whatever_the_peer_was_saying(void **state)
     close_end(&a);
 }
 
+static void what_the_peer_said_before_it_reset_is_read_by_a_writer_too(void **state)
+{
+    struct linger now = {1, 0};
+    for (int blocked = 0; blocked < 2; blocked++) {
+        struct end a = {0};
+        size_t n = blocked ? 32u << 20 : 10;
+        char *much = octets(n);
+        int fd[2];
+        make_tcp_pair(fd);
+        open_end(&a, fd[0], 4096);
+        RUN_UNTIL(a.drains == 1);
+        conn_write(a.conn, much, n);
+        settle();
+        assert_true((conn_unsent(a.conn) > 0) == (blocked == 1));
+        assert_int_equal(send(fd[1], "552 no\r\n", 8, 0), 8);
+        assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+        (void)close(fd[1]);
+        RUN_UNTIL(a.closes == 1);
+        assert_got(&a, "552 no\r\n", 8);
+        assert_string_equal(a.why, "Connection reset by peer");
+        close_end(&a);
+        mem_free(&much);
+    }
+}
+
 static void a_peer_that_does_not_close_is_not_waited_for_long(void **state)
 {
     struct end a = {0};
@@ -738,6 +763,7 @@ int main(void)
         BOTH(octets_of_an_unfinished_line_do_not_hold_up_the_end),
         BOTH(finish_sends_all_there_is),
         ONE(the_last_words_arrive_whatever_the_peer_was_saying),
+        ONE(what_the_peer_said_before_it_reset_is_read_by_a_writer_too),
         ONE(a_peer_that_does_not_close_is_not_waited_for_long),
         ONE(a_peer_that_vanishes_under_tls_has_closed),
         BOTH(octets_that_trickle_in_do_not_move_the_deadline),
