@@ -6,7 +6,10 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <unistd.h>
 
+#include "file.h"
+#include "mem.h"
 #include "session.h"
 #include "world.h"
 
@@ -91,6 +94,48 @@ static void the_ways_to_authenticate(void **state)
     /* PLAIN without an initial response and SCRAM, both cancelled, and one that was no base64. */
     assert_int_equal(w.cancels, 3);
     world_close(&w);
+}
+
+/* What is logged from here on goes into a file; returns standard error as it was. */
+static int divert_log(int *file)
+{
+    int before = dup(STDERR_FILENO);
+    *file = file_memory("log", NULL);
+    assert_true(before >= 0 && *file >= 0);
+    assert_int_equal(dup2(*file, STDERR_FILENO), STDERR_FILENO);
+    return before;
+}
+
+static void restore_log(int before, int file, struct buf *logged)
+{
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    (void)close(before);
+    assert_int_equal(file_read_fd(file, SIZE_MAX, logged, NULL), 0);
+    (void)close(file);
+}
+
+static void a_line_of_the_log_names_the_account_once(void **state)
+{
+    struct client_end c;
+    struct buf logged = {0};
+    int file, before = divert_log(&file);
+    world_open(&w, "");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    client_close(&c);
+    world_close(&w);
+    restore_log(before, file, &logged);
+    char *line = strstr(buf_text(&logged), "m=\"mail accepted\"");
+    assert_non_null(line);
+    line[strcspn(line, "\n")] = '\0';
+    char *account = strstr(line, " account=qm ");
+    assert_non_null(account);
+    assert_null(strstr(account + 1, " account="));
+    buf_free(&logged);
 }
 
 static void guessing_passwords_ends_the_connection(void **state)
@@ -223,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submission_needs_a_password),
         cmocka_unit_test(the_ways_to_authenticate),
+        cmocka_unit_test(a_line_of_the_log_names_the_account_once),
         cmocka_unit_test(guessing_passwords_ends_the_connection),
         cmocka_unit_test(without_a_vault_nobody_is_turned_away_for_good),
         cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
