@@ -142,6 +142,15 @@ static void a_suite_for_development_takes_everything(void **state)
     assert_string_equal(recipient(PORT_SMTP, "<postmaster>"), "postmaster@mx.example.org");
 }
 
+static void mail_for_a_disabled_domain_is_put_off(void **state)
+{
+    assert_string_equal(recipient(PORT_SMTP, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SMTP, "<nobody@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SUBMISSION, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_LOCAL, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SMTP, "<off@sub.off.example>"), "550 5.7.1");
+}
+
 static int sender(enum port_kind port, const char *account, const char *text)
 {
     struct address a = {0};
@@ -195,6 +204,8 @@ static void ids_for_bounces(void **state)
 {
     struct address a;
     assert_true(policy_wants_from_id(settings, "ours", "qm+id@example.org"));
+    assert_true(policy_wants_from_id(settings, "ours", "qm+id@Example.ORG"));
+    assert_false(policy_wants_from_id(settings, "ours", "qm+ID@example.org"));
     assert_false(policy_wants_from_id(settings, "ours", "qm@example.org"));
     assert_false(policy_wants_from_id(settings, "all", "qm+id@example.org"));
     assert_false(policy_wants_from_id(settings, "none", "qm+id@example.org"));
@@ -218,6 +229,7 @@ int main(void)
         TEST(an_account_sends_anywhere_but_to_addresses_we_do_not_have),
         TEST(mail_for_postmaster_goes_where_it_is_read),
         TEST(a_suite_for_development_takes_everything),
+        TEST(mail_for_a_disabled_domain_is_put_off),
         TEST(an_account_sends_as_itself),
         TEST(every_address_in_from_is_its_own),
         TEST(ids_for_bounces),
