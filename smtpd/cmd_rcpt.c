@@ -68,7 +68,7 @@ static bool is_full(struct session *s)
         answer(s, 554, "5.5.3", "a sender with an id of its own is for one recipient");
         return true;
     }
-    if (t->envelope->recipients_n >= s->settings->recipients) {
+    if (t->envelope->recipients_n >= settings_recipients(s->settings, s->port->kind)) {
         answer(s, 452, "4.5.3", "too many recipients, send to the others in another message");
         return true;
     }

@@ -20,6 +20,11 @@ const char *port_kind_name(enum port_kind kind)
     return kinds[kind];
 }
 
+unsigned settings_recipients(const struct settings *s, enum port_kind kind)
+{
+    return kind == PORT_LOCAL ? s->local_recipients : s->recipients;
+}
+
 bool port_is_trusted(const struct port *p)
 {
     return p->kind != PORT_SMTP;
@@ -32,6 +37,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->command_line = (size_t)conf_int(smtp, "command-line");
     s->data_line = (size_t)conf_int(smtp, "data-line");
     s->recipients = (unsigned)conf_int(smtp, "recipients");
+    s->local_recipients = (unsigned)conf_int(smtp, "local-recipients");
     s->errors = (unsigned)conf_int(smtp, "errors");
     s->transactions = (unsigned)conf_int(smtp, "transactions");
     s->connections = (unsigned)conf_int(smtp, "connections");

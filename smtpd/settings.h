@@ -47,8 +47,8 @@ struct settings {
     /* of the block smtp; times in milliseconds, sizes in octets */
     uint64_t message_size, memory;
     size_t command_line, data_line;
-    unsigned recipients, errors, transactions, connections, connections_per_address, auth_failures,
-        received_hops;
+    unsigned recipients, local_recipients, errors, transactions, connections,
+        connections_per_address, auth_failures, received_hops;
     int64_t error_delay, command_timeout, data_timeout, data_total;
 };
 
@@ -64,6 +64,9 @@ void settings_drop(struct settings **s);
 
 /* The port of this kind and label, or NULL when there is none any more. */
 const struct port *settings_port(const struct settings *s, enum port_kind kind, const char *label);
+
+/* How many recipients a message may have that comes in by a port of this kind. */
+unsigned settings_recipients(const struct settings *s, enum port_kind kind);
 
 /* Whether the port is for people who may send anywhere, strangers excluded. */
 bool port_is_trusted(const struct port *p);

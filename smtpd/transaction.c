@@ -34,7 +34,8 @@ static enum submit_origin origin_of(const struct session *s)
 
 static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *mail)
 {
-
+    if (mail->requiretls)
+        e->flags |= SUBMIT_REQUIRE_TLS;
     if (mail->has_envid)
         submit_set(&e->envid, mail->envid);
     if (mail->ret != ESMTP_RET_NONE)
