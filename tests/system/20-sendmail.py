@@ -202,7 +202,7 @@ class Sendmail(case.LanCase):
                 (["-t"], "To: two words\n", 65, "the header's To field: "),
                 (["-t"], "Subject: x\n", 64, "no recipients"),
                 ([], "x", 64, "no recipients"),
-                (["-bs"], "HELO x\n", 64, "-bs: SMTP on standard input is not offered"),
+                (["-bs"], "HELO x\n", 69, "-bs: SMTP on standard input is not offered"),
                 (["-f", "a\nb", "bob"], "x", 64, "the sender must not hold a line break"),
                 (["-O", "smtputf8=no", "b\u00fcb@us.test"], "x", 65, "553 5.6.7")):
             done = self.call(*words, input=text)
