@@ -33,6 +33,7 @@ struct session {
     struct buf *complaints;
     size_t unsaid; /* refusals that are not in it */
     bool over;     /* nothing more can be said to the server */
+    bool busy;     /* turned away at the door */
     bool lost;     /* the last reply did not come: the message may be queued or not */
     int code;      /* to exit with; EX_OK as long as all is well */
 };
@@ -86,8 +87,10 @@ static int expect(struct session *s, int class, enum sm_stage stage, const char 
 
 static int greet(struct session *s)
 {
-    if (expect(s, 2, SM_STAGE_GREETING, "the mail system refuses") != 0)
+    if (expect(s, 2, SM_STAGE_GREETING, "the mail system refuses") != 0) {
+        s->busy = s->link->parser.reply.code == 421;
         return -1;
+    }
     sm_link_command(s->link, "EHLO %s", s->job->own_name);
     ehlo_clear(&s->server);
     s->link->parser.each = ehlo_each;
@@ -243,7 +246,7 @@ static void take_leave(struct session *s)
         continue;
 }
 
-int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints)
+int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints, bool *busy)
 {
     struct session s = {.link = l, .job = job, .complaints = complaints};
     struct esmtp_mail mail;
@@ -257,5 +260,6 @@ int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *comp
     if (s.code != EX_OK)
         buf_puts(complaints, s.lost ? "it is not known whether the message was queued\n"
                                     : "the message was not queued\n");
+    *busy = s.busy;
     return s.code;
 }

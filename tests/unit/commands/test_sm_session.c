@@ -25,6 +25,7 @@ struct play {
     struct esmtp_rcpt rcpt;
     struct sm_job job;
     struct buf complaints;
+    bool busy;
 };
 
 static void set_up(struct play *p, char **recipients, size_t n)
@@ -47,7 +48,7 @@ static void play(struct play *p, const struct sm_peer_step *steps, size_t n, boo
     struct sm_link link;
     pid_t pid;
     sm_link_adopt(&link, sm_peer_start(steps, n, to_end, &pid), NULL);
-    int code = sm_session_run(&link, &p->job, &p->complaints);
+    int code = sm_session_run(&link, &p->job, &p->complaints, &p->busy);
     sm_link_close(&link);
     sm_peer_end(pid);
     assert_string_equal(buf_text(&p->complaints), wanted_complaints);
@@ -152,9 +153,11 @@ static void a_server_that_shuts_down_is_left_alone(void **state)
     set_up(&p, two, 2);
     PLAY(&p, true, EX_TEMPFAIL, "the mail system refuses: 421 4.3.2 stopping\n" NOT_QUEUED,
          {"", "421 4.3.2 stopping\r\n"});
+    assert_true(p.busy);
     PLAY(&p, true, EX_TEMPFAIL, "<c@d.example>: 421 4.3.2 stopping\n" NOT_QUEUED,
          {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK},
          {"RCPT TO:<c@d.example>\r\n", "421 4.3.2 stopping\r\n"});
+    assert_false(p.busy);
 }
 
 static void a_connection_that_breaks_leaves_nothing_queued(void **state)
@@ -273,7 +276,7 @@ static void thousands_of_refusals_are_counted_rather_than_shown(void **state)
         {first + strlen(first) + 1, first_replies + strlen(first_replies) + 1},
         {END, BYE}};
     sm_link_adopt(&link, sm_peer_start(steps, 6, 1, &pid), NULL);
-    assert_int_equal(sm_session_run(&link, &p.job, &p.complaints), EX_NOUSER);
+    assert_int_equal(sm_session_run(&link, &p.job, &p.complaints, &p.busy), EX_NOUSER);
     sm_link_close(&link);
     sm_peer_end(pid);
     assert_in_range(p.complaints.n, 60000, 70000);
