@@ -150,6 +150,27 @@ static void guessing_passwords_ends_the_connection(void **state)
     world_close(&w);
 }
 
+static void what_is_too_long_does_not_reach_the_vault(void **state)
+{
+    struct client_end c;
+    char *text = mem_zero(45001), *line;
+    memset(text, 'A', 45000);
+    world_open(&w, "command-line 65536");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    line = mem_format("AUTH PLAIN %s", text);
+    client_ask(&c, line, 500, "5.5.6");
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_close(&c);
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN", 334, NULL);
+    client_ask(&c, text, 500, "5.5.6");
+    client_expect_end(&c);
+    client_close(&c);
+    mem_free(&line);
+    mem_free(&text);
+    world_close(&w);
+}
+
 static void without_a_vault_nobody_is_turned_away_for_good(void **state)
 {
     struct client_end c, d;
@@ -306,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_ways_to_authenticate),
         cmocka_unit_test(a_line_of_the_log_names_the_account_once),
         cmocka_unit_test(guessing_passwords_ends_the_connection),
+        cmocka_unit_test(what_is_too_long_does_not_reach_the_vault),
         cmocka_unit_test(without_a_vault_nobody_is_turned_away_for_good),
         cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
         cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
