@@ -11,6 +11,7 @@
 #include "policy.h"
 #include "rand.h"
 
+#define RECIPIENT_OCTETS_MAX 2048 /* more than address, id and ORCPT can have */
 #define FROM_ID_OCTETS 16
 #define FROM_ID_SIZE 22 /* of these as base64url */
 
@@ -133,6 +134,31 @@ static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
     mem_free(&text);
 }
 
+/* As proto_submit.c puts it, about. */
+static size_t octets_of(const struct submit_recipient *r)
+{
+    return strlen(r->address) + strlen(r->from_id) + strlen(r->orcpt) + 16;
+}
+
+static void account_for(struct session *s, const struct submit_recipient *r)
+{
+    struct transaction *t = s->transaction;
+    size_t octets = octets_of(r), held = octets + sizeof *r + sizeof(struct recipient_name);
+    t->octets += octets;
+    t->held += held;
+    server_hold(s->server, (int64_t)held);
+}
+
+bool transaction_has_place(const struct session *s)
+{
+    return s->transaction->octets + RECIPIENT_OCTETS_MAX <= TRANSACTION_OCTETS_MAX;
+}
+
+bool transaction_has_memory(const struct session *s)
+{
+    return s->server->memory + RECIPIENT_OCTETS_MAX <= s->settings->memory;
+}
+
 void transaction_add(struct session *s, const struct address *recipient,
                      const struct esmtp_rcpt *rcpt)
 {
@@ -147,6 +173,7 @@ void transaction_add(struct session *s, const struct address *recipient,
         set_from_id(t, r);
         name->address = r->address;
         (void)RB_INSERT(recipient_names, &t->names, name);
+        account_for(s, r);
         t->utf8 = t->utf8 || recipient->utf8;
         address_clear(&t->only);
         if (t->envelope->recipients_n == 1)
@@ -179,5 +206,6 @@ void transaction_end(struct session *s)
     address_clear(&t->base);
     mem_free(&t->from_id);
     submit_envelope_free(&t->envelope);
+    server_hold(s->server, -(int64_t)t->held);
     mem_free(&t);
 }
