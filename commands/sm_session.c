@@ -33,7 +33,7 @@ struct session {
     struct buf *complaints;
     size_t unsaid; /* refusals that are not in it */
     bool over;     /* nothing more can be said to the server */
-    bool busy;     /* turned away at the door */
+    bool busy;     /* nothing is queued, and it may be another time soon */
     bool lost;     /* the last reply did not come: the message may be queued or not */
     int code;      /* to exit with; EX_OK as long as all is well */
 };
@@ -57,6 +57,8 @@ static int broken(struct session *s, const struct fail *f)
     buf_putf(s->complaints, "%s\n", f->text);
     fail_with(s, EX_TEMPFAIL);
     s->over = true;
+    /* A server process that ended has a successor; one that is silent will be so again. */
+    s->busy = !s->lost && clock_mono_ms() < s->until;
     return -1;
 }
 
@@ -88,7 +90,7 @@ static int expect(struct session *s, int class, enum sm_stage stage, const char 
 static int greet(struct session *s)
 {
     if (expect(s, 2, SM_STAGE_GREETING, "the mail system refuses") != 0) {
-        s->busy = s->link->parser.reply.code == 421;
+        s->busy = s->busy || s->link->parser.reply.code == 421;
         return -1;
     }
     sm_link_command(s->link, "EHLO %s", s->job->own_name);
@@ -142,8 +144,13 @@ static void send_mail(struct session *s, const struct esmtp_mail *m)
 static int read_mail_reply(struct session *s)
 {
     struct buf what = {0};
+    const struct reply *r = &s->link->parser.reply;
     buf_putf(&what, "sender <%s>", s->job->envelope->sender);
     int rc = expect(s, 2, SM_STAGE_MAIL, buf_text(&what));
+    /* X.3.X: the mail system's own trouble (RFC 3463 section 3.4), which has nothing to do with the
+     * message. */
+    if (rc != 0 && !s->over && r->code / 100 == 4 && r->enhanced.subject == 3)
+        s->busy = true;
     buf_free(&what);
     return rc;
 }

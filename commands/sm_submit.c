@@ -154,8 +154,9 @@ static int hand_over_once(struct submission *s, const struct sm_job *job, const 
     return code;
 }
 
-/* A server that has no place for one more of this user's connections has one soon. To give up at
- * once would lose mail: few callers try again, and some take EX_TEMPFAIL for success. */
+/* A server that has no place for one more of this user's connections has one soon, and one that
+ * went away is started again. To give up at once would lose mail: few callers try again, and some
+ * take EX_TEMPFAIL for success. */
 static int hand_over_patiently(struct submission *s, const struct sm_job *job, const char *path,
                                struct buf *complaints)
 {
