@@ -225,6 +225,7 @@ static int send_parts(struct session *s, struct data_encoder *e)
 
 static void send_message(struct session *s)
 {
+    const struct reply *r = &s->link->parser.reply;
     struct data_encoder e;
     struct fail f;
     sm_link_command(s->link, "DATA");
@@ -235,7 +236,9 @@ static void send_message(struct session *s)
     if (sm_link_reply(s->link, s->until, &f) != 0) {
         s->lost = true;
         (void)broken(s, &f);
-    } else if (!reply_is_ok(s->link->parser.reply.code)) {
+    } else if (!reply_is_ok(r->code)) {
+        /* 4.3.0: the queue went away before it could answer; it may have the message. */
+        s->lost = r->enhanced.class == 4 && r->enhanced.subject == 3 && r->enhanced.detail == 0;
         (void)refused(s, SM_STAGE_DATA, "the message is refused");
     }
 }

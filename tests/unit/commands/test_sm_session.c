@@ -210,6 +210,13 @@ static void a_lost_last_reply_is_told_as_what_it_is(void **state)
          {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK}, {"RCPT TO:<c@d.example>\r\n", OK},
          {"DATA\r\n", "354 go\r\n"}, {"Subject: x\r\n\r\n..\r\ny\r\n.\r\n", ""});
     assert_false(p.busy); /* to try again could send it twice */
+    PLAY(&p, false, EX_TEMPFAIL,
+         "the message is refused: 451 4.3.0 the queue went away\n"
+         "it is not known whether the message was queued\n",
+         {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK}, {"RCPT TO:<c@d.example>\r\n", OK},
+         {"DATA\r\n", "354 go\r\n"},
+         {"Subject: x\r\n\r\n..\r\ny\r\n.\r\n", "451 4.3.0 the queue went away\r\n"});
+    assert_false(p.busy);
 }
 
 static void what_is_queued_stays_queued_though_the_server_is_rude_then(void **state)
