@@ -5,6 +5,7 @@
 
 #include "ascii.h"
 #include "confaddr.h"
+#include "domain.h"
 #include "file.h"
 #include "mem.h"
 
@@ -67,15 +68,26 @@ static int read_postmaster(struct settings *s, struct fail *f)
     return 0;
 }
 
+/* What stands in /etc/mailname may end in a dot, or be no domain at all: sendmail reads it so too.
+ */
+static char *read_mailname(const char *text)
+{
+    struct span name = span_text(text);
+    char *domain;
+    if (name.n > 0 && name.p[name.n - 1] == '.')
+        name.n--;
+    return domain_parse(name, &domain, NULL) == 0 ? domain : NULL;
+}
+
 static void read_names(struct settings *s, const char *mailname)
 {
     const struct conf_block *root = conf_root(s->conf);
     const char *given = conf_text(root, "mailname");
     s->hostname = conf_text(root, "hostname");
     s->localserve = conf_bool(root, "localserve");
-    if (given == NULL)
-        given = mailname[0] != '\0' ? mailname : s->hostname;
-    s->mailname = mem_text(given);
+    s->mailname = given != NULL ? mem_text(given) : read_mailname(mailname);
+    if (s->mailname == NULL)
+        s->mailname = mem_text(s->hostname);
 }
 
 /* ---- what came with it ---- */

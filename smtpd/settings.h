@@ -53,8 +53,8 @@ struct settings {
 };
 
 /* Takes the hands it has a use for. conf belongs to the result, and to the caller only on failure:
- * NULL with a sentence. mailname is used where the configuration has none; "" is replaced by the
- * host's name. */
+ * NULL with a sentence. mailname is used where the configuration has none; what is no domain, ""
+ * too, is replaced by the host's name. */
 struct settings *settings_new(struct conf *conf, const char *mailname, struct service_hand *hands,
                               size_t hands_n, struct signing *signing, struct fail *f);
 /* One more reference, to be given back by settings_drop. */

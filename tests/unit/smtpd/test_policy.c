@@ -22,7 +22,7 @@ static const char basic[] =
 static struct settings *settings;
 static struct path_refusal why;
 
-static struct settings *settings_of(const char *more)
+static struct settings *settings_with(const char *more, const char *mailname)
 {
     struct signing signing = {-1};
     struct conf_errors errors = {0};
@@ -35,13 +35,18 @@ static struct settings *settings_of(const char *more)
     conf_encode(whole, CONF_SMTPD, &share);
     struct conf *conf = conf_decode(buf_span(&share), CONF_SMTPD, &f);
     assert_non_null(conf);
-    struct settings *s = settings_new(conf, "", NULL, 0, &signing, &f);
+    struct settings *s = settings_new(conf, mailname, NULL, 0, &signing, &f);
     assert_non_null(s);
     buf_free(&share);
     conf_free(&whole);
     conf_errors_free(&errors);
     mem_free(&text);
     return s;
+}
+
+static struct settings *settings_of(const char *more)
+{
+    return settings_with(more, "");
 }
 
 static int set_up(void **state)
@@ -151,6 +156,22 @@ static void mail_for_a_disabled_domain_is_put_off(void **state)
     assert_string_equal(recipient(PORT_SMTP, "<off@sub.off.example>"), "550 5.7.1");
 }
 
+static void the_name_of_the_machine_for_mail_is_a_domain(void **state)
+{
+    static const char *const cases[][2] = {
+        {"box.example.org", "box.example.org"},
+        {"Box.Example.ORG.", "box.example.org"},
+        {"", "mx.example.org"},
+        {".", "mx.example.org"},
+        {"not_a_name!", "mx.example.org"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        settings_drop(&settings);
+        settings = settings_with("", cases[i][0]);
+        assert_string_equal(settings->mailname, cases[i][1]);
+    }
+}
+
 static int sender(enum port_kind port, const char *account, const char *text)
 {
     struct address a = {0};
@@ -230,6 +251,7 @@ int main(void)
         TEST(mail_for_postmaster_goes_where_it_is_read),
         TEST(a_suite_for_development_takes_everything),
         TEST(mail_for_a_disabled_domain_is_put_off),
+        TEST(the_name_of_the_machine_for_mail_is_a_domain),
         TEST(an_account_sends_as_itself),
         TEST(every_address_in_from_is_its_own),
         TEST(ids_for_bounces),
