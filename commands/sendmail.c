@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     /* That nobody reads what is said must not make a failure of a message that is queued. */
     (void)signal(SIGPIPE, SIG_IGN);
     tzset();
-    int code = sm_options_read(&o, argc, argv, &f) == 0 ? EX_OK : EX_USAGE;
+    int code = sm_options_read(&o, argc, argv, &f) == 0 ? EX_OK : o.refusal;
     if (code != EX_OK) {
         buf_putf(&complaints, "%s\n", f.text);
     } else {

@@ -1,6 +1,7 @@
 #include "sm_options.h"
 
 #include <string.h>
+#include <sysexits.h>
 
 #include "ascii.h"
 #include "sm_settings.h"
@@ -114,8 +115,10 @@ static int mode(struct sm_options *o, const char *value, struct fail *f)
         }
     }
     for (size_t i = 0; i < sizeof refused_modes / sizeof refused_modes[0]; i++) {
-        if (strcmp(refused_modes[i].text, value) == 0)
-            return fail_set(f, "-b%s: %s", value, refused_modes[i].why);
+        if (strcmp(refused_modes[i].text, value) != 0)
+            continue;
+        o->refusal = EX_UNAVAILABLE;
+        return fail_set(f, "-b%s: %s", value, refused_modes[i].why);
     }
     return fail_set(f, "-b%s: no such mode of operation", value);
 }
@@ -140,6 +143,7 @@ static int flush(struct sm_options *o, const char *value, struct fail *f)
 
 static int queue_action(struct sm_options *o, const char *value, struct fail *f)
 {
+    o->refusal = EX_UNAVAILABLE;
     return fail_set(f, "-M: actions on queued messages are given to qmctl queue");
 }
 
@@ -217,7 +221,7 @@ static const struct {
 static void start(struct sm_options *o, const char *path)
 {
     const char *slash = path == NULL ? NULL : strrchr(path, '/');
-    *o = (struct sm_options){.flush_text = "", .program = "sendmail"};
+    *o = (struct sm_options){.flush_text = "", .program = "sendmail", .refusal = EX_USAGE};
     if (slash != NULL)
         path = slash + 1;
     for (size_t i = 0; path != NULL && i < sizeof programs / sizeof programs[0]; i++) {

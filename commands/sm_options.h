@@ -51,10 +51,12 @@ struct sm_options {
     char *const *operands;  /* the rest of argv */
     size_t operands_n;
     struct buf warnings; /* a line each */
+    int refusal;         /* the exit code when the command line is refused */
 };
 
 /* Reads argv[0..argc), argv[0] being the program's name; argv must outlive *o. *o is written over
- * and to be cleared in any case. Returns 0, or -1 with a sentence: the exit code is EX_USAGE. */
+ * and to be cleared in any case. Returns 0, or -1 with a sentence: the exit code is o->refusal,
+ * EX_UNAVAILABLE for a mode of operation that is not offered, else EX_USAGE. */
 int sm_options_read(struct sm_options *o, int argc, char *const *argv, struct fail *f);
 
 void sm_options_clear(struct sm_options *o); /* frees the warnings */

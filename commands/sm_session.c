@@ -33,6 +33,7 @@ struct session {
     struct buf *complaints;
     size_t unsaid; /* refusals that are not in it */
     bool over;     /* nothing more can be said to the server */
+    bool busy;     /* nothing is queued, and it may be another time soon */
     bool lost;     /* the last reply did not come: the message may be queued or not */
     int code;      /* to exit with; EX_OK as long as all is well */
 };
@@ -56,6 +57,8 @@ static int broken(struct session *s, const struct fail *f)
     buf_putf(s->complaints, "%s\n", f->text);
     fail_with(s, EX_TEMPFAIL);
     s->over = true;
+    /* A server process that ended has a successor; one that is silent will be so again. */
+    s->busy = !s->lost && clock_mono_ms() < s->until;
     return -1;
 }
 
@@ -86,8 +89,10 @@ static int expect(struct session *s, int class, enum sm_stage stage, const char 
 
 static int greet(struct session *s)
 {
-    if (expect(s, 2, SM_STAGE_GREETING, "the mail system refuses") != 0)
+    if (expect(s, 2, SM_STAGE_GREETING, "the mail system refuses") != 0) {
+        s->busy = s->busy || s->link->parser.reply.code == 421;
         return -1;
+    }
     sm_link_command(s->link, "EHLO %s", s->job->own_name);
     ehlo_clear(&s->server);
     s->link->parser.each = ehlo_each;
@@ -139,8 +144,13 @@ static void send_mail(struct session *s, const struct esmtp_mail *m)
 static int read_mail_reply(struct session *s)
 {
     struct buf what = {0};
+    const struct reply *r = &s->link->parser.reply;
     buf_putf(&what, "sender <%s>", s->job->envelope->sender);
     int rc = expect(s, 2, SM_STAGE_MAIL, buf_text(&what));
+    /* X.3.X: the mail system's own trouble (RFC 3463 section 3.4), which has nothing to do with the
+     * message. */
+    if (rc != 0 && !s->over && r->code / 100 == 4 && r->enhanced.subject == 3)
+        s->busy = true;
     buf_free(&what);
     return rc;
 }
@@ -215,6 +225,7 @@ static int send_parts(struct session *s, struct data_encoder *e)
 
 static void send_message(struct session *s)
 {
+    const struct reply *r = &s->link->parser.reply;
     struct data_encoder e;
     struct fail f;
     sm_link_command(s->link, "DATA");
@@ -225,7 +236,9 @@ static void send_message(struct session *s)
     if (sm_link_reply(s->link, s->until, &f) != 0) {
         s->lost = true;
         (void)broken(s, &f);
-    } else if (!reply_is_ok(s->link->parser.reply.code)) {
+    } else if (!reply_is_ok(r->code)) {
+        /* 4.3.0: the queue went away before it could answer; it may have the message. */
+        s->lost = r->enhanced.class == 4 && r->enhanced.subject == 3 && r->enhanced.detail == 0;
         (void)refused(s, SM_STAGE_DATA, "the message is refused");
     }
 }
@@ -243,7 +256,7 @@ static void take_leave(struct session *s)
         continue;
 }
 
-int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints)
+int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints, bool *busy)
 {
     struct session s = {.link = l, .job = job, .complaints = complaints};
     struct esmtp_mail mail;
@@ -257,5 +270,6 @@ int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *comp
     if (s.code != EX_OK)
         buf_puts(complaints, s.lost ? "it is not known whether the message was queued\n"
                                     : "the message was not queued\n");
+    *busy = s.busy;
     return s.code;
 }

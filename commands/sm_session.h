@@ -20,10 +20,12 @@ struct sm_job {
     struct span header, between, body; /* the message: these one after the other */
 };
 
-/* Hands the job over to the server at the other end of the link, from its greeting to QUIT. Returns
- * EX_OK only once it has said that it is responsible for the message; else an exit code, with what
- * to tell the user, a sentence a line, appended to complaints. Returns within a time that is
- * bounded by sm_session.c's own limits. The link is to be closed. */
-int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints);
+/* Hands the job over to the server at the other end of the link, from its greeting to QUIT. *busy
+ * tells whether nothing is queued for a reason that may be over in a moment: it takes no more
+ * connections or no messages for now, or went away before it had the whole message. Returns EX_OK
+ * only once it has said that it is responsible for the message; else an exit code, with what to
+ * tell the user, a sentence a line, appended to complaints. Returns within a time that is bounded
+ * by sm_session.c's own limits. The link is to be closed. */
+int sm_session_run(struct sm_link *l, const struct sm_job *job, struct buf *complaints, bool *busy);
 
 #endif

@@ -1,9 +1,11 @@
 #include "sm_submit.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "mem.h"
@@ -15,6 +17,12 @@
 #include "sm_session.h"
 
 #define CONNECT_MS 30000
+
+enum {
+    BUSY_MS = 60000, /* how long a server may turn us away */
+    PAUSE_MS = 50,   /* before it is asked again; doubled each time, up to */
+    PAUSE_MAX_MS = 1600,
+};
 
 struct submission {
     const struct sm_options *o;
@@ -128,9 +136,45 @@ static void show_line(bool sent, struct span line)
     sm_say(sent ? "<" : ">", line);
 }
 
-static int hand_over(struct submission *s, struct buf *complaints)
+/* One attempt; *busy as for sm_session_run. */
+static int hand_over_once(struct submission *s, const struct sm_job *job, const char *path,
+                          struct buf *complaints, bool *busy)
 {
     struct sm_link link;
+    *busy = false;
+    if (sm_link_open(&link, path, CONNECT_MS, s->o->verbose ? show_line : NULL, &s->fail) != 0) {
+        int code = sm_exit_unreachable(errno);
+        if (code == EX_TEMPFAIL)
+            (void)fail_prefix(&s->fail,
+                              "the message was not queued, the mail system does not answer");
+        return code;
+    }
+    int code = sm_session_run(&link, job, complaints, busy);
+    sm_link_close(&link);
+    return code;
+}
+
+/* A server that has no place for one more of this user's connections has one soon, and one that
+ * went away is started again. To give up at once would lose mail: few callers try again, and some
+ * take EX_TEMPFAIL for success. */
+static int hand_over_patiently(struct submission *s, const struct sm_job *job, const char *path,
+                               struct buf *complaints)
+{
+    int64_t until = clock_mono_ms() + BUSY_MS;
+    size_t before = complaints->n;
+    bool busy;
+    for (int pause = PAUSE_MS;; pause = pause < PAUSE_MAX_MS ? 2 * pause : pause) {
+        int code = hand_over_once(s, job, path, complaints, &busy);
+        if (!busy || clock_mono_ms() + pause > until)
+            return code;
+        buf_cut(complaints, before);
+        /* Those who were turned away together do not come back together. */
+        (void)poll(NULL, 0, pause + getpid() % PAUSE_MS);
+    }
+}
+
+static int hand_over(struct submission *s, struct buf *complaints)
+{
     char *path = mem_format("%s/submit.sock", s->site->run_dir);
     struct sm_job job = {
         .own_name = s->site->mailname,
@@ -143,17 +187,8 @@ static int hand_over(struct submission *s, struct buf *complaints)
         .between = span_text("\r\n"),
         .body = s->parts.body,
     };
-    int rc = sm_link_open(&link, path, CONNECT_MS, s->o->verbose ? show_line : NULL, &s->fail);
+    int code = hand_over_patiently(s, &job, path, complaints);
     mem_free(&path);
-    if (rc != 0) {
-        int code = sm_exit_unreachable(errno);
-        if (code == EX_TEMPFAIL)
-            (void)fail_prefix(&s->fail,
-                              "the message was not queued, the mail system does not answer");
-        return code;
-    }
-    int code = sm_session_run(&link, &job, complaints);
-    sm_link_close(&link);
     return code;
 }
 

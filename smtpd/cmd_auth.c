@@ -35,8 +35,10 @@ void cmd_auth(struct session *s, const struct verb_line *line)
     bool has_initial;
     if (!is_possible(s))
         return;
-    if (verb_auth(line->argument, &mechanism, &initial, &has_initial) != 0 ||
-        base64_decode(&decoded, initial) != 0)
+    if (line->argument.n > ANSWER_MAX)
+        answer_mistake(s, 500, "5.5.6", "line too long");
+    else if (verb_auth(line->argument, &mechanism, &initial, &has_initial) != 0 ||
+             base64_decode(&decoded, initial) != 0)
         answer_mistake(s, 501, "5.5.2", "AUTH needs a mechanism and perhaps a response in base64");
     else
         exchange_begin(s, mechanism, has_initial, buf_span(&decoded));

@@ -68,8 +68,13 @@ static bool is_full(struct session *s)
         answer(s, 554, "5.5.3", "a sender with an id of its own is for one recipient");
         return true;
     }
-    if (t->envelope->recipients_n >= s->settings->recipients) {
+    if (t->envelope->recipients_n >= settings_recipients(s->settings, s->port->kind) ||
+        !transaction_has_place(s)) {
         answer(s, 452, "4.5.3", "too many recipients, send to the others in another message");
+        return true;
+    }
+    if (!transaction_has_memory(s)) {
+        answer(s, 452, "4.3.1", "no room for another recipient, try again later");
         return true;
     }
     return false;

@@ -39,8 +39,7 @@ static void accept_message(struct session *s, uint64_t id)
     s->transactions++;
     log_info(&s->log, "mail accepted", LS("qid", qid_text(id, qid)), LS("from", e->sender),
              LS("to", e->recipients[0].address), LU("rcpts", e->recipients_n),
-             LU("size", message_size(t->message)), LS("msgid", e->message_id),
-             LS("account", e->account));
+             LU("size", message_size(t->message)), LS("msgid", e->message_id));
     answer(s, 250, "2.0.0", "queued as %s", qid);
     end(s);
 }

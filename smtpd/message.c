@@ -161,7 +161,8 @@ static void fill_envelope(struct message *m, const struct headers *h)
     submit_set(&e->subject, h->subject);
     if (h->eight_bit || t->utf8)
         e->flags |= SUBMIT_SMTPUTF8;
-    if (h->tls_optional && port_is_trusted(m->session->port))
+    /* REQUIRETLS prevails (RFC 8689 section 5). */
+    if (h->tls_optional && port_is_trusted(m->session->port) && !t->mail.requiretls)
         e->flags |= SUBMIT_TLS_OPTIONAL;
     for (size_t i = 0; i < h->extra_n; i++)
         submit_add_extra(e, h->extra[i].key, h->extra[i].value);
@@ -288,7 +289,9 @@ static int judge_octets(const struct message *m, struct path_refusal *why)
                            (unsigned long long)settings->message_size);
     if (d->nul)
         return path_refuse(why, 550, "5.6.0", "the message has a NUL in it");
-    if (d->longest + 2 > settings->data_line)
+    /* Nothing that a program of this machine once mailed may be lost now for the length of its
+     * lines; what a message may be as a whole bounds them. */
+    if (m->session->port->kind != PORT_LOCAL && d->longest + 2 > settings->data_line)
         return path_refuse(why, 500, "5.6.0", "a line of the message is longer than %zu octets",
                            settings->data_line);
     return 0;

@@ -36,8 +36,10 @@ void offer_fill(const struct session *s, struct ehlo *e)
     e->size = true;
     e->size_max = s->settings->message_size;
     e->limits = true;
-    e->rcptmax = s->settings->recipients;
+    e->rcptmax = settings_recipients(s->settings, s->port->kind);
     e->starttls = s->port->site != NULL && s->tls_version == NULL;
+    /* Never in clear: RFC 8689 section 2. A socket of this machine has nothing to be overheard. */
+    e->requiretls = session_is_private(s) || s->port->kind == PORT_LOCAL;
 
     e->dsn = trusted;
     e->futurerelease = trusted;

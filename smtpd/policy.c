@@ -13,13 +13,17 @@ static bool belongs(const struct settings *s, const char *account, const struct 
 }
 
 /* A domain of ours that is switched off for the time being. */
+static bool is_disabled(const struct settings *s, const struct address *a)
+{
+    const struct conf_block *domain = confaddr_domain(s->conf, span_text(a->domain));
+    return domain != NULL && conf_bool(domain, "disabled");
+}
+
 static int check_enabled(const struct settings *s, const struct address *a,
                          struct path_refusal *why)
 {
-    const struct conf_block *domain = confaddr_domain(s->conf, span_text(a->domain));
-    if (domain == NULL || !conf_bool(domain, "disabled"))
-        return 0;
-    return path_refuse(why, 451, "4.7.1", "domain %.80s is disabled", a->domain);
+    return is_disabled(s, a) ? path_refuse(why, 451, "4.7.1", "domain %.80s is disabled", a->domain)
+                             : 0;
 }
 
 int policy_sender(const struct settings *s, enum port_kind port, const char *account,
@@ -81,6 +85,8 @@ int policy_recipient(const struct settings *s, enum port_kind port, const struct
         return 0;
     if (port == PORT_SMTP && !ours)
         return path_refuse(why, 550, "5.7.1", "relaying denied");
+    if (is_disabled(s, recipient))
+        return path_refuse(why, 450, "4.2.1", "domain %.80s is disabled", recipient->domain);
     if (!ours || confaddr_account(s->conf, local, domain, NULL) != NULL)
         return 0;
     if (span_is_nocase(local, "postmaster"))
@@ -101,16 +107,25 @@ struct span policy_detail(const struct settings *s, const struct address *sender
     return span_of(local.p + skip, local.n - skip);
 }
 
+static bool is_same_login(const struct address *login, const char *text)
+{
+    struct address a;
+    bool same = address_parse(span_text(text), &a, NULL) == 0 && address_equal(login, &a);
+    address_clear(&a);
+    return same;
+}
+
 bool policy_wants_from_id(const struct settings *s, const char *account, const char *login)
 {
     const struct conf_block *block = conf_find(conf_root(s->conf), "account", account);
-    size_t n;
-    if (block == NULL)
+    struct address a;
+    size_t n = 0;
+    bool found = false;
+    if (block == NULL || address_parse(span_text(login), &a, NULL) != 0)
         return false;
     const struct conf_value *logins = conf_list(block, "from-id-login", &n);
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(logins[i].text, login) == 0)
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < n && !found; i++)
+        found = is_same_login(&a, logins[i].text);
+    address_clear(&a);
+    return found;
 }

@@ -25,7 +25,8 @@ int policy_from(const struct settings *s, const char *account, const struct addr
  * account of his own goes to the configured one: *recipient is replaced then. Refused are, on the
  * public port, addresses of other domains (550 5.7.1, whatever their local part looks like) and
  * source routes (550 5.7.1), and everywhere but on the local port unknown addresses of our domains
- * (550 5.1.1). Returns 0, or -1 with *why filled. */
+ * (550 5.1.1). Everywhere a domain of ours that is disabled is put off (450 4.2.1). Returns 0, or
+ * -1 with *why filled. */
 int policy_recipient(const struct settings *s, enum port_kind port, const struct path *path,
                      struct address *recipient, struct path_refusal *why);
 
@@ -33,7 +34,8 @@ int policy_recipient(const struct settings *s, enum port_kind port, const struct
  * follows local part's base; an empty span when there is none. */
 struct span policy_detail(const struct settings *s, const struct address *sender);
 
-/* Whether mail of this login gets a reverse path of its own for each recipient. */
+/* Whether mail of this login, an address as the client wrote it, gets a reverse path of its own for
+ * each recipient. */
 bool policy_wants_from_id(const struct settings *s, const char *account, const char *login);
 
 #endif

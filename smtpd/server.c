@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,16 +19,6 @@
 #define RELIST_S 3 /* the vault may get a new configuration a little after we do */
 #define STOP_POLL_MS 20
 #define STOP_POLLS 100
-
-/* One descriptor for a connection, one for its message, a few for the rest. */
-static void raise_limits(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 /* Debian's name of this machine for mail. There may be none. */
 static char *read_mailname(void)
@@ -48,7 +37,6 @@ static char *read_mailname(void)
 int server_init(struct server *sv, struct fail *f)
 {
     tzset();
-    raise_limits();
     sv->mailname = read_mailname();
     return tls_init(f);
 }

@@ -305,16 +305,17 @@ int session_renew(struct session *s)
 
 /* ---- the beginning ---- */
 
-static void name_client(struct session *s, const struct sockaddr *peer, const struct ucred *user)
+static void name_client(char name[SESSION_CLIENT_SIZE], const struct sockaddr *peer,
+                        const struct ucred *user)
 {
     if (peer->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, s->address,
-                        sizeof s->address);
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, name,
+                        SESSION_CLIENT_SIZE);
     else if (peer->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, s->address,
-                        sizeof s->address);
+        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, name,
+                        SESSION_CLIENT_SIZE);
     else
-        (void)snprintf(s->address, sizeof s->address, "uid %lu", (unsigned long)user->uid);
+        (void)snprintf(name, SESSION_CLIENT_SIZE, "uid %lu", (unsigned long)user->uid);
 }
 
 static void name_session(struct session *s)
@@ -350,6 +351,16 @@ static struct client *count_client(struct server *sv, const struct sockaddr *pee
     if (peer->sa_family == AF_UNIX)
         return clients_enter_user(sv->clients, user->uid, max);
     return clients_enter(sv->clients, peer, max);
+}
+
+static void turn_away_one(struct server *sv, const struct port *port, int fd,
+                          const struct sockaddr *peer, const struct ucred *user)
+{
+    char name[SESSION_CLIENT_SIZE];
+    name_client(name, peer, user);
+    log_info(NULL, "connection refused: too many of one client", LS("port", port->name),
+             LS("client", name));
+    turn_away(sv, port, fd, "too many connections from your address");
 }
 
 static struct session *make(struct server *sv, const struct port *port, int fd)
@@ -423,12 +434,12 @@ void session_new(struct server *sv, const struct port *port, int fd, const struc
     }
     struct client *client = count_client(sv, peer, &user);
     if (client == NULL) {
-        turn_away(sv, port, fd, "too many connections from your address");
+        turn_away_one(sv, port, fd, peer, &user);
         return;
     }
     struct session *s = make(sv, port, fd);
     s->client = client;
-    name_client(s, peer, &user);
+    name_client(s->address, peer, &user);
     log_connected(s, &user);
     /* A password may be in the very first octets. */
     conn_set_secret(s->conn, port->kind == PORT_SUBMISSION || port->kind == PORT_SUBMISSIONS);

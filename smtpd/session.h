@@ -97,8 +97,7 @@ int session_renew(struct session *s);
 
 /* Sets the time within which the next octets of a message must come. */
 void session_expect_data(struct session *s, int64_t until_ms);
-/* Whether the client is in a state where TLS protects what it sends, or nothing could overhear it.
- */
+/* Whether TLS protects what the client sends. */
 bool session_is_private(const struct session *s);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "ascii.h"
 #include "confaddr.h"
+#include "domain.h"
 #include "file.h"
 #include "mem.h"
 
@@ -20,6 +21,11 @@ const char *port_kind_name(enum port_kind kind)
     return kinds[kind];
 }
 
+unsigned settings_recipients(const struct settings *s, enum port_kind kind)
+{
+    return kind == PORT_LOCAL ? s->local_recipients : s->recipients;
+}
+
 bool port_is_trusted(const struct port *p)
 {
     return p->kind != PORT_SMTP;
@@ -32,6 +38,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->command_line = (size_t)conf_int(smtp, "command-line");
     s->data_line = (size_t)conf_int(smtp, "data-line");
     s->recipients = (unsigned)conf_int(smtp, "recipients");
+    s->local_recipients = (unsigned)conf_int(smtp, "local-recipients");
     s->errors = (unsigned)conf_int(smtp, "errors");
     s->transactions = (unsigned)conf_int(smtp, "transactions");
     s->connections = (unsigned)conf_int(smtp, "connections");
@@ -61,15 +68,26 @@ static int read_postmaster(struct settings *s, struct fail *f)
     return 0;
 }
 
+/* What stands in /etc/mailname may end in a dot, or be no domain at all: sendmail reads it so too.
+ */
+static char *read_mailname(const char *text)
+{
+    struct span name = span_text(text);
+    char *domain;
+    if (name.n > 0 && name.p[name.n - 1] == '.')
+        name.n--;
+    return domain_parse(name, &domain, NULL) == 0 ? domain : NULL;
+}
+
 static void read_names(struct settings *s, const char *mailname)
 {
     const struct conf_block *root = conf_root(s->conf);
     const char *given = conf_text(root, "mailname");
     s->hostname = conf_text(root, "hostname");
     s->localserve = conf_bool(root, "localserve");
-    if (given == NULL)
-        given = mailname[0] != '\0' ? mailname : s->hostname;
-    s->mailname = mem_text(given);
+    s->mailname = given != NULL ? mem_text(given) : read_mailname(mailname);
+    if (s->mailname == NULL)
+        s->mailname = mem_text(s->hostname);
 }
 
 /* ---- what came with it ---- */

@@ -47,14 +47,14 @@ struct settings {
     /* of the block smtp; times in milliseconds, sizes in octets */
     uint64_t message_size, memory;
     size_t command_line, data_line;
-    unsigned recipients, errors, transactions, connections, connections_per_address, auth_failures,
-        received_hops;
+    unsigned recipients, local_recipients, errors, transactions, connections,
+        connections_per_address, auth_failures, received_hops;
     int64_t error_delay, command_timeout, data_timeout, data_total;
 };
 
 /* Takes the hands it has a use for. conf belongs to the result, and to the caller only on failure:
- * NULL with a sentence. mailname is used where the configuration has none; "" is replaced by the
- * host's name. */
+ * NULL with a sentence. mailname is used where the configuration has none; what is no domain, ""
+ * too, is replaced by the host's name. */
 struct settings *settings_new(struct conf *conf, const char *mailname, struct service_hand *hands,
                               size_t hands_n, struct signing *signing, struct fail *f);
 /* One more reference, to be given back by settings_drop. */
@@ -64,6 +64,9 @@ void settings_drop(struct settings **s);
 
 /* The port of this kind and label, or NULL when there is none any more. */
 const struct port *settings_port(const struct settings *s, enum port_kind kind, const char *label);
+
+/* How many recipients a message may have that comes in by a port of this kind. */
+unsigned settings_recipients(const struct settings *s, enum port_kind kind);
 
 /* Whether the port is for people who may send anywhere, strangers excluded. */
 bool port_is_trusted(const struct port *p);

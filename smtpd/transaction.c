@@ -5,12 +5,15 @@
 #include "base64.h"
 #include "confaddr.h"
 #include "handover.h"
+#include "log.h"
 #include "mem.h"
 #include "message.h"
 #include "policy.h"
 #include "rand.h"
 
+#define RECIPIENT_OCTETS_MAX 2048 /* more than address, id and ORCPT can have */
 #define FROM_ID_OCTETS 16
+#define FROM_ID_SIZE 22 /* of these as base64url */
 
 /* So that a thousand recipients are not compared with a thousand others. */
 struct recipient_name {
@@ -34,7 +37,8 @@ static enum submit_origin origin_of(const struct session *s)
 
 static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *mail)
 {
-
+    if (mail->requiretls)
+        e->flags |= SUBMIT_REQUIRE_TLS;
     if (mail->has_envid)
         submit_set(&e->envid, mail->envid);
     if (mail->ret != ESMTP_RET_NONE)
@@ -45,26 +49,28 @@ static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *m
         e->not_before_ms = mail->hold_until_s * 1000;
 }
 
-/* The reverse path of a login with ids of its own: its base, to which the queue adds the id. A
- * client that wrote one itself knows which. */
+/* The reverse path of a login with ids of its own. A client that wrote one itself knows which.
+ * Where there is no separator, or no room for one and an id, there are none. */
 static void set_from_ids(struct session *s, struct transaction *t, const struct address *sender)
 {
-    struct span detail = policy_detail(s->settings, sender);
-    t->from_ids = true;
-    if (detail.n == 0)
-        return;
-    size_t separator = (size_t)((const char *)detail.p - sender->local);
-    struct span base = span_of(sender->local, separator);
     const struct conf_block *domain = confaddr_domain(s->settings->conf, span_text(sender->domain));
-    base.n -= strlen(conf_text(domain, "catchall-separator"));
-    struct address plain;
-    t->from_id = span_dup(detail);
-    if (address_make(base, span_text(sender->domain), &plain, NULL) != 0)
+    struct span detail = policy_detail(s->settings, sender);
+    size_t base =
+        confaddr_base(s->settings->conf, span_text(sender->local), span_text(sender->domain));
+    const char *separator = domain == NULL ? NULL : conf_text(domain, "catchall-separator");
+    if (separator == NULL || separator[0] == '\0')
         return;
-    char *text = address_text(&plain);
-    submit_set(&t->envelope->sender, text);
-    mem_free(&text);
-    address_clear(&plain);
+    if (detail.n > 0) {
+        t->from_id = span_dup(detail);
+    } else if (base + strlen(separator) + FROM_ID_SIZE > ADDRESS_LOCAL_MAX) {
+        log_warn(&s->log, "no room for an id in the sender", LS("from", t->envelope->sender));
+        return;
+    } else {
+        address_copy(&t->base, sender);
+        t->base.local[base] = '\0'; /* a separator with nothing behind it is none */
+        t->separator = separator;
+    }
+    t->from_ids = true;
 }
 
 void transaction_begin(struct session *s, const struct address *sender,
@@ -89,6 +95,22 @@ void transaction_begin(struct session *s, const struct address *sender,
     s->transaction = t;
 }
 
+static void set_sender(struct transaction *t, const char *id)
+{
+    struct address a;
+    char *local =
+        mem_format("%s%s%s", t->base.local, id == NULL ? "" : t->separator, id == NULL ? "" : id);
+    if (address_make(span_text(local), span_text(t->base.domain), &a, NULL) == 0) {
+        char *text = address_text(&a);
+        submit_set(&t->envelope->sender, text);
+        mem_free(&text);
+    }
+    address_clear(&a);
+    mem_free(&local);
+}
+
+/* The id of a recipient that has just been added. The sender has that of the only one; one sender
+ * cannot have those of several. */
 static void set_from_id(struct transaction *t, struct submit_recipient *r)
 {
     unsigned char octets[FROM_ID_OCTETS];
@@ -99,6 +121,8 @@ static void set_from_id(struct transaction *t, struct submit_recipient *r)
     base64url_encode(&text, span_of(octets, sizeof octets));
     submit_set(&r->from_id, t->from_id != NULL ? t->from_id : buf_text(&text));
     buf_free(&text);
+    if (t->from_id == NULL && t->envelope->recipients_n <= 2)
+        set_sender(t, t->envelope->recipients_n == 1 ? r->from_id : NULL);
 }
 
 static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
@@ -108,6 +132,31 @@ static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
     char *text = mem_format("%s;%s", rcpt->orcpt_type, rcpt->orcpt);
     submit_set(&r->orcpt, text);
     mem_free(&text);
+}
+
+/* As proto_submit.c puts it, about. */
+static size_t octets_of(const struct submit_recipient *r)
+{
+    return strlen(r->address) + strlen(r->from_id) + strlen(r->orcpt) + 16;
+}
+
+static void account_for(struct session *s, const struct submit_recipient *r)
+{
+    struct transaction *t = s->transaction;
+    size_t octets = octets_of(r), held = octets + sizeof *r + sizeof(struct recipient_name);
+    t->octets += octets;
+    t->held += held;
+    server_hold(s->server, (int64_t)held);
+}
+
+bool transaction_has_place(const struct session *s)
+{
+    return s->transaction->octets + RECIPIENT_OCTETS_MAX <= TRANSACTION_OCTETS_MAX;
+}
+
+bool transaction_has_memory(const struct session *s)
+{
+    return s->server->memory + RECIPIENT_OCTETS_MAX <= s->settings->memory;
 }
 
 void transaction_add(struct session *s, const struct address *recipient,
@@ -124,6 +173,7 @@ void transaction_add(struct session *s, const struct address *recipient,
         set_from_id(t, r);
         name->address = r->address;
         (void)RB_INSERT(recipient_names, &t->names, name);
+        account_for(s, r);
         t->utf8 = t->utf8 || recipient->utf8;
         address_clear(&t->only);
         if (t->envelope->recipients_n == 1)
@@ -153,7 +203,9 @@ void transaction_end(struct session *s)
     message_free(&t->message);
     forget_names(t);
     address_clear(&t->only);
+    address_clear(&t->base);
     mem_free(&t->from_id);
     submit_envelope_free(&t->envelope);
+    server_hold(s->server, -(int64_t)t->held);
     mem_free(&t);
 }

@@ -12,6 +12,8 @@
 
 /* A mail transaction: from MAIL to the reply to DATA, or to what cuts it short. */
 
+enum { TRANSACTION_OCTETS_MAX = 32 << 20 /* of all recipients on their way to the queue */ };
+
 struct recipient_name;
 RB_HEAD(recipient_names, recipient_name);
 
@@ -26,6 +28,10 @@ struct transaction {
     bool utf8;           /* an address in the envelope is not ASCII */
     bool from_ids;       /* each recipient gets an id for its bounces */
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
+    struct address base;          /* the sender without an id, where ids are made here */
+    const char *separator;        /* between it and one; the settings' */
+    size_t octets;                /* of the recipients, as the queue will be told */
+    uint64_t held;                /* octets that the server is accounted with for them */
     struct recipient_names names; /* those that are in the envelope */
     struct simulate simulate;     /* what to act out at the end of DATA */
     struct message *message;      /* from DATA on */
@@ -36,9 +42,12 @@ struct transaction {
 /* Begins one: the session has none. sender is NULL for the null reverse path. */
 void transaction_begin(struct session *s, const struct address *sender,
                        const struct esmtp_mail *mail);
-/* Adds a recipient, once however often it is named. */
+/* Adds a recipient, once however often it is named. The caller has asked for room. */
 void transaction_add(struct session *s, const struct address *recipient,
                      const struct esmtp_rcpt *rcpt);
+/* Whether one more recipient, of whatever length, has a place in the envelope and in memory. */
+bool transaction_has_place(const struct session *s);
+bool transaction_has_memory(const struct session *s);
 /* Forgets the session's transaction at whatever point it is. Nothing when there is none. */
 void transaction_end(struct session *s);
 

@@ -61,6 +61,17 @@ static int take_tls_key(struct keyring *k, const struct service_hand *h, const c
     return 0;
 }
 
+/* A key that is public only reads as well as any other, and would put off all mail of its domain.
+ */
+static int check_signs(EVP_PKEY *key, struct fail *f)
+{
+    static const unsigned char digest[DKIM_DIGEST];
+    struct buf signature = {0};
+    int rc = dkimkey_sign(key, dkimkey_algorithm(key), digest, &signature, f);
+    buf_free(&signature);
+    return rc;
+}
+
 static int take_dkim_key(struct keyring *k, const struct service_hand *h, const char *what,
                          struct fail *f)
 {
@@ -72,8 +83,10 @@ static int take_dkim_key(struct keyring *k, const struct service_hand *h, const 
         return -1;
     EVP_PKEY *key = dkimkey_read_pem(buf_span(&pem), f);
     buf_wipe(&pem);
-    if (key == NULL)
+    if (key == NULL || check_signs(key, f) != 0) {
+        EVP_PKEY_free(key);
         return fail_prefix(f, "%s", h->purpose);
+    }
     k->dkim = mem_resize(k->dkim, (k->dkim_n + 1) * sizeof *k->dkim);
     k->dkim[k->dkim_n++] = (struct keyring_dkim){mem_textn(what, (size_t)(space - what)),
                                                  mem_text(space + 1), key, dkimkey_algorithm(key)};

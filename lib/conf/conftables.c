@@ -97,12 +97,16 @@ static const struct conf_setting smtp_settings[] = {
      .doc = "Largest message taken, in octets (RFC 1870); the HTTP API keeps to it too."},
     {"recipients", CONF_INT, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, "1000", .min = "1",
      .max = "100000", .doc = "Recipients of one message; more get 452."},
+    {"local-recipients", CONF_INT, 0, CONF_SMTPD, "10000", .min = "1", .max = "100000",
+     .doc = "The same for a message from a user of this machine, by sendmail: a program of old "
+            "knows of no limit and cannot send the rest in another message."},
     {"command-line", CONF_INT, 0, CONF_SMTPD, "2048", .min = "512", .max = "65536",
      .doc = "Longest command line taken, in octets with its CR LF."},
     {"data-line", CONF_INT, 0, CONF_SMTPD, "65536", .min = "1000", .max = "1048576",
      .doc =
          "Longest line of a message taken, in octets with its CR LF; a message with a longer one "
-         "is refused. The standard allows 1000."},
+         "is refused. The standard allows 1000. Messages by sendmail may have lines of any "
+         "length."},
     {"errors", CONF_INT, 0, CONF_SMTPD, "20", .min = "1", .max = "1000",
      .doc = "Bad commands after which a connection is closed with 421."},
     {"error-delay", CONF_DURATION, 0, CONF_SMTPD, "1s", .min = "0", .max = "1m",

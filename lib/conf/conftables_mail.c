@@ -50,7 +50,8 @@ static const struct conf_setting domain_settings[] = {
      .doc = "What begins the part of a local part that does not matter for finding its account: "
             "mail to user+anything goes where mail to user goes. \"\" turns that off."},
     {"disabled", CONF_BOOL, 0, OWNERS, "no",
-     .doc = "Nobody may send from this domain: over the HTTP API that is refused as "
+     .doc = "Nobody may send from this domain, and nothing is taken for it: over SMTP and by "
+            "sendmail that is put off, with 451 and 450; over the HTTP API it is refused as "
             "domainDisabled."},
 };
 

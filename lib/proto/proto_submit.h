@@ -39,7 +39,9 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 struct submit_recipient {
     char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX
                       octets */
-    char *from_id; /* "" or what makes this recipient's return path unique */
+    char *from_id; /* "" or what makes this recipient's return path unique: the sender of a message
+                      with one recipient has it already, "base+id@domain"; that of a message with
+                      several is the base */
     char *orcpt;   /* RFC 3461 original recipient "type;address", or "" */
     uint8_t notify;
 };

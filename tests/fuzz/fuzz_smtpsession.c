@@ -26,8 +26,8 @@ static const char config[] =
     "listen l { address 127.0.0.1  smtp 25  submission 587  require-tls-for-auth no }\n"
     "domain test.example { }\n"
     "account qm { address qm@test.example }\n"
-    "smtp { error-delay 0  errors 1000  memory 1M  message-size 64K  recipients 5  data-line 1000 "
-    "}\n";
+    "smtp { error-delay 0  errors 1000  memory 1M  message-size 64K  recipients 5  "
+    "local-recipients 5  data-line 1000 }\n";
 
 static struct server server;
 static struct ipc *queue;

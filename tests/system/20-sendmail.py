@@ -25,7 +25,7 @@ def tomorrow():
 
 
 class Sendmail(case.LanCase):
-    def start(self, software=(), before=lambda: None):
+    def start(self, software=(), before=lambda: None, more=""):
         """The suite on a machine where the user ann is, and sendmail is ours under all its names."""
         self.us = self.lan.host("us", 1, software=software)
         for name in NAMES:
@@ -35,7 +35,7 @@ class Sendmail(case.LanCase):
             path.symlink_to(f"/run/bin/{program}")
         self.us.write("/etc/mailname", "us.test\n")
         self.us.add_user("ann", 2001, home="/home/ann", shell="/bin/sh")
-        self.suite = suite.Suite(CONFIG, host=self.us)
+        self.suite = suite.Suite(CONFIG + more, host=self.us)
         self.suite.write_config()
         self.us.write("/etc/quartermaster/quartermaster.conf", self.suite.config_path.read_text())
         before()
@@ -104,6 +104,14 @@ class Sendmail(case.LanCase):
         self.assertEqual(codes, [0] * 20)
         got = self.inbox("bob").wait(20)
         self.assertEqual(sorted(int(message["Subject"]) for message in got), list(range(20)))
+
+    def test_who_finds_no_place_at_once_waits_for_one(self):
+        self.start(more="smtp { connections-per-address 1 }\n")
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            done = list(pool.map(lambda n: self.call("-i", "bob"), range(40)))
+        self.assertEqual([(d.returncode, d.stderr) for d in done], [(0, "")] * 40)
+        self.assertTrue(self.suite.find_log(m="connection refused: too many of one client"))
+        self.assertEqual(len(self.inbox("bob").wait(40)), 40)
 
     def test_one_refused_recipient_keeps_it_from_all(self):
         self.start()
@@ -202,7 +210,7 @@ class Sendmail(case.LanCase):
                 (["-t"], "To: two words\n", 65, "the header's To field: "),
                 (["-t"], "Subject: x\n", 64, "no recipients"),
                 ([], "x", 64, "no recipients"),
-                (["-bs"], "HELO x\n", 64, "-bs: SMTP on standard input is not offered"),
+                (["-bs"], "HELO x\n", 69, "-bs: SMTP on standard input is not offered"),
                 (["-f", "a\nb", "bob"], "x", 64, "the sender must not hold a line break"),
                 (["-O", "smtputf8=no", "b\u00fcb@us.test"], "x", 65, "553 5.6.7")):
             done = self.call(*words, input=text)

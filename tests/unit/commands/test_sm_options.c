@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sysexits.h>
 #include <cmocka.h>
 
 #include "mem.h"
@@ -293,6 +294,27 @@ static void what_is_not_offered_is_refused(void **state)
     TRY_ALL(examples);
 }
 
+static int refusal(const char *word)
+{
+    char *argv[] = {(char *)"sendmail", (char *)word, NULL};
+    struct sm_options o;
+    struct fail f;
+    int code = sm_options_read(&o, 2, argv, &f) == 0 ? 0 : o.refusal;
+    sm_options_clear(&o);
+    return code;
+}
+
+static void what_is_not_offered_differs_from_a_mistake(void **state)
+{
+    static const char *const words[] = {"-bs", "-bS", "-bd", "-bD", "-bl", "-bh", "-bH", "-bt"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        assert_int_equal(refusal(words[i]), EX_UNAVAILABLE);
+    assert_int_equal(refusal("-Mrm"), EX_UNAVAILABLE);
+    assert_int_equal(refusal("-bpc"), EX_USAGE);
+    assert_int_equal(refusal("-f"), EX_USAGE);
+    assert_int_equal(refusal("-bp"), 0);
+}
+
 static void dsn_options_are_read(void **state)
 {
     static const struct example examples[] = {
@@ -392,6 +414,7 @@ int main(void)
         cmocka_unit_test(dots_and_errors_can_be_set_in_all_spellings),
         cmocka_unit_test(what_is_unknown_is_passed_over_with_the_rest_of_its_word),
         cmocka_unit_test(what_is_not_offered_is_refused),
+        cmocka_unit_test(what_is_not_offered_differs_from_a_mistake),
         cmocka_unit_test(dsn_options_are_read),
         cmocka_unit_test(an_envelope_id_has_100_characters_when_encoded),
         cmocka_unit_test(settings_of_our_own_are_read),

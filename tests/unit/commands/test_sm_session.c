@@ -25,6 +25,7 @@ struct play {
     struct esmtp_rcpt rcpt;
     struct sm_job job;
     struct buf complaints;
+    bool busy;
 };
 
 static void set_up(struct play *p, char **recipients, size_t n)
@@ -47,7 +48,7 @@ static void play(struct play *p, const struct sm_peer_step *steps, size_t n, boo
     struct sm_link link;
     pid_t pid;
     sm_link_adopt(&link, sm_peer_start(steps, n, to_end, &pid), NULL);
-    int code = sm_session_run(&link, &p->job, &p->complaints);
+    int code = sm_session_run(&link, &p->job, &p->complaints, &p->busy);
     sm_link_close(&link);
     sm_peer_end(pid);
     assert_string_equal(buf_text(&p->complaints), wanted_complaints);
@@ -146,15 +147,46 @@ static void a_full_disk_is_a_temporary_failure_wherever_it_shows(void **state)
          {"DATA\r\n", "451 4.3.0 not now\r\n"}, {END, BYE});
 }
 
+static void what_may_be_over_in_a_moment_is_told(void **state)
+{
+    static const struct {
+        const char *said; /* to MAIL */
+        bool busy;
+    } cases[] = {
+        {"451 4.3.0 the queue is not there\r\n", true},
+        {"452 4.3.1 no room\r\n", true},
+        {"451 4.7.1 disabled\r\n", false},
+        {"421 4.3.2 stopping\r\n", false},
+        {"552 5.3.4 too large\r\n", false},
+        {"", true}, /* it goes away */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct sm_peer_step steps[] = {
+            {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", cases[i].said}};
+        struct play p;
+        struct sm_link link;
+        pid_t pid;
+        set_up(&p, two, 1);
+        sm_link_adopt(&link, sm_peer_start(steps, 3, false, &pid), NULL);
+        assert_int_not_equal(sm_session_run(&link, &p.job, &p.complaints, &p.busy), EX_OK);
+        sm_link_close(&link);
+        sm_peer_end(pid);
+        assert_int_equal(p.busy, cases[i].busy);
+        buf_free(&p.complaints);
+    }
+}
+
 static void a_server_that_shuts_down_is_left_alone(void **state)
 {
     struct play p;
     set_up(&p, two, 2);
     PLAY(&p, true, EX_TEMPFAIL, "the mail system refuses: 421 4.3.2 stopping\n" NOT_QUEUED,
          {"", "421 4.3.2 stopping\r\n"});
+    assert_true(p.busy);
     PLAY(&p, true, EX_TEMPFAIL, "<c@d.example>: 421 4.3.2 stopping\n" NOT_QUEUED,
          {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK},
          {"RCPT TO:<c@d.example>\r\n", "421 4.3.2 stopping\r\n"});
+    assert_false(p.busy);
 }
 
 static void a_connection_that_breaks_leaves_nothing_queued(void **state)
@@ -177,6 +209,14 @@ static void a_lost_last_reply_is_told_as_what_it_is(void **state)
          "it is not known whether the message was queued\n",
          {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK}, {"RCPT TO:<c@d.example>\r\n", OK},
          {"DATA\r\n", "354 go\r\n"}, {"Subject: x\r\n\r\n..\r\ny\r\n.\r\n", ""});
+    assert_false(p.busy); /* to try again could send it twice */
+    PLAY(&p, false, EX_TEMPFAIL,
+         "the message is refused: 451 4.3.0 the queue went away\n"
+         "it is not known whether the message was queued\n",
+         {"", "220 peer\r\n"}, {EHLO, PLAIN}, {MAIL "\r\n", OK}, {"RCPT TO:<c@d.example>\r\n", OK},
+         {"DATA\r\n", "354 go\r\n"},
+         {"Subject: x\r\n\r\n..\r\ny\r\n.\r\n", "451 4.3.0 the queue went away\r\n"});
+    assert_false(p.busy);
 }
 
 static void what_is_queued_stays_queued_though_the_server_is_rude_then(void **state)
@@ -273,7 +313,7 @@ static void thousands_of_refusals_are_counted_rather_than_shown(void **state)
         {first + strlen(first) + 1, first_replies + strlen(first_replies) + 1},
         {END, BYE}};
     sm_link_adopt(&link, sm_peer_start(steps, 6, 1, &pid), NULL);
-    assert_int_equal(sm_session_run(&link, &p.job, &p.complaints), EX_NOUSER);
+    assert_int_equal(sm_session_run(&link, &p.job, &p.complaints, &p.busy), EX_NOUSER);
     sm_link_close(&link);
     sm_peer_end(pid);
     assert_in_range(p.complaints.n, 60000, 70000);
@@ -296,6 +336,7 @@ int main(void)
         cmocka_unit_test(every_refusal_is_told_and_a_permanent_one_decides),
         cmocka_unit_test(a_refused_sender_ends_it_with_replies_unread),
         cmocka_unit_test(a_full_disk_is_a_temporary_failure_wherever_it_shows),
+        cmocka_unit_test(what_may_be_over_in_a_moment_is_told),
         cmocka_unit_test(a_server_that_shuts_down_is_left_alone),
         cmocka_unit_test(a_connection_that_breaks_leaves_nothing_queued),
         cmocka_unit_test(a_lost_last_reply_is_told_as_what_it_is),

@@ -6,7 +6,10 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <unistd.h>
 
+#include "file.h"
+#include "mem.h"
 #include "session.h"
 #include "world.h"
 
@@ -93,6 +96,48 @@ static void the_ways_to_authenticate(void **state)
     world_close(&w);
 }
 
+/* What is logged from here on goes into a file; returns standard error as it was. */
+static int divert_log(int *file)
+{
+    int before = dup(STDERR_FILENO);
+    *file = file_memory("log", NULL);
+    assert_true(before >= 0 && *file >= 0);
+    assert_int_equal(dup2(*file, STDERR_FILENO), STDERR_FILENO);
+    return before;
+}
+
+static void restore_log(int before, int file, struct buf *logged)
+{
+    assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    (void)close(before);
+    assert_int_equal(file_read_fd(file, SIZE_MAX, logged, NULL), 0);
+    (void)close(file);
+}
+
+static void a_line_of_the_log_names_the_account_once(void **state)
+{
+    struct client_end c;
+    struct buf logged = {0};
+    int file, before = divert_log(&file);
+    world_open(&w, "");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    client_close(&c);
+    world_close(&w);
+    restore_log(before, file, &logged);
+    char *line = strstr(buf_text(&logged), "m=\"mail accepted\"");
+    assert_non_null(line);
+    line[strcspn(line, "\n")] = '\0';
+    char *account = strstr(line, " account=qm ");
+    assert_non_null(account);
+    assert_null(strstr(account + 1, " account="));
+    buf_free(&logged);
+}
+
 static void guessing_passwords_ends_the_connection(void **state)
 {
     struct client_end c;
@@ -102,6 +147,27 @@ static void guessing_passwords_ends_the_connection(void **state)
     client_ask(&c, "AUTH PLAIN d3Jvbmc=", 421, "4.7.0");
     client_expect_end(&c);
     client_close(&c);
+    world_close(&w);
+}
+
+static void what_is_too_long_does_not_reach_the_vault(void **state)
+{
+    struct client_end c;
+    char *text = mem_zero(45001), *line;
+    memset(text, 'A', 45000);
+    world_open(&w, "command-line 65536");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    line = mem_format("AUTH PLAIN %s", text);
+    client_ask(&c, line, 500, "5.5.6");
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_close(&c);
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN", 334, NULL);
+    client_ask(&c, text, 500, "5.5.6");
+    client_expect_end(&c);
+    client_close(&c);
+    mem_free(&line);
+    mem_free(&text);
     world_close(&w);
 }
 
@@ -200,6 +266,42 @@ static void each_recipient_gets_an_id_of_its_own(void **state)
     world_close(&w);
 }
 
+static void the_sender_has_the_id_of_the_only_recipient(void **state)
+{
+    struct client_end c;
+    world_open(&w, "");
+    authenticate_with_ids(&c);
+    client_ask(&c, "MAIL FROM:<qm+@test.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    char *sender = mem_format("qm+%s@test.example", e->recipients[0].from_id);
+    assert_int_equal(e->recipients_n, 1);
+    assert_string_equal(e->sender, sender);
+    mem_free(&sender);
+    client_close(&c);
+    world_close(&w);
+}
+
+static void an_id_that_would_not_fit_is_none(void **state)
+{
+    struct client_end c;
+    world_open(&w, "");
+    authenticate_with_ids(&c);
+    client_ask(&c, "MAIL FROM:<a.name.of.forty.two.octets.and.nothing.else@test.example>", 250,
+               NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    assert_string_equal(e->sender, "a.name.of.forty.two.octets.and.nothing.else@test.example");
+    assert_string_equal(e->recipients[0].from_id, "");
+    client_close(&c);
+    world_close(&w);
+}
+
 static void a_client_may_choose_the_id_of_one_recipient(void **state)
 {
     struct client_end c;
@@ -211,7 +313,7 @@ static void a_client_may_choose_the_id_of_one_recipient(void **state)
     client_ask(&c, "DATA", 354, NULL);
     client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
     const struct submit_envelope *e = w.arrived[0].envelope;
-    assert_string_equal(e->sender, "qm@test.example");
+    assert_string_equal(e->sender, "qm+mine@test.example");
     assert_int_equal(e->recipients_n, 1);
     assert_string_equal(e->recipients[0].from_id, "mine");
     client_close(&c);
@@ -223,12 +325,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submission_needs_a_password),
         cmocka_unit_test(the_ways_to_authenticate),
+        cmocka_unit_test(a_line_of_the_log_names_the_account_once),
         cmocka_unit_test(guessing_passwords_ends_the_connection),
+        cmocka_unit_test(what_is_too_long_does_not_reach_the_vault),
         cmocka_unit_test(without_a_vault_nobody_is_turned_away_for_good),
         cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
         cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
         cmocka_unit_test(no_authentication_where_it_makes_no_sense),
         cmocka_unit_test(each_recipient_gets_an_id_of_its_own),
+        cmocka_unit_test(the_sender_has_the_id_of_the_only_recipient),
+        cmocka_unit_test(an_id_that_would_not_fit_is_none),
         cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

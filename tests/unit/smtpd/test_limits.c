@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -99,6 +100,59 @@ static void memory_for_messages_is_shared_and_bounded(void **state)
     world_close(&w);
 }
 
+static void memory_is_taken_by_recipients_too(void **state)
+{
+    struct client_end c;
+    char line[64];
+    size_t n = 0;
+    world_open(&w, "memory 1M  recipients 100000");
+    client_begin(&c, &w, PORT_SMTP);
+    client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
+    while (w.server.memory + 2048 <= 1 << 20) {
+        (void)snprintf(line, sizeof line, "RCPT TO:<qm+%zu@test.example>", n++);
+        client_ask(&c, line, 250, NULL);
+    }
+    assert_true(n > 5000);
+    client_ask(&c, "RCPT TO:<qm@test.example>", 452, "4.3.1");
+    client_ask(&c, "RSET", 250, NULL);
+    assert_int_equal(w.server.memory, 0);
+    client_close(&c);
+    world_close(&w);
+}
+
+/* All that is told of them has to go over the channel to the queue in one piece. */
+static void recipients_are_bounded_by_their_octets_too(void **state)
+{
+    enum { AT_ONCE = 500 };
+    struct client_end c;
+    char filler[400];
+    bool full = false;
+    size_t n = 0;
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    world_open(&w, "local-recipients 100000");
+    client_begin(&c, &w, PORT_LOCAL);
+    client_ask(&c, "MAIL FROM:<root>", 250, NULL);
+    while (!full && n < 100000) {
+        struct buf lines = {0};
+        for (int i = 0; i < AT_ONCE; i++, n++)
+            buf_putf(&lines, "RCPT TO:<%zu@%.60s.%.60s.%.60s.%.60s.example> ORCPT=rfc822;%s\r\n", n,
+                     filler, filler, filler, filler, filler);
+        client_send(&c, buf_text(&lines));
+        buf_free(&lines);
+        for (int i = 0; i < AT_ONCE; i++) {
+            client_expect(&c, full ? 452 : 0, NULL);
+            full = c.parser.reply.code == 452;
+        }
+    }
+    assert_true(full);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "Subject: x\r\n\r\n.", 250, NULL);
+    assert_true(w.arrived[0].envelope->recipients_n > 40000);
+    client_close(&c);
+    world_close(&w);
+}
+
 static void size_is_checked_when_it_is_said_and_when_it_has_come(void **state)
 {
     struct client_end c;
@@ -126,9 +180,10 @@ static void a_header_without_end_is_not_kept(void **state)
     client_begin(&c, &w, PORT_SMTP);
     client_envelope(&c);
     client_ask(&c, "DATA", 354, NULL);
+    uint64_t before = w.server.memory;
     client_send(&c, buf_text(&header));
     world_settle(&w);
-    assert_int_equal(w.server.memory, 0);
+    assert_int_equal(w.server.memory, before);
     client_ask(&c, ".", 552, "5.3.4 header");
     client_close(&c);
     buf_free(&header);
@@ -322,6 +377,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_so_many_messages_are_with_the_queue_at_once),
         cmocka_unit_test(memory_for_messages_is_shared_and_bounded),
+        cmocka_unit_test(memory_is_taken_by_recipients_too),
+        cmocka_unit_test(recipients_are_bounded_by_their_octets_too),
         cmocka_unit_test(size_is_checked_when_it_is_said_and_when_it_has_come),
         cmocka_unit_test(a_header_without_end_is_not_kept),
         cmocka_unit_test(too_many_mistakes_end_the_connection),

@@ -22,7 +22,7 @@ static const char basic[] =
 static struct settings *settings;
 static struct path_refusal why;
 
-static struct settings *settings_of(const char *more)
+static struct settings *settings_with(const char *more, const char *mailname)
 {
     struct signing signing = {-1};
     struct conf_errors errors = {0};
@@ -35,13 +35,18 @@ static struct settings *settings_of(const char *more)
     conf_encode(whole, CONF_SMTPD, &share);
     struct conf *conf = conf_decode(buf_span(&share), CONF_SMTPD, &f);
     assert_non_null(conf);
-    struct settings *s = settings_new(conf, "", NULL, 0, &signing, &f);
+    struct settings *s = settings_new(conf, mailname, NULL, 0, &signing, &f);
     assert_non_null(s);
     buf_free(&share);
     conf_free(&whole);
     conf_errors_free(&errors);
     mem_free(&text);
     return s;
+}
+
+static struct settings *settings_of(const char *more)
+{
+    return settings_with(more, "");
 }
 
 static int set_up(void **state)
@@ -142,6 +147,31 @@ static void a_suite_for_development_takes_everything(void **state)
     assert_string_equal(recipient(PORT_SMTP, "<postmaster>"), "postmaster@mx.example.org");
 }
 
+static void mail_for_a_disabled_domain_is_put_off(void **state)
+{
+    assert_string_equal(recipient(PORT_SMTP, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SMTP, "<nobody@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SUBMISSION, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_LOCAL, "<off@off.example>"), "450 4.2.1");
+    assert_string_equal(recipient(PORT_SMTP, "<off@sub.off.example>"), "550 5.7.1");
+}
+
+static void the_name_of_the_machine_for_mail_is_a_domain(void **state)
+{
+    static const char *const cases[][2] = {
+        {"box.example.org", "box.example.org"},
+        {"Box.Example.ORG.", "box.example.org"},
+        {"", "mx.example.org"},
+        {".", "mx.example.org"},
+        {"not_a_name!", "mx.example.org"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        settings_drop(&settings);
+        settings = settings_with("", cases[i][0]);
+        assert_string_equal(settings->mailname, cases[i][1]);
+    }
+}
+
 static int sender(enum port_kind port, const char *account, const char *text)
 {
     struct address a = {0};
@@ -195,6 +225,8 @@ static void ids_for_bounces(void **state)
 {
     struct address a;
     assert_true(policy_wants_from_id(settings, "ours", "qm+id@example.org"));
+    assert_true(policy_wants_from_id(settings, "ours", "qm+id@Example.ORG"));
+    assert_false(policy_wants_from_id(settings, "ours", "qm+ID@example.org"));
     assert_false(policy_wants_from_id(settings, "ours", "qm@example.org"));
     assert_false(policy_wants_from_id(settings, "all", "qm+id@example.org"));
     assert_false(policy_wants_from_id(settings, "none", "qm+id@example.org"));
@@ -218,6 +250,8 @@ int main(void)
         TEST(an_account_sends_anywhere_but_to_addresses_we_do_not_have),
         TEST(mail_for_postmaster_goes_where_it_is_read),
         TEST(a_suite_for_development_takes_everything),
+        TEST(mail_for_a_disabled_domain_is_put_off),
+        TEST(the_name_of_the_machine_for_mail_is_a_domain),
         TEST(an_account_sends_as_itself),
         TEST(every_address_in_from_is_its_own),
         TEST(ids_for_bounces),

@@ -305,6 +305,58 @@ static void a_user_of_this_machine_is_known_by_number(void **state)
     world_close(&w);
 }
 
+/* What a program once could mail it still can. */
+static void a_user_of_this_machine_has_limits_of_its_own(void **state)
+{
+    struct client_end c;
+    struct buf message = {0};
+    char *line = mem_zero(5000);
+    memset(line, 'x', 4999);
+    world_open(&w, "data-line 1000  recipients 1  local-recipients 2");
+    client_begin(&c, &w, PORT_LOCAL);
+    client_ask(&c, "EHLO x", 250, "LIMITS RCPTMAX=2");
+    client_ask(&c, "MAIL FROM:<root>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a>", 250, NULL);
+    client_ask(&c, "RCPT TO:<b>", 250, NULL);
+    client_ask(&c, "RCPT TO:<c>", 452, "4.5.3");
+    client_ask(&c, "DATA", 354, NULL);
+    buf_putf(&message, "Subject: x\r\n\r\n%s\r\n.", line);
+    client_ask(&c, buf_text(&message), 250, NULL);
+    assert_non_null(strstr(world_body(&w, 0), line));
+    client_close(&c);
+    client_begin(&c, &w, PORT_SMTP);
+    client_envelope(&c);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, buf_text(&message), 500, "5.6.0");
+    client_close(&c);
+    buf_free(&message);
+    mem_free(&line);
+    world_close(&w);
+}
+
+static void tls_can_be_required_or_not_asked_for(void **state)
+{
+    struct client_end c;
+    world_open(&w, "");
+    client_begin(&c, &w, PORT_LOCAL);
+    client_ask(&c, "EHLO x", 250, "REQUIRETLS");
+    client_ask(&c, "MAIL FROM:<root> REQUIRETLS", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "TLS-Required: No\r\n\r\n.", 250, NULL);
+    client_ask(&c, "MAIL FROM:<root>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "TLS-Required: No\r\n\r\n.", 250, NULL);
+    assert_int_equal(w.arrived[0].envelope->flags, SUBMIT_REQUIRE_TLS);
+    assert_int_equal(w.arrived[1].envelope->flags, SUBMIT_TLS_OPTIONAL);
+    client_close(&c);
+    client_begin(&c, &w, PORT_SMTP); /* in clear */
+    client_ask(&c, "MAIL FROM:<a@elsewhere.example> REQUIRETLS", 555, "5.5.4");
+    client_close(&c);
+    world_close(&w);
+}
+
 static void a_message_can_be_held_back(void **state)
 {
     struct client_end c;
@@ -370,6 +422,8 @@ int main(void)
         cmocka_unit_test(without_a_key_nothing_goes_out_unsigned),
         cmocka_unit_test(a_client_may_vanish_while_its_message_is_signed),
         cmocka_unit_test(a_user_of_this_machine_is_known_by_number),
+        cmocka_unit_test(a_user_of_this_machine_has_limits_of_its_own),
+        cmocka_unit_test(tls_can_be_required_or_not_asked_for),
         cmocka_unit_test(a_message_can_be_held_back),
         cmocka_unit_test(good_bye_is_said_to_whoever_waits),
     };

@@ -82,8 +82,8 @@ const char *world_body(struct world *w, size_t i);
 
 /* Sends all of it, however long that takes. */
 void client_send(struct client_end *c, const char *text);
-/* The next reply: fails the test unless its code is this one and some line contains text (NULL:
- * anything). */
+/* The next reply: fails the test unless its code is this one (0: any) and some line contains text
+ * (NULL: anything). */
 void client_expect(struct client_end *c, int code, const char *text);
 /* client_send of the line and CR LF, then client_expect. */
 void client_ask(struct client_end *c, const char *line, int code, const char *text);

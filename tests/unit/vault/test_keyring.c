@@ -1,5 +1,7 @@
 #include "vault_help.h"
 
+#include <openssl/pem.h>
+
 #include "proto_secret.h"
 
 static void test_every_key_is_found_by_what_it_is_for(void **state)
@@ -103,6 +105,33 @@ static void test_what_is_no_key_is_refused_with_its_place(void **state)
     mem_free(&large);
 }
 
+static void put_public(enum dkim_algorithm algorithm, struct buf *pem)
+{
+    struct fail f;
+    EVP_PKEY *key = dkimkey_generate(algorithm, &f);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text;
+    assert_int_equal(PEM_write_bio_PUBKEY(bio, key), 1);
+    long n = BIO_get_mem_data(bio, &text);
+    buf_put(pem, text, (size_t)n);
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+}
+
+static void test_a_key_that_cannot_sign_is_none(void **state)
+{
+    static const enum dkim_algorithm algorithms[] = {DKIM_RSA_SHA256, DKIM_ED25519_SHA256};
+    for (size_t i = 0; i < 2; i++) {
+        struct buf pem = {0};
+        struct service_hand hands[2];
+        put_public(algorithms[i], &pem);
+        hands[0] = help_credentials();
+        hands[1] = help_hand("dkim example.org 2026a", buf_span(&pem));
+        expect_refused(hands, 2, "dkim example.org 2026a: cannot sign");
+        buf_free(&pem);
+    }
+}
+
 static void test_a_keyring_lives_as_long_as_somebody_holds_it(void **state)
 {
     struct keyring *k = help_keyring(), *held = keyring_hold(k);
@@ -118,6 +147,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_key_is_found_by_what_it_is_for),
         cmocka_unit_test(test_a_login_is_any_address_of_the_account),
         cmocka_unit_test(test_what_is_no_key_is_refused_with_its_place),
+        cmocka_unit_test(test_a_key_that_cannot_sign_is_none),
         cmocka_unit_test(test_a_keyring_lives_as_long_as_somebody_holds_it),
     };
     return help_main(argv, tests, sizeof tests / sizeof tests[0]);
