@@ -301,31 +301,38 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     on_writable(fd, what, arg);
 }
 
-static void post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
-                 const int *fds, unsigned n)
+/* 0, or -1 when no memory file could be had for a long payload. */
+static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
+                const int *fds, unsigned n, struct fail *f)
 {
-    struct fail f = {{0}};
     struct outgoing *o = mem_zero(sizeof *o);
     check(ch);
-    int rc = record_make(&o->record, type, flags, id, payload, fds, n, &f);
+    int rc = record_make(&o->record, type, flags, id, payload, fds, n, f);
+    if (rc != 0)
+        log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f->text));
     if (ch->closed || ch->broken.text[0] != '\0' || rc != 0) {
         record_free(&o->record);
         mem_free(&o);
-        if (rc != 0 && !ch->closed) {
-            /* No memory file could be had. The channel cannot keep its promise of delivery. */
-            log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f.text));
-            break_sending(ch, &f);
-        }
-        return;
+        return rc;
     }
     STAILQ_INSERT_TAIL(&ch->out, o, next);
     if (ch->outgoings++ == 0)
         send_waiting(ch);
+    return 0;
+}
+
+/* Where nobody would hear that this one is not sent, the channel cannot keep its promise. */
+static void post_or_break(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id,
+                          struct span payload, const int *fds, unsigned n)
+{
+    struct fail f = {{0}};
+    if (post(ch, type, flags, id, payload, fds, n, &f) != 0 && !ch->closed)
+        break_sending(ch, &f);
 }
 
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n)
 {
-    post(ch, type, 0, 0, payload, fds, n);
+    post_or_break(ch, type, 0, 0, payload, fds, n);
 }
 
 static struct pending *first_lost(struct ipc *ch)
@@ -360,6 +367,7 @@ static void on_reaper(evutil_socket_t fd, short what, void *arg)
 uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
                      ipc_on_reply *on_reply, void *arg)
 {
+    struct fail f = {{0}};
     check(ch);
     struct pending *p = mem_zero(sizeof *p);
     p->id = ++ch->last_id;
@@ -369,19 +377,19 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     ch->pendings++;
     uint64_t id = p->id;
     p->lost = n > 0 && fds[0] < 0;
+    if (!p->lost && post(ch, type, 0, id, payload, fds, n, &f) != 0)
+        p->lost = true;
     if (ch->closed || p->lost) {
         const struct timeval now = {0, 0};
         (void)evtimer_add(ch->reaper, &now);
     }
-    if (!p->lost)
-        post(ch, type, 0, id, payload, fds, n);
     return id;
 }
 
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,
                unsigned n)
 {
-    post(ch, type, IPC_REPLY, id, payload, fds, n);
+    post_or_break(ch, type, IPC_REPLY, id, payload, fds, n);
 }
 
 void *ipc_forget(struct ipc *ch, uint64_t id)
