@@ -84,6 +84,15 @@ void store_close(struct store **sp)
     mem_free(sp);
 }
 
+bool store_is_dead(struct store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
 void store_reap_readers(struct store *s)
 {
     int dead;
