@@ -14,6 +14,7 @@
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of the window */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 500
+#define LATE_S 1 /* until it is looked again whether results can be written down */
 
 struct schedule {
     struct queue *queue;
@@ -21,7 +22,8 @@ struct schedule {
     struct duewalk walk;
     struct event *pump;
     bool stopped;
-    unsigned inflight; /* deliveries */
+    unsigned inflight;  /* deliveries */
+    unsigned held_back; /* destinations in a row that may not have another one, since pump */
 };
 
 static void on_pump(evutil_socket_t fd, short what, void *arg);
@@ -147,12 +149,19 @@ static void refill(struct schedule *s, struct destination *d)
 /* ---- deliveries ---- */
 
 /* In the next turn of the loop, so that everything else has its own. */
+static void pump_after(struct schedule *s, int seconds)
+{
+    const struct timeval pause = {seconds, 0};
+    if (!s->stopped)
+        (void)evtimer_add(s->pump, &pause);
+}
+
+/* Something has changed: each destination is looked at anew. */
 static void pump(void *arg)
 {
     struct schedule *s = arg;
-    const struct timeval now = {0, 0};
-    if (!s->stopped)
-        (void)evtimer_add(s->pump, &now);
+    s->held_back = 0;
+    pump_after(s, 0);
 }
 
 void schedule_pump(struct schedule *s)
@@ -199,22 +208,27 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct schedule *s = arg;
     struct destination *d;
-    unsigned held_back = 0; /* in a row */
     int steps = 0;
     bool room = true;
     (void)fd;
     (void)what;
+    /* While results cannot be written down there are no new ones: each would be an attempt that a
+     * crash forgets, and makes again. */
+    if (commit_is_late(s->queue->commit)) {
+        pump_after(s, LATE_S);
+        return;
+    }
     while (!s->stopped && room && s->inflight < (unsigned)s->queue->settings->concurrency &&
-           held_back <= s->window.round_n && (d = window_next(&s->window)) != NULL) {
+           s->held_back <= s->window.round_n && (d = window_next(&s->window)) != NULL) {
         if (has_its_deliveries(s, d)) {
-            held_back++;
+            s->held_back++;
         } else {
-            held_back = 0;
+            s->held_back = 0;
             room = start(s, d) != DELIVERY_NO_ROOM;
         }
         update(s, d);
         if (++steps >= STEPS_A_TURN) {
-            pump(s);
+            pump_after(s, 0);
             break;
         }
     }

@@ -92,6 +92,59 @@ static void test_domains_that_do_not_answer_do_not_take_all_connections(void **s
     world_expect_empty();
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
+{
+    const struct timeval tick = {0, 300000};
+    bool over = false;
+    unsigned turns = 0;
+    world_open("queue { concurrency 900  destination-concurrency 2  destination-recipients 1 }\n");
+    for (int i = 0; i < 700; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "slow%d.example", i);
+        (void)send_many(domain, 3);
+    }
+    world_settle();
+    assert_true(world.direct.jobs_n >= 700);
+    struct event *e = evtimer_new(world.queue.base, on_tick, &over);
+    (void)evtimer_add(e, &tick);
+    for (; !over; turns++)
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    event_free(e);
+    assert_true(turns < 30);
+    world.direct.on_job = agent_delivers;
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_while_results_cannot_be_written_nothing_more_is_tried(void **state)
+{
+    world_open("queue { concurrency 1 }\n");
+    for (int i = 0; i < 5; i++)
+        (void)send_many("a.example", 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    world_fill_disk(true);
+    agent_answer(&world.direct, 0, "d");
+    WORLD_UNTIL(commit_is_late(world.queue.commit));
+    unsigned had = world.direct.jobs_total; /* one more, begun before that was known */
+    answer_everything(&world.direct, agent_delivers);
+    for (int i = 0; i < 200; i++) {
+        schedule_pump(world.queue.schedule);
+        (void)event_base_loop(world.queue.base, EVLOOP_NONBLOCK);
+    }
+    assert_int_equal(world.direct.jobs_total, had);
+    world_fill_disk(false);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    assert_int_equal(world.direct.recipients_total, 5); /* each once */
+    world_expect_empty();
+}
+
 static void test_one_connection_in_all_is_enough(void **state)
 {
     world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window "
@@ -317,6 +370,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
         BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
+        BARE_TEST(test_many_that_wait_for_a_connection_keep_nobody_busy),
+        BARE_TEST(test_while_results_cannot_be_written_nothing_more_is_tried),
         BARE_TEST(test_one_connection_in_all_is_enough),
         BARE_TEST(test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody),
         BARE_TEST(test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else),
