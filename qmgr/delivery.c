@@ -129,6 +129,7 @@ static void free_delivery(struct delivery *v)
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
 {
     bodies_put_back(v->queue->bodies, v->body);
+    agents_end(v->queue->agents, v->job->transport);
     settle_results(v->queue, v->job->message, results, n, strcmp(v->job->transport, "local") == 0);
     v->on_end(v->arg, v->destination);
     free_delivery(v);
@@ -191,8 +192,9 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         return DELIVERY_NOTHING;
     }
     struct route route = route_choose(q->settings, v->row.envelope, r);
-    if (agents_find(q->agents, route.transport) == NULL) {
-        window_set_stuck(v->window, i);
+    if (agents_room(q->agents, route.transport) == 0) {
+        /* Half of the window stays for those that need not wait. */
+        window_park(v->window, i, route.transport, (uint64_t)q->settings->window / 2);
         return DELIVERY_NOTHING;
     }
     if (!bodies_have_room(q->bodies, r->message, v->row.size))
@@ -228,6 +230,7 @@ enum delivery_start delivery_start(struct queue *q, struct window *w, struct des
         free_delivery(v);
         return outcome;
     }
+    agents_begin(q->agents, v->job->transport);
     bodies_get(q->bodies, v->job->message, &v->row, on_body, v);
     return outcome;
 }

@@ -1,8 +1,10 @@
 #include "schedule.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
+#include "agents.h"
 #include "clock.h"
 #include "delivery.h"
 #include "duewalk.h"
@@ -164,10 +166,43 @@ static void pump(void *arg)
     pump_after(s, 0);
 }
 
+static void unstick(struct schedule *s, struct parking *p, unsigned runs)
+{
+    window_unstick(&s->window, p, runs, (unsigned)s->queue->settings->destination_concurrency);
+    if (p->more && TAILQ_EMPTY(&p->items)) {
+        p->more = false;
+        duewalk_look_at(&s->walk, p->more_ms, p->more_id);
+    }
+}
+
 void schedule_pump(struct schedule *s)
 {
-    window_unstick(&s->window, (unsigned)s->queue->settings->destination_concurrency);
+    struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next)
+        unstick(s, p, UINT_MAX);
     pump(s);
+}
+
+/* For each delivery that a transport may have more, the first that wait for it. */
+static void unstick_some(struct schedule *s)
+{
+    struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next) {
+        unsigned room = agents_room(s->queue->agents, p->name);
+        if (room > 0)
+            unstick(s, p, room);
+    }
+}
+
+/* Whether any is stuck without need: what was to go before it turned out to be nothing. */
+static bool is_any_free(const struct schedule *s)
+{
+    const struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next) {
+        if (!TAILQ_EMPTY(&p->items) && agents_room(s->queue->agents, p->name) > 0)
+            return true;
+    }
+    return false;
 }
 
 static void on_delivered(void *arg, struct destination *d)
@@ -203,13 +238,35 @@ static enum delivery_start start(struct schedule *s, struct destination *d)
     return started;
 }
 
-/* Starts what may be started now. */
-static void on_pump(evutil_socket_t fd, short what, void *arg)
+static bool is_at_most(const struct schedule *s)
 {
-    struct schedule *s = arg;
+    return s->inflight >= (unsigned)s->queue->settings->concurrency;
+}
+
+/* Starts what may be started now, so much in one turn of the loop. */
+static void start_some(struct schedule *s)
+{
     struct destination *d;
     int steps = 0;
     bool room = true;
+    while (!s->stopped && room && !is_at_most(s) && s->held_back <= s->window.round_n &&
+           steps < STEPS_A_TURN && (d = window_next(&s->window)) != NULL) {
+        if (has_its_deliveries(s, d)) {
+            s->held_back++;
+        } else {
+            s->held_back = 0;
+            room = start(s, d) != DELIVERY_NO_ROOM;
+        }
+        update(s, d);
+        steps++;
+    }
+    if (steps == STEPS_A_TURN || (room && !is_at_most(s) && is_any_free(s)))
+        pump_after(s, 0);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct schedule *s = arg;
     (void)fd;
     (void)what;
     /* While results cannot be written down there are no new ones: each would be an attempt that a
@@ -218,20 +275,9 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         pump_after(s, LATE_S);
         return;
     }
-    while (!s->stopped && room && s->inflight < (unsigned)s->queue->settings->concurrency &&
-           s->held_back <= s->window.round_n && (d = window_next(&s->window)) != NULL) {
-        if (has_its_deliveries(s, d)) {
-            s->held_back++;
-        } else {
-            s->held_back = 0;
-            room = start(s, d) != DELIVERY_NO_ROOM;
-        }
-        update(s, d);
-        if (++steps >= STEPS_A_TURN) {
-            pump_after(s, 0);
-            break;
-        }
-    }
+    if (!is_at_most(s))
+        unstick_some(s);
+    start_some(s);
     if (!is_full(s))
         duewalk_go_on(&s->walk);
     service_gauge(s->queue->service, GAUGE_TRYING, s->window.trying);

@@ -17,6 +17,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_recipients = conf_int(queue, "destination-recipients");
+    s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
     s->concurrency = conf_int(queue, "concurrency");
     s->body_memory = conf_size(queue, "body-memory");

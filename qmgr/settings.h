@@ -18,7 +18,7 @@ struct settings {
     bool localserve;
     int64_t first_retry_ms, lifetime_ms, keep_events_ms;
     int attempts, delay_notice_attempt, jitter_percent;
-    int destination_concurrency, destination_recipients, window, concurrency;
+    int destination_concurrency, destination_recipients, transport_concurrency, window, concurrency;
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
