@@ -31,6 +31,7 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                   const char *stage)
 {
     return (struct job_outcome){.status = status,
+                                .reports = s->ehlo.dsn,
                                 .stage = stage,
                                 .remote_host = s->host,
                                 .remote_address = s->address,

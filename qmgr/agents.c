@@ -11,6 +11,7 @@
 struct agent {
     SLIST_ENTRY(agent) next;
     struct ipc *channel; /* NULL while the process is down */
+    unsigned inflight;   /* deliveries */
     char transport[72];  /* a label has up to 64 characters */
 };
 
@@ -77,4 +78,23 @@ struct ipc *agents_find(struct agents *a, const char *transport)
 {
     struct agent *g = find(a, transport);
     return g == NULL ? NULL : g->channel;
+}
+
+unsigned agents_room(struct agents *a, const char *transport)
+{
+    const struct agent *g = find(a, transport);
+    unsigned most = (unsigned)a->queue->settings->transport_concurrency;
+    return g == NULL || g->channel == NULL || g->inflight >= most ? 0 : most - g->inflight;
+}
+
+void agents_begin(struct agents *a, const char *transport)
+{
+    find(a, transport)->inflight++;
+}
+
+void agents_end(struct agents *a, const char *transport)
+{
+    struct agent *g = find(a, transport);
+    if (g != NULL) /* else the process ends */
+        g->inflight--;
 }

@@ -9,6 +9,11 @@ struct agents *agents_new(struct queue *q);
 void agents_free(struct agents **a);
 /* A channel to the agent of that transport; takes fd; replaces the one before. */
 void agents_link(struct agents *a, const char *transport, int fd);
+/* How many deliveries more the transport may have now: none while its agent is not there. */
+unsigned agents_room(struct agents *a, const char *transport);
+/* A delivery through it begins, or ends. */
+void agents_begin(struct agents *a, const char *transport);
+void agents_end(struct agents *a, const char *transport);
 /* The channel, or NULL while there is none. */
 struct ipc *agents_find(struct agents *a, const char *transport);
 

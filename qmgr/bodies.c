@@ -182,7 +182,9 @@ struct load {
 static void run_load(struct work *w)
 {
     struct load *l = (struct load *)w;
-    struct store_txn *t = store_begin(l->bodies->queue->store, false);
+    /* Copying a large file takes its time, in which a read transaction would pin old pages. */
+    struct store_txn *t =
+        l->row.kind == BODY_CHUNKS ? store_begin(l->bodies->queue->store, false) : NULL;
     l->fd = body_load(t, l->bodies->queue->dirfd, l->body->id, &l->row, &l->fail);
     store_abort(&t);
 }

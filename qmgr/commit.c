@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
@@ -24,7 +23,7 @@ struct commit {
     int wake_fd;
     bool ending; /* under lock */
     bool ended;  /* the loop's: the thread is gone */
-    size_t count;
+    size_t count, late;
 };
 
 static void join(struct changes *to, struct changes *from)
@@ -57,6 +56,17 @@ static void write_each(struct store *store, struct changes *group)
     }
 }
 
+/* LMDB refuses everything once it could not write which transaction is the last. Whoever opens the
+ * store anew finds the last but one, or this one, whole; so that is done, by the process that
+ * follows this one. Nothing of the group was acknowledged. */
+static void end_if_dead(struct store *store, const struct fail *f)
+{
+    if (!store_is_dead(store))
+        return;
+    log_error(NULL, "the store must be opened anew: this process ends", LS("why", f->text));
+    _exit(EX_IOERR);
+}
+
 static void write_changes(struct store *store, struct changes *group)
 {
     struct fail f = {{0}};
@@ -67,6 +77,7 @@ static void write_changes(struct store *store, struct changes *group)
     if (write_group(store, group, &full, &f) == 0)
         return;
     log_error(NULL, "transaction failed", LS("why", f.text));
+    end_if_dead(store, &f);
     if (full) {
         /* There may be room after all, from what was removed just before. */
         store_advance(store);
@@ -101,15 +112,6 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* What was committed is safe, and what was not has been refused or is known to an agent still. */
-static void end_if_dead(const struct commit *k)
-{
-    if (!store_is_dead(k->store))
-        return;
-    log_error(NULL, "the store takes no more changes: ending, so that it is opened anew");
-    exit(EX_IOERR);
-}
-
 static void finish(struct commit *k, bool last)
 {
     struct changes done = STAILQ_HEAD_INITIALIZER(done);
@@ -122,16 +124,17 @@ static void finish(struct commit *k, bool last)
         bool failed = c->fail.text[0] != '\0';
         if (failed && c->must && !last) {
             const struct timeval second = {1, 0};
+            k->late += !c->late;
+            c->late = true;
             STAILQ_INSERT_TAIL(&k->again, c, next);
             if (!evtimer_pending(k->retry, NULL))
                 (void)evtimer_add(k->retry, &second);
             continue;
         }
         k->count--;
+        k->late -= c->late;
         c->done(c, failed ? c->fail.text : NULL);
     }
-    if (!last)
-        end_if_dead(k);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -216,4 +219,9 @@ void commit_add(struct commit *k, struct change *change)
 size_t commit_waiting(const struct commit *k)
 {
     return k->count;
+}
+
+bool commit_is_late(const struct commit *k)
+{
+    return k->late > 0;
 }

@@ -29,6 +29,7 @@ struct change {
      * NULL, unless the process ends. */
     bool must;
     struct fail fail; /* used by commit */
+    bool late;        /* so is this: it must be written, and could not be so far */
 };
 
 struct commit *commit_new(struct event_base *base, struct store *store);
@@ -37,5 +38,7 @@ struct commit *commit_new(struct event_base *base, struct store *store);
 void commit_free(struct commit **c);
 void commit_add(struct commit *c, struct change *change);
 size_t commit_waiting(const struct commit *c); /* changes that are not yet done */
+/* Whether one that must be written has failed, and has not been written since. */
+bool commit_is_late(const struct commit *c);
 
 #endif

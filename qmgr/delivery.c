@@ -21,6 +21,7 @@ struct delivery {
     struct destination *destination;
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
+    char *from_id;      /* of all its recipients: they have one sender */
     struct body *body;
     int64_t start_ms;
     delivery_on_end *on_end;
@@ -35,15 +36,16 @@ static void add_recipient(struct deliver_job *job, uint64_t id, const struct rcp
         (struct deliver_recipient){id, mem_text(r->address), mem_text(r->orcpt), r->notify};
 }
 
-static struct deliver_job *make_job(uint64_t message, const struct msg_row *row,
-                                    const struct route *route, const struct rcpt_row *r)
+static struct deliver_job *make_job(const struct settings *s, uint64_t message,
+                                    const struct msg_row *row, const struct route *route,
+                                    const struct rcpt_row *r)
 {
     struct deliver_job *job = mem_zero(sizeof *job);
     const struct submit_envelope *e = row->envelope;
     job->message = message;
     job->transport = mem_text(route->transport);
     job->destination = mem_text(route->destination);
-    job->sender = mem_text(e->sender);
+    job->sender = settings_return_path(s, e->sender, r->from_id);
     job->envid = mem_text(e->envid);
     job->ret = mem_text(e->ret);
     job->flags = e->flags;
@@ -104,7 +106,8 @@ static void gather(struct delivery *v, struct store_txn *t)
             continue;
         }
         struct route route = route_choose(s, v->row.envelope, &r);
-        bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt;
+        bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt &&
+                    strcmp(r.from_id, v->from_id) == 0;
         if (same) {
             add_recipient(v->job, i->id, &r);
             window_set_trying(v->window, i);
@@ -119,13 +122,15 @@ static void free_delivery(struct delivery *v)
 {
     deliver_job_free(&v->job);
     msg_row_clear(&v->row);
+    mem_free(&v->from_id);
     mem_free(&v);
 }
 
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
 {
     bodies_put_back(v->queue->bodies, v->body);
-    settle_results(v->queue, v->job->message, results, n, NULL, NULL);
+    agents_end(v->queue->agents, v->job->transport);
+    settle_results(v->queue, v->job->message, results, n, strcmp(v->job->transport, "local") == 0);
     v->on_end(v->arg, v->destination);
     free_delivery(v);
 }
@@ -187,13 +192,15 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         return DELIVERY_NOTHING;
     }
     struct route route = route_choose(q->settings, v->row.envelope, r);
-    if (agents_find(q->agents, route.transport) == NULL) {
-        window_set_stuck(v->window, i);
+    if (agents_room(q->agents, route.transport) == 0) {
+        /* Half of the window stays for those that need not wait. */
+        window_park(v->window, i, route.transport, (uint64_t)q->settings->window / 2);
         return DELIVERY_NOTHING;
     }
     if (!bodies_have_room(q->bodies, r->message, v->row.size))
         return DELIVERY_NO_ROOM;
-    v->job = make_job(r->message, &v->row, &route, r);
+    v->job = make_job(q->settings, r->message, &v->row, &route, r);
+    v->from_id = mem_text(r->from_id);
     add_recipient(v->job, i->id, r);
     window_set_trying(v->window, i);
     gather(v, t);
@@ -223,6 +230,7 @@ enum delivery_start delivery_start(struct queue *q, struct window *w, struct des
         free_delivery(v);
         return outcome;
     }
+    agents_begin(q->agents, v->job->transport);
     bodies_get(q->bodies, v->job->message, &v->row, on_body, v);
     return outcome;
 }

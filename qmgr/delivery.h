@@ -9,7 +9,8 @@
 
 enum delivery_start {
     DELIVERY_STARTED,
-    DELIVERY_NOTHING, /* what waited is no longer due, or is stuck: the agent for it is not there */
+    DELIVERY_NOTHING, /* what waited is no longer due, or is stuck: the transport for it is not
+                         there, or has its fill */
     DELIVERY_NO_ROOM, /* no memory for another message now */
 };
 

@@ -19,6 +19,7 @@
 #define WINDOW 10000   /* webhooks in memory */
 #define WINDOW_PART 16 /* a URL may fill a 16th of what is left of that */
 #define STEPS_A_TURN 500
+#define ROWS_A_TURN 2000 /* of other URLs, passed over to find more of one */
 #define RETRY_AFTER_MAX_S 86400
 /* Answers on their way to the disk, for which the next calls do not wait. */
 #define UNWRITTEN_MAX 64
@@ -306,8 +307,8 @@ static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
 }
 
 /* Fetches more of one URL. There is no index by URL: it goes on from where its first one that had
- * no room is. */
-static void refill(struct hookq *h, struct destination *d)
+ * no room is, for so many rows in this turn of the loop. */
+static void refill(struct hookq *h, struct destination *d, int *rows)
 {
     int64_t now = clock_wall_ms(), next_ms;
     uint64_t id;
@@ -320,7 +321,7 @@ static void refill(struct hookq *h, struct destination *d)
             continue;
         if (next_ms > now)
             break;
-        if (d->waiting > 0 && has_its_share(h, d)) {
+        if ((d->waiting > 0 && has_its_share(h, d)) || --*rows < 0) {
             window_note_more(d, next_ms, id);
             break;
         }
@@ -385,17 +386,17 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct hookq *h = arg;
     struct destination *d;
-    int steps = 0;
+    int steps = 0, rows = ROWS_A_TURN;
     (void)fd;
     (void)what;
     while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
            h->inflight < (unsigned)h->queue->settings->webhook_concurrency &&
            (d = window_next(&h->window)) != NULL) {
         if (d->waiting == 0 && d->more)
-            refill(h, d);
+            refill(h, d, &rows);
         begin_one(h, d);
         update(h, d);
-        if (++steps >= STEPS_A_TURN) {
+        if (++steps >= STEPS_A_TURN || rows <= 0) {
             pump(h);
             break;
         }

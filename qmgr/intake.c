@@ -45,6 +45,7 @@ struct arrival {
     int body;
     struct fail file_fail;
     uint64_t id;
+    bool full; /* what apply found: the store has no room for it */
 };
 
 struct intake *intake_new(struct queue *q)
@@ -109,11 +110,10 @@ static void apply(struct change *change, struct store_txn *t)
     struct arrival *a = (struct arrival *)change;
     uint64_t octets = a->source.type == SOURCE_FILE ? 0 : a->source.size;
     octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
-    if (!store_has_room(t, octets)) {
-        store_fail(t, "the store is nearly full");
-        return;
-    }
-    a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
+    /* Refused alone: what else is in the transaction must not fail for it. */
+    a->full = !store_has_room(t, octets);
+    if (!a->full)
+        a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
 }
 
 static void schedule_all(struct arrival *a)
@@ -145,6 +145,8 @@ static void done(struct change *change, const char *why)
 {
     struct arrival *a = (struct arrival *)change;
     struct queue *q = a->intake->queue;
+    if (why == NULL && a->full)
+        why = "the store is nearly full";
     if (why != NULL) {
         log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
         if (a->source.type == SOURCE_FILE)

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 #include "body.h"
@@ -250,24 +251,34 @@ static bool is_owned(void *arg, uint64_t token)
     return o->n > 0 && bsearch(&token, o->tokens, o->n, sizeof token, by_value) != NULL;
 }
 
+/* Rows are not decoded: there can be millions. And of one that does not decode the file is kept, as
+ * the row itself is, for whoever wants to save the message. */
+static void gather_owned(struct owned *o, struct store_txn *t, unsigned table, const char *prefix)
+{
+    struct span from = span_text(prefix);
+    struct store_cursor c = store_cursor(t, table);
+    for (bool at = store_seek(&c, from); at; at = store_next(&c)) {
+        uint64_t file;
+        if (c.key.n < from.n || memcmp(c.key.p, from.p, from.n) != 0)
+            break;
+        if (!msg_row_names_file(c.value, &file))
+            continue;
+        o->tokens = mem_resize(o->tokens, (o->n + 1) * sizeof *o->tokens);
+        o->tokens[o->n++] = file;
+    }
+    store_cursor_close(&c);
+}
+
 int janitor_sweep(struct queue *q, struct fail *f)
 {
     struct owned owned = {0};
-    struct key zero = key_id(0);
     struct store_txn *t = store_begin(q->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_MSG);
-    for (bool at = store_seek(&c, key_span(&zero)); at; at = store_next(&c)) {
-        struct msg_row m;
-        if (msg_row_read(c.value, &m) != 0)
-            continue;
-        if (m.kind == BODY_FILE) {
-            owned.tokens = mem_resize(owned.tokens, (owned.n + 1) * sizeof *owned.tokens);
-            owned.tokens[owned.n++] = m.file;
-        }
-        msg_row_clear(&m);
+    gather_owned(&owned, t, TABLE_MSG, "");
+    gather_owned(&owned, t, TABLE_SYS, "bad/msg/");
+    if (store_commit(&t, f) != 0) {
+        mem_free(&owned.tokens);
+        return -1;
     }
-    store_cursor_close(&c);
-    store_abort(&t);
     if (owned.n > 0)
         qsort(owned.tokens, owned.n, sizeof *owned.tokens, by_value);
     int removed = body_sweep(q->dirfd, is_owned, &owned, f);

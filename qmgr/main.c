@@ -107,6 +107,8 @@ static void commit_settings(struct service *s, void *state, void *old)
     }
     admin_trust(m->admin, m->admin_uid, m->admin_gid);
     janitor_look_at_disk(&m->queue);
+    if (before != NULL && before->map_size != m->queue.settings->map_size)
+        log_warn(NULL, "a changed map-size needs a restart");
     settings_drop(&before);
     schedule_look_at(m->queue.schedule, 0);
     schedule_pump(m->queue.schedule);

@@ -229,11 +229,11 @@ static void begin(struct mend *m)
 void mend_index(struct mend *m, enum table table, const struct key *key)
 {
     assert(table == TABLE_DUE || table == TABLE_DEST || table == TABLE_HOOKDUE);
-    if (m->n >= REPORTS_MAX)
-        return;
     if (m->reports == NULL)
         m->reports = mem_array(REPORTS_MAX, sizeof *m->reports);
-    m->reports[m->n++] = (struct report){table, *key};
+    if (m->n < REPORTS_MAX)
+        m->reports[m->n++] = (struct report){table, *key};
+    /* Also when there is no place for this one: those before may wait since a change failed. */
     if (!m->busy)
         begin(m);
 }

@@ -9,13 +9,26 @@
 
 #define LINES_MAX 64 /* of one reply */
 
-bool notice_is_wanted(const struct submit_envelope *e, const struct rcpt_row *r, bool delayed)
+/* What NOTIFY must have for it, whether it is sent without NOTIFY, what the log says. */
+static const struct {
+    uint8_t notify;
+    bool unasked;
+    const char *log;
+} kinds[] = {
+    [DSN_FAILED] = {NOTIFY_FAILURE, true, "sender told of failure"},
+    [DSN_DELAYED] = {NOTIFY_DELAY, true, "sender told of delay"},
+    [DSN_DELIVERED] = {NOTIFY_SUCCESS, false, "sender told of delivery"},
+    [DSN_RELAYED] = {NOTIFY_SUCCESS, false, "sender told of relaying"},
+};
+
+bool notice_is_wanted(const struct submit_envelope *e, const struct rcpt_row *r,
+                      enum dsn_action action)
 {
     if (e->sender[0] == '\0')
         return false;
     if (r->notify == 0)
-        return true;
-    return (r->notify & (delayed ? NOTIFY_DELAY : NOTIFY_FAILURE)) != 0;
+        return kinds[action].unasked;
+    return (r->notify & kinds[action].notify) != 0;
 }
 
 /* One recipient as the composer wants it, with what it points to. */
@@ -58,18 +71,36 @@ static struct dsn_recipient describe(const struct notice *n, const struct rcpt_r
     read_address(r->address, &p->address);
     struct dsn_recipient d = {.address = &p->address,
                               .original = span_text(r->orcpt),
-                              .action = n->delayed ? DSN_DELAYED : DSN_FAILED,
+                              .action = n->action,
                               .status = span_text(last->enhanced),
                               .reason = span_text(last->error),
                               .reply = p->lines,
                               .n_reply = split_lines(last->reply, p->lines),
                               .remote_host = span_text(last->remote_host),
                               .last_attempt_ms = last->start_ms,
-                              .retry_until_ms = n->delayed ? n->retry_until_ms : 0};
+                              .retry_until_ms = n->action == DSN_DELAYED ? n->retry_until_ms : 0};
     if (colon != NULL)
         host_end = (size_t)(colon - last->remote_address);
     d.remote_ip = span_of(last->remote_address, host_end);
     return d;
+}
+
+static struct span header_of(struct span head)
+{
+    for (size_t i = 0; i + 4 <= head.n; i++) {
+        if (memcmp(head.p + i, "\r\n\r\n", 4) == 0)
+            return span_of(head.p, i + 2);
+    }
+    return head;
+}
+
+/* RFC 3461 section 4.3: RET is of failures alone; without it only the header goes back, since the
+ * body would make every bounce as large as its message. */
+static bool returns_all(const struct ledger_message *m, const struct notice *n, struct span head)
+{
+    const struct submit_envelope *e = m->row.envelope;
+    return n->action == DSN_FAILED && strcmp(e->ret, "FULL") == 0 &&
+           (e->flags & SUBMIT_REQUIRE_TLS) == 0 && head.n == m->row.size;
 }
 
 static void compose(const struct settings *s, const struct ledger_message *m,
@@ -88,7 +119,8 @@ static void compose(const struct settings *s, const struct ledger_message *m,
                       .to = &to,
                       .recipients = recipients,
                       .n_recipients = n->recipients_n,
-                      .header = head,
+                      .header = header_of(head),
+                      .message = returns_all(m, n, head) ? head : (struct span){0},
                       .envelope_id = span_text(e->envid),
                       .arrival_ms = e->received_ms,
                       .now_ms = n->now_ms,
@@ -102,23 +134,13 @@ static void compose(const struct settings *s, const struct ledger_message *m,
     mem_free(&recipients);
 }
 
-/* Only the header goes back: the body would make every bounce as large as its message. */
-static struct span header_of(struct span head)
-{
-    for (size_t i = 0; i + 4 <= head.n; i++) {
-        if (memcmp(head.p + i, "\r\n\r\n", 4) == 0)
-            return span_of(head.p, i + 2);
-    }
-    return head;
-}
-
 uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s,
                       const struct ledger_message *m, const struct notice *n, struct span head,
                       char **to)
 {
     struct dsn_message message = {0};
     char about[QID_SIZE], id_text[QID_SIZE];
-    compose(s, m, n, header_of(head), &message);
+    compose(s, m, n, head, &message);
     struct submit_envelope *e = submit_envelope_new(SUBMIT_DSN);
     e->flags =
         (message.has_8bit ? SUBMIT_EIGHT_BIT : 0) | (message.needs_smtputf8 ? SUBMIT_SMTPUTF8 : 0);
@@ -130,9 +152,8 @@ uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settin
         .type = SOURCE_OCTETS, .octets = buf_span(&message.message), .size = message.message.n};
     uint64_t id = ledger_stage(l, t, e, &body);
     *to = mem_text(m->row.envelope->sender);
-    log_info(NULL, n->delayed ? "sender told of delay" : "sender told of failure",
-             LS("qid", qid_text(m->id, about)), LS("dsn_qid", qid_text(id, id_text)), LS("to", *to),
-             LU("rcpts", n->recipients_n));
+    log_info(NULL, kinds[n->action].log, LS("qid", qid_text(m->id, about)),
+             LS("dsn_qid", qid_text(id, id_text)), LS("to", *to), LU("rcpts", n->recipients_n));
     submit_envelope_free(&e);
     dsn_clear(&message);
     return id;

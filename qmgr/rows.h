@@ -32,6 +32,8 @@ struct msg_row {
 void msg_row_put(struct buf *b, const struct msg_row *r);
 int msg_row_read(struct span s, struct msg_row *r);
 void msg_row_clear(struct msg_row *r);
+/* The file that a row names, whether the rest of it decodes or not. */
+bool msg_row_names_file(struct span s, uint64_t *file);
 
 struct rcpt_row {
     uint64_t message;

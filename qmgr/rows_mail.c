@@ -49,6 +49,17 @@ int msg_row_read(struct span s, struct msg_row *r)
     return -1;
 }
 
+bool msg_row_names_file(struct span s, uint64_t *file)
+{
+    const size_t tail = 9; /* kind and file are the last of a row */
+    if (s.n < tail)
+        return false;
+    struct wire w = wire_open(span_of(s.p + s.n - tail, tail));
+    bool is_file = wire_u8(&w) == BODY_FILE;
+    *file = wire_u64(&w);
+    return is_file;
+}
+
 void msg_row_clear(struct msg_row *r)
 {
     submit_envelope_free(&r->envelope);

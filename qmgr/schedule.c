@@ -1,8 +1,10 @@
 #include "schedule.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
+#include "agents.h"
 #include "clock.h"
 #include "delivery.h"
 #include "duewalk.h"
@@ -14,6 +16,7 @@
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of the window */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 500
+#define LATE_S 1 /* until it is looked again whether results can be written down */
 
 struct schedule {
     struct queue *queue;
@@ -21,7 +24,8 @@ struct schedule {
     struct duewalk walk;
     struct event *pump;
     bool stopped;
-    unsigned inflight; /* deliveries */
+    unsigned inflight;  /* deliveries */
+    unsigned held_back; /* destinations in a row that may not have another one, since pump */
 };
 
 static void on_pump(evutil_socket_t fd, short what, void *arg);
@@ -147,18 +151,58 @@ static void refill(struct schedule *s, struct destination *d)
 /* ---- deliveries ---- */
 
 /* In the next turn of the loop, so that everything else has its own. */
+static void pump_after(struct schedule *s, int seconds)
+{
+    const struct timeval pause = {seconds, 0};
+    if (!s->stopped)
+        (void)evtimer_add(s->pump, &pause);
+}
+
+/* Something has changed: each destination is looked at anew. */
 static void pump(void *arg)
 {
     struct schedule *s = arg;
-    const struct timeval now = {0, 0};
-    if (!s->stopped)
-        (void)evtimer_add(s->pump, &now);
+    s->held_back = 0;
+    pump_after(s, 0);
+}
+
+static void unstick(struct schedule *s, struct parking *p, unsigned runs)
+{
+    window_unstick(&s->window, p, runs, (unsigned)s->queue->settings->destination_concurrency);
+    if (p->more && TAILQ_EMPTY(&p->items)) {
+        p->more = false;
+        duewalk_look_at(&s->walk, p->more_ms, p->more_id);
+    }
 }
 
 void schedule_pump(struct schedule *s)
 {
-    window_unstick(&s->window, (unsigned)s->queue->settings->destination_concurrency);
+    struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next)
+        unstick(s, p, UINT_MAX);
     pump(s);
+}
+
+/* For each delivery that a transport may have more, the first that wait for it. */
+static void unstick_some(struct schedule *s)
+{
+    struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next) {
+        unsigned room = agents_room(s->queue->agents, p->name);
+        if (room > 0)
+            unstick(s, p, room);
+    }
+}
+
+/* Whether any is stuck without need: what was to go before it turned out to be nothing. */
+static bool is_any_free(const struct schedule *s)
+{
+    const struct parking *p;
+    SLIST_FOREACH (p, &s->window.parkings, next) {
+        if (!TAILQ_EMPTY(&p->items) && agents_room(s->queue->agents, p->name) > 0)
+            return true;
+    }
+    return false;
 }
 
 static void on_delivered(void *arg, struct destination *d)
@@ -194,30 +238,46 @@ static enum delivery_start start(struct schedule *s, struct destination *d)
     return started;
 }
 
-/* Starts what may be started now. */
-static void on_pump(evutil_socket_t fd, short what, void *arg)
+static bool is_at_most(const struct schedule *s)
 {
-    struct schedule *s = arg;
+    return s->inflight >= (unsigned)s->queue->settings->concurrency;
+}
+
+/* Starts what may be started now, so much in one turn of the loop. */
+static void start_some(struct schedule *s)
+{
     struct destination *d;
-    unsigned held_back = 0; /* in a row */
     int steps = 0;
     bool room = true;
-    (void)fd;
-    (void)what;
-    while (!s->stopped && room && s->inflight < (unsigned)s->queue->settings->concurrency &&
-           held_back <= s->window.round_n && (d = window_next(&s->window)) != NULL) {
+    while (!s->stopped && room && !is_at_most(s) && s->held_back <= s->window.round_n &&
+           steps < STEPS_A_TURN && (d = window_next(&s->window)) != NULL) {
         if (has_its_deliveries(s, d)) {
-            held_back++;
+            s->held_back++;
         } else {
-            held_back = 0;
+            s->held_back = 0;
             room = start(s, d) != DELIVERY_NO_ROOM;
         }
         update(s, d);
-        if (++steps >= STEPS_A_TURN) {
-            pump(s);
-            break;
-        }
+        steps++;
     }
+    if (steps == STEPS_A_TURN || (room && !is_at_most(s) && is_any_free(s)))
+        pump_after(s, 0);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct schedule *s = arg;
+    (void)fd;
+    (void)what;
+    /* While results cannot be written down there are no new ones: each would be an attempt that a
+     * crash forgets, and makes again. */
+    if (commit_is_late(s->queue->commit)) {
+        pump_after(s, LATE_S);
+        return;
+    }
+    if (!is_at_most(s))
+        unstick_some(s);
+    start_some(s);
     if (!is_full(s))
         duewalk_go_on(&s->walk);
     service_gauge(s->queue->service, GAUGE_TRYING, s->window.trying);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "address.h"
 #include "confaddr.h"
 #include "mem.h"
 #include "rows.h"
@@ -16,6 +17,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_recipients = conf_int(queue, "destination-recipients");
+    s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
     s->concurrency = conf_int(queue, "concurrency");
     s->body_memory = conf_size(queue, "body-memory");
@@ -90,4 +92,35 @@ const char *settings_mailbox(const struct settings *s, const char *address)
     struct span local = span_of(address, (size_t)(domain - address) - 1);
     const struct conf_block *a = confaddr_account(s->conf, local, span_text(domain), NULL);
     return a != NULL && conf_bool(a, "mailbox") ? conf_label(a) : NULL;
+}
+
+/* NULL when there can be no such address. */
+static char *with_id(const struct settings *s, const struct address *a, const char *from_id)
+{
+    struct span local = span_text(a->local), domain = span_text(a->domain);
+    const struct conf_block *block = confaddr_domain(s->conf, domain);
+    const char *separator = block == NULL ? "" : conf_text(block, "catchall-separator");
+    struct address made;
+    char *text = NULL;
+    if (separator[0] == '\0')
+        return NULL;
+    char *unique = mem_format("%.*s%s%s", (int)confaddr_base(s->conf, local, domain), a->local,
+                              separator, from_id);
+    if (address_make(span_text(unique), domain, &made, NULL) == 0)
+        text = address_text(&made);
+    address_clear(&made);
+    mem_free(&unique);
+    return text;
+}
+
+char *settings_return_path(const struct settings *s, const char *sender, const char *from_id)
+{
+    struct address a;
+    char *text = NULL;
+    if (from_id[0] == '\0' || sender[0] == '\0')
+        return mem_text(sender);
+    if (address_parse(span_text(sender), &a, NULL) == 0)
+        text = with_id(s, &a, from_id);
+    address_clear(&a);
+    return text == NULL ? mem_text(sender) : text;
 }

@@ -18,7 +18,7 @@ struct settings {
     bool localserve;
     int64_t first_retry_ms, lifetime_ms, keep_events_ms;
     int attempts, delay_notice_attempt, jitter_percent;
-    int destination_concurrency, destination_recipients, window, concurrency;
+    int destination_concurrency, destination_recipients, transport_concurrency, window, concurrency;
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
@@ -32,6 +32,10 @@ const struct conf_block *settings_account(const struct settings *s, const char *
 /* How long a message of this account ("" or an unknown one: the queue's value) is remembered. */
 int64_t settings_keep_messages_ms(const struct settings *s, const char *account);
 int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account);
+/* The reverse path under which a message of this sender goes out for a recipient with this from id:
+ * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
+ * The sender itself where from_id is "", or cannot be put there. mem_free. */
+char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

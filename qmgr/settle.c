@@ -13,7 +13,10 @@
 #include "retry.h"
 #include "schedule.h"
 
-#define HEAD_MAX (128u * 1024) /* of the original's header in a DSN */
+/* Of the original in a DSN: its header, or all of a message that may go back whole. */
+#define HEAD_MAX (128u * 1024)
+
+enum { NOTICE_FAILED, NOTICE_DELAYED, NOTICE_SUCCESS, NOTICES };
 
 struct settle {
     struct change change;
@@ -23,13 +26,12 @@ struct settle {
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
-    settle_on_settled *on_settled;
-    void *arg;
+    enum dsn_action success; /* what became of those that are done */
     /* what apply found, for the loop */
     bool message_gone;
     uint64_t unlink_file;
-    uint64_t notices[2]; /* failed, delayed */
-    char *notice_to[2];
+    uint64_t notices[NOTICES];
+    char *notice_to[NOTICES];
     uint32_t delivered, deferred, failed;
     int64_t next_ms; /* the soonest next attempt; 0 when there is none */
     bool look_again; /* not every recipient was there */
@@ -62,12 +64,12 @@ void settle_give_up(struct queue *q, struct store_txn *t, const struct settings 
     const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
     ledger_event(&q->ledger, t, s, m, id, r, EVENT_FAILED, last, now_ms);
     ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
-    if (notice_is_wanted(m->row.envelope, r, false))
+    if (notice_is_wanted(m->row.envelope, r, DSN_FAILED))
         note_row(lost, r);
 }
 
 uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
-                     struct ledger_message *m, struct settle_lost *lost, bool delayed,
+                     struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
                      int64_t now_ms, char **to)
 {
     struct buf head = {0};
@@ -81,8 +83,8 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
     const struct rcpt_row **rows = mem_array(lost->n, sizeof *rows);
     for (uint32_t i = 0; i < lost->n; i++)
         rows[i] = &lost->rows[i];
-    struct notice n = {delayed, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts),
-                       rows, lost->n};
+    struct notice n = {action, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts), rows,
+                       lost->n};
     uint64_t id = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), to);
     mem_free(&rows);
     buf_free(&head);
@@ -103,7 +105,7 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
                     struct rcpt_row *r, struct settle_lost *late)
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
-                notice_is_wanted(m->row.envelope, r, true);
+                notice_is_wanted(m->row.envelope, r, DSN_DELAYED);
     r->next_ms = c->now_ms + wait_after(c, r->attempts);
     r->delay_told = r->delay_told || tell;
     if (c->next_ms == 0 || r->next_ms < c->next_ms)
@@ -123,9 +125,16 @@ static bool is_expired(const struct settle *c, const struct ledger_message *m,
            c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
 }
 
+/* Whoever asked for it hears of a delivery, or of a relay that will not tell it (RFC 3461 section
+ * 5.2.2). */
+static bool is_told_of_success(const struct settle *c, const struct ledger_message *m,
+                               const struct rcpt_row *r, const struct deliver_result *result)
+{
+    return !result->reports && notice_is_wanted(m->row.envelope, r, c->success);
+}
+
 static void apply_result(struct settle *c, struct store_txn *t, struct ledger_message *m,
-                         const struct deliver_result *result, struct settle_lost *lost,
-                         struct settle_lost *late)
+                         const struct deliver_result *result, struct settle_lost told[NOTICES])
 {
     struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
@@ -141,40 +150,55 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
         ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
         ledger_retire(l, t, c->settings, m, result->id, &r, true, c->now_ms);
         c->delivered++;
+        if (is_told_of_success(c, m, &r, result))
+            note_row(&told[NOTICE_SUCCESS], &r);
     } else if (result->status == DELIVER_FAILED || is_expired(c, m, &r)) {
-        settle_give_up(c->queue, t, c->settings, m, result->id, &r, c->now_ms, lost);
+        settle_give_up(c->queue, t, c->settings, m, result->id, &r, c->now_ms,
+                       &told[NOTICE_FAILED]);
         c->failed++;
     } else {
-        put_off(c, t, m, result, &was, &r, late);
+        put_off(c, t, m, result, &was, &r, &told[NOTICE_DELAYED]);
     }
     rcpt_row_clear(&r);
+}
+
+/* Forgets what apply found when it ran before. */
+static void begin_anew(struct settle *c)
+{
+    c->delivered = c->deferred = c->failed = 0;
+    c->next_ms = 0;
+    c->look_again = false;
+    c->message_gone = true;
+    c->unlink_file = 0;
+    for (int i = 0; i < NOTICES; i++) {
+        c->notices[i] = 0;
+        mem_free(&c->notice_to[i]);
+    }
 }
 
 static void apply(struct change *change, struct store_txn *t)
 {
     struct settle *c = (struct settle *)change;
+    const enum dsn_action actions[NOTICES] = {[NOTICE_FAILED] = DSN_FAILED,
+                                              [NOTICE_DELAYED] = DSN_DELAYED,
+                                              [NOTICE_SUCCESS] = c->success};
     struct ledger_message m;
-    struct settle_lost lost = {0}, late = {0};
-    c->delivered = c->deferred = c->failed = 0;
-    c->next_ms = 0;
-    c->look_again = false;
-    c->message_gone = true;
-    c->unlink_file = c->notices[0] = c->notices[1] = 0;
-    mem_free(&c->notice_to[0]);
-    mem_free(&c->notice_to[1]);
-    if (ledger_message_open(t, c->message, &m) != 0)
+    struct settle_lost told[NOTICES] = {{0}};
+    begin_anew(c);
+    if (ledger_message_open(t, c->message, &m) != 0) {
+        c->look_again = true; /* its recipients, if there are any, are to be set aside */
         return;
+    }
     c->received_ms = m.row.envelope->received_ms;
     for (uint32_t i = 0; i < c->results_n; i++)
-        apply_result(c, t, &m, &c->results[i], &lost, &late);
-    c->notices[0] =
-        settle_tell(c->queue, t, c->settings, &m, &lost, false, c->now_ms, &c->notice_to[0]);
-    c->notices[1] =
-        settle_tell(c->queue, t, c->settings, &m, &late, true, c->now_ms, &c->notice_to[1]);
+        apply_result(c, t, &m, &c->results[i], told);
+    for (int i = 0; i < NOTICES; i++) {
+        c->notices[i] = settle_tell(c->queue, t, c->settings, &m, &told[i], actions[i], c->now_ms,
+                                    &c->notice_to[i]);
+        settle_lost_clear(&told[i]);
+    }
     c->message_gone = m.gone >= m.row.open;
     ledger_message_close(&c->queue->ledger, t, &m, &c->unlink_file);
-    settle_lost_clear(&lost);
-    settle_lost_clear(&late);
 }
 
 static void log_result(const struct settle *c, const struct deliver_result *r, const char *address)
@@ -208,7 +232,7 @@ static void done(struct change *change, const char *why)
         schedule_settled(q->schedule, c->results[i].id);
     if (why == NULL && (c->next_ms != 0 || c->look_again))
         schedule_look_at(q->schedule, c->look_again ? 0 : c->next_ms);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < NOTICES; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);
             schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]));
@@ -216,8 +240,6 @@ static void done(struct change *change, const char *why)
         mem_free(&c->notice_to[i]);
     }
     hookq_poke(q->hookq, c->now_ms);
-    if (c->on_settled != NULL)
-        c->on_settled(c->arg);
     for (uint32_t i = 0; i < c->results_n; i++) {
         deliver_result_clear(&c->results[i]);
         mem_free(&c->addresses[i]);
@@ -229,7 +251,7 @@ static void done(struct change *change, const char *why)
 }
 
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, settle_on_settled *on_settled, void *arg)
+                    uint32_t n, bool mailbox)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -244,7 +266,6 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
-    c->on_settled = on_settled;
-    c->arg = arg;
+    c->success = mailbox ? DSN_DELIVERED : DSN_RELAYED;
     commit_add(q->commit, &c->change);
 }

@@ -23,8 +23,9 @@ void window_init(struct window *w)
     RB_INIT(&w->items);
     RB_INIT(&w->destinations);
     TAILQ_INIT(&w->round);
+    SLIST_INIT(&w->parkings);
     w->round_n = 0;
-    w->count = w->trying = 0;
+    w->count = w->trying = w->parked = 0;
 }
 
 void window_clear(struct window *w)
@@ -36,6 +37,11 @@ void window_clear(struct window *w)
     while ((d = RB_MIN(destination_tree, &w->destinations)) != NULL) {
         RB_REMOVE(destination_tree, &w->destinations, d);
         mem_free(&d);
+    }
+    struct parking *p;
+    while ((p = SLIST_FIRST(&w->parkings)) != NULL) {
+        SLIST_REMOVE_HEAD(&w->parkings, next);
+        mem_free(&p);
     }
     window_init(w);
 }
@@ -53,7 +59,6 @@ static struct destination *make(const char *name)
     struct destination *d = mem_zero(sizeof *d + n);
     memcpy(d->name, name, n);
     TAILQ_INIT(&d->items);
-    TAILQ_INIT(&d->stuck);
     return d;
 }
 
@@ -100,8 +105,10 @@ static void leave(struct window *w, struct item *i)
         d->waiting--;
         break;
     case ITEM_STUCK:
-        TAILQ_REMOVE(&d->stuck, i, next);
+        TAILQ_REMOVE(&i->parking->items, i, next);
+        i->parking->n--;
         d->parked--;
+        w->parked--;
         break;
     case ITEM_TRYING:
         d->trying--;
@@ -127,33 +134,71 @@ void window_set_trying(struct window *w, struct item *i)
     w->trying++;
 }
 
-void window_set_stuck(struct window *w, struct item *i)
+static struct parking *parking_of(struct window *w, const char *name)
 {
+    struct parking *p;
+    SLIST_FOREACH (p, &w->parkings, next) {
+        if (strcmp(p->name, name) == 0)
+            return p;
+    }
+    size_t n = strlen(name) + 1;
+    p = mem_zero(sizeof *p + n);
+    memcpy(p->name, name, n);
+    TAILQ_INIT(&p->items);
+    SLIST_INSERT_HEAD(&w->parkings, p, next);
+    return p;
+}
+
+static void turn_away(struct window *w, struct item *i, struct parking *p)
+{
+    if (!p->more || i->next_ms < p->more_ms || (i->next_ms == p->more_ms && i->id < p->more_id)) {
+        p->more_ms = i->next_ms;
+        p->more_id = i->id;
+    }
+    p->more = true;
+    window_remove(w, i);
+}
+
+void window_park(struct window *w, struct item *i, const char *name, uint64_t most)
+{
+    struct parking *p = parking_of(w, name);
+    uint64_t left = w->parked < most ? most - w->parked : 0;
     assert(i->state == ITEM_WAITING);
+    if (p->n > 0 && p->n >= left) {
+        turn_away(w, i, p);
+        return;
+    }
     leave(w, i);
     i->state = ITEM_STUCK;
-    TAILQ_INSERT_TAIL(&i->destination->stuck, i, next);
+    i->parking = p;
+    TAILQ_INSERT_TAIL(&p->items, i, next);
+    p->n++;
     i->destination->parked++;
+    w->parked++;
 }
 
-static void unstick(struct destination *d)
+/* The last item of the first runs, or NULL when there are none. */
+static struct item *end_of_runs(const struct parking *p, unsigned runs)
 {
-    struct item *i;
-    TAILQ_FOREACH (i, &d->stuck, next)
+    struct item *i = runs == 0 ? NULL : TAILQ_FIRST(&p->items), *next;
+    for (; i != NULL && (next = TAILQ_NEXT(i, next)) != NULL; i = next) {
+        if (next->destination != i->destination && --runs == 0)
+            break;
+    }
+    return i;
+}
+
+void window_unstick(struct window *w, struct parking *p, unsigned runs, unsigned inflight_max)
+{
+    struct item *before;
+    /* From the last to the first, each to the head of its list, which keeps their order. */
+    for (struct item *i = end_of_runs(p, runs); i != NULL; i = before) {
+        struct destination *d = i->destination;
+        before = TAILQ_PREV(i, items, next);
+        leave(w, i);
         i->state = ITEM_WAITING;
-    TAILQ_CONCAT(&d->stuck, &d->items, next);
-    TAILQ_CONCAT(&d->items, &d->stuck, next);
-    d->waiting += d->parked;
-    d->parked = 0;
-}
-
-void window_unstick(struct window *w, unsigned inflight_max)
-{
-    struct destination *d;
-    RB_FOREACH (d, destination_tree, &w->destinations) {
-        if (d->parked == 0)
-            continue;
-        unstick(d);
+        TAILQ_INSERT_HEAD(&d->items, i, next);
+        d->waiting++;
         window_update(w, d, inflight_max); /* which frees none that has items */
     }
 }

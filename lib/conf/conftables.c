@@ -154,6 +154,9 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Age of a message at which an attempt that fails is its last, however few there were."},
     {"destination-concurrency", CONF_INT, 0, CONF_QMGR, "20", .min = "1", .max = "1000",
      .doc = "Deliveries in flight to one destination."},
+    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "150", .min = "1", .max = "10000",
+     .doc = "Deliveries in flight through one transport, so that one that is slow or does not "
+            "answer leaves some of concurrency to the others."},
     {"destination-recipients", CONF_INT, 0, CONF_QMGR, "100", .min = "1", .max = "10000",
      .doc = "Recipients given to a destination in one transaction."},
     {"window", CONF_INT, 0, CONF_QMGR, "20000", .min = "100", .max = "1000000",
@@ -165,8 +168,9 @@ static const struct conf_setting queue_settings[] = {
     {"minimum-free", CONF_SIZE, 0, CONF_QMGR, "100M", .min = "0", .max = "1024G",
      .doc = "Free space of the store's file system below which new mail is refused for the time."},
     {"map-size", CONF_SIZE, 0, CONF_QMGR, "1024G", .min = "16M", .max = "65536G",
-     .doc = "Address space for the database, the most it can ever grow to. It costs no memory and "
-            "no disk by itself."},
+     .doc = "Address space for the database, the most it can ever grow to, beyond which new mail "
+            "is refused for the time. It costs no memory and no disk by itself, and is read at the "
+            "start only."},
     {"keep-retired-messages", CONF_DURATION, 0, CONF_QMGR, "72h", .min = "0", .max = "3650d",
      .doc = "How long what became of a message is kept; 0 keeps nothing. An account can have its "
             "own."},

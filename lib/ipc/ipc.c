@@ -301,21 +301,19 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     on_writable(fd, what, arg);
 }
 
-/* Returns 0 also when the channel is over; -1 when no memory file could be had for a large payload.
- */
+/* 0, or -1 when no memory file could be had for a long payload. */
 static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
                 const int *fds, unsigned n, struct fail *f)
 {
     struct outgoing *o = mem_zero(sizeof *o);
     check(ch);
     int rc = record_make(&o->record, type, flags, id, payload, fds, n, f);
+    if (rc != 0)
+        log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f->text));
     if (ch->closed || ch->broken.text[0] != '\0' || rc != 0) {
         record_free(&o->record);
         mem_free(&o);
-        if (rc != 0 && !ch->closed)
-            log_error(NULL, "cannot pass a message on", LS("channel", ch->name),
-                      LS("why", f->text));
-        return ch->closed ? 0 : rc;
+        return rc;
     }
     STAILQ_INSERT_TAIL(&ch->out, o, next);
     if (ch->outgoings++ == 0)
@@ -323,12 +321,12 @@ static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, stru
     return 0;
 }
 
-/* Nobody would hear that this one was not sent: the channel cannot keep its promise of delivery. */
+/* Where nobody would hear that this one is not sent, the channel cannot keep its promise. */
 static void post_or_break(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id,
                           struct span payload, const int *fds, unsigned n)
 {
     struct fail f = {{0}};
-    if (post(ch, type, flags, id, payload, fds, n, &f) != 0)
+    if (post(ch, type, flags, id, payload, fds, n, &f) != 0 && !ch->closed)
         break_sending(ch, &f);
 }
 
@@ -369,6 +367,7 @@ static void on_reaper(evutil_socket_t fd, short what, void *arg)
 uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
                      ipc_on_reply *on_reply, void *arg)
 {
+    struct fail f = {{0}};
     check(ch);
     struct pending *p = mem_zero(sizeof *p);
     p->id = ++ch->last_id;
@@ -377,8 +376,9 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     (void)RB_INSERT(pending_tree, &ch->pending, p);
     ch->pendings++;
     uint64_t id = p->id;
-    struct fail f = {{0}};
-    p->lost = (n > 0 && fds[0] < 0) || post(ch, type, 0, id, payload, fds, n, &f) != 0;
+    p->lost = n > 0 && fds[0] < 0;
+    if (!p->lost && post(ch, type, 0, id, payload, fds, n, &f) != 0)
+        p->lost = true;
     if (ch->closed || p->lost) {
         const struct timeval now = {0, 0};
         (void)evtimer_add(ch->reaper, &now);

@@ -67,8 +67,8 @@ void ipc_free(struct ipc **ch); /* pending requests are answered with NULL first
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n);
 /* Returns the request's id, for ipc_forget. on_reply comes exactly once, later, from the loop.
  * fds[0] may be -1, where the descriptor that belongs to the request could not be had: then nothing
- * is sent and on_reply comes with NULL. So it is when there is no descriptor left for a payload too
- * large for a record; the channel goes on. */
+ * is sent and on_reply comes with NULL. So it is when no memory file can be had for a long payload;
+ * other requests are not concerned. */
 uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
                      ipc_on_reply *on_reply, void *arg);
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,

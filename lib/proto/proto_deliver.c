@@ -69,6 +69,8 @@ void deliver_result_copy(struct deliver_result *to, const struct deliver_result 
         *texts[i] = mem_text(*texts[i]);
 }
 
+#define DONE_AND_REPORTS DELIVER_STATUSES /* a status on the wire only */
+
 /* id u64, status u8, code u16, the seven texts, start i64, duration u32. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r)
 {
@@ -76,7 +78,8 @@ void deliver_result_put(struct buf *b, const struct deliver_result *r)
     char **texts[RESULT_TEXTS];
     texts_of(&alias, texts);
     wire_put_u64(b, r->id);
-    wire_put_u8(b, (uint8_t)r->status);
+    bool reports = r->status == DELIVER_DONE && r->reports;
+    wire_put_u8(b, (uint8_t)(reports ? DONE_AND_REPORTS : r->status));
     wire_put_u16(b, r->code);
     for (int i = 0; i < RESULT_TEXTS; i++)
         wire_put_span(b, span_of(*texts[i], strnlen(*texts[i], text_max[i])));
@@ -89,7 +92,9 @@ void deliver_result_get(struct wire *w, struct deliver_result *r)
     char **texts[RESULT_TEXTS];
     *r = (struct deliver_result){.id = wire_u64(w)};
     texts_of(r, texts);
-    r->status = (enum deliver_status)wire_enum(w, DELIVER_STATUSES);
+    unsigned status = wire_enum(w, DELIVER_STATUSES + 1);
+    r->reports = status == DONE_AND_REPORTS;
+    r->status = r->reports ? DELIVER_DONE : (enum deliver_status)status;
     r->code = wire_u16(w);
     for (int i = 0; i < RESULT_TEXTS; i++)
         *texts[i] = wire_text(w, text_max[i]);

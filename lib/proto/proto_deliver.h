@@ -52,6 +52,9 @@ struct deliver_result {
     char *remote_host;    /* name as MX or configuration gave it; "" */
     char *remote_address; /* "192.0.2.1:25"; "" */
     char *tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" in clear */
+    /* Of one that is done: the next hop took the sender's wish to hear of success (NOTIFY, RFC 3461
+     * section 5.2.1) along with the message, and is the one to tell it. */
+    bool reports;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
                     "dns" */
     int64_t start_ms; /* wall clock */

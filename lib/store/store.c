@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <lmdb.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +18,6 @@ struct store {
     MDB_env *env;
     MDB_dbi tables[TABLES_MAX];
     unsigned tables_n;
-    atomic_bool dead;
 };
 
 struct store_txn {
@@ -86,6 +84,15 @@ void store_close(struct store **sp)
     mem_free(sp);
 }
 
+bool store_is_dead(struct store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        mdb_txn_abort(txn);
+    return rc == MDB_PANIC;
+}
+
 void store_reap_readers(struct store *s)
 {
     int dead;
@@ -149,11 +156,6 @@ bool store_has_room(const struct store_txn *t, uint64_t octets)
     return info.me_mapsize - space.file_bytes + space.free_bytes >= more;
 }
 
-bool store_is_dead(const struct store *s)
-{
-    return atomic_load(&s->dead);
-}
-
 uint64_t store_rows(struct store *s, unsigned table)
 {
     MDB_txn *txn;
@@ -169,8 +171,6 @@ static void note(struct store_txn *t, int rc, const char *doing)
 {
     if (rc == 0 || t->failed)
         return;
-    if (rc == MDB_PANIC)
-        atomic_store(&t->store->dead, true);
     t->failed = true;
     t->rc = rc;
     (void)snprintf(t->why, sizeof t->why, "%s: %s", doing, mdb_strerror(rc));

@@ -24,15 +24,14 @@ struct store_space {
     uint64_t file_bytes; /* size of the data file */
     uint64_t free_bytes; /* in it, in pages that no row uses */
 };
+/* Whether LMDB has given up on the environment after a failed write: only opening it anew, in
+ * another process, helps. */
+bool store_is_dead(struct store *s);
 int store_space(struct store *s, struct store_space *space, struct fail *f);
 uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table has; 0 on failure */
 /* Pages that the last transaction freed can be used by the next but one only. Where the next one
  * fails for want of room, there never is a next but one: this makes an empty one. */
 void store_advance(struct store *s);
-/* Whether LMDB refuses all further transactions, since the page that leads to all others could not
- * be written. Nothing that was committed is lost; it goes on when it is opened by a new process.
- * May be asked from any thread. */
-bool store_is_dead(const struct store *s);
 /* Frees the places of readers that died. Call it now and then. */
 void store_reap_readers(struct store *s);
 

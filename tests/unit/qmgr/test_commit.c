@@ -4,10 +4,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "commit.h"
@@ -181,7 +184,9 @@ static void test_what_must_be_written_is_tried_until_it_is(void **state)
     run_until(1);
     assert_int_equal(done_numbers[0], 2); /* others do not wait for it */
     assert_int_equal(commit_waiting(commit), 1);
+    assert_true(commit_is_late(commit));
     run_until(2);
+    assert_false(commit_is_late(commit));
     assert_int_equal(done_failed, 0);
     assert_int_equal(store_rows(store, 0), 2);
 }
@@ -218,6 +223,47 @@ static void test_changes_wait_out_a_full_store_if_they_must(void **state)
     }
     run_until(n + 1);
     assert_string_equal(last_why, "");
+}
+
+/* In a process of its own: LMDB's descriptor for the page that says which transaction is the last
+ * takes nothing more. */
+static int write_without_meta_page(void)
+{
+    char link[40], path[200];
+    reset();
+    for (int fd = 0; fd < 100; fd++) {
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, path, sizeof path);
+        int flags = fcntl(fd, F_GETFL);
+        if (n > 9 && memcmp(path + n - 9, "/data.mdb", 9) == 0 && (flags & O_DSYNC) != 0)
+            (void)dup2(open("/dev/full", O_RDWR | O_CLOEXEC), fd);
+    }
+    struct test_change *c = make(1, 100);
+    c->change.must = true;
+    commit_add(commit, &c->change);
+    (void)alarm(20);
+    while (done_n == 0)
+        (void)event_base_loop(base, EVLOOP_ONCE);
+    return 0;
+}
+
+static void test_a_store_that_must_be_opened_anew_ends_the_process(void **state)
+{
+    int status;
+    commit_free(&commit);
+    store_close(&store);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        base = event_base_new();
+        open_store(64u << 20);
+        _exit(write_without_meta_page());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_IOERR);
+    open_store(64u << 20);
+    assert_int_equal(store_rows(store, 0), 0);
 }
 
 static void test_the_end_writes_what_waits(void **state)
@@ -322,6 +368,7 @@ int main(void)
         EACH(test_what_prevented_a_change_is_said),
         EACH(test_what_must_be_written_is_tried_until_it_is),
         EACH(test_changes_wait_out_a_full_store_if_they_must),
+        EACH(test_a_store_that_must_be_opened_anew_ends_the_process),
         EACH(test_the_end_writes_what_waits),
         EACH(test_what_is_added_at_the_end_is_written_if_it_must_be),
         EACH(test_works_are_done_in_their_order),

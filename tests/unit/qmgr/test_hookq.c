@@ -75,6 +75,14 @@ static unsigned calls_to(const char *url)
     return n;
 }
 
+static void endpoint_answers_alive(struct endpoint *e, struct call *c)
+{
+    if (strcmp(c->url, "https://alive.example/") == 0)
+        endpoint_answers(e, c);
+    else
+        endpoint_keeps(e, c);
+}
+
 /* Makes next_id true again: at the end the store is checked. */
 static void finish(void)
 {
@@ -106,6 +114,23 @@ static void test_a_url_that_does_not_answer_keeps_no_other_waiting(void **state)
     WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
     assert_int_equal(world_rows(TABLE_HOOKDUE), 0);
     assert_int_equal(world.hooks.calls_total, 5003);
+    finish();
+}
+
+static void test_one_behind_many_of_another_url_is_found(void **state)
+{
+    put_hooks("https://alive.example/", 800); /* more than a URL's share of the window */
+    put_hooks("https://dead.example/", 9000);
+    put_hooks("https://alive.example/", 1);
+    WORLD_UNTIL(calls_to("https://dead.example/") == 1);
+    world.hooks.on_call = endpoint_answers_alive;
+    world.hooks.code = 200;
+    for (unsigned i = 0; i < world.hooks.calls_n; i++) {
+        if (strcmp(world.hooks.calls[i].url, "https://alive.example/") == 0)
+            endpoint_answer(&world.hooks, i--, 200);
+    }
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 9000);
+    assert_int_equal(world.hooks.calls_total, 802);
     finish();
 }
 
@@ -212,6 +237,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_are_those_of_the_contract),
         WORLD_TEST(test_a_url_that_does_not_answer_keeps_no_other_waiting),
+        WORLD_TEST(test_one_behind_many_of_another_url_is_found),
         BARE_TEST(test_concurrency_is_shared_by_all_urls),
         WORLD_TEST(test_a_webhook_that_fails_is_tried_again_until_it_is_over),
         WORLD_TEST(test_an_endpoint_can_ask_for_time_or_for_no_more),

@@ -169,6 +169,64 @@ static void test_a_peer_that_goes_away_with_messages_under_way_harms_nobody(void
     world_check();
 }
 
+/* A change that keeps the writing thread until it is told to go on, and one that counts how often
+ * it is applied: the group that it is in. */
+struct held {
+    struct change change;
+    bool *go;
+    unsigned *applied;
+};
+
+static void apply_held(struct change *change, struct store_txn *t)
+{
+    struct held *h = (struct held *)change;
+    while (h->go != NULL && !__atomic_load_n(h->go, __ATOMIC_ACQUIRE))
+        (void)usleep(1000);
+    if (h->applied != NULL)
+        (void)__atomic_add_fetch(h->applied, 1, __ATOMIC_RELAXED);
+}
+
+static void held_done(struct change *change, const char *why)
+{
+    assert_null(why);
+    mem_free(&change);
+}
+
+static void add_held(bool *go, unsigned *applied)
+{
+    struct held *h = mem_zero(sizeof *h);
+    *h = (struct held){{.apply = apply_held, .done = held_done}, go, applied};
+    commit_add(world.queue.commit, &h->change);
+}
+
+static void test_a_message_without_room_makes_no_other_change_fail(void **state)
+{
+    struct fail f;
+    bool go = false;
+    unsigned applied = 0;
+    char *large = mem_alloc(900001);
+    world_open("queue { map-size 16M }\n");
+    memset(large, 'x', 900000);
+    large[900000] = '\0';
+    for (int i = 0; world_submit(world_envelope("a@b.example", "c@d.example"), large) != 0; i++)
+        assert_true(i < 20);
+    assert_int_equal(world_reply.code, 452);
+    assert_string_equal(world_reply.enhanced, "4.3.1");
+    /* Both in one transaction, which is not made a second time. */
+    add_held(&go, NULL);
+    struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+    int body = file_sealed("m", span_text(large), &f);
+    (void)submit_message(world.submitter, e, body, ignore_reply, NULL);
+    WORLD_UNTIL(commit_waiting(world.queue.commit) == 2);
+    add_held(NULL, &applied);
+    __atomic_store_n(&go, true, __ATOMIC_RELEASE);
+    world_settle();
+    assert_int_equal(applied, 1);
+    (void)close(body);
+    submit_envelope_free(&e);
+    mem_free(&large);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +235,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_messages_on_both_sides_of_the_large_body_setting),
         BARE_TEST(test_what_cannot_be_taken_is_refused_in_time),
         WORLD_TEST(test_a_peer_that_breaks_the_protocol_is_let_go),
+        BARE_TEST(test_a_message_without_room_makes_no_other_change_fail),
         BARE_TEST(test_a_peer_that_goes_away_with_messages_under_way_harms_nobody),
     };
     return WORLD_MAIN(argc, argv, tests);

@@ -172,6 +172,23 @@ static void test_a_webhook_that_does_not_decode_is_set_aside(void **state)
     world_expect_empty();
 }
 
+static void test_more_damage_than_one_change_takes_is_mended_after_a_full_disk(void **state)
+{
+    /* Written before the disk is full: rows that lead to nothing, more than are noted at once. */
+    int64_t later = clock_wall_ms() + MINUTE;
+    for (uint64_t i = 0; i < 1200; i++)
+        damage(TABLE_DUE, key_due(later, 1000 + i), span_of("", 0));
+    world_fill_disk(true);
+    world_step(2 * MINUTE);
+    assert_int_equal(world_rows(TABLE_DUE), 1200);
+    world_fill_disk(false);
+    for (int i = 0; i < 3; i++) { /* what had no place is come across again */
+        schedule_look_at(world.queue.schedule, 0);
+        world_settle();
+    }
+    world_expect_empty();
+}
+
 static void test_random_damage_leaves_a_queue_that_goes_on(void **state)
 {
     for (int i = 0; i < 20; i++) {
@@ -202,6 +219,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_stray_rows_of_dest_are_removed_when_a_destination_is_refilled),
         WORLD_TEST(test_a_recipient_damaged_while_it_is_tried_is_found_afterwards),
         BARE_TEST(test_a_webhook_that_does_not_decode_is_set_aside),
+        WORLD_TEST(test_more_damage_than_one_change_takes_is_mended_after_a_full_disk),
         WORLD_TEST(test_random_damage_leaves_a_queue_that_goes_on),
     };
     return WORLD_MAIN(argc, argv, tests);

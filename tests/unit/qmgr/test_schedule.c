@@ -92,6 +92,60 @@ static void test_domains_that_do_not_answer_do_not_take_all_connections(void **s
     world_expect_empty();
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
+{
+    const struct timeval tick = {0, 300000};
+    bool over = false;
+    unsigned turns = 0;
+    world_open("queue { concurrency 900  transport-concurrency 900  destination-concurrency 2  "
+               "destination-recipients 1 }\n");
+    for (int i = 0; i < 700; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "slow%d.example", i);
+        (void)send_many(domain, 3);
+    }
+    world_settle();
+    assert_true(world.direct.jobs_n >= 700);
+    struct event *e = evtimer_new(world.queue.base, on_tick, &over);
+    (void)evtimer_add(e, &tick);
+    for (; !over; turns++)
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    event_free(e);
+    assert_true(turns < 30);
+    world.direct.on_job = agent_delivers;
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_while_results_cannot_be_written_nothing_more_is_tried(void **state)
+{
+    world_open("queue { concurrency 1 }\n");
+    for (int i = 0; i < 5; i++)
+        (void)send_many("a.example", 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    world_fill_disk(true);
+    agent_answer(&world.direct, 0, "d");
+    WORLD_UNTIL(commit_is_late(world.queue.commit));
+    unsigned had = world.direct.jobs_total; /* one more, begun before that was known */
+    answer_everything(&world.direct, agent_delivers);
+    for (int i = 0; i < 200; i++) {
+        schedule_pump(world.queue.schedule);
+        (void)event_base_loop(world.queue.base, EVLOOP_NONBLOCK);
+    }
+    assert_int_equal(world.direct.jobs_total, had);
+    world_fill_disk(false);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    assert_int_equal(world.direct.recipients_total, 5); /* each once */
+    world_expect_empty();
+}
+
 static void test_one_connection_in_all_is_enough(void **state)
 {
     world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window "
@@ -107,7 +161,8 @@ static void test_one_connection_in_all_is_enough(void **state)
 
 static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(void **state)
 {
-    world_open("queue { window 100  concurrency 10000  destination-concurrency 1  "
+    world_open("queue { window 100  concurrency 10000  transport-concurrency 10000  "
+               "destination-concurrency 1  "
                "destination-recipients 1 }\n");
     for (int i = 0; i < 150; i++) {
         char domain[40];
@@ -151,6 +206,73 @@ static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(vo
     agent_link(&world.relay);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     assert_int_equal(world.relay.recipients_total, 50);
+    world_settle();
+    world_expect_empty();
+}
+
+static unsigned most_jobs; /* that the relay had at once */
+
+static void keeps_and_counts(struct agent *g, struct job *j)
+{
+    agent_keeps(g, j);
+    if (g->jobs_n > most_jobs)
+        most_jobs = g->jobs_n;
+}
+
+static void test_a_slow_transport_has_so_many_and_leaves_the_others_room(void **state)
+{
+    world_open("route { to .slow.example  transport relay }\n"
+               "queue { transport-concurrency 5  concurrency 20  window 200 }\n");
+    world.relay.on_job = keeps_and_counts;
+    world.direct.on_job = agent_delivers;
+    most_jobs = 0;
+    /* More destinations than the window has places. */
+    for (int i = 0; i < 400; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.slow.example", i);
+        (void)send_many(domain, 1);
+        assert_true(schedule_window(world.queue.schedule) <= 200);
+    }
+    world_settle();
+    assert_int_equal(world.relay.jobs_n, 5);
+    assert_true(schedule_window(world.queue.schedule) < 120); /* half is for those that can go */
+    /* Of others each goes at once, also those whose turn the walk through the index brings. */
+    for (int i = 0; i < 50; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.example", i);
+        (void)send_many(domain, 1);
+    }
+    WORLD_UNTIL(world.direct.recipients_total == 50);
+    /* One that ends makes room for one. */
+    for (unsigned total = 5; total < 400; total++) {
+        agent_answer(&world.relay, 0, "d");
+        WORLD_UNTIL(world.relay.jobs_total == total + 1);
+        if (total % 50 == 0)
+            world_settle(); /* which renews the patience */
+    }
+    assert_int_equal(most_jobs, 5);
+    answer_everything(&world.relay, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    assert_int_equal(world.relay.recipients_total, 400);
+    world_expect_empty();
+}
+
+static void test_an_agent_that_ends_gives_its_places_back(void **state)
+{
+    world_open("queue { transport-concurrency 2  destination-recipients 1 }\n");
+    (void)send_many("d.example", 6);
+    WORLD_UNTIL(world.direct.jobs_n == 2);
+    agent_unlink(&world.direct);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 2);
+    agent_link(&world.direct);
+    WORLD_UNTIL(world.direct.jobs_n == 2);
+    world.direct.on_job = agent_delivers;
+    answer_everything(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 2); /* the two that the end has put off */
+    world_step(8 * MINUTE);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
 }
@@ -317,9 +439,13 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
         BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
+        BARE_TEST(test_many_that_wait_for_a_connection_keep_nobody_busy),
+        BARE_TEST(test_while_results_cannot_be_written_nothing_more_is_tried),
         BARE_TEST(test_one_connection_in_all_is_enough),
         BARE_TEST(test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody),
         BARE_TEST(test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else),
+        BARE_TEST(test_a_slow_transport_has_so_many_and_leaves_the_others_room),
+        BARE_TEST(test_an_agent_that_ends_gives_its_places_back),
         BARE_TEST(test_a_route_that_is_changed_frees_what_was_stuck),
         BARE_TEST(test_a_recipient_deferred_into_the_past_is_not_forgotten),
         BARE_TEST(test_a_clock_that_is_set_back_stops_nothing),

@@ -302,6 +302,132 @@ static void test_notify_decides_who_is_told(void **state)
     }
 }
 
+static void test_success_is_told_to_whoever_asked_by_whoever_knows(void **state)
+{
+    static const struct {
+        const char *to;
+        uint8_t notify;
+        char status;
+        const char *action; /* NULL: no notice */
+    } cases[] = {
+        {"c@d.example", NOTIFY_SUCCESS, 'd', "Action: relayed"},
+        {"c@d.example", NOTIFY_SUCCESS | NOTIFY_FAILURE, 'd', "Action: relayed"},
+        {"c@d.example", NOTIFY_SUCCESS, 'r', NULL}, /* the next hop does it */
+        {"c@d.example", NOTIFY_FAILURE, 'd', NULL},
+        {"c@d.example", NOTIFY_NEVER, 'd', NULL},
+        {"c@d.example", 0, 'd', NULL},
+        {"inbox@example.org", NOTIFY_SUCCESS, 'd', "Action: delivered"},
+        {"inbox@example.org", 0, 'd', NULL},
+    };
+    world_open("account in { address inbox@example.org }\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope *e = world_envelope("a@b.example", cases[i].to);
+        struct agent *g = cases[i].to[0] == 'i' ? &world.local : &world.direct;
+        struct buf body = {0};
+        e->recipients[0].notify = cases[i].notify;
+        submit_set(&e->envid, "e17");
+        submit_set(&e->ret, "FULL"); /* is of failures */
+        submit_set(&e->recipients[0].orcpt, "rfc822;orig@d.example");
+        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
+        WORLD_UNTIL(g->jobs_n == 1);
+        agent_answer(g, 0, cases[i].status == 'd' ? "d" : "r");
+        world_settle();
+        assert_int_equal(find_notice(&body) != 0, cases[i].action != NULL);
+        if (cases[i].action != NULL) {
+            expect_text(&body, cases[i].action);
+            expect_text(&body, "Status: 2.0.0");
+            expect_text(&body, "Original-Envelope-Id: e17");
+            expect_text(&body, "Original-Recipient: rfc822; orig@d.example");
+            expect_text(&body, "Subject: original");
+            assert_null(strstr(buf_text(&body), "its text"));
+            assert_string_equal(world.direct.jobs[0].job->recipients[0].address, "a@b.example");
+            agent_answer(&world.direct, 0, "d");
+            world_settle();
+        }
+        buf_free(&body);
+        world_expect_empty();
+    }
+}
+
+static void test_ret_decides_what_comes_back_of_a_failure(void **state)
+{
+    static const struct {
+        const char *ret;
+        uint32_t flags;
+        bool whole;
+    } cases[] = {
+        {"", 0, false},
+        {"HDRS", 0, false},
+        {"FULL", 0, true},
+        {"FULL", SUBMIT_REQUIRE_TLS, false}, /* RFC 8689 section 5 */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+        struct buf body = {0};
+        submit_set(&e->ret, cases[i].ret);
+        e->flags = cases[i].flags;
+        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        agent_answer(&world.direct, 0, "x");
+        world_settle();
+        assert_true(find_notice(&body) != 0);
+        expect_text(&body, "Subject: original");
+        assert_int_equal(strstr(buf_text(&body), "its text") != NULL, cases[i].whole);
+        expect_text(&body, cases[i].whole ? "message/rfc822" : "text/rfc822-headers");
+        buf_free(&body);
+        agent_answer(&world.direct, 0, "d");
+        world_settle();
+        world_expect_empty();
+    }
+}
+
+static void test_a_from_id_makes_the_senders_address_unique(void **state)
+{
+    static const struct {
+        const char *sender, *from_id, *wanted;
+    } cases[] = {
+        {"box@example.org", "Ab-_9", "box+Ab-_9@example.org"},
+        {"box+old@example.org", "new", "box+new@example.org"},
+        {"box@example.org", "", "box@example.org"},
+        {"box@example.org", "two words", "\"box+two words\"@example.org"},
+        {"box@other.example", "id", "box@other.example"}, /* not ours: no separator */
+        {"", "id", ""},
+        {"box@example.org", /* too long for a local part */
+         "0123456789012345678901234567890123456789012345678901234567890123", "box@example.org"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope *e = world_envelope(cases[i].sender, "c@d.example");
+        submit_set(&e->recipients[0].from_id, cases[i].from_id);
+        (void)world_submit(e, "Subject: x\r\n\r\n");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        assert_string_equal(world.direct.jobs[0].job->sender, cases[i].wanted);
+        agent_answer(&world.direct, 0, "d");
+        world_settle();
+    }
+}
+
+static void test_recipients_with_ids_of_their_own_go_alone(void **state)
+{
+    struct submit_envelope *e = world_envelope("box@example.org", "one@d.example");
+    (void)submit_add_recipient(e, "two@d.example");
+    (void)submit_add_recipient(e, "three@d.example");
+    submit_set(&e->recipients[0].from_id, "one");
+    submit_set(&e->recipients[1].from_id, "two");
+    (void)world_submit(e, "Subject: x\r\n\r\n");
+    WORLD_UNTIL(world.direct.jobs_n == 3);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct deliver_job *job = world.direct.jobs[i].job;
+        assert_int_equal(job->recipients_n, 1);
+        const char *to = job->recipients[0].address;
+        assert_string_equal(job->sender, to[0] == 'o'   ? "box+one@example.org"
+                                         : to[1] == 'w' ? "box+two@example.org"
+                                                        : "box@example.org");
+    }
+    while (world.direct.jobs_n > 0)
+        agent_answer(&world.direct, 0, "d");
+    world_settle();
+}
+
 static void test_recipients_of_one_message_meet_different_fates(void **state)
 {
     struct buf body = {0};
@@ -484,6 +610,10 @@ int main(int argc, char **argv)
         BARE_TEST(test_an_old_message_fails_at_the_next_attempt_however_few_there_were),
         BARE_TEST(test_the_sender_is_told_of_delay_once),
         BARE_TEST(test_notify_decides_who_is_told),
+        BARE_TEST(test_success_is_told_to_whoever_asked_by_whoever_knows),
+        WORLD_TEST(test_ret_decides_what_comes_back_of_a_failure),
+        WORLD_TEST(test_a_from_id_makes_the_senders_address_unique),
+        WORLD_TEST(test_recipients_with_ids_of_their_own_go_alone),
         WORLD_TEST(test_recipients_of_one_message_meet_different_fates),
         WORLD_TEST(test_what_is_deferred_together_is_tried_together_again),
         WORLD_TEST(test_an_agent_that_ends_over_a_job_has_deferred_it),

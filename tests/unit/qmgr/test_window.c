@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,8 +137,8 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     struct item *one = add("a", 1), *two = add("a", 2);
     (void)add("a", 3);
     struct destination *d = one->destination;
-    window_set_stuck(&w, one);
-    window_set_stuck(&w, two);
+    window_park(&w, one, "relay", 100);
+    window_park(&w, two, "relay", 100);
     window_update(&w, d, MAX);
     assert_int_equal(d->waiting, 1);
     assert_int_equal(d->parked, 2);
@@ -149,7 +150,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     window_update(&w, d, MAX);
     assert_int_equal(w.round_n, 0);
     (void)add("a", 4);
-    window_unstick(&w, MAX);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, MAX);
     assert_int_equal(d->parked, 0);
     assert_int_equal(d->waiting, 3);
     uint64_t expected[] = {1, 2, 4};
@@ -160,7 +161,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
         assert_int_equal(i->state, ITEM_WAITING);
     }
     assert_int_equal(n, 3);
-    window_set_stuck(&w, window_find(&w, 2));
+    window_park(&w, window_find(&w, 2), "relay", 100);
     window_remove(&w, window_find(&w, 2));
     assert_int_equal(d->parked, 0);
 }
@@ -168,6 +169,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
 /* Random changes; every count must be what counting gives. */
 static void test_counts_hold_through_a_long_random_history(void **state)
 {
+    struct parking *p;
     for (int step = 0; step < 20000; step++) {
         char name[8];
         (void)snprintf(name, sizeof name, "d%d", (int)rand_below(20));
@@ -190,11 +192,15 @@ static void test_counts_hold_through_a_long_random_history(void **state)
             break;
         case 4:
             if (i != NULL && i->state == ITEM_WAITING)
-                window_set_stuck(&w, i);
+                window_park(&w, i, rand_below(2) == 0 ? "relay" : "direct", 80);
             break;
         default:
-            if (rand_below(20) == 0)
-                window_unstick(&w, MAX);
+            if ((p = SLIST_FIRST(&w.parkings)) != NULL && rand_below(10) == 0)
+                window_unstick(&w,
+                               rand_below(2) == 0    ? p
+                               : SLIST_NEXT(p, next) ? SLIST_NEXT(p, next)
+                                                     : p,
+                               (unsigned)rand_below(30), MAX);
         }
         if (d != NULL)
             window_update(&w, d, MAX);
@@ -208,8 +214,10 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                 continue;
             TAILQ_FOREACH (i, &d->items, next)
                 waiting++;
-            TAILQ_FOREACH (i, &d->stuck, next)
-                parked++;
+            SLIST_FOREACH (p, &w.parkings, next) {
+                TAILQ_FOREACH (i, &p->items, next)
+                    parked += i->destination == d;
+            }
             assert_int_equal(waiting, d->waiting);
             assert_int_equal(parked, d->parked);
             assert_int_equal(d->in_round, waiting > 0);
@@ -221,7 +229,55 @@ static void test_counts_hold_through_a_long_random_history(void **state)
         assert_int_equal(w.count, count);
         assert_int_equal(w.trying, trying);
         assert_int_equal(w.round_n, round);
+        count = 0;
+        SLIST_FOREACH (p, &w.parkings, next)
+            count += (unsigned)p->n;
+        assert_int_equal(w.parked, count);
+        assert_true(count <= 81);
     }
+}
+
+static unsigned waiting_of(const char *name)
+{
+    const struct destination *d = window_destination(&w, name);
+    return d == NULL ? 0 : d->waiting;
+}
+
+static void test_runs_of_one_destination_leave_the_parking_together(void **state)
+{
+    static const char *const names[] = {"a", "a", "b", "b", "a", "c"};
+    for (uint64_t i = 0; i < 6; i++)
+        window_park(&w, add(names[i], i + 1), "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    assert_int_equal(p->n, 6);
+    window_unstick(&w, p, 0, MAX);
+    assert_int_equal(p->n, 6);
+    window_unstick(&w, p, 2, MAX);
+    assert_int_equal(waiting_of("a"), 2);
+    assert_int_equal(waiting_of("b"), 2);
+    assert_int_equal(p->n, 2);
+    window_unstick(&w, p, 7, MAX);
+    assert_int_equal(p->n, 0);
+    assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 6);
+}
+
+static void test_what_waits_for_one_thing_leaves_places_for_another(void **state)
+{
+    for (uint64_t i = 1; i <= 100; i++) {
+        struct item *one = add("a", i);
+        one->next_ms = (int64_t)(1000 - i);
+        window_park(&w, one, "dead", 40);
+        window_update(&w, window_reach(&w, "a"), MAX);
+    }
+    struct parking *dead = SLIST_FIRST(&w.parkings);
+    assert_int_equal(dead->n, 20);
+    assert_int_equal(w.count, 20);
+    assert_true(dead->more && dead->more_ms == 900 && dead->more_id == 100);
+    for (uint64_t i = 201; i <= 300; i++)
+        window_park(&w, add("b", i), "slow", 40);
+    assert_int_equal(SLIST_FIRST(&w.parkings)->n, 10);
+    window_park(&w, add("c", 301), "third", 0); /* one at least */
+    assert_int_equal(w.parked, 31);
 }
 
 int main(void)
@@ -234,6 +290,8 @@ int main(void)
         EACH(test_a_destination_lives_as_long_as_it_has_anything),
         EACH(test_the_first_place_of_what_is_left_out_is_kept),
         EACH(test_stuck_items_keep_nobody_else_and_come_back_first),
+        EACH(test_runs_of_one_destination_leave_the_parking_together),
+        EACH(test_what_waits_for_one_thing_leaves_places_for_another),
         EACH(test_counts_hold_through_a_long_random_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

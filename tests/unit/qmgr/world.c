@@ -219,6 +219,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 int world_teardown(void **state)
 {
+    world_fill_disk(false);
     if (!world.damaged)
         world_check();
     agent_unlink(&world.direct);
@@ -393,8 +394,9 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
     for (uint32_t i = 0; i < n; i++) {
         if (like != NULL)
             deliver_result_copy(&r[i], like);
-        else if (statuses[i] == 'd') {
+        else if (statuses[i] == 'd' || statuses[i] == 'r') {
             r[i] = deliver_result_new(0, DELIVER_DONE);
+            r[i].reports = statuses[i] == 'r';
             r[i].code = 250;
             submit_set(&r[i].enhanced, "2.0.0");
             submit_set(&r[i].reply, "250 2.0.0 ok");
@@ -659,4 +661,37 @@ void world_damage(unsigned table, struct span key, struct span value)
     commit_add(world.queue.commit, &d->change);
     rest();
     WORLD_UNTIL(done);
+}
+
+/* LMDB writes a transaction's pages through one descriptor and what names them, synchronously,
+ * through another, which is let be. */
+static int pages_fd(void)
+{
+    for (int fd = 0; fd < 4096; fd++) {
+        char link[40], path[200];
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(link, path, sizeof path - 1);
+        int flags = fcntl(fd, F_GETFL);
+        if (n < 9 || memcmp(path + n - 9, "/data.mdb", 9) != 0 || (flags & O_DSYNC) != 0)
+            continue;
+        return fd;
+    }
+    fail_msg("the store is not open");
+    return -1;
+}
+
+void world_fill_disk(bool full)
+{
+    if (full) {
+        int no_room = open("/dev/full", O_RDWR | O_CLOEXEC);
+        world.pages_at = pages_fd();
+        world.pages_fd = fcntl(world.pages_at, F_DUPFD_CLOEXEC, 0);
+        assert_true(no_room >= 0 && world.pages_fd >= 0);
+        assert_int_equal(dup3(no_room, world.pages_at, O_CLOEXEC), world.pages_at);
+        (void)close(no_room);
+    } else if (world.pages_fd > 0) {
+        assert_int_equal(dup3(world.pages_fd, world.pages_at, O_CLOEXEC), world.pages_at);
+        (void)close(world.pages_fd);
+        world.pages_fd = 0;
+    }
 }

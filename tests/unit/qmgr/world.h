@@ -66,9 +66,10 @@ struct world {
     struct endpoint hooks;
     struct event *alarm;
     char folder[64];
-    unsigned fds; /* before it was opened */
-    bool late;    /* a test has waited for half a minute */
-    bool damaged; /* the consistency check at the end is left out */
+    unsigned fds;           /* before it was opened */
+    bool late;              /* a test has waited for half a minute */
+    bool damaged;           /* the consistency check at the end is left out */
+    int pages_fd, pages_at; /* while the disk is full: what the store's descriptor was, and which */
 };
 extern struct world world;
 
@@ -121,8 +122,8 @@ void agent_delivers(struct agent *g, struct job *j);
 void agent_defers(struct agent *g, struct job *j);
 void agent_fails(struct agent *g, struct job *j);
 void agent_answers(struct agent *g, struct job *j); /* as g->script says */
-/* Answers the job in this place with a status for each recipient: 'd'one, de'f'erred, 'x' failed.
- */
+/* Answers the job in this place with a status for each recipient: 'd'one, done and 'r'eported on by
+ * the next hop, de'f'erred, 'x' failed. */
 void agent_answer(struct agent *g, unsigned place, const char *statuses);
 
 void endpoint_link(struct endpoint *e);
@@ -143,6 +144,8 @@ struct buf world_body(uint64_t id); /* the octets of a message */
 void world_check(void);             /* fails the test when the store is not consistent */
 /* Nothing of any message is left but its history. */
 void world_expect_empty(void);
+/* From now on the database's file takes nothing more, as on a full disk; or it does again. */
+void world_fill_disk(bool full);
 /* Writes or removes (value.p NULL) a row behind qmgr's back. */
 void world_damage(unsigned table, struct span key, struct span value);
 
