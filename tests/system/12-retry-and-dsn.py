@@ -137,6 +137,35 @@ class RetryAndDsn(case.LanCase):
         self.assertEqual(len(self.inbox.files()), 1)
         self.suite.stop()
 
+    def test_success_is_told_to_whoever_asked(self):
+        self.start()
+        self.submit("b@example.net", options=["NOTIFY=FAILURE"])
+        self.submit("b@example.net", options=["NOTIFY=SUCCESS"])
+        _, whole, (status,) = self.report(1)
+        self.assertEqual((status["Action"], status["Status"].split()[0]), ("relayed", "2.0.0"))
+        self.submit("ann@us.test", options=["NOTIFY=SUCCESS,FAILURE"])
+        wait.until(lambda: self.suite.qmctl("queue", "list") == [], what="the end of it")
+        self.assertEqual(sorted(str(mail["Subject"]) for mail in self.inbox.wait(3)),
+                         ["Message delivered", "Message relayed", "hopeless"])
+        self.suite.stop()
+
+    def test_a_from_id_makes_each_recipients_return_path_unique(self):
+        self.start("account app { address app@us.test  from-id-login app@us.test }")
+        self.suite.add_file("state/credentials", api.credentials({"app": "secret"}))
+        self.suite.qmctl("reload")
+        with client.connect(self.us.v4, 587) as smtp:
+            client.plain(smtp, "app@us.test", "secret")
+            smtp.sendmail("app@us.test", ["b@example.net", "c@example.net"],
+                          client.message("b@example.net", "unique", sender="app@us.test"))
+        self.sink.wait(2)
+        paths = {mail.sender.split()[0].strip("<>") for mail in self.sink.mails}
+        self.assertEqual(len(paths), 2)
+        wait.until(lambda: self.suite.qmctl("queue", "list") == [], what="the end of it")
+        rows = self.suite.qmctl("retired", "list")
+        ids = {self.suite.qmctl("retired", "show", row["id"])["from_id"] for row in rows}
+        self.assertEqual(paths, {f"app+{one}@us.test" for one in ids})
+        self.suite.stop()
+
     def test_a_route_may_fail_at_once_or_after_attempts(self):
         self.start()
         self.sink.script("RCPT", REPLY)
