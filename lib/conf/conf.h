@@ -86,8 +86,9 @@ struct conf_errors {
  * in it. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
 
-/* As conf_load, from memory. name stands for the file in errors; relative paths are taken from the
- * folder in it. `include` is an error here. */
+/* As conf_load, from memory, and the language alone: what this version does not serve is taken too.
+ * name stands for the file in errors; relative paths are taken from the folder in it. `include` is
+ * an error here. */
 struct conf *conf_parse(const char *name, struct span text, struct conf_errors *errors);
 
 /* The value of a setting that stands at the top level of the file itself, whatever else is wrong

@@ -376,3 +376,20 @@ void confcheck_suite(const struct conf *conf, struct conferror *errors)
     check_addresses(conf, errors);
     check_endpoints(conf, errors);
 }
+
+static void check_served(const struct conf_block *block, struct conferror *errors)
+{
+    const struct conf_block *parent = block->parent;
+    if ((block->kind->type->flags & CONF_UNSERVED) != 0)
+        conferror_add(errors, block->at,
+                      "%s %s cannot be used: this version does not serve %s; for a smarthost that "
+                      "asks for no password there is smtp",
+                      conf_name(parent), conf_label(parent), conf_name(block));
+    for (size_t i = 0; i < block->n_blocks; i++)
+        check_served(block->blocks[i], errors);
+}
+
+void confcheck_served(const struct conf *conf, struct conferror *errors)
+{
+    check_served(conf->root, errors);
+}

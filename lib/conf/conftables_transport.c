@@ -216,6 +216,7 @@ static const struct conf_setting submission_settings[] = {
 
 static const struct conf_block_type submission = {
     .name = "submission",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submission_settings),
     .blocks = auth_blocks,
@@ -229,6 +230,7 @@ static const struct conf_setting submissions_settings[] = {
 
 static const struct conf_block_type submissions = {
     .name = "submissions",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submissions_settings),
     .blocks = auth_blocks,
@@ -252,6 +254,7 @@ static const struct conf_setting socks_settings[] = {
 
 static const struct conf_block_type socks = {
     .name = "socks",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE,
     CONF_TABLE(socks_settings),
     .doc = "To the MX hosts of the recipient's domain, through a SOCKS proxy.",
@@ -267,6 +270,7 @@ static const struct conf_setting lmtp_settings[] = {
 
 static const struct conf_block_type lmtp = {
     .name = "lmtp",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE,
     CONF_TABLE(lmtp_settings),
     .doc = "To a mail store that speaks LMTP (RFC 2033). Either host or socket has to be given.",

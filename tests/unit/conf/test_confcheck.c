@@ -2,6 +2,10 @@
 
 #include "confcheck.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #define HOST "hostname a.example\n"
 #define DOMAIN "domain d.example { }\n"
 #define CERT " certificate-file c key-file k "
@@ -151,6 +155,47 @@ static void test_nothing_is_said_twice_of_what_was_wrong_before(void **state)
                  "f:2:37: there is no domain a in this configuration\n");
 }
 
+/* Written to a file of its own, since only a file is to be served. */
+static void expect_refused(const char *text, const char *expected)
+{
+    char path[] = "/tmp/confcheck-XXXXXX";
+    struct conf_errors errors;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    (void)close(fd);
+    struct conf *conf = conf_load(path, &errors);
+    (void)unlink(path);
+    char *got = sentences(&errors), *wanted = mem_format("%s%s", path, expected);
+    assert_string_equal(got, *expected == '\0' ? "" : wanted);
+    assert_int_equal(conf == NULL, *expected != '\0');
+    mem_free(&got);
+    mem_free(&wanted);
+    conf_free(&conf);
+}
+
+static void test_transports_that_are_not_served_are_refused_by_name(void **state)
+{
+    static const char *const kinds[][2] = {
+        {"submission", "host a.example"},
+        {"submissions", "host a.example"},
+        {"socks", "address 192.0.2.1:1080"},
+        {"lmtp", "host a.example"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char *text = mem_format(HOST "transport t {\n  %s { %s } }", kinds[i][0], kinds[i][1]);
+        char *expected =
+            mem_format(":3:3: transport t cannot be used: this version does not serve %s; for a "
+                       "smarthost that asks for no password there is smtp\n",
+                       kinds[i][0]);
+        expect_refused(text, expected);
+        mem_free(&text);
+        mem_free(&expected);
+    }
+    expect_refused(HOST "transport t { smtp { host a.example } } transport u { direct { } }\n"
+                        "transport v { fail { } } transport w { local { } }",
+                   "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_what_fits_together_is_taken),
         cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
         cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
+        cmocka_unit_test(test_transports_that_are_not_served_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
