@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "buf.h"
 #include "conf.h"
@@ -12,6 +13,7 @@
 
 struct ctl {
     const char *config_path;
+    bool config_given; /* by -c: then no other suite is meant */
     struct conf *conf; /* NULL when it cannot be read: then only the standard places are known */
     char *run_dir;
     bool json;
@@ -24,10 +26,15 @@ typedef int ctl_run(struct ctl *c, int argc, char **argv);
 struct ctl_command {
     const char *name, *arguments, *doc;
     ctl_run *run;
+    void (*help)(FILE *out); /* NULL: name, arguments and doc say all there is */
 };
 
 ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop,
     ctl_clock;
+
+/* What -h prints about commands that have more to say than a line. */
+void ctl_queue_help(FILE *out);
+void ctl_retired_help(FILE *out);
 
 /* Prints all that is wrong with the configuration file to standard error. Returns whether it is no
  * good. */
