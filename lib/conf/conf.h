@@ -35,6 +35,8 @@ enum {
     CONF_MAX_NESTING = 8,         /* blocks in blocks */
     CONF_MAX_INCLUDES = 8,        /* includes in included files */
     CONF_MAX_ERRORS = 100,        /* kept and shown; the others are counted */
+    CONF_MAX_FILES = 4000,        /* named by settings of blocks: keys, certificates, passwords */
+    CONF_MAX_SOCKETS = 1000,      /* addresses and ports to listen on */
 };
 
 /* The words of settings that take one of a set, as conf_word and the number of a value give them.

@@ -356,6 +356,9 @@ static void check_endpoints(const struct conf *conf, struct conferror *errors)
     size_t n;
     struct endpoint *all = endpoints_of(conf, &n);
     const struct endpoint *first = all;
+    if (n > CONF_MAX_SOCKETS)
+        conferror_add(errors, all[CONF_MAX_SOCKETS].at,
+                      "there are more than %d addresses and ports to listen on", CONF_MAX_SOCKETS);
     if (n > 0)
         qsort(all, n, sizeof *all, by_endpoint);
     for (size_t i = 1; i < n; i++) {
@@ -370,9 +373,25 @@ static void check_endpoints(const struct conf *conf, struct conferror *errors)
     mem_free(&all);
 }
 
+/* Each of them is an open descriptor on its way to another process. */
+static void check_files(const struct conf_block *block, size_t *count, struct conferror *errors)
+{
+    for (size_t i = 0; block->parent != NULL && i < block->kind->n_settings; i++) {
+        if (block->kind->settings[i].def->type == CONF_PATH && block->slots[i].given &&
+            ++*count == CONF_MAX_FILES + 1)
+            conferror_add(errors, block->slots[i].at,
+                          "there are more than %d files with keys, certificates and passwords",
+                          CONF_MAX_FILES);
+    }
+    for (size_t i = 0; i < block->n_blocks; i++)
+        check_files(block->blocks[i], count, errors);
+}
+
 void confcheck_suite(const struct conf *conf, struct conferror *errors)
 {
+    size_t files = 0;
     run_checks(conf->root, errors);
+    check_files(conf->root, &files, errors);
     check_addresses(conf, errors);
     check_endpoints(conf, errors);
 }

@@ -210,9 +210,11 @@ static void document_limits(struct buf *out)
              "A file is at most %d MiB long.\n"
              "All files together are at most %d MiB long and hold at most %d statements.\n"
              "Blocks are nested at most %d deep, included files at most %d deep.\n"
-             "Of the errors found %d are shown, and how many more there are.\n",
+             "Of the errors found %d are shown, and how many more there are.\n"
+             "Settings name at most %d files with keys, certificates and passwords.\n"
+             "There are at most %d addresses and ports to listen on.\n",
              CONF_MAX_FILE >> 20, CONF_MAX_TOTAL >> 20, CONF_MAX_STATEMENTS, CONF_MAX_NESTING,
-             CONF_MAX_INCLUDES, CONF_MAX_ERRORS);
+             CONF_MAX_INCLUDES, CONF_MAX_ERRORS, CONF_MAX_FILES, CONF_MAX_SOCKETS);
 }
 
 void conf_document(struct buf *out)

@@ -155,6 +155,35 @@ static void test_nothing_is_said_twice_of_what_was_wrong_before(void **state)
                  "f:2:37: there is no domain a in this configuration\n");
 }
 
+/* What is said of so many blocks, `before`, a number, `middle`, the number again, `after`, and of
+ * one more. */
+static void expect_limit(const char *before, const char *middle, const char *after, int most,
+                         const char *expected)
+{
+    for (int more = 0; more <= 1; more++) {
+        struct buf text = {0};
+        struct conf_errors errors;
+        buf_puts(&text, HOST);
+        for (int i = 1; i <= most + more; i++)
+            buf_putf(&text, "%s%d%s%d%s\n", before, i, middle, i, after);
+        struct conf *conf = conf_parse("f", buf_span(&text), &errors);
+        char *got = sentences(&errors);
+        assert_string_equal(got, more == 0 ? "" : expected);
+        mem_free(&got);
+        conf_free(&conf);
+        buf_free(&text);
+    }
+}
+
+static void test_no_more_is_asked_for_than_a_process_takes(void **state)
+{
+    expect_limit("domain d", ".example { dkim s { key-file k", " } }", CONF_MAX_FILES,
+                 "f:4002:33: there are more than 4000 files with keys, certificates and "
+                 "passwords\n");
+    expect_limit("listen l", " { address ::1 smtp ", " }", CONF_MAX_SOCKETS,
+                 "f:1002:24: there are more than 1000 addresses and ports to listen on\n");
+}
+
 /* Written to a file of its own, since only a file is to be served. */
 static void expect_refused(const char *text, const char *expected)
 {
@@ -203,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_what_fits_together_is_taken),
         cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
         cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
+        cmocka_unit_test(test_no_more_is_asked_for_than_a_process_takes),
         cmocka_unit_test(test_transports_that_are_not_served_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
