@@ -92,6 +92,7 @@ class Confinement(case.LanCase):
             for name, told in self.processes(running).items():
                 status = self.check_common(name, told["pid"])
                 self.assertEqual(status["Uid"].split(), [str(suite.NOBODY)] * 4, name)
+                self.assertEqual(told["root"], "/", name)
 
     def test_nobody_else_may_give_orders(self):
         us = self.lan.host("us", 1)
