@@ -51,6 +51,18 @@ static void usage(FILE *out)
                 out);
 }
 
+/* The run-dir in a file that is no good, which may begin at that file's folder; or NULL. */
+static char *peek_run_dir(const char *path)
+{
+    char *found = conf_peek(path, "run-dir");
+    const char *slash = strrchr(path, '/');
+    if (found == NULL || found[0] == '/' || slash == NULL)
+        return found;
+    char *whole = mem_format("%.*s/%s", (int)(slash - path), path, found);
+    mem_free(&found);
+    return whole;
+}
+
 /* Where the suite listens stands in its configuration, be that good or not: a reload of a bad one
  * is to be told why. Whoever may not read the one at the standard place knows the standard sockets;
  * for a file that was named those may be another suite's. Returns 0, or an exit code. */
@@ -63,7 +75,7 @@ static int find_run_dir(struct ctl *c)
     c->conf = conf_load(c->config_path, &errors);
     conf_errors_free(&errors);
     c->run_dir = c->conf != NULL ? mem_text(conf_text(conf_root(c->conf), "run-dir"))
-                                 : conf_peek(c->config_path, "run-dir");
+                                 : peek_run_dir(c->config_path);
     if (c->run_dir == NULL)
         c->run_dir = mem_text(DEFAULT_RUN_DIR);
     return 0;
