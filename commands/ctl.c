@@ -24,6 +24,28 @@ int ctl_fail(int code, const char *fmt, ...)
     return code;
 }
 
+int ctl_code(const char *why, int otherwise)
+{
+    static const struct {
+        const char *why;
+        int code;
+    } known[] = {
+        {"permission denied", EX_NOPERM},
+        {"no such recipient in the queue", EX_DATAERR},
+        {"no such recipient in the history", EX_DATAERR},
+        {"a reload is under way", EX_TEMPFAIL},
+        {"the suite is still starting", EX_TEMPFAIL},
+        {"stopping", EX_TEMPFAIL},
+        {"no answer in time", EX_UNAVAILABLE},
+        {"the other side closed the connection", EX_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].why, why) == 0)
+            return known[i].code;
+    }
+    return otherwise;
+}
+
 static int reach(struct ctl *c, const char *name)
 {
     struct fail f;

@@ -41,6 +41,8 @@ void ctl_retired_help(FILE *out);
 bool ctl_config_errors(const struct ctl *c);
 /* Says "qmctl: <sentence>" on standard error and returns code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The exit code for what a daemon answered, or that it did not; otherwise for all else. */
+int ctl_code(const char *why, int otherwise);
 /* Connected sockets; -1 after having said why. */
 int ctl_admin(struct ctl *c);
 int ctl_master(struct ctl *c);

@@ -100,7 +100,7 @@ static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filt
         uint32_t left = f->limit == 0 ? PAGE : f->limit - w->rows;
         if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page,
                            &fail) != 0)
-            return ctl_fail(EX_TEMPFAIL, "%s", fail.text);
+            return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
         for (uint32_t i = 0; i < page.rows_n; i++, w->rows++) {
             if (c->json) {
                 jsonwrite_object(w->json);
@@ -262,7 +262,7 @@ int ctl_print_item(struct ctl *c, bool retired, const char *id_text)
     code = admin_ask_show(fd, retired, id, &item, &f);
     (void)close(fd);
     if (code != 0)
-        return ctl_fail(EX_DATAERR, "%s: %s", id_text, f.text);
+        return ctl_fail(ctl_code(f.text, EX_TEMPFAIL), "%s: %s", id_text, f.text);
     if (c->json)
         print_json(retired, &item);
     else

@@ -52,8 +52,7 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
     int rc = admin_ask_act(fd, actions[which].action, &f->filter, f->dry, &count, &fail);
     (void)close(fd);
     if (rc != 0)
-        return ctl_fail(strcmp(fail.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL, "%s",
-                        fail.text);
+        return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
     if (c->json)
         (void)printf("{\"recipients\":%llu,\"dry_run\":%s}\n", (unsigned long long)count,
                      f->dry ? "true" : "false");
