@@ -408,7 +408,23 @@ static void check_served(const struct conf_block *block, struct conferror *error
         check_served(block->blocks[i], errors);
 }
 
+/* Mail for a mailbox finds the process that serves them by the name local, before any route. */
+static void check_local(const struct conf *conf, struct conferror *errors)
+{
+    for (const struct conf_block *t = NULL; (t = conf_next(conf->root, "transport", t)) != NULL;) {
+        bool named = strcmp(conf_label(t), "local") == 0;
+        if (t->n_blocks == 0 || named == (conf_child(t, "local") != NULL))
+            continue;
+        conferror_add(errors, t->label_at,
+                      named ? "transport local is the one for mailboxes, and can hold no other "
+                              "block than local"
+                            : "mail for mailboxes goes over the transport local by itself: this "
+                              "one cannot have another name");
+    }
+}
+
 void confcheck_served(const struct conf *conf, struct conferror *errors)
 {
     check_served(conf->root, errors);
+    check_local(conf, errors);
 }

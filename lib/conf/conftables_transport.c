@@ -293,7 +293,10 @@ static const struct conf_block_type fail = {
 static const struct conf_block_type local = {
     .name = "local",
     .readers = OUT_AND_QUEUE,
-    .doc = "To the mailboxes on this machine.",
+    .doc =
+        "To the mailboxes on this machine. Mail for an account with a mailbox goes there before "
+        "any "
+        "route is looked at, so this block is of little use; the transport has to be called local.",
 };
 
 static const struct conf_block_type *const transport_blocks[] = {

@@ -221,8 +221,14 @@ static void test_transports_that_are_not_served_are_refused_by_name(void **state
         mem_free(&expected);
     }
     expect_refused(HOST "transport t { smtp { host a.example } } transport u { direct { } }\n"
-                        "transport v { fail { } } transport w { local { } }",
+                        "transport v { fail { } } transport local { local { } }",
                    "");
+    expect_refused(HOST "transport w { local { } }",
+                   ":2:11: mail for mailboxes goes over the transport local by itself: this one "
+                   "cannot have another name\n");
+    expect_refused(HOST "transport local { fail { } }",
+                   ":2:11: transport local is the one for mailboxes, and can hold no other block "
+                   "than local\n");
 }
 
 int main(void)
