@@ -399,11 +399,11 @@ void confcheck_suite(const struct conf *conf, struct conferror *errors)
 static void check_served(const struct conf_block *block, struct conferror *errors)
 {
     const struct conf_block *parent = block->parent;
+    bool submits = span_starts_nocase(span_text(conf_name(block)), "submission");
     if ((block->kind->type->flags & CONF_UNSERVED) != 0)
-        conferror_add(errors, block->at,
-                      "%s %s cannot be used: this version does not serve %s; for a smarthost that "
-                      "asks for no password there is smtp",
-                      conf_name(parent), conf_label(parent), conf_name(block));
+        conferror_add(errors, block->at, "%s %s cannot be used: this version does not serve %s%s",
+                      conf_name(parent), conf_label(parent), conf_name(block),
+                      submits ? "; for a smarthost that asks for no password there is smtp" : "");
     for (size_t i = 0; i < block->n_blocks; i++)
         check_served(block->blocks[i], errors);
 }

@@ -212,10 +212,9 @@ static void test_transports_that_are_not_served_are_refused_by_name(void **state
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         char *text = mem_format(HOST "transport t {\n  %s { %s } }", kinds[i][0], kinds[i][1]);
-        char *expected =
-            mem_format(":3:3: transport t cannot be used: this version does not serve %s; for a "
-                       "smarthost that asks for no password there is smtp\n",
-                       kinds[i][0]);
+        char *expected = mem_format(
+            ":3:3: transport t cannot be used: this version does not serve %s%s\n", kinds[i][0],
+            i < 2 ? "; for a smarthost that asks for no password there is smtp" : "");
         expect_refused(text, expected);
         mem_free(&text);
         mem_free(&expected);
