@@ -47,11 +47,15 @@ int ctl_code(const char *why, int otherwise);
 int ctl_admin(struct ctl *c);
 int ctl_master(struct ctl *c);
 
+/* Appends a stranger's text fit for a terminal: what is a control character, or no UTF-8, as '?'.
+ */
+void ctl_put_safe(struct buf *out, const char *text);
+
 /* A table for people. Headings end with NULL; cells are given row by row. Printed to standard
  * output. */
 struct ctl_table;
 struct ctl_table *ctl_table_new(const char *const *headings);
-/* A cell's text is copied; control characters are shown as '?'. */
+/* A cell's text is copied, and shown as ctl_put_safe has it. */
 void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table **t);

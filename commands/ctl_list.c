@@ -3,6 +3,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ascii.h"
 #include "clock.h"
 #include "ctl_filter.h"
 #include "jsonwrite.h"
@@ -192,14 +193,15 @@ static void print_json(bool retired, const struct admin_item *i)
 /* Lines from a stranger go out without control characters. */
 static void print_safely(const char *indent, const char *text)
 {
-    (void)fputs(indent, stdout);
-    for (; *text != '\0'; text++) {
-        if (*text == '\n')
-            (void)printf("\n%s", indent);
-        else
-            (void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+    struct span rest = span_text(text), line;
+    while (ascii_token(&rest, "\n", &line)) {
+        struct buf out = {0};
+        char *copy = span_dup(line);
+        ctl_put_safe(&out, copy);
+        (void)printf("%s%s\n", indent, buf_text(&out));
+        buf_free(&out);
+        mem_free(&copy);
     }
-    (void)putchar('\n');
 }
 
 static void print_field(const char *name, const char *text)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -160,6 +161,8 @@ int main(int argc, char **argv)
     struct ctl c = {.config_path = DEFAULT_CONFIG};
     int o;
     tzset();
+    (void)setlocale(LC_CTYPE,
+                    ""); /* for the tables: how wide a character is, and which can be shown */
     while ((o = getopt_long(argc, argv, "+c:jhV", options, NULL)) != -1) {
         switch (o) {
         case 'c':

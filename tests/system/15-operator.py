@@ -99,6 +99,18 @@ class Operator(case.LanCase):
         self.assertEqual(self.code("queue", "show", "not-an-id"), 64)
         self.suite.stop()
 
+    def test_what_strangers_write_does_not_reach_the_terminal_as_it_is(self):
+        odd = client.message("x@a.test", "odd", sender="ann@us.test").replace(
+            b"Subject: odd", b"Subject: caf\xc3\xa9 \xc2\x9b31m \x1b[2J")
+        with client.connect(self.us.v4, 587) as smtp:
+            client.plain(smtp, "ann@us.test", "secret")
+            smtp.sendmail("ann@us.test", ["x@a.test"], odd, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        rows = wait.until(lambda: [one for one in self.qmctl("retired", "list") if one["to"] == "x@a.test"],
+                          what="the mail that the sink cannot take")
+        shown = self.text("retired", "show", rows[0]["id"])
+        self.assertRegex(shown, r"(?m)^Subject    caf\u00e9 \?31m \?\[2J$")
+        self.suite.stop()
+
     def check_mailq(self, rows):
         text = self.mailq()
         head, *_ = lines = text.splitlines()
