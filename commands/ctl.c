@@ -12,6 +12,7 @@
 #include "ipc.h"
 #include "mem.h"
 #include "qid.h"
+#include "utf8.h"
 
 int ctl_fail(int code, const char *fmt, ...)
 {
@@ -22,6 +23,28 @@ int ctl_fail(int code, const char *fmt, ...)
     (void)fputc('\n', stderr);
     va_end(ap);
     return code;
+}
+
+int ctl_code(const char *why, int otherwise)
+{
+    static const struct {
+        const char *why;
+        int code;
+    } known[] = {
+        {"permission denied", EX_NOPERM},
+        {"no such recipient in the queue", EX_DATAERR},
+        {"no such recipient in the history", EX_DATAERR},
+        {"a reload is under way", EX_TEMPFAIL},
+        {"the suite is still starting", EX_TEMPFAIL},
+        {"stopping", EX_TEMPFAIL},
+        {"no answer in time", EX_UNAVAILABLE},
+        {"the other side closed the connection", EX_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].why, why) == 0)
+            return known[i].code;
+    }
+    return otherwise;
 }
 
 static int reach(struct ctl *c, const char *name)
@@ -55,6 +78,19 @@ struct ctl_table {
     size_t columns, column;
 };
 
+void ctl_put_safe(struct buf *out, const char *text)
+{
+    struct span s = span_text(text);
+    for (size_t i = 0; i < s.n;) {
+        size_t n = utf8_sequence(s.p + i, s.n - i);
+        if (n == 0 || s.p[i] < ' ' || s.p[i] == 0x7f || (s.p[i] == 0xc2 && s.p[i + 1] < 0xa0))
+            buf_putc(out, '?');
+        else
+            buf_put(out, s.p + i, n);
+        i += n == 0 ? 1 : n;
+    }
+}
+
 struct ctl_table *ctl_table_new(const char *const *headings)
 {
     struct ctl_table *t = mem_zero(sizeof *t);
@@ -73,15 +109,14 @@ void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    for (char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?'; /* a stranger's text must not move the cursor */
-    }
+    struct buf shown = {0};
+    ctl_put_safe(&shown, text);
     if (t->column >= t->columns) {
         t->line = scols_table_new_line(t->table, NULL);
         t->column = 0;
     }
-    (void)scols_line_set_data(t->line, t->column++, text);
+    (void)scols_line_set_data(t->line, t->column++, buf_text(&shown));
+    buf_free(&shown);
 }
 
 void ctl_table_print(struct ctl_table **t)

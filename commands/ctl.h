@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "buf.h"
 #include "conf.h"
@@ -12,6 +13,7 @@
 
 struct ctl {
     const char *config_path;
+    bool config_given; /* by -c: then no other suite is meant */
     struct conf *conf; /* NULL when it cannot be read: then only the standard places are known */
     char *run_dir;
     bool json;
@@ -24,25 +26,36 @@ typedef int ctl_run(struct ctl *c, int argc, char **argv);
 struct ctl_command {
     const char *name, *arguments, *doc;
     ctl_run *run;
+    void (*help)(FILE *out); /* NULL: name, arguments and doc say all there is */
 };
 
 ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop,
     ctl_clock;
+
+/* What -h prints about commands that have more to say than a line. */
+void ctl_queue_help(FILE *out);
+void ctl_retired_help(FILE *out);
 
 /* Prints all that is wrong with the configuration file to standard error. Returns whether it is no
  * good. */
 bool ctl_config_errors(const struct ctl *c);
 /* Says "qmctl: <sentence>" on standard error and returns code. */
 int ctl_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The exit code for what a daemon answered, or that it did not; otherwise for all else. */
+int ctl_code(const char *why, int otherwise);
 /* Connected sockets; -1 after having said why. */
 int ctl_admin(struct ctl *c);
 int ctl_master(struct ctl *c);
+
+/* Appends a stranger's text fit for a terminal: what is a control character, or no UTF-8, as '?'.
+ */
+void ctl_put_safe(struct buf *out, const char *text);
 
 /* A table for people. Headings end with NULL; cells are given row by row. Printed to standard
  * output. */
 struct ctl_table;
 struct ctl_table *ctl_table_new(const char *const *headings);
-/* A cell's text is copied; control characters are shown as '?'. */
+/* A cell's text is copied, and shown as ctl_put_safe has it. */
 void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void ctl_table_print(struct ctl_table **t);

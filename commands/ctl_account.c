@@ -2,10 +2,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <sysexits.h>
-#include <termios.h>
 #include <unistd.h>
+
+#include <bsd/readpassphrase.h>
 
 #include "credfile.h"
 #include "ctl.h"
@@ -18,24 +19,13 @@
 
 #define PASSWORD_MAX 1024
 
-/* One line from the terminal, which does not show it, or from standard input. The caller wipes it.
- */
+/* One line from the terminal, which does not show it and is itself again also after a ^C; or from
+ * standard input. The caller wipes it. */
 static int read_password(const char *prompt, char out[PASSWORD_MAX])
 {
-    struct termios before, quiet;
-    bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        (void)fputs(prompt, stderr);
-        quiet = before;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    }
-    bool got = fgets(out, PASSWORD_MAX, stdin) != NULL;
-    if (terminal) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        (void)fputc('\n', stderr);
-    }
-    if (!got)
+    if (isatty(STDIN_FILENO))
+        return readpassphrase(prompt, out, PASSWORD_MAX, RPP_ECHO_OFF) == NULL ? -1 : 0;
+    if (fgets(out, PASSWORD_MAX, stdin) == NULL)
         return -1;
     out[strcspn(out, "\r\n")] = '\0';
     return 0;
@@ -46,6 +36,8 @@ static int ask_password(char out[PASSWORD_MAX])
     char again[PASSWORD_MAX];
     if (read_password("New password: ", out) != 0)
         return ctl_fail(EX_NOINPUT, "no password was given on standard input");
+    if (strlen(out) >= PASSWORD_MAX - 1) /* and perhaps cut there */
+        return ctl_fail(EX_DATAERR, "a password has at most %d octets", PASSWORD_MAX - 2);
     if (!isatty(STDIN_FILENO))
         return 0;
     int rc = read_password("Again: ", again);
@@ -84,26 +76,61 @@ static void tell_master(struct ctl *c)
     mem_free(&path);
 }
 
-/* v: NULL removes the line. */
-static int replace(struct ctl *c, const char *account, const struct scram_verifier *v)
+/* Two that change a line each must not write the file over each other. Returns a descriptor, until
+ * whose close they wait; or -1. */
+static int lock_credentials(int dirfd, struct fail *f)
+{
+    int fd = openat(dirfd, ".credentials.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    int error = errno;
+    (void)fail_errno(f, "cannot lock the credentials");
+    file_close(&fd);
+    errno = error;
+    return -1;
+}
+
+static bool has_password(struct span text, const char *account)
+{
+    struct fail f;
+    struct credfile *credentials = credfile_parse(text, &f);
+    bool has = credentials == NULL || credfile_find(credentials, span_text(account)) != NULL;
+    credfile_free(&credentials);
+    return has;
+}
+
+/* v: NULL removes the line. Returns an exit code. */
+static int rewrite(int dirfd, const char *account, const struct scram_verifier *v)
 {
     struct buf before = {0}, after = {0};
+    struct fail f;
+    int code = EX_OK;
+    if (read_credentials(dirfd, &before, &f) != 0)
+        code = ctl_fail(EX_CANTCREAT, "%s", f.text);
+    else if (v == NULL && !has_password(buf_span(&before), account))
+        code = ctl_fail(EX_DATAERR, "account %s has no password", account);
+    else if (credfile_replace(buf_span(&before), span_text(account), v, &after, &f) != 0 ||
+             file_replace(dirfd, "credentials", 0600, buf_span(&after), &f) != 0)
+        code = ctl_fail(EX_CANTCREAT, "%s", f.text);
+    buf_wipe(&before);
+    buf_wipe(&after);
+    return code;
+}
+
+static int replace(struct ctl *c, const char *account, const struct scram_verifier *v)
+{
     struct fail f;
     int dirfd = open_state(c);
     if (dirfd < 0)
         return EX_NOPERM;
-    int rc = read_credentials(dirfd, &before, &f);
-    if (rc == 0)
-        rc = credfile_replace(buf_span(&before), span_text(account), v, &after, &f);
-    if (rc == 0)
-        rc = file_replace(dirfd, "credentials", 0600, buf_span(&after), &f);
+    int lock = lock_credentials(dirfd, &f);
+    int code = lock < 0 ? ctl_fail(errno == EACCES ? EX_NOPERM : EX_CANTCREAT, "%s", f.text)
+                        : rewrite(dirfd, account, v);
+    file_close(&lock);
     (void)close(dirfd);
-    buf_wipe(&before);
-    buf_wipe(&after);
-    if (rc != 0)
-        return ctl_fail(EX_CANTCREAT, "%s", f.text);
-    tell_master(c);
-    return EX_OK;
+    if (code == EX_OK)
+        tell_master(c);
+    return code;
 }
 
 static int set_password(struct ctl *c, const char *account)
@@ -192,5 +219,8 @@ int ctl_account(struct ctl *c, int argc, char **argv)
         return list(c);
     if (strcmp(argv[1], "password") == 0)
         return set_password(c, argv[2]);
-    return replace(c, argv[2], NULL);
+    int code = replace(c, argv[2], NULL);
+    if (code == EX_OK)
+        (void)puts(c->json ? "{\"done\":true}" : "password removed");
+    return code;
 }

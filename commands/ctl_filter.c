@@ -32,8 +32,6 @@ static const struct option options[] = {
     {"all", no_argument, NULL, ALL},
     {"message", no_argument, NULL, 'm'},
     {"dry-run", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -79,8 +77,6 @@ static int read_option(struct ctl_filter *f, int o)
             return ctl_fail(EX_USAGE, "--limit takes a number");
         f->limit = (uint32_t)n;
         return 0;
-    case 'h':
-        return -1;
     default:
         return EX_USAGE;
     }
@@ -107,7 +103,7 @@ int ctl_filter_read(struct ctl_filter *f, int argc, char **argv)
     int o, rc = 0;
     *f = (struct ctl_filter){.empty = true};
     optind = 0;
-    while (rc == 0 && (o = getopt_long(argc, argv, "nmh", options, NULL)) != -1)
+    while (rc == 0 && (o = getopt_long(argc, argv, "nm", options, NULL)) != -1)
         rc = read_option(f, o);
     for (; rc == 0 && optind < argc; optind++)
         rc = add_id(f, argv[optind]);

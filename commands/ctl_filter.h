@@ -14,8 +14,7 @@ struct ctl_filter {
 };
 
 extern const char ctl_filter_usage[];
-/* Reads options and ids. 0; an exit code after having said what is wrong; -1 when help was asked
- * for. */
+/* Reads options and ids. 0; an exit code after having said what is wrong. */
 int ctl_filter_read(struct ctl_filter *f, int argc, char **argv);
 void ctl_filter_clear(struct ctl_filter *f);
 

@@ -56,8 +56,7 @@ static int walk(int fd, struct jsonwrite *json, struct ctl_table *table)
     uint64_t after = 0;
     do {
         if (admin_ask_hooks(fd, after, PAGE, &page, &f) != 0)
-            return ctl_fail(strcmp(f.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL,
-                            "%s", f.text);
+            return ctl_fail(ctl_code(f.text, EX_TEMPFAIL), "%s", f.text);
         for (uint32_t i = 0; i < page.rows_n; i++) {
             if (table == NULL)
                 put_row(json, &page.rows[i]);

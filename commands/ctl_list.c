@@ -3,6 +3,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ascii.h"
 #include "clock.h"
 #include "ctl_filter.h"
 #include "jsonwrite.h"
@@ -100,7 +101,7 @@ static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filt
         uint32_t left = f->limit == 0 ? PAGE : f->limit - w->rows;
         if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page,
                            &fail) != 0)
-            return ctl_fail(EX_TEMPFAIL, "%s", fail.text);
+            return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
         for (uint32_t i = 0; i < page.rows_n; i++, w->rows++) {
             if (c->json) {
                 jsonwrite_object(w->json);
@@ -192,14 +193,15 @@ static void print_json(bool retired, const struct admin_item *i)
 /* Lines from a stranger go out without control characters. */
 static void print_safely(const char *indent, const char *text)
 {
-    (void)fputs(indent, stdout);
-    for (; *text != '\0'; text++) {
-        if (*text == '\n')
-            (void)printf("\n%s", indent);
-        else
-            (void)putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+    struct span rest = span_text(text), line;
+    while (ascii_token(&rest, "\n", &line)) {
+        struct buf out = {0};
+        char *copy = span_dup(line);
+        ctl_put_safe(&out, copy);
+        (void)printf("%s%s\n", indent, buf_text(&out));
+        buf_free(&out);
+        mem_free(&copy);
     }
-    (void)putchar('\n');
 }
 
 static void print_field(const char *name, const char *text)
@@ -262,7 +264,7 @@ int ctl_print_item(struct ctl *c, bool retired, const char *id_text)
     code = admin_ask_show(fd, retired, id, &item, &f);
     (void)close(fd);
     if (code != 0)
-        return ctl_fail(EX_DATAERR, "%s: %s", id_text, f.text);
+        return ctl_fail(ctl_code(f.text, EX_TEMPFAIL), "%s: %s", id_text, f.text);
     if (c->json)
         print_json(retired, &item);
     else

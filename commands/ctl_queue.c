@@ -15,7 +15,7 @@ static const struct {
     {"fail", ADMIN_FAIL, "failed"},
 };
 
-static int usage(FILE *out, int code)
+void ctl_queue_help(FILE *out)
 {
     (void)fputs("usage: qmctl queue list [WHO]\n"
                 "       qmctl queue show ID\n"
@@ -23,12 +23,21 @@ static int usage(FILE *out, int code)
                 "\n"
                 "  kick      next attempt now\n"
                 "  hold      no attempt until released\n"
+                "  release   end that\n"
                 "  drop      remove, without telling the sender\n"
                 "  fail      give up, and tell the sender\n"
                 "\nWHO, all of which must hold:\n",
                 out);
     (void)fputs(ctl_filter_usage, out);
-    return code;
+}
+
+void ctl_retired_help(FILE *out)
+{
+    (void)fprintf(out,
+                  "usage: qmctl retired list [WHO]\n"
+                  "       qmctl retired show ID\n"
+                  "\nWHO, all of which must hold:\n%s",
+                  ctl_filter_usage);
 }
 
 static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
@@ -43,8 +52,7 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
     int rc = admin_ask_act(fd, actions[which].action, &f->filter, f->dry, &count, &fail);
     (void)close(fd);
     if (rc != 0)
-        return ctl_fail(strcmp(fail.text, "permission denied") == 0 ? EX_NOPERM : EX_TEMPFAIL, "%s",
-                        fail.text);
+        return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
     if (c->json)
         (void)printf("{\"recipients\":%llu,\"dry_run\":%s}\n", (unsigned long long)count,
                      f->dry ? "true" : "false");
@@ -58,8 +66,6 @@ static int with_filter(struct ctl *c, int argc, char **argv)
 {
     struct ctl_filter f;
     int code = ctl_filter_read(&f, argc, argv);
-    if (code < 0)
-        return usage(stdout, EX_OK);
     if (code != 0)
         return code;
     code = EX_USAGE;
@@ -75,8 +81,6 @@ static int with_filter(struct ctl *c, int argc, char **argv)
 
 int ctl_queue(struct ctl *c, int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
-        return usage(stdout, EX_OK);
     if (argc == 3 && strcmp(argv[1], "show") == 0)
         return ctl_print_item(c, false, argv[2]);
     for (size_t i = 0; argc >= 2 && i < sizeof actions / sizeof actions[0]; i++) {
@@ -85,7 +89,8 @@ int ctl_queue(struct ctl *c, int argc, char **argv)
     }
     if (argc >= 2 && strcmp(argv[1], "list") == 0)
         return with_filter(c, argc - 1, argv + 1);
-    return usage(stderr, EX_USAGE);
+    ctl_queue_help(stderr);
+    return EX_USAGE;
 }
 
 int ctl_retired(struct ctl *c, int argc, char **argv)
@@ -94,14 +99,12 @@ int ctl_retired(struct ctl *c, int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "show") == 0)
         return ctl_print_item(c, true, argv[2]);
     if (argc < 2 || strcmp(argv[1], "list") != 0) {
-        (void)fprintf(stderr,
-                      "usage: qmctl retired list [WHO]\n       qmctl retired show ID\n\nWHO:\n%s",
-                      ctl_filter_usage);
+        ctl_retired_help(stderr);
         return EX_USAGE;
     }
     int code = ctl_filter_read(&f, argc - 1, argv + 1);
     if (code != 0)
-        return code < 0 ? EX_OK : code;
+        return code;
     code = ctl_print_list(c, true, &f);
     ctl_filter_clear(&f);
     return code;

@@ -168,7 +168,8 @@ static int order(struct ctl *c, uint16_t type, int64_t step_ms, const char *done
     if (rc != 0 && type == MSG_MASTER_RELOAD && c->conf == NULL && ctl_config_errors(c))
         return ctl_fail(EX_CONFIG, "not reloaded: everything stays as it was");
     if (rc != 0)
-        return ctl_fail(type == MSG_MASTER_RELOAD ? EX_CONFIG : EX_TEMPFAIL, "%s", f.text);
+        return ctl_fail(ctl_code(f.text, type == MSG_MASTER_RELOAD ? EX_CONFIG : EX_TEMPFAIL), "%s",
+                        f.text);
     if (c->json)
         (void)printf("{\"done\":true}\n");
     else

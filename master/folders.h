@@ -10,8 +10,11 @@
  *   <run-dir>/empty           everybody else's root                  0555 master
  *   <run-dir>/X.sock         master.sock 0600, admin.sock and submit.sock 0666 */
 
-/* Makes what is missing. */
+/* Makes what is missing. As root it refuses a state-dir or run-dir that others could write to. */
 int folders_make(struct world *w, const struct conf *conf, struct fail *f);
+/* Two suites must not work with one queue, wherever their sockets are. Returns a descriptor that
+ * holds the lock until it is closed; -1 with a sentence, also when another suite has it. */
+int folders_lock(const struct conf *conf, struct fail *f);
 /* What the process gets as its root directory; mem_free. NULL for none: without root nobody can
  * change it, and only those who work in a folder of their own are sent there. */
 char *folders_root(const struct world *w, const struct process *p);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -39,19 +40,41 @@ static int send_listeners(struct process *p, struct fail *f)
     return 0;
 }
 
-static int send_file(struct process *p, const char *path, struct fail *f, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/* A regular file: opening a pipe could take for ever, and reading a device too. */
+static int open_regular(const char *path, struct fail *f)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        (void)fail_errno(f, "%s", path);
+    else if (!S_ISREG(st.st_mode))
+        (void)fail_set(f, "%s: not a regular file", path);
+    else
+        return fd;
+    file_close(&fd);
+    return -1;
+}
 
-static int send_file(struct process *p, const char *path, struct fail *f, const char *fmt, ...)
+static int send_file(struct process *p, const struct conf_block *b, const char *setting,
+                     struct fail *f, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The file that the setting names. */
+static int send_file(struct process *p, const struct conf_block *b, const char *setting,
+                     struct fail *f, const char *fmt, ...)
 {
     char purpose[600];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(purpose, sizeof purpose, fmt, ap);
     va_end(ap);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return fail_errno(f, "%s", path);
+    int fd = open_regular(conf_text(b, setting), f);
+    if (fd < 0) {
+        struct buf place = {0};
+        conf_where(b, setting, &place);
+        (void)fail_prefix(f, "%s: %s", buf_text(&place), setting);
+        buf_free(&place);
+        return -1;
+    }
     control_hand(p->control, purpose, fd);
     return 0;
 }
@@ -62,10 +85,9 @@ static int send_certificates(struct process *p, const struct conf *conf, struct 
     int rc = 0;
     while (rc == 0 && (listen = conf_next(conf_root(conf), "listen", listen)) != NULL) {
         if (conf_is_set(listen, "certificate-file"))
-            rc = send_file(p, conf_text(listen, "certificate-file"), f, "certificate %s",
-                           conf_label(listen));
+            rc = send_file(p, listen, "certificate-file", f, "certificate %s", conf_label(listen));
         if (rc == 0 && p->role == ROLE_VAULT && conf_is_set(listen, "key-file"))
-            rc = send_file(p, conf_text(listen, "key-file"), f, "key %s", conf_label(listen));
+            rc = send_file(p, listen, "key-file", f, "key %s", conf_label(listen));
     }
     return rc;
 }
@@ -77,7 +99,7 @@ static int send_dkim(struct process *p, const struct conf *conf, struct fail *f)
     while (rc == 0 && (domain = conf_next(conf_root(conf), "domain", domain)) != NULL) {
         dkim = NULL;
         while (rc == 0 && (dkim = conf_next(domain, "dkim", dkim)) != NULL)
-            rc = send_file(p, conf_text(dkim, "key-file"), f, "dkim %s %s", conf_label(domain),
+            rc = send_file(p, dkim, "key-file", f, "dkim %s %s", conf_label(domain),
                            conf_label(dkim));
     }
     return rc;
@@ -93,8 +115,7 @@ static int send_passwords(struct process *p, const struct conf *conf, struct fai
             const struct conf_block *kind = conf_child(transport, kinds[i]);
             const struct conf_block *auth = kind == NULL ? NULL : conf_child(kind, "auth");
             if (auth != NULL)
-                rc = send_file(p, conf_text(auth, "password-file"), f, "password %s",
-                               conf_label(transport));
+                rc = send_file(p, auth, "password-file", f, "password %s", conf_label(transport));
         }
     }
     return rc;
@@ -104,17 +125,13 @@ static int send_passwords(struct process *p, const struct conf *conf, struct fai
 static int send_credentials(struct process *p, const struct conf *conf, struct fail *f)
 {
     char *path = folders_state(conf, "credentials");
-    int rc = 0;
-    if (access(path, F_OK) == 0 || errno != ENOENT) {
-        rc = send_file(p, path, f, "credentials");
-    } else {
-        int fd = file_sealed("credentials", (struct span){0}, f);
-        rc = fd < 0 ? -1 : 0;
-        if (fd >= 0)
-            control_hand(p->control, "credentials", fd);
-    }
+    bool absent = access(path, F_OK) != 0 && errno == ENOENT;
+    int fd = absent ? file_sealed("credentials", (struct span){0}, f) : open_regular(path, f);
     mem_free(&path);
-    return rc;
+    if (fd < 0)
+        return -1;
+    control_hand(p->control, "credentials", fd);
+    return 0;
 }
 
 int hands_send(struct process *p, const struct conf *conf, struct fail *f)

@@ -11,6 +11,7 @@
 
 #include "folders.h"
 #include "links.h"
+#include "log.h"
 #include "mem.h"
 
 #define LINKS_MAX 256 /* as lib/service/service.c takes */
@@ -60,7 +61,7 @@ static void build(struct arguments *a, const struct process *p, int control,
     mem_free(&root);
 }
 
-/* In the child. Only calls that are safe after fork. */
+/* In the child. master has one thread, so that all of libc is safe after the fork. */
 static void become(char *const *argv, int control, const struct link_end *ends, int n)
 {
     static char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=:/etc/localtime",
@@ -79,6 +80,7 @@ static void become(char *const *argv, int control, const struct link_end *ends, 
     for (int i = 0; i < n; i++)
         (void)fcntl(ends[i].fd, F_SETFD, 0);
     (void)execve(argv[0], argv, environment);
+    log_error(NULL, "cannot run a program", LS("program", argv[0]), LS("why", strerror(errno)));
     _exit(127);
 }
 

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "ascii.h"
 #include "clock.h"
 #include "control.h"
+#include "file.h"
 #include "folders.h"
 #include "listen.h"
 #include "localserve.h"
@@ -37,7 +39,7 @@
 
 struct master {
     struct world world;
-    struct event *sigterm, *sigint, *sighup, *sigchld, *greet;
+    struct event *sigterm, *sigint, *sighup, *sigchld, *greet, *watchdog;
     struct localserve localserve;
     bool is_localserve;
 };
@@ -94,9 +96,22 @@ static void raise_descriptors(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Whoever starts us may have closed them: a socket in the place of one would be written to by
+ * whatever writes to standard error. */
+static void open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(EX_OSERR);
+    }
+}
+
 static void watch_signals(struct master *m)
 {
     struct event_base *base = m->world.base;
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* it may have been started with some blocked */
     (void)signal(SIGPIPE, SIG_IGN);
     m->sigterm = evsignal_new(base, SIGTERM, on_end_signal, &m->world);
     m->sigint = evsignal_new(base, SIGINT, on_end_signal, &m->world);
@@ -143,13 +158,18 @@ static struct conf *load(const char *path, bool quiet)
     return conf;
 }
 
+/* Returns 0 or an exit code. A port that is taken, or an address that is not there yet, may be
+ * better at the next try; the rest has to be mended. */
 static int prepare(struct world *w, struct fail *f)
 {
     if (users_resolve(w, w->conf, f) != 0 || folders_make(w, w->conf, f) != 0)
-        return -1;
+        return EX_CONFIG;
+    w->lock = folders_lock(w->conf, f);
+    if (w->lock < 0)
+        return EX_OSERR;
     w->control = control_new(w, f);
     if (w->control == NULL || listen_prepare(w, w->conf, f) != 0)
-        return -1;
+        return EX_OSERR;
     process_plan(w, w->conf);
     return 0;
 }
@@ -184,9 +204,11 @@ static void clean_up(struct master *m)
     free_event(&m->sighup);
     free_event(&m->sigchld);
     free_event(&m->greet);
+    free_event(&m->watchdog);
     conf_free(&w->conf);
     event_base_free(w->base);
     mem_free(&w->program_dir);
+    file_close(&w->lock);
     localserve_clear(&m->localserve);
 }
 
@@ -211,29 +233,43 @@ static int run(struct master *m)
     if (!w->privileged)
         log_info(NULL, "not root: all processes run as one user and without chroot, with seccomp",
                  LI("uid", geteuid()));
-    if (prepare(w, &f) != 0) {
+    int code = prepare(w, &f);
+    if (code != 0) {
         log_error(NULL, "cannot start", LS("why", f.text));
         clean_up(m);
-        return EX_CONFIG;
+        return code;
     }
     w->metrics = metrics_new(w);
+    m->watchdog = notify_watchdog(w->base);
     if (m->is_localserve) {
         m->greet = event_new(w->base, -1, EV_PERSIST, on_greet, m);
         (void)event_add(m->greet, &soon);
     }
     process_start_all(w);
     (void)event_base_dispatch(w->base);
-    int code = w->exit_code;
+    code = w->exit_code;
     log_info(NULL, "ended", LI("exit", code));
     clean_up(m);
     return code;
 }
 
 struct arguments {
-    const char *config, *dir;
-    int port_offset;
+    const char *config, *dir, *port_offset;
     bool check, localserve;
 };
+
+static int misused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int misused(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)fputs("quartermaster: ", stderr);
+    (void)vfprintf(stderr, fmt, ap);
+    (void)fputs("; -h tells more\n", stderr);
+    va_end(ap);
+    return EX_USAGE;
+}
 
 static int read_arguments(struct arguments *a, int argc, char **argv)
 {
@@ -246,9 +282,8 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
-    uint64_t number;
     int c;
-    *a = (struct arguments){.config = DEFAULT_CONFIG, .port_offset = 1000};
+    *a = (struct arguments){0};
     while ((c = getopt_long(argc, argv, "c:nhV", options, NULL)) != -1) {
         switch (c) {
         case 'c':
@@ -261,12 +296,7 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
             a->dir = optarg;
             break;
         case 'p':
-            if (ascii_u64(span_text(optarg), 64000, &number) != 0) {
-                (void)fprintf(stderr,
-                              "quartermaster: --port-offset takes a number from 0 to 64000\n");
-                return EX_USAGE;
-            }
-            a->port_offset = (int)number;
+            a->port_offset = optarg;
             break;
         case 'h':
             (void)fputs(usage, stdout);
@@ -280,17 +310,27 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
         }
     }
     a->localserve = optind < argc && strcmp(argv[optind], "localserve") == 0;
-    if (optind + (a->localserve ? 1 : 0) < argc) {
-        (void)fprintf(stderr, "quartermaster: unknown command: %s\n", argv[optind]);
-        return EX_USAGE;
-    }
+    if (optind + (a->localserve ? 1 : 0) < argc)
+        return misused("unknown command: %s", argv[optind + (a->localserve ? 1 : 0)]);
+    if (a->localserve && (a->config != NULL || a->check))
+        return misused("localserve has a configuration of its own: no %s", a->check ? "-n" : "-c");
+    if (!a->localserve && (a->dir != NULL || a->port_offset != NULL))
+        return misused("%s is for localserve", a->dir != NULL ? "--dir" : "--port-offset");
+    return 0;
+}
+
+static int read_offset(struct master *m, const char *text)
+{
+    uint64_t number = 1000;
+    if (text != NULL && ascii_u64(span_text(text), 64000, &number) != 0)
+        return -1;
+    m->localserve.port_offset = (int)number;
     return 0;
 }
 
 static int prepare_localserve(struct master *m, const struct arguments *a, struct fail *f)
 {
     m->is_localserve = true;
-    m->localserve.port_offset = a->port_offset;
     m->localserve.dir = a->dir != NULL ? mem_text(a->dir) : localserve_default_dir(f);
     if (m->localserve.dir == NULL || localserve_prepare(&m->localserve, f) != 0)
         return -1;
@@ -300,14 +340,17 @@ static int prepare_localserve(struct master *m, const struct arguments *a, struc
 
 int main(int argc, char **argv)
 {
-    struct master m = {.world = {.admin_gid = -1}};
+    struct master m = {.world = {.admin_gid = -1, .lock = -1}};
     struct arguments a;
     struct fail f = {{0}};
+    open_standard();
     int rc = read_arguments(&a, argc, argv);
     if (rc != 0)
         return rc < 0 ? 0 : rc;
     (void)umask(022);
-    m.world.config_path = (char *)a.config;
+    m.world.config_path = (char *)(a.config != NULL ? a.config : DEFAULT_CONFIG);
+    if (read_offset(&m, a.port_offset) != 0)
+        return misused("--port-offset takes a number from 0 to 64000, not %s", a.port_offset);
     if (a.localserve && prepare_localserve(&m, &a, &f) != 0) {
         (void)fprintf(stderr, "quartermaster: %s\n", f.text);
         localserve_clear(&m.localserve);

@@ -1,5 +1,7 @@
 #include "notify.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +10,30 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ascii.h"
 #include "clock.h"
 #include "log.h"
 
 static struct sockaddr_un to;
 static socklen_t to_len;
+static uint64_t watchdog_us; /* between two signs of life; 0: nobody waits for any */
+
+static void init_watchdog(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    uint64_t n, whose = (uint64_t)getpid();
+    watchdog_us = 0;
+    if (usec != NULL && ascii_u64(span_text(usec), INT64_MAX, &n) == 0 &&
+        (pid == NULL || ascii_u64(span_text(pid), INT32_MAX, &whose) == 0) &&
+        whose == (uint64_t)getpid())
+        watchdog_us = n;
+    (void)unsetenv("WATCHDOG_USEC");
+    (void)unsetenv("WATCHDOG_PID");
+}
 
 void notify_init(void)
 {
+    init_watchdog();
     const char *path = getenv("NOTIFY_SOCKET");
     if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
         return;
@@ -64,4 +82,21 @@ void notify_reloaded(void)
 void notify_stopping(void)
 {
     say("STOPPING=1");
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+    say("WATCHDOG=1");
+}
+
+struct event *notify_watchdog(struct event_base *base)
+{
+    const struct timeval half = {(time_t)(watchdog_us / 2 / 1000000),
+                                 (suseconds_t)(watchdog_us / 2 % 1000000)};
+    if (to_len == 0 || watchdog_us == 0)
+        return NULL;
+    struct event *timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+    assert(timer != NULL);
+    (void)event_add(timer, &half);
+    return timer;
 }

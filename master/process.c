@@ -24,15 +24,29 @@
 
 #define BACK_OFF_FIRST_MS 100
 #define BACK_OFF_MAX_MS 30000
-#define STEADY_MS 60000 /* up for this long, a process has earned a quick restart */
+#define UNWANTED_LIMIT_MS 30000 /* for one that a reload took away; the end of all has its own */
+#define STEADY_MS 60000         /* up for this long, a process has earned a quick restart */
 
 static void start(struct process *p);
 
-static void on_restart(evutil_socket_t fd, short what, void *arg)
+/* Its time is over: to wait before it is started again, or to end after it was told to. */
+static void on_time(evutil_socket_t fd, short what, void *arg)
 {
     struct process *p = arg;
-    if (p->world->stop == NULL && !p->unwanted)
+    if (p->world->stop != NULL)
+        return; /* which has a limit of its own */
+    if (p->pid == 0 && !p->unwanted)
         start(p);
+    if (p->pid == 0 || p->state != PROCESS_STOPPING)
+        return;
+    log_warn(NULL, "process did not end in time", LS("process", p->name), LI("pid", p->pid));
+    (void)kill(p->pid, SIGKILL);
+}
+
+static void set_timer(struct process *p, int64_t ms)
+{
+    const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+    (void)evtimer_add(p->timer, &tv);
 }
 
 static struct process *find(struct world *w, const char *name)
@@ -60,8 +74,8 @@ static void plan(struct world *w, enum role role, unsigned index, const char *su
         (void)snprintf(p->name, sizeof p->name, "%s", name);
         p->label = role == ROLE_DELIVERY ? p->name + strlen(role_names[role]) + 1 : "";
         p->back_off_ms = BACK_OFF_FIRST_MS;
-        p->restart = evtimer_new(w->base, on_restart, p);
-        assert(p->restart != NULL);
+        p->timer = evtimer_new(w->base, on_time, p);
+        assert(p->timer != NULL);
         TAILQ_INSERT_TAIL(&w->processes, p, next);
     }
     p->unwanted = false;
@@ -192,8 +206,7 @@ void process_resume(struct world *w)
 
 static void wait_and_start(struct process *p)
 {
-    struct timeval tv = {p->back_off_ms / 1000, (p->back_off_ms % 1000) * 1000};
-    (void)evtimer_add(p->restart, &tv);
+    set_timer(p, p->back_off_ms);
     p->back_off_ms = p->back_off_ms * 2 < BACK_OFF_MAX_MS ? p->back_off_ms * 2 : BACK_OFF_MAX_MS;
 }
 
@@ -225,7 +238,7 @@ void process_start_all(struct world *w)
     TAILQ_FOREACH (p, &w->processes, next) {
         /* One of them may have ended it all by what it says to its configuration. */
         if (w->stop == NULL && p->state == PROCESS_DOWN && !p->unwanted &&
-            !evtimer_pending(p->restart, NULL))
+            !evtimer_pending(p->timer, NULL))
             start(p);
     }
 }
@@ -268,18 +281,21 @@ static void forget(struct process *p)
 {
     TAILQ_REMOVE(&p->world->processes, p, next);
     ipc_free(&p->control);
-    event_free(p->restart);
+    event_free(p->timer);
     mem_free(&p);
 }
 
 void process_stop(struct process *p)
 {
-    (void)evtimer_del(p->restart);
+    (void)evtimer_del(p->timer);
     if (p->pid == 0) {
         if (p->unwanted)
             forget(p);
         return;
     }
+    int64_t limit = p->world->unwanted_limit_ms;
+    if (p->world->stop == NULL)
+        set_timer(p, limit > 0 ? limit : UNWANTED_LIMIT_MS);
     p->state = PROCESS_STOPPING;
     if (p->control != NULL)
         control_stop(p->control);
@@ -307,6 +323,7 @@ void process_reaped(struct world *w, int pid, int status)
     }
     if (p == NULL)
         return;
+    (void)evtimer_del(p->timer);
     log_end(p, status);
     if (clock_mono_ms() - p->started_ms > STEADY_MS)
         p->back_off_ms = BACK_OFF_FIRST_MS;

@@ -153,14 +153,15 @@ static const char *text_of(const struct conf_block *b, const char *name)
     return v == NULL ? "" : v->text;
 }
 
-/* Where things are, and who everybody is, is settled at start. */
+/* Where things are, who everybody is, and what everybody may do is settled at start. */
 static int check_fixed(const struct world *w, const struct conf *conf, struct fail *f)
 {
     static const struct {
         const char *block, *name;
-    } fixed[] = {{NULL, "state-dir"}, {NULL, "run-dir"},    {"users", "smtpd"},
-                 {"users", "queue"},  {"users", "deliver"}, {"users", "web"},
-                 {"users", "hooks"},  {"users", "vault"},   {"users", "admin-group"}};
+    } fixed[] = {{NULL, "state-dir"},     {NULL, "run-dir"},  {NULL, "seccomp"},
+                 {"users", "smtpd"},      {"users", "queue"}, {"users", "deliver"},
+                 {"users", "web"},        {"users", "hooks"}, {"users", "vault"},
+                 {"users", "admin-group"}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         const char *block = fixed[i].block, *name = fixed[i].name;
         const struct conf_block *old = conf_root(w->conf), *new = conf_root(conf);
@@ -234,7 +235,10 @@ void reload_begin(struct world *w, reload_on_done *on_done, void *arg)
     struct conf *conf = conf_load(w->config_path, &errors);
     conf_errors_print(&errors, &text);
     for (size_t i = 0; i < errors.n; i++)
-        log_error(NULL, errors.v[i].sentence, LS("at", errors.v[i].place));
+        LOG_AT(errors.v[i].warning ? LOG_WARN_ : LOG_ERROR_, NULL, errors.v[i].sentence,
+               LS("at", errors.v[i].place));
+    if (errors.more > 0)
+        log_error(NULL, "there are more errors than are shown", LU("more", errors.more));
     if (conf == NULL) {
         log_error(NULL, "configuration not reloaded: everything stays as it was");
         on_done(arg, buf_text(&text));

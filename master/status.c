@@ -9,6 +9,7 @@
 #include "ascii.h"
 #include "clock.h"
 #include "file.h"
+#include "folders.h"
 #include "mem.h"
 
 static const char *state_name(const struct process *p)
@@ -33,20 +34,32 @@ static int64_t proc_number(struct buf *text, const char *name)
     return -1;
 }
 
-static void look(int pid, struct master_process *p)
+/* The kernel does not tell of processes that are closed to us: without CAP_SYS_PTRACE, and without
+ * root, those are all. One that is up has told that it did as it was asked to. */
+static char *root_of(const struct process *process)
+{
+    char path[64], root[PATH_MAX];
+    (void)snprintf(path, sizeof path, "/proc/%d/root", process->pid);
+    ssize_t n = readlink(path, root, sizeof root - 1);
+    if (n >= 0)
+        return mem_textn(root, (size_t)n);
+    if (process->state != PROCESS_UP)
+        return mem_text("unknown");
+    return process->world->privileged ? folders_root(process->world, process) : mem_text("/");
+}
+
+static void look(const struct process *process, struct master_process *p)
 {
     static const char *const modes[] = {"off", "strict", "filter"};
-    char path[64], root[PATH_MAX];
+    char path[64];
     struct buf text = {0};
     struct fail f;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+    (void)snprintf(path, sizeof path, "/proc/%d/status", process->pid);
     (void)file_read(AT_FDCWD, path, 65536, &text, &f);
     p->uid = proc_number(&text, "Uid");
     int64_t mode = proc_number(&text, "Seccomp");
     p->seccomp = mem_text(mode >= 0 && mode <= 2 ? modes[mode] : "unknown");
-    (void)snprintf(path, sizeof path, "/proc/%d/root", pid);
-    ssize_t n = readlink(path, root, sizeof root - 1);
-    p->root = n < 0 ? mem_text("unknown") : mem_textn(root, (size_t)n);
+    p->root = root_of(process);
     buf_free(&text);
 }
 
@@ -70,7 +83,7 @@ void status_take(const struct world *w, struct master_status *s)
         to->uptime_ms = p->pid > 0 ? now - p->started_ms : 0;
         to->state = mem_text(state_name(p));
         if (p->pid > 0) {
-            look(p->pid, to);
+            look(p, to);
         } else {
             to->root = mem_text("");
             to->seccomp = mem_text("");

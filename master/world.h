@@ -35,7 +35,7 @@ struct process {
     int64_t started_ms; /* monotonic */
     int64_t back_off_ms;
     unsigned restarts;
-    struct event *restart;
+    struct event *timer;  /* while it is down: its next start; while it stops: its limit */
     uint64_t question;    /* the last configuration it was asked about; only that answer counts */
     bool unwanted;        /* no longer in the configuration: not to be started again */
     uint64_t generation;  /* while it starts: of the configuration it was asked about */
@@ -67,6 +67,7 @@ struct world {
     bool privileged;
     struct user_ids users[ROLES];
     int admin_gid;
+    int lock; /* on the queue: no other suite works with it while this is open */
     TAILQ_HEAD(, process) processes;
     TAILQ_HEAD(, listener) listeners;
     struct reload *reload; /* under way, or NULL */
@@ -75,8 +76,8 @@ struct world {
     struct control *control;
     bool announced;     /* READY=1 was said */
     uint64_t questions; /* asked so far */
-    /* 0: as reload.c, stop.c and metrics.c say; tests have less time. */
-    int64_t reload_limit_ms, stop_limit_ms, intake_limit_ms, metrics_interval_ms;
+    /* 0: as reload.c, stop.c, process.c and metrics.c say; tests have less time. */
+    int64_t reload_limit_ms, stop_limit_ms, intake_limit_ms, unwanted_limit_ms, metrics_interval_ms;
     int exit_code;
 };
 

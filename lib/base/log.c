@@ -11,7 +11,7 @@
 /* A longer value is cut, with an ellipsis: a log line is not a place to store mail. */
 #define VALUE_MAX 2048
 
-static char process_name[32] = "quartermaster";
+static char process_name[80] = "quartermaster"; /* as long as the name of a process can be */
 static enum log_level least_level = LOG_INFO_;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};

@@ -35,6 +35,8 @@ enum {
     CONF_MAX_NESTING = 8,         /* blocks in blocks */
     CONF_MAX_INCLUDES = 8,        /* includes in included files */
     CONF_MAX_ERRORS = 100,        /* kept and shown; the others are counted */
+    CONF_MAX_FILES = 4000,        /* named by settings of blocks: keys, certificates, passwords */
+    CONF_MAX_SOCKETS = 1000,      /* addresses and ports to listen on */
 };
 
 /* The words of settings that take one of a set, as conf_word and the number of a value give them.
@@ -86,8 +88,9 @@ struct conf_errors {
  * in it. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
 
-/* As conf_load, from memory. name stands for the file in errors; relative paths are taken from the
- * folder in it. `include` is an error here. */
+/* As conf_load, from memory, and the language alone: what this version does not serve is taken too.
+ * name stands for the file in errors; relative paths are taken from the folder in it. `include` is
+ * an error here. */
 struct conf *conf_parse(const char *name, struct span text, struct conf_errors *errors);
 
 /* The value of a setting that stands at the top level of the file itself, whatever else is wrong

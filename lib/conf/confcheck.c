@@ -356,6 +356,9 @@ static void check_endpoints(const struct conf *conf, struct conferror *errors)
     size_t n;
     struct endpoint *all = endpoints_of(conf, &n);
     const struct endpoint *first = all;
+    if (n > CONF_MAX_SOCKETS)
+        conferror_add(errors, all[CONF_MAX_SOCKETS].at,
+                      "there are more than %d addresses and ports to listen on", CONF_MAX_SOCKETS);
     if (n > 0)
         qsort(all, n, sizeof *all, by_endpoint);
     for (size_t i = 1; i < n; i++) {
@@ -370,9 +373,58 @@ static void check_endpoints(const struct conf *conf, struct conferror *errors)
     mem_free(&all);
 }
 
+/* Each of them is an open descriptor on its way to another process. */
+static void check_files(const struct conf_block *block, size_t *count, struct conferror *errors)
+{
+    for (size_t i = 0; block->parent != NULL && i < block->kind->n_settings; i++) {
+        if (block->kind->settings[i].def->type == CONF_PATH && block->slots[i].given &&
+            ++*count == CONF_MAX_FILES + 1)
+            conferror_add(errors, block->slots[i].at,
+                          "there are more than %d files with keys, certificates and passwords",
+                          CONF_MAX_FILES);
+    }
+    for (size_t i = 0; i < block->n_blocks; i++)
+        check_files(block->blocks[i], count, errors);
+}
+
 void confcheck_suite(const struct conf *conf, struct conferror *errors)
 {
+    size_t files = 0;
     run_checks(conf->root, errors);
+    check_files(conf->root, &files, errors);
     check_addresses(conf, errors);
     check_endpoints(conf, errors);
+}
+
+static void check_served(const struct conf_block *block, struct conferror *errors)
+{
+    const struct conf_block *parent = block->parent;
+    bool submits = span_starts_nocase(span_text(conf_name(block)), "submission");
+    if ((block->kind->type->flags & CONF_UNSERVED) != 0)
+        conferror_add(errors, block->at, "%s %s cannot be used: this version does not serve %s%s",
+                      conf_name(parent), conf_label(parent), conf_name(block),
+                      submits ? "; for a smarthost that asks for no password there is smtp" : "");
+    for (size_t i = 0; i < block->n_blocks; i++)
+        check_served(block->blocks[i], errors);
+}
+
+/* Mail for a mailbox finds the process that serves them by the name local, before any route. */
+static void check_local(const struct conf *conf, struct conferror *errors)
+{
+    for (const struct conf_block *t = NULL; (t = conf_next(conf->root, "transport", t)) != NULL;) {
+        bool named = strcmp(conf_label(t), "local") == 0;
+        if (t->n_blocks == 0 || named == (conf_child(t, "local") != NULL))
+            continue;
+        conferror_add(errors, t->label_at,
+                      named ? "transport local is the one for mailboxes, and can hold no other "
+                              "block than local"
+                            : "mail for mailboxes goes over the transport local by itself: this "
+                              "one cannot have another name");
+    }
+}
+
+void confcheck_served(const struct conf *conf, struct conferror *errors)
+{
+    check_served(conf->root, errors);
+    check_local(conf, errors);
 }

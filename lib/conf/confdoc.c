@@ -169,6 +169,8 @@ static void document_block(const struct conf_block_type *type, const char *outer
         buf_puts(out, "The block can be given any number of times.\n");
     else if (type->label != CONF_LABEL_NONE)
         buf_puts(out, "The block can be given any number of times, each with another name.\n");
+    if ((type->flags & CONF_UNSERVED) != 0)
+        buf_puts(out, "This version does not serve it: a configuration with it is refused.\n");
     document_settings(type, out);
     buf_clear(&title);
     if (type->name[0] != '\0')
@@ -208,9 +210,11 @@ static void document_limits(struct buf *out)
              "A file is at most %d MiB long.\n"
              "All files together are at most %d MiB long and hold at most %d statements.\n"
              "Blocks are nested at most %d deep, included files at most %d deep.\n"
-             "Of the errors found %d are shown, and how many more there are.\n",
+             "Of the errors found %d are shown, and how many more there are.\n"
+             "Settings name at most %d files with keys, certificates and passwords.\n"
+             "There are at most %d addresses and ports to listen on.\n",
              CONF_MAX_FILE >> 20, CONF_MAX_TOTAL >> 20, CONF_MAX_STATEMENTS, CONF_MAX_NESTING,
-             CONF_MAX_INCLUDES, CONF_MAX_ERRORS);
+             CONF_MAX_INCLUDES, CONF_MAX_ERRORS, CONF_MAX_FILES, CONF_MAX_SOCKETS);
 }
 
 void conf_document(struct buf *out)

@@ -11,6 +11,7 @@
 #define NAME_MAX_ 40    /* longer words resemble no name */
 #define SHOWN_BEFORE 90 /* characters of a long line shown before and after the place */
 #define SHOWN_AFTER 60
+#define LINE_MAX_ 16384 /* octets of a line; a longer one is not read through for every error */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
@@ -112,9 +113,12 @@ static size_t octets_of(struct span s, size_t characters)
 static char *excerpt(const struct conferror *e, struct confsource_pos at)
 {
     struct buf line = {0}, out = {0};
+    struct span whole = confsource_line(e->sources, at);
+    if (whole.n > LINE_MAX_)
+        return mem_format("    (a line of %zu octets)\n", whole.n);
     (void)buf_room(&line, 1); /* never NULL, also when the line is empty */
     size_t column = confsource_column(e->sources, at) - 1;
-    put_line(e, confsource_line(e->sources, at), &line);
+    put_line(e, whole, &line);
     struct span s = buf_span(&line);
     size_t skip = column > SHOWN_BEFORE ? octets_of(s, column - SHOWN_BEFORE) : 0;
     size_t place = octets_of(s, column);

@@ -43,7 +43,10 @@ static int64_t read_source(struct confparse *p, int fd, const char *path, const 
         return -1;
     }
     p->octets += text.n;
-    return confsource_add(&p->conf->sources, path, folder, &text);
+    struct buf exact = {0}; /* there may be 100000 small ones, and reading made room for more */
+    buf_put_span(&exact, buf_span(&text));
+    buf_wipe(&text);
+    return confsource_add(&p->conf->sources, path, folder, &exact);
 }
 
 static int open_file(struct confparse *p, const char *path, struct fail *f)

@@ -399,6 +399,8 @@ static struct conf *finish(struct confparse *p)
         confcheck_blocks(p->conf, &p->errors);
         if (p->conf->kinds[0]->type == &conftables_root)
             confcheck_suite(p->conf, &p->errors);
+        if (p->with_files)
+            confcheck_served(p->conf, &p->errors);
     }
     conferror_sort(&p->errors);
     confsource_forget_texts(&p->conf->sources);

@@ -217,6 +217,7 @@ static const struct conf_setting submission_settings[] = {
 
 static const struct conf_block_type submission = {
     .name = "submission",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submission_settings),
     .blocks = auth_blocks,
@@ -230,6 +231,7 @@ static const struct conf_setting submissions_settings[] = {
 
 static const struct conf_block_type submissions = {
     .name = "submissions",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submissions_settings),
     .blocks = auth_blocks,
@@ -253,6 +255,7 @@ static const struct conf_setting socks_settings[] = {
 
 static const struct conf_block_type socks = {
     .name = "socks",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE,
     CONF_TABLE(socks_settings),
     .doc = "To the MX hosts of the recipient's domain, through a SOCKS proxy.",
@@ -268,6 +271,7 @@ static const struct conf_setting lmtp_settings[] = {
 
 static const struct conf_block_type lmtp = {
     .name = "lmtp",
+    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE,
     CONF_TABLE(lmtp_settings),
     .doc = "To a mail store that speaks LMTP (RFC 2033). Either host or socket has to be given.",
@@ -290,7 +294,10 @@ static const struct conf_block_type fail = {
 static const struct conf_block_type local = {
     .name = "local",
     .readers = OUT_AND_QUEUE,
-    .doc = "To the mailboxes on this machine.",
+    .doc =
+        "To the mailboxes on this machine. Mail for an account with a mailbox goes there before "
+        "any "
+        "route is looked at, so this block is of little use; the transport has to be called local.",
 };
 
 static const struct conf_block_type *const transport_blocks[] = {

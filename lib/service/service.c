@@ -19,7 +19,7 @@
 #include "proto_types.h"
 #include "sandbox.h"
 
-#define HANDS_MAX 4096
+#define HANDS_MAX (CONF_MAX_FILES + CONF_MAX_SOCKETS + 16) /* what a configuration can ask for */
 #define LINKS_MAX 256 /* 64 workers of each kind that asks, and some */
 #define DESCRIPTORS 65536
 

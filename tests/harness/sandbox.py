@@ -14,12 +14,16 @@ mount, interface and namespace. So nothing is left behind however the test ends,
 there is nothing to clean from an earlier run.
 """
 
+import atexit
+import functools
 import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 WORK = pathlib.Path("/run/work")
@@ -46,9 +50,21 @@ def inside():
     return _inside
 
 
-def bin_dir():
-    """Where the suite's programs are."""
-    return pathlib.Path("/run/bin") if _inside else build_dir() / "bin"
+def bin_dir(for_others=False):
+    """Where the suite's programs are. for_others: where other users can run them too; when they cannot reach
+    the checkout, such as one in root's home, that is a copy, which goes when the script ends."""
+    place = pathlib.Path("/run/bin") if _inside else build_dir() / "bin"
+    if for_others and any(not one.stat().st_mode & stat.S_IXOTH for one in [place, *place.parents]):
+        return _copy_of(place)
+    return place
+
+
+@functools.cache
+def _copy_of(place):
+    folder = tempfile.TemporaryDirectory(prefix="qm-bin-")
+    atexit.register(folder.cleanup)
+    os.chmod(folder.name, 0o755)
+    return pathlib.Path(shutil.copytree(place, pathlib.Path(folder.name) / "bin", symlinks=True))
 
 
 def cannot_run(why):

@@ -48,9 +48,10 @@ class Suite:
 
     def __init__(self, config, host=None, folder=None, places=PLACES, env=None, program=None):
         self.host, self.config_text, self.env = host, config, dict(env or {})
-        self.program = pathlib.Path(program or sandbox.bin_dir() / "quartermaster")
+        drops = host is None and os.geteuid() == 0
+        self.program = pathlib.Path(program or sandbox.bin_dir(for_others=drops) / "quartermaster")
         self.qmctl_program = self.program.with_name("qmctl")
-        self.user = NOBODY if host is None and os.geteuid() == 0 else None
+        self.user = NOBODY if drops else None
         self._temporary = folder is None and host is None and not sandbox.inside()
         self.folder = pathlib.Path(folder or self._new_folder())
         self.folder.mkdir(exist_ok=True)

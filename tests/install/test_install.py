@@ -79,8 +79,10 @@ class Install(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"{example}: good\n", ""))
 
     def test_the_unit_starts_what_is_installed(self):
-        start = re.search(r"^ExecStart=(\S+)", self.unit.read_text(), re.MULTILINE).group(1)
-        self.assertTrue((self.folder / start.lstrip("/")).is_file())
+        programs = re.findall(r"^Exec\w+=(\S+)", self.unit.read_text(), re.MULTILINE)
+        self.assertEqual([pathlib.Path(one).name for one in programs], ["quartermaster", "qmctl"])
+        for one in programs:
+            self.assertTrue((self.folder / one.lstrip("/")).is_file(), one)
 
     def test_there_is_a_user_for_each_default_of_the_configuration(self):
         made = set(re.findall(r"^u (\S+)", (self.prefix / "lib/sysusers.d/quartermaster.conf").read_text(), re.MULTILINE))
@@ -102,7 +104,7 @@ class Install(unittest.TestCase):
     @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed")
     def test_the_unit_says_nothing_that_systemd_does_not_know(self):
         copy = self.folder / "quartermaster.service"
-        copy.write_text(re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", self.unit.read_text()))
+        copy.write_text(re.sub(r"(?m)^(Exec\w+)=.*", r"\1=/bin/true", self.unit.read_text()))
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 

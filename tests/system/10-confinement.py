@@ -92,6 +92,7 @@ class Confinement(case.LanCase):
             for name, told in self.processes(running).items():
                 status = self.check_common(name, told["pid"])
                 self.assertEqual(status["Uid"].split(), [str(suite.NOBODY)] * 4, name)
+                self.assertEqual(told["root"], "/", name)
 
     def test_nobody_else_may_give_orders(self):
         us = self.lan.host("us", 1)
@@ -101,7 +102,8 @@ class Confinement(case.LanCase):
                 return us.run(["/run/bin/qmctl", "-c", running.config_path, *words], user="bob", check=False)
             self.assertEqual(qmctl("queue", "list").returncode, 0)
             for words in (["reload"], ["stop"], ["status"], ["queue", "drop", "--all"], ["queue", "hold", "--all"],
-                          ["hook", "list"]):
+                          ["hook", "list"], ["queue", "show", "1NGKD280000"], ["retired", "list"],
+                          ["retired", "show", "1NGKD280000"]):
                 self.assertEqual(qmctl(*words).returncode, 77, words)
             with self.assertRaises(PermissionError):
                 self.as_bob(lambda: os.listdir(running.folder / "state/queue"))

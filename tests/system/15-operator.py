@@ -99,6 +99,18 @@ class Operator(case.LanCase):
         self.assertEqual(self.code("queue", "show", "not-an-id"), 64)
         self.suite.stop()
 
+    def test_what_strangers_write_does_not_reach_the_terminal_as_it_is(self):
+        odd = client.message("x@a.test", "odd", sender="ann@us.test").replace(
+            b"Subject: odd", b"Subject: caf\xc3\xa9 \xc2\x9b31m \x1b[2J")
+        with client.connect(self.us.v4, 587) as smtp:
+            client.plain(smtp, "ann@us.test", "secret")
+            smtp.sendmail("ann@us.test", ["x@a.test"], odd, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        rows = wait.until(lambda: [one for one in self.qmctl("retired", "list") if one["to"] == "x@a.test"],
+                          what="the mail that the sink cannot take")
+        shown = self.text("retired", "show", rows[0]["id"])
+        self.assertRegex(shown, r"(?m)^Subject    caf\u00e9 \?31m \?\[2J$")
+        self.suite.stop()
+
     def check_mailq(self, rows):
         text = self.mailq()
         head, *_ = lines = text.splitlines()
@@ -168,7 +180,8 @@ class Operator(case.LanCase):
             self.submit(["x@a.test"], password="secret")
         self.assertEqual(api.Api(self.us.v4, 80, "ann@us.test", "secret").call("Send", {}).status, 401)
         self.submit(["x@a.test"], sender="bob@us.test")
-        self.qmctl("account", "remove", "bob", check=False)
+        self.assertEqual(self.qmctl("account", "remove", "bob"), {"done": True})
+        self.assertEqual(self.code("account", "remove", "bob"), 65)
         with self.assertRaises(smtplib.SMTPAuthenticationError):
             self.submit(["x@a.test"], sender="bob@us.test")
         self.assertEqual(self.qmctl("account", "password", "nobody", input="x\n", check=False).returncode, 65)
@@ -247,6 +260,7 @@ class Operator(case.LanCase):
         for words in ("quartermaster, pid ", "smtpd/0", "delivery/sink", "0 messages"):
             self.assertIn(words, text)
         self.assertEqual(self.code("nonsense"), 64)
+        self.check_slips()
         self.assertEqual(self.code("clock", "step", "1000"), 75)
         self.qmctl("stop")
         self.assertEqual(self.suite.process.wait(10), 0)
@@ -254,6 +268,21 @@ class Operator(case.LanCase):
         self.assertEqual(self.code("queue", "list"), 69)
         self.suite.start()
         self.suite.stop()
+
+    def check_slips(self):
+        """Who asks for help, or mistypes, has not given an order."""
+        for words in (["stop", "-h"], ["stop", "--help"], ["reload", "-h"], ["status", "-h"], ["account", "-h"],
+                      ["config", "-h"], ["hook", "-h"], ["queue", "drop", "--all", "-h"], ["retired", "list", "-h"]):
+            self.assertRegex(self.text(*words), r"^usage: qmctl ", words)
+        for words in (["stop", "now"], ["reload", "x"], ["status", "x"], ["config"], ["hook", "show"]):
+            self.assertEqual(self.code(*words), 64, words)
+        self.assertEqual(json.loads(self.text("status", "-j"))["config"], str(self.suite.config_path))
+        self.assertEqual(json.loads(self.text("queue", "list", "--json")), [])
+        typo = self.us.run(["/run/bin/qmctl", "-c", "/etc/quartermaster.conf", "stop"], check=False)
+        self.assertEqual(typo.returncode, 66, "another suite than the one that was named may be at the standard place")
+        full = self.us.run(["sh", "-c", f"/run/bin/qmctl -c {self.suite.config_path} status > /dev/full"], check=False)
+        self.assertEqual(full.returncode, 74)
+        self.assertIsNone(self.suite.process.poll())
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ class Unit(case.LanCase):
             for name, old in self.processes().items():
                 self.assertNotEqual(old["uid"], 0, name)
                 self.assertEqual(old["seccomp"], "filter", name)
+                folder = {"qmgr": "state/queue", "delivery/local": "state/mail"}.get(name, "run/empty")
+                self.assertEqual(old["root"], str(self.suite.folder / folder), name)
                 os.kill(old["pid"], signal.SIGKILL)
                 wait.until(lambda: self.back(name, old["pid"]), what=f"{name} to be up again")
             self.mail_passes()

@@ -2,6 +2,10 @@
 
 #include "confcheck.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #define HOST "hostname a.example\n"
 #define DOMAIN "domain d.example { }\n"
 #define CERT " certificate-file c key-file k "
@@ -151,6 +155,81 @@ static void test_nothing_is_said_twice_of_what_was_wrong_before(void **state)
                  "f:2:37: there is no domain a in this configuration\n");
 }
 
+/* What is said of so many blocks, `before`, a number, `middle`, the number again, `after`, and of
+ * one more. */
+static void expect_limit(const char *before, const char *middle, const char *after, int most,
+                         const char *expected)
+{
+    for (int more = 0; more <= 1; more++) {
+        struct buf text = {0};
+        struct conf_errors errors;
+        buf_puts(&text, HOST);
+        for (int i = 1; i <= most + more; i++)
+            buf_putf(&text, "%s%d%s%d%s\n", before, i, middle, i, after);
+        struct conf *conf = conf_parse("f", buf_span(&text), &errors);
+        char *got = sentences(&errors);
+        assert_string_equal(got, more == 0 ? "" : expected);
+        mem_free(&got);
+        conf_free(&conf);
+        buf_free(&text);
+    }
+}
+
+static void test_no_more_is_asked_for_than_a_process_takes(void **state)
+{
+    expect_limit("domain d", ".example { dkim s { key-file k", " } }", CONF_MAX_FILES,
+                 "f:4002:33: there are more than 4000 files with keys, certificates and "
+                 "passwords\n");
+    expect_limit("listen l", " { address ::1 smtp ", " }", CONF_MAX_SOCKETS,
+                 "f:1002:24: there are more than 1000 addresses and ports to listen on\n");
+}
+
+/* Written to a file of its own, since only a file is to be served. */
+static void expect_refused(const char *text, const char *expected)
+{
+    char path[] = "/tmp/confcheck-XXXXXX";
+    struct conf_errors errors;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    (void)close(fd);
+    struct conf *conf = conf_load(path, &errors);
+    (void)unlink(path);
+    char *got = sentences(&errors), *wanted = mem_format("%s%s", path, expected);
+    assert_string_equal(got, *expected == '\0' ? "" : wanted);
+    assert_int_equal(conf == NULL, *expected != '\0');
+    mem_free(&got);
+    mem_free(&wanted);
+    conf_free(&conf);
+}
+
+static void test_transports_that_are_not_served_are_refused_by_name(void **state)
+{
+    static const char *const kinds[][2] = {
+        {"submission", "host a.example"},
+        {"submissions", "host a.example"},
+        {"socks", "address 192.0.2.1:1080"},
+        {"lmtp", "host a.example"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char *text = mem_format(HOST "transport t {\n  %s { %s } }", kinds[i][0], kinds[i][1]);
+        char *expected = mem_format(
+            ":3:3: transport t cannot be used: this version does not serve %s%s\n", kinds[i][0],
+            i < 2 ? "; for a smarthost that asks for no password there is smtp" : "");
+        expect_refused(text, expected);
+        mem_free(&text);
+        mem_free(&expected);
+    }
+    expect_refused(HOST "transport t { smtp { host a.example } } transport u { direct { } }\n"
+                        "transport v { fail { } } transport local { local { } }",
+                   "");
+    expect_refused(HOST "transport w { local { } }",
+                   ":2:11: mail for mailboxes goes over the transport local by itself: this one "
+                   "cannot have another name\n");
+    expect_refused(HOST "transport local { fail { } }",
+                   ":2:11: transport local is the one for mailboxes, and can hold no other block "
+                   "than local\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +237,8 @@ int main(void)
         cmocka_unit_test(test_what_fits_together_is_taken),
         cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
         cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
+        cmocka_unit_test(test_no_more_is_asked_for_than_a_process_takes),
+        cmocka_unit_test(test_transports_that_are_not_served_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

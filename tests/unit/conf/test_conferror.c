@@ -171,6 +171,19 @@ static void test_names_at_a_distance(void **state)
     }
 }
 
+static void test_of_a_line_without_end_the_length_is_shown(void **state)
+{
+    struct buf text = {0}, expected = {0};
+    buf_puts(&text, HOST "log-level x   ");
+    while (text.n < strlen(HOST) + 16385)
+        buf_putc(&text, '#');
+    buf_puts(&expected, "f:2:11: log-level must be one of: debug info warn error\n"
+                        "    (a line of 16385 octets)\n");
+    expect_printed(buf_text(&text), buf_text(&expected));
+    buf_free(&text);
+    buf_free(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_columns_count_characters_and_tabs_stay),
         cmocka_unit_test(test_what_does_not_print_is_a_question_mark),
         cmocka_unit_test(test_a_long_line_is_cut_around_the_place),
+        cmocka_unit_test(test_of_a_line_without_end_the_length_is_shown),
         cmocka_unit_test(test_a_secret_is_never_shown),
         cmocka_unit_test(test_100_errors_are_shown_and_the_others_counted),
         cmocka_unit_test(test_names_at_a_distance),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "confparse.h"
@@ -416,6 +417,23 @@ static void test_what_cannot_be_read_is_said(void **state)
     expect_load(folder, "", ": cannot read: Is a directory\n");
 }
 
+static void test_many_small_files_take_little_memory(void **state)
+{
+    const char *folder = *state;
+    struct buf text = {0};
+    struct rusage before, after;
+    for (int i = 0; i < 49990; i++)
+        buf_puts(&text, "include small\n");
+    buf_puts(&text, HOST);
+    write_file(folder, "main", buf_text(&text));
+    write_file(folder, "small", "# nothing\n");
+    (void)getrusage(RUSAGE_SELF, &before);
+    expect_load(folder, "main", "");
+    (void)getrusage(RUSAGE_SELF, &after);
+    assert_true(after.ru_maxrss - before.ru_maxrss < 500 * 1024);
+    buf_free(&text);
+}
+
 static void test_a_file_cannot_include_itself(void **state)
 {
     const char *folder = *state;
@@ -495,6 +513,7 @@ int main(void)
         WITH_FOLDER(test_relative_paths_outlive_the_working_directory),
         WITH_FOLDER(test_errors_in_included_files_name_them),
         WITH_FOLDER(test_what_cannot_be_read_is_said),
+        WITH_FOLDER(test_many_small_files_take_little_memory),
         WITH_FOLDER(test_a_file_cannot_include_itself),
         WITH_FOLDER(test_included_files_are_nested_8_deep_at_most),
         WITH_FOLDER(test_a_folder_that_looks_like_a_pattern_is_none),

@@ -3,6 +3,7 @@ stopped here. The services of the system, if there are any, are not touched."""
 
 import json
 import os
+import pathlib
 import shutil
 import socket
 import struct
@@ -10,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from harness import peers  # noqa: E402
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
@@ -28,7 +32,18 @@ def free_port():
                 continue
 
 
+def find_peers():
+    """Name servers that this machine does not have are unpacked beside the build, not installed."""
+    for name in ("nsd", "unbound"):
+        if shutil.which(name) is None:
+            root = peers.fetch(name)
+            os.environ["PATH"] += f":{root}/usr/sbin"
+            folders = [str(root / "usr/lib" / one) for one in ("", "x86_64-linux-gnu", "aarch64-linux-gnu")]
+            os.environ["LD_LIBRARY_PATH"] = ":".join([*folders, os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":")
+
+
 def need(*programs):
+    find_peers()
     missing = [p for p in programs if shutil.which(p) is None]
     if missing:
         sys.exit("missing: %s (packages nsd, unbound, ldnsutils)" % ", ".join(missing))

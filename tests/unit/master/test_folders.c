@@ -100,7 +100,7 @@ static void one_that_somebody_else_owns_is_not_taken(void **state)
     char *path = path_of("state/queue"), *why;
     assert_int_equal(chown(path, 64799, 64799), 0);
     assert_int_equal(folders_make(&lab.world, lab.world.conf, &f), -1);
-    why = mem_format("cannot make %s the folder it should be: Operation not permitted", path);
+    why = mem_format("%s belongs to uid 64799, and should to uid 64711", path);
     assert_string_equal(f.text, why);
     expect("state/queue", 64799, 0700);
     mem_free(&path);
@@ -121,6 +121,58 @@ static void a_link_is_not_followed(void **state)
     assert_int_equal(st.st_uid, geteuid());
     mem_free(&path);
     mem_free(&elsewhere);
+}
+
+static void the_link_is_named(void **state)
+{
+    struct fail f = {{0}};
+    make("elsewhere", 0755);
+    char *path = path_of("state"), *elsewhere = path_of("elsewhere");
+    assert_int_equal(symlink(elsewhere, path), 0);
+    assert_int_equal(folders_make(&lab.world, lab.world.conf, &f), -1);
+    assert_non_null(strstr(f.text, "/state is a symbolic link"));
+    mem_free(&path);
+    mem_free(&elsewhere);
+}
+
+static void root_takes_no_folder_that_others_can_write_to(void **state)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+        uid_t uid;
+    } cases[] = {{"state", 0777, 0}, {"run", 0775, 0}, {"run", 0755, 64799}};
+    if (geteuid() != 0)
+        skip();
+    make("state", 0755);
+    make("run", 0755);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fail f = {{0}};
+        char *path = path_of(cases[i].name);
+        assert_int_equal(chmod(path, cases[i].mode), 0);
+        assert_int_equal(chown(path, cases[i].uid, 0), 0);
+        assert_int_equal(folders_make(&lab.world, lab.world.conf, &f), -1);
+        assert_non_null(strstr(f.text, path));
+        assert_non_null(strstr(f.text, " must belong to root and be writable by nobody else"));
+        assert_int_equal(chmod(path, 0755), 0);
+        assert_int_equal(chown(path, 0, 0), 0);
+        mem_free(&path);
+    }
+    make_all();
+}
+
+static void one_suite_alone_works_with_a_queue(void **state)
+{
+    struct fail f = {{0}};
+    make_all();
+    int first = folders_lock(lab.world.conf, &f);
+    assert_true(first >= 0);
+    assert_int_equal(folders_lock(lab.world.conf, &f), -1);
+    assert_non_null(strstr(f.text, "another suite is running: it works with "));
+    (void)close(first);
+    first = folders_lock(lab.world.conf, &f);
+    assert_true(first >= 0);
+    (void)close(first);
 }
 
 static void a_file_in_the_way_is_told(void **state)
@@ -171,6 +223,9 @@ int main(void)
         TEST(a_folder_that_was_there_keeps_its_mode),
         TEST(one_that_somebody_else_owns_is_not_taken),
         TEST(a_link_is_not_followed),
+        TEST(the_link_is_named),
+        TEST(root_takes_no_folder_that_others_can_write_to),
+        TEST(one_suite_alone_works_with_a_queue),
         TEST(a_file_in_the_way_is_told),
         TEST(each_process_has_its_root),
     };

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -139,6 +140,34 @@ static void an_address_that_is_none_is_let_alone(void **state)
     expect("STOPPING=1");
 }
 
+static void it_sees_signs_of_life_where_it_waits_for_them(void **state)
+{
+    assert_null(notify_watchdog(lab.world.base));
+    char *address = mem_format("%s/notify2.sock", lab.folder);
+    (void)close(receiver);
+    assert_int_equal(setenv("WATCHDOG_USEC", "40000", 1), 0);
+    open_receiver(address);
+    mem_free(&address);
+    assert_null(getenv("WATCHDOG_USEC"));
+    struct event *timer = notify_watchdog(lab.world.base);
+    assert_non_null(timer);
+    for (int i = 0; i < 2; i++) {
+        int n;
+        RUN_UNTIL(ioctl(receiver, FIONREAD, &n) == 0 && n > 0);
+        expect("WATCHDOG=1");
+    }
+    event_free(timer);
+}
+
+static void a_watchdog_of_another_process_is_not_ours(void **state)
+{
+    assert_int_equal(setenv("WATCHDOG_USEC", "40000", 1), 0);
+    assert_int_equal(setenv("WATCHDOG_PID", "1", 1), 0);
+    notify_init();
+    assert_null(getenv("WATCHDOG_PID"));
+    assert_null(notify_watchdog(lab.world.base));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -148,6 +177,8 @@ int main(void)
         TEST(and_of_one_that_comes_to_nothing),
         TEST(it_hears_of_the_end),
         TEST(an_abstract_address_is_one_too),
+        TEST(it_sees_signs_of_life_where_it_waits_for_them),
+        TEST(a_watchdog_of_another_process_is_not_ours),
         TEST(an_address_that_is_none_is_let_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

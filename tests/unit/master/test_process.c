@@ -197,7 +197,7 @@ static void with_no_process_to_be_had_it_is_tried_again(void **state)
 static int64_t wait_of(const struct process *p)
 {
     struct timeval at, now;
-    if (!evtimer_pending(p->restart, &at))
+    if (!evtimer_pending(p->timer, &at))
         return -1;
     (void)gettimeofday(&now, NULL);
     return (at.tv_sec - now.tv_sec) * 1000 + (at.tv_usec - now.tv_usec) / 1000;
@@ -211,8 +211,8 @@ static int64_t end_and_start(const char *name, int status)
     assert_int_equal(p->state, PROCESS_DOWN);
     assert_int_equal(p->pid, 0);
     int64_t wait = wait_of(p);
-    (void)evtimer_del(p->restart);
-    event_active(p->restart, EV_TIMEOUT, 0);
+    (void)evtimer_del(p->timer);
+    event_active(p->timer, EV_TIMEOUT, 0);
     RUN_UNTIL(p->state == PROCESS_UP);
     return wait;
 }

@@ -1,6 +1,7 @@
 #include "lab.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "mem.h"
 #include "process.h"
@@ -223,7 +224,10 @@ static void a_key_that_cannot_be_read_changes_nothing(void **state)
     lab_write("two.test", "domain one.test { dkim sel { key-file \"/nowhere/key.pem\" } }\n");
     reload(&o);
     RUN_UNTIL(o.times == 1);
-    expect_unchanged(&o, "vault/0: /nowhere/key.pem: No such file or directory");
+    char *why = mem_format("vault/0: %s:5: key-file: /nowhere/key.pem: No such file or directory",
+                           lab.world.config_path);
+    expect_unchanged(&o, why);
+    mem_free(&why);
     assert_int_equal(lab_child("vault/0")->aborts, 1);
 }
 
@@ -236,6 +240,12 @@ static void where_things_are_cannot_change(void **state)
     lab_write_raw(buf_text(&text));
     reload(&o);
     expect_unchanged(&o, "state-dir cannot be changed by a reload: restart the service");
+    buf_clear(&text);
+    buf_putf(&text, "hostname two.test\nstate-dir \"%s/state\"\nrun-dir \"%s/run\"\nseccomp off\n",
+             folder, folder);
+    lab_write_raw(buf_text(&text));
+    reload(&o);
+    expect_unchanged(&o, "seccomp cannot be changed by a reload: restart the service");
     buf_clear(&text);
     buf_putf(
         &text,
@@ -266,6 +276,29 @@ static void what_is_new_is_started_with_it_and_what_goes_is_asked_to_end(void **
     lab_reap(lab_child("delivery/relay"), 0);
     assert_null(lab_process("delivery/relay"));
     expect_everybody_at("two.test");
+}
+
+static void one_that_goes_and_does_not_end_is_killed(void **state)
+{
+    lab.world.unwanted_limit_ms = 20;
+    lab_write("two.test", "%s", "");
+    reload_good();
+    assert_int_equal(lab_child("delivery/relay")->stops, 1);
+    RUN_UNTIL(lab.kills == 1);
+    lab_reap(lab_child("delivery/relay"), 9);
+    assert_null(lab_process("delivery/relay"));
+}
+
+static void a_pipe_in_the_place_of_a_key_is_not_waited_for(void **state)
+{
+    struct outcome o;
+    char *path = mem_format("%s/fifo", lab.folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    lab_write("two.test", "domain one.test { dkim sel { key-file \"%s\" } }\n", path);
+    reload(&o);
+    assert_int_equal(o.times, 1);
+    assert_non_null(strstr(o.why, "/fifo: not a regular file"));
+    mem_free(&path);
 }
 
 static void one_that_comes_back_while_it_still_ends_is_started_anew(void **state)
@@ -368,6 +401,8 @@ int main(void)
         TEST(a_key_that_cannot_be_read_changes_nothing),
         TEST(where_things_are_cannot_change),
         TEST(what_is_new_is_started_with_it_and_what_goes_is_asked_to_end),
+        TEST(one_that_goes_and_does_not_end_is_killed),
+        TEST(a_pipe_in_the_place_of_a_key_is_not_waited_for),
         TEST(one_that_comes_back_while_it_still_ends_is_started_anew),
         TEST(one_that_waits_for_its_start_and_goes_is_forgotten),
         TEST(who_starts_meanwhile_gets_what_was_decided),

@@ -93,18 +93,18 @@ static void nobody_who_ends_now_is_started_again(void **state)
     lab_reap(lab_child("qmgr"), SIGSEGV);
     lab_settle();
     assert_null(lab_child("qmgr"));
-    assert_false(evtimer_pending(lab_process("qmgr")->restart, NULL));
+    assert_false(evtimer_pending(lab_process("qmgr")->timer, NULL));
 }
 
 static void nor_who_waited_for_its_start(void **state)
 {
     lab_reap(lab_child("smtpd/0"), SIGSEGV);
-    assert_true(evtimer_pending(lab_process("smtpd/0")->restart, NULL));
+    assert_true(evtimer_pending(lab_process("smtpd/0")->timer, NULL));
     stop_begin(&lab.world, 0);
     end("smtpd/1");
     end("webapi/0");
     expect_asked("qmgr");
-    event_active(lab_process("smtpd/0")->restart, EV_TIMEOUT, 0);
+    event_active(lab_process("smtpd/0")->timer, EV_TIMEOUT, 0);
     lab_settle();
     assert_null(lab_child("smtpd/0"));
 }
