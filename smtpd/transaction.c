@@ -49,7 +49,7 @@ static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *m
         e->not_before_ms = mail->hold_until_s * 1000;
 }
 
-/* The reverse path of a login with ids of its own. A client that wrote one itself knows which.
+/* For a login whose recipients get ids. A client that wrote one itself knows which.
  * Where there is no separator, or no room for one and an id, there are none. */
 static void set_from_ids(struct session *s, struct transaction *t, const struct address *sender)
 {
@@ -65,10 +65,6 @@ static void set_from_ids(struct session *s, struct transaction *t, const struct 
     } else if (base + strlen(separator) + FROM_ID_SIZE > ADDRESS_LOCAL_MAX) {
         log_warn(&s->log, "no room for an id in the sender", LS("from", t->envelope->sender));
         return;
-    } else {
-        address_copy(&t->base, sender);
-        t->base.local[base] = '\0'; /* a separator with nothing behind it is none */
-        t->separator = separator;
     }
     t->from_ids = true;
 }
@@ -95,22 +91,8 @@ void transaction_begin(struct session *s, const struct address *sender,
     s->transaction = t;
 }
 
-static void set_sender(struct transaction *t, const char *id)
-{
-    struct address a;
-    char *local =
-        mem_format("%s%s%s", t->base.local, id == NULL ? "" : t->separator, id == NULL ? "" : id);
-    if (address_make(span_text(local), span_text(t->base.domain), &a, NULL) == 0) {
-        char *text = address_text(&a);
-        submit_set(&t->envelope->sender, text);
-        mem_free(&text);
-    }
-    address_clear(&a);
-    mem_free(&local);
-}
-
-/* The id of a recipient that has just been added. The sender has that of the only one; one sender
- * cannot have those of several. */
+/* The id of a recipient that has just been added. The queue puts it into the sender that this
+ * recipient's server is told. */
 static void set_from_id(struct transaction *t, struct submit_recipient *r)
 {
     unsigned char octets[FROM_ID_OCTETS];
@@ -121,8 +103,6 @@ static void set_from_id(struct transaction *t, struct submit_recipient *r)
     base64url_encode(&text, span_of(octets, sizeof octets));
     submit_set(&r->from_id, t->from_id != NULL ? t->from_id : buf_text(&text));
     buf_free(&text);
-    if (t->from_id == NULL && t->envelope->recipients_n <= 2)
-        set_sender(t, t->envelope->recipients_n == 1 ? r->from_id : NULL);
 }
 
 static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
@@ -203,7 +183,6 @@ void transaction_end(struct session *s)
     message_free(&t->message);
     forget_names(t);
     address_clear(&t->only);
-    address_clear(&t->base);
     mem_free(&t->from_id);
     submit_envelope_free(&t->envelope);
     server_hold(s->server, -(int64_t)t->held);

@@ -266,25 +266,6 @@ static void each_recipient_gets_an_id_of_its_own(void **state)
     world_close(&w);
 }
 
-static void the_sender_has_the_id_of_the_only_recipient(void **state)
-{
-    struct client_end c;
-    world_open(&w, "");
-    authenticate_with_ids(&c);
-    client_ask(&c, "MAIL FROM:<qm+@test.example>", 250, NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
-    const struct submit_envelope *e = w.arrived[0].envelope;
-    char *sender = mem_format("qm+%s@test.example", e->recipients[0].from_id);
-    assert_int_equal(e->recipients_n, 1);
-    assert_string_equal(e->sender, sender);
-    mem_free(&sender);
-    client_close(&c);
-    world_close(&w);
-}
-
 static void an_id_that_would_not_fit_is_none(void **state)
 {
     struct client_end c;
@@ -333,7 +314,6 @@ int main(void)
         cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
         cmocka_unit_test(no_authentication_where_it_makes_no_sense),
         cmocka_unit_test(each_recipient_gets_an_id_of_its_own),
-        cmocka_unit_test(the_sender_has_the_id_of_the_only_recipient),
         cmocka_unit_test(an_id_that_would_not_fit_is_none),
         cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
     };
