@@ -4,13 +4,12 @@ strace puts the errors in place of the calls. QM_LONG=1 lets many more calls fai
 """
 
 import itertools
-import os
 import re
 import signal
 import smtplib
 import subprocess
 
-from harness import case, client, sandbox, smtpsink, suite, wait
+from harness import case, client, disklog, sandbox, smtpsink, suite, wait
 
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 CALLS = ("pwrite64", "writev", "lseek", "fdatasync", "fsync", "openat")  # all that qmgr does to its files, but for write
@@ -40,7 +39,8 @@ class DiskErrors(case.LanCase):
         self.acknowledged, self.refused, self.numbers = [], [], itertools.count(1)
 
     def qmgr(self):
-        return next(pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line)
+        return wait.until(lambda: next((pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line), None),
+                          20, "qmgr")
 
     def send(self, size=10):
         """Whether a message was taken; a refusal is for the time being."""
@@ -61,14 +61,18 @@ class DiskErrors(case.LanCase):
 
     def failing(self, call, error, when):
         """strace that lets the calls fail, on every thread of qmgr."""
-        pid, log = self.qmgr(), self.us.work / "inject.log"
-        process = subprocess.Popen(
-            ["strace", "-f", "-o", str(log), "-e", f"trace={call}", "-e", "signal=none",
-             "-e", f"inject={call}:error={error}:when={when}", "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tasks = f"/proc/{pid}/task"
-        wait.until(lambda: all(re.search(r"^TracerPid:\s+[1-9]", open(f"{tasks}/{task}/status").read(), re.M)
-                               for task in os.listdir(tasks)), 20, "strace attached")
-        return process, log
+        log = self.us.work / "inject.log"
+        while True:
+            pid = self.qmgr()
+            process = subprocess.Popen(
+                ["strace", "-f", "-o", str(log), "-e", f"trace={call}", "-e", "signal=none",
+                 "-e", f"inject={call}:error={error}:when={when}", "-p", str(pid)], stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
+            try:
+                wait.until(lambda: disklog.is_traced(pid), 20, "strace attached")
+                return process, log
+            except FileNotFoundError:  # it had just ended, for an error before this one
+                process.wait(20)
 
     def spoil(self, call, error, when):
         """How many calls failed."""

@@ -48,6 +48,12 @@ class Event:
     pid: int = 0
 
 
+def is_traced(pid):
+    """Whether a tracer is attached to every thread of the process."""
+    return all(re.search(r"^TracerPid:\s+[1-9]", (task / "status").read_text(), re.M)
+               for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
 class Recorder:
     """strace on a running process that writes below `folder` (as the test sees it).
 
@@ -62,12 +68,8 @@ class Recorder:
         self._strace = subprocess.Popen(
             ["strace", "-f", "-y", "-ttt", "-T", "-xx", "-s", "16000000", "-e", f"trace={','.join(CALLS)}", "-e", "signal=none",
              "-o", str(self.log), "-p", ",".join(map(str, [pid, *self._also]))], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait.until(self._is_attached, 20, "strace attached to every thread")
+        wait.until(lambda: all(map(is_traced, [pid, *self._also])), 20, "strace attached to every thread")
         shutil.copytree(self.folder, self.before)
-
-    def _is_attached(self):
-        return all(re.search(r"^TracerPid:\s+[1-9]", (task / "status").read_text(), re.M)
-                   for pid in [self.pid, *self._also] for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
     def _open_files(self):
         """Descriptors that are open already: (number, whether writes to it wait for the disk)."""
