@@ -1,10 +1,12 @@
 #include "commit.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -18,6 +20,8 @@ struct commit {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     struct changes waiting, finished; /* under lock */
+    bool urgent;                      /* under lock: one of those that wait is not patient */
+    struct timespec patience;         /* under lock: until when the others wait for such a one */
     struct changes again;             /* the loop's: to be tried again when the timer fires */
     struct event *wake, *retry;
     int wake_fd;
@@ -89,6 +93,20 @@ static void write_changes(struct store *store, struct changes *group)
         STAILQ_FIRST(group)->fail = f;
 }
 
+/* With the lock held. Returns when there is something to write, or the end. */
+static void wait_for_changes(struct commit *k)
+{
+    int rc = 0;
+    while (!k->ending && !k->urgent && rc != ETIMEDOUT) {
+        if (STAILQ_EMPTY(&k->waiting))
+            rc = pthread_cond_wait(&k->arrived, &k->lock);
+        else
+            rc = pthread_cond_timedwait(&k->arrived, &k->lock, &k->patience);
+        assert(rc == 0 || rc == ETIMEDOUT);
+    }
+    k->urgent = false;
+}
+
 static void *run(void *arg)
 {
     struct commit *k = arg;
@@ -96,8 +114,7 @@ static void *run(void *arg)
     (void)pthread_mutex_lock(&k->lock);
     for (;;) {
         struct changes group = STAILQ_HEAD_INITIALIZER(group);
-        while (STAILQ_EMPTY(&k->waiting) && !k->ending)
-            (void)pthread_cond_wait(&k->arrived, &k->lock);
+        wait_for_changes(k);
         if (STAILQ_EMPTY(&k->waiting))
             break;
         join(&group, &k->waiting);
@@ -145,9 +162,24 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     finish(arg, false);
 }
 
+static struct timespec patience(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += COMMIT_PATIENCE_MS * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000L;
+    t.tv_nsec %= 1000000000L;
+    return t;
+}
+
 static void hand_over(struct commit *k, struct changes *changes)
 {
+    const struct change *c;
     (void)pthread_mutex_lock(&k->lock);
+    STAILQ_FOREACH (c, changes, next)
+        k->urgent = k->urgent || !c->patient;
+    if (STAILQ_EMPTY(&k->waiting))
+        k->patience = patience();
     join(&k->waiting, changes);
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
@@ -173,7 +205,11 @@ struct commit *commit_new(struct event_base *base, struct store *store)
     assert(k->wake != NULL && k->retry != NULL);
     (void)event_add(k->wake, NULL);
     (void)pthread_mutex_init(&k->lock, NULL);
-    (void)pthread_cond_init(&k->arrived, NULL);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&k->arrived, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
     int rc = pthread_create(&k->thread, NULL, run, k);
     assert(rc == 0);
     return k;

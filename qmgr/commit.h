@@ -12,7 +12,11 @@
 /* The thread that writes. The event loop hands it changes; it takes all that wait, applies them in
  * one transaction, and tells the loop when they are on stable storage. Changes that arrive
  * meanwhile go into the next transaction, so a busy disk makes larger groups and an idle one makes
- * a change wait for nothing. */
+ * a change that somebody waits for wait for nothing. */
+
+/* How long a patient change waits for another one to go with: each transaction costs two syncs,
+ * whatever is in it. */
+#define COMMIT_PATIENCE_MS 5
 
 struct commit;
 
@@ -28,6 +32,8 @@ struct change {
      * is tried again, once a second, until it is on stable storage. done then only ever comes with
      * NULL, unless the process ends. */
     bool must;
+    /* Nobody waits for it: it goes with the next one that somebody waits for, if that comes soon. */
+    bool patient;
     struct fail fail; /* used by commit */
     bool late;        /* so is this: it must be written, and could not be so far */
 };

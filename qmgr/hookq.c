@@ -220,7 +220,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     int64_t now = clock_wall_ms();
     w->change.apply = apply;
     w->change.done = done;
-    w->change.must = true;
+    w->change.must = w->change.patient = true;
     w->call = c;
     w->was_ms = c->row.next_ms;
     add_attempt(c, r);

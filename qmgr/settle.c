@@ -256,7 +256,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
     c->change.done = done;
-    c->change.must = true;
+    c->change.must = c->change.patient = true;
     c->queue = q;
     c->settings = settings_hold(q->settings);
     c->message = message;
