@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include <assert.h>
 #include <bsd/sys/queue.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,9 +28,18 @@ struct peer {
     char name[48];
 };
 
+/* The good answer to a message that is in the store: given later, since room gets short. */
+struct later {
+    LIST_ENTRY(later) next;
+    struct intake *intake;
+    uint64_t peer, request, id;
+    struct event *timer;
+};
+
 struct intake {
     struct queue *queue;
     LIST_HEAD(, peer) peers;
+    LIST_HEAD(, later) later;
     uint64_t last_number;
     bool stopped;
 };
@@ -53,6 +63,7 @@ struct intake *intake_new(struct queue *q)
     struct intake *i = mem_zero(sizeof *i);
     i->queue = q;
     LIST_INIT(&i->peers);
+    LIST_INIT(&i->later);
     return i;
 }
 
@@ -63,21 +74,6 @@ static void free_peer(struct peer *p)
     mem_free(&p);
 }
 
-void intake_free(struct intake **ip)
-{
-    struct peer *p;
-    if (*ip == NULL)
-        return;
-    while ((p = LIST_FIRST(&(*ip)->peers)) != NULL)
-        free_peer(p);
-    mem_free(ip);
-}
-
-void intake_stop(struct intake *i)
-{
-    i->stopped = true;
-}
-
 static struct ipc *channel_of(const struct intake *i, uint64_t number)
 {
     const struct peer *p;
@@ -86,6 +82,62 @@ static struct ipc *channel_of(const struct intake *i, uint64_t number)
             return p->channel;
     }
     return NULL;
+}
+
+static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id)
+{
+    struct ipc *ch = channel_of(i, peer);
+    if (ch != NULL)
+        submit_accept(ch, request, id);
+}
+
+static void end_later(struct later *l)
+{
+    accept_now(l->intake, l->peer, l->request, l->id);
+    LIST_REMOVE(l, next);
+    event_free(l->timer);
+    mem_free(&l);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    end_later(arg);
+}
+
+static void accept_later(const struct arrival *a)
+{
+    int64_t ms = a->intake->queue->slow_ms;
+    const struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
+    struct later *l = mem_zero(sizeof *l);
+    *l = (struct later){.intake = a->intake, .peer = a->peer, .request = a->request, .id = a->id};
+    l->timer = evtimer_new(a->intake->queue->base, on_later, l);
+    assert(l->timer != NULL);
+    (void)evtimer_add(l->timer, &delay);
+    LIST_INSERT_HEAD(&a->intake->later, l, next);
+}
+
+static void end_all_later(struct intake *i)
+{
+    struct later *l;
+    while ((l = LIST_FIRST(&i->later)) != NULL)
+        end_later(l);
+}
+
+void intake_free(struct intake **ip)
+{
+    struct peer *p;
+    if (*ip == NULL)
+        return;
+    end_all_later(*ip);
+    while ((p = LIST_FIRST(&(*ip)->peers)) != NULL)
+        free_peer(p);
+    mem_free(ip);
+}
+
+void intake_stop(struct intake *i)
+{
+    i->stopped = true;
+    end_all_later(i);
 }
 
 static void free_arrival(struct arrival *a)
@@ -155,9 +207,10 @@ static void done(struct change *change, const char *why)
         free_arrival(a);
         return;
     }
-    struct ipc *ch = channel_of(a->intake, a->peer);
-    if (ch != NULL)
-        submit_accept(ch, a->request, a->id);
+    if (q->slow_ms > 0 && !a->intake->stopped)
+        accept_later(a);
+    else
+        accept_now(a->intake, a->peer, a->request, a->id);
     service_count(q->service, COUNT_ACCEPTED, 1);
     log_accepted(a);
     schedule_all(a);

@@ -3,13 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "body.h"
 #include "clock.h"
 #include "ledger.h"
 #include "log.h"
 #include "mem.h"
+#include "room.h"
 #include "tables.h"
 
 #define TICK_MS 1000
@@ -187,24 +187,11 @@ static void tidy(struct janitor *j)
     commit_add(j->queue->commit, &c->change);
 }
 
-void janitor_look_at_disk(struct queue *q)
-{
-    struct statvfs v;
-    bool room = fstatvfs(q->dirfd, &v) == 0 &&
-                (uint64_t)v.f_bavail * v.f_frsize >= q->settings->minimum_free &&
-                (v.f_flag & ST_RDONLY) == 0;
-    if (room != q->room)
-        log_warn(NULL, room ? "disk has room again" : "disk is nearly full: new mail is refused",
-                 LU("free", (uint64_t)v.f_bavail * v.f_frsize),
-                 LU("minimum", q->settings->minimum_free));
-    q->room = room;
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct janitor *j = arg;
     struct queue *q = j->queue;
-    janitor_look_at_disk(q);
+    room_look(q);
     if (++j->ticks % READERS_TICKS == 0)
         store_reap_readers(q->store);
     service_gauge(q->service, GAUGE_MESSAGES, store_rows(q->store, TABLE_MSG));

@@ -4,7 +4,7 @@
 #include "queue.h"
 
 /* What has to be done now and then: forget history that has been kept long enough, free the places
- * of dead readers, watch the free disk; and once, at start: sweep files that no message owns. */
+ * of dead readers, watch what room there is; and once, at start: sweep files that no message owns. */
 
 struct janitor;
 /* Begins its rounds over q, which must outlive it; free ends them. */
@@ -13,7 +13,5 @@ void janitor_free(struct janitor **j);
 
 /* Removes the files of large messages that no row names. Before the writing thread runs. */
 int janitor_sweep(struct queue *q, struct fail *f);
-/* Looks whether there is room for new mail (queue.room). */
-void janitor_look_at_disk(struct queue *q);
 
 #endif

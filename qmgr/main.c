@@ -19,6 +19,7 @@
 #include "mem.h"
 #include "mend.h"
 #include "queue.h"
+#include "room.h"
 #include "schedule.h"
 #include "tables.h"
 
@@ -106,7 +107,7 @@ static void commit_settings(struct service *s, void *state, void *old)
         m->admin_fd = -1;
     }
     admin_trust(m->admin, m->admin_uid, m->admin_gid);
-    janitor_look_at_disk(&m->queue);
+    room_look(&m->queue);
     if (before != NULL && before->map_size != m->queue.settings->map_size)
         log_warn(NULL, "a changed map-size needs a restart");
     settings_drop(&before);

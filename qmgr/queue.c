@@ -19,6 +19,7 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "recipients",
     "retired_recipients",
     "webhooks_waiting",
+    "intake_delay_ms",
     NULL,
 };
 

@@ -37,6 +37,7 @@ enum queue_counter {
     GAUGE_RECIPIENTS,
     GAUGE_RETIRED,
     GAUGE_HOOKS_WAITING,
+    GAUGE_SLOW,
     QUEUE_COUNTERS
 };
 extern const char *const queue_counters[QUEUE_COUNTERS + 1];
@@ -55,7 +56,8 @@ struct queue {
     struct hookq *hookq;
     struct mend *mend;
     int dirfd;
-    bool room; /* enough free disk for new mail */
+    bool room;       /* enough free disk for new mail */
+    int64_t slow_ms; /* by so much the answer to new mail is delayed, as room gets short */
 };
 
 /* The file of a large message is no longer named by any row: away with it, when the disk has time.

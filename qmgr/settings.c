@@ -22,6 +22,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->concurrency = conf_int(queue, "concurrency");
     s->body_memory = conf_size(queue, "body-memory");
     s->large_body = conf_size(queue, "large-body");
+    s->slow_down_ms = conf_ms(queue, "slow-down");
     s->minimum_free = conf_size(queue, "minimum-free");
     s->map_size = conf_size(queue, "map-size");
 }

@@ -122,6 +122,14 @@ static int count_free(struct store *s, uint64_t *pages)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+uint64_t store_used(struct store *s, uint64_t *map_bytes)
+{
+    MDB_envinfo info = {0};
+    (void)mdb_env_info(s->env, &info);
+    *map_bytes = info.me_mapsize;
+    return ((uint64_t)info.me_last_pgno + 1) * PAGE;
+}
+
 int store_space(struct store *s, struct store_space *space, struct fail *f)
 {
     MDB_envinfo info;

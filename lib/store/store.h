@@ -27,6 +27,8 @@ struct store_space {
 /* Whether LMDB has given up on the environment after a failed write: only opening it anew, in
  * another process, helps. */
 bool store_is_dead(struct store *s);
+/* Octets of the data file that have been used so far, and of the map that it can grow to. Cheap. */
+uint64_t store_used(struct store *s, uint64_t *map_bytes);
 int store_space(struct store *s, struct store_space *space, struct fail *f);
 uint64_t store_rows(struct store *s, unsigned table); /* how many rows a table has; 0 on failure */
 /* Pages that the last transaction freed can be used by the next but one only. Where the next one

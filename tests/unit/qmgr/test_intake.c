@@ -199,6 +199,16 @@ static void add_held(bool *go, unsigned *applied)
     commit_add(world.queue.commit, &h->change);
 }
 
+static void test_the_answer_is_delayed_as_room_gets_short(void **state)
+{
+    int64_t began = clock_mono_ms();
+    world.queue.slow_ms = 80;
+    uint64_t id = world_submit(world_envelope("a@b.example", "c@d.example"), "x");
+    assert_true(clock_mono_ms() - began >= 75);
+    assert_true(id > 0);
+    world.queue.slow_ms = 0;
+}
+
 static void test_a_message_without_room_makes_no_other_change_fail(void **state)
 {
     struct fail f;
@@ -231,6 +241,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_an_accepted_message_is_in_the_store_when_it_is_said),
+        WORLD_TEST(test_the_answer_is_delayed_as_room_gets_short),
         WORLD_TEST(test_ids_ascend_over_restarts),
         BARE_TEST(test_messages_on_both_sides_of_the_large_body_setting),
         BARE_TEST(test_what_cannot_be_taken_is_refused_in_time),

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "janitor.h"
 #include "mem.h"
+#include "room.h"
 #include "tables.h"
 
 #define HOUR 3600000ll
@@ -80,7 +81,7 @@ static void test_bad_rows_of_the_history_are_set_aside(void **state)
 static void test_a_disk_with_too_little_room_takes_no_new_mail(void **state)
 {
     world_open("queue { minimum-free 1024G }\n");
-    janitor_look_at_disk(&world.queue);
+    room_look(&world.queue);
     assert_false(world.queue.room);
     assert_true(world_submit(world_envelope("a@b.example", "c@d.example"), "x") == 0);
     assert_int_equal(world_reply.code, 452);
