@@ -15,6 +15,7 @@
 
 #define INPUT_MAX (64 * 1024)
 #define PATIENCE_MS 120000
+#define IDLE_AT_ONCE 50 /* of those that are to be idle, on their way at the same time */
 
 enum step { GREETING, EHLO, STARTTLS, READY, MAIL, RCPT, DATA, CONTENT, RSET, QUIT };
 
@@ -34,6 +35,7 @@ struct source {
     struct event *tick; /* begins messages at the rate that was asked for */
     struct client **clients;
     long begun, ended, opening; /* messages; connections on their way to a paced message */
+    int greeted, opened;        /* idle ones */
     double due;                 /* messages that may have begun */
     int64_t ticked_us;
 };
@@ -133,8 +135,15 @@ static void go_on(struct client *c)
 {
     struct source *s = c->source;
     c->step = READY;
-    if (s->load->o.idle)
+    if (s->load->o.idle) {
+        if (++s->greeted == s->load->o.connections) {
+            (void)puts("ready");
+            (void)fflush(stdout);
+        }
+        if (s->opened < s->load->o.connections)
+            reach(s, s->clients[s->opened++]);
         return;
+    }
     if (may_begin(s)) {
         begin(c);
     } else if (s->load->o.rate == 0 || s->begun == s->load->o.messages || !s->load->o.reuse) {
@@ -335,9 +344,10 @@ void load_source_start(struct load *l)
     s->clients = mem_array((size_t)l->o.connections, sizeof *s->clients);
     for (int i = 0; i < l->o.connections; i++) {
         s->clients[i] = mem_zero(sizeof **s->clients);
-        if (l->o.rate == 0 || l->o.idle)
+        if (l->o.idle ? i < IDLE_AT_ONCE : l->o.rate == 0)
             reach(s, s->clients[i]);
     }
+    s->opened = l->o.connections < IDLE_AT_ONCE ? l->o.connections : IDLE_AT_ONCE;
     if (l->o.rate > 0) {
         struct timeval each = {0, 1000};
         s->tick = event_new(l->base, -1, EV_PERSIST, on_tick, s);
