@@ -28,7 +28,7 @@ enum tls_state { TLS_NONE, TLS_WAITING, TLS_HANDSHAKE, TLS_UP };
 struct conn {
     unsigned magic;
     struct event_base *base;
-    struct event readable, writable, kick, deadline;
+    struct event readable, writable, kick, written, deadline;
     const struct conn_handler *handler;
     void *arg;
     int fd;
@@ -50,6 +50,7 @@ struct conn {
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_written(evutil_socket_t fd, short what, void *arg);
 static void on_kick(evutil_socket_t fd, short what, void *arg);
 static void on_deadline(evutil_socket_t fd, short what, void *arg);
 
@@ -65,6 +66,8 @@ static void want(struct event *e, bool wanted)
     else
         (void)event_del(e);
 }
+
+static const struct timeval at_once = {0, 0};
 
 static bool wants_read(const struct conn *c)
 {
@@ -83,22 +86,34 @@ static bool wants_write(const struct conn *c)
         return c->read_wants_write || c->finishing;
     if (c->write_wants_read)
         return false;
-    return c->connecting || c->out.n > 0 || c->read_wants_write || c->want_drained ||
-           c->finishing || c->tls == TLS_WAITING;
+    return c->connecting || c->out.n > 0 || c->read_wants_write;
 }
 
+/* Whether all is written and something comes after it: no need to ask the socket for that. */
+static bool owes_drained(const struct conn *c)
+{
+    if (c->closed || c->lingering || c->connecting || c->write_wants_read || c->out.n > 0)
+        return false;
+    return c->tls != TLS_HANDSHAKE && (c->want_drained || c->finishing || c->tls == TLS_WAITING);
+}
+
+/* The socket is watched no more than needed for what comes next; but that it need not be read just
+ * now is told to the kernel only when it has something, since mostly it will be read again before.
+ */
 static void update(struct conn *c)
 {
-    want(&c->readable, wants_read(c));
+    if (c->closed || wants_read(c))
+        want(&c->readable, !c->closed);
     want(&c->writable, wants_write(c));
+    if (owes_drained(c))
+        (void)event_add(&c->written, &at_once);
 }
 
 /* Has the loop come back to us. By way of a timer, since an event activated in its own callback
  * would run again before any other socket is looked at. */
 static void kick(struct conn *c)
 {
-    const struct timeval now = {0, 0};
-    (void)event_add(&c->kick, &now);
+    (void)event_add(&c->kick, &at_once);
 }
 
 struct conn *conn_new(struct event_base *base, int fd, size_t input_max,
@@ -116,6 +131,7 @@ struct conn *conn_new(struct event_base *base, int fd, size_t input_max,
     int rc = event_assign(&c->readable, base, fd, EV_READ | EV_PERSIST, on_readable, c);
     rc |= event_assign(&c->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
     rc |= evtimer_assign(&c->kick, base, on_kick, c);
+    rc |= evtimer_assign(&c->written, base, on_written, c);
     rc |= evtimer_assign(&c->deadline, base, on_deadline, c);
     assert(rc == 0);
     c->connecting = getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0;
@@ -145,6 +161,7 @@ void conn_free(struct conn **cp)
     (void)event_del(&c->readable);
     (void)event_del(&c->writable);
     (void)event_del(&c->kick);
+    (void)event_del(&c->written);
     (void)event_del(&c->deadline);
     if (c->ssl != NULL) {
         ERR_clear_error();
@@ -174,6 +191,7 @@ static void close_with(struct conn *c, const char *why, bool timed_out)
     c->closed = true;
     (void)event_del(&c->deadline);
     (void)event_del(&c->kick);
+    (void)event_del(&c->written);
     update(c);
     (void)CALL(c, on_closed, why, timed_out);
 }
@@ -436,7 +454,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
     check(c);
-    if (c->lingering)
+    if (!wants_read(c))
+        (void)event_del(&c->readable);
+    else if (c->lingering)
         throw_input_away(c);
     else if (c->tls == TLS_HANDSHAKE)
         handshake(c);
@@ -508,6 +528,16 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
         drained(c);
     else
         update(c);
+}
+
+static void on_written(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    (void)fd;
+    (void)what;
+    check(c);
+    if (owes_drained(c))
+        drained(c);
 }
 
 static void on_kick(evutil_socket_t fd, short what, void *arg)
