@@ -1,8 +1,5 @@
 #include "handover.h"
 
-#include <fcntl.h>
-
-#include "file.h"
 #include "log.h"
 #include "mem.h"
 #include "qid.h"
@@ -43,17 +40,6 @@ static void on_submitted(void *arg, const struct submit_reply *reply)
     handover_resume(sv);
 }
 
-/* A message without its octets would end the channel: there must be a descriptor for them. */
-static bool has_descriptor(int body)
-{
-    int spare = fcntl(body, F_DUPFD_CLOEXEC, 0);
-    bool found = spare >= 0;
-    file_close(&spare);
-    if (!found)
-        log_error(NULL, "no descriptor left to hand a message over");
-    return found;
-}
-
 static bool may_send(const struct server *sv)
 {
     return sv->queue != NULL && sv->outstanding < HANDOVER_MAX;
@@ -78,7 +64,7 @@ void handover_resume(struct server *sv)
 {
     struct handover *h;
     while ((h = TAILQ_FIRST(&sv->waiting)) != NULL && (sv->queue == NULL || may_send(sv))) {
-        if (sv->queue != NULL && has_descriptor(h->body))
+        if (sv->queue != NULL)
             submit(h);
         else
             give_up(h);
@@ -106,7 +92,7 @@ struct handover *handover_begin(struct server *sv, const struct submit_envelope 
                            .arg = arg};
     bool first = TAILQ_EMPTY(&sv->waiting);
     TAILQ_INSERT_TAIL(&sv->waiting, h, next);
-    if (first && may_send(sv) && has_descriptor(body))
+    if (first && may_send(sv))
         submit(h);
     else if (sv->queue == NULL || may_send(sv))
         (void)event_base_once(sv->base, -1, EV_TIMEOUT, on_turn, sv, &now);

@@ -213,8 +213,8 @@ static void begin_file(struct message *m)
         return;
     }
     trace_received(m->session, &trace);
+    buf_put_span(&trace, buf_span(&m->header));
     keep(m, buf_span(&trace));
-    keep(m, buf_span(&m->header));
     buf_free(&trace);
     if (m->domain == NULL)
         drop_header(m);
