@@ -25,15 +25,35 @@ def cpu_seconds(pids):
     return total / TICK
 
 
+def _mapped_kib(pid):
+    """What a process has mapped (PSS), but for the pages of a database, which the kernel keeps as it keeps those of files."""
+    total, counts = 0, True
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            counts = not line.endswith("data.mdb")
+        elif line.startswith("Pss:") and counts:
+            total += int(line.split()[1])
+    return total
+
+
+def _memory_files(pid):
+    """(inode, KiB) of files in memory that a process has open."""
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(fd).startswith("/memfd:"):
+            facts = os.stat(fd)
+            yield facts.st_ino, facts.st_blocks / 2
+
+
 def memory_mib(pids):
-    """What these have in memory, pages that several share counted in parts (PSS)."""
-    total = 0
+    """What these have in memory: mapped, pages that several share counted in parts, and in memory files, each once."""
+    mapped, files = 0, {}
     for pid in pids:
         try:
-            total += int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
-        except (OSError, TypeError):
+            mapped += _mapped_kib(pid)
+            files.update(_memory_files(pid))
+        except OSError:
             pass
-    return total / 1024
+    return (mapped + sum(files.values())) / 1024
 
 
 def sync_ms(folder):
