@@ -46,8 +46,8 @@ static void test_what_was_negotiated_is_told_by_registered_names(void **state)
     } cases[] = {
         {TLS1_2_VERSION, "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 x25519",
          "tls TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 group x25519"},
-        {TLS1_3_VERSION, "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519",
-         "tls TLS_AES_256_GCM_SHA384 group x25519"},
+        {TLS1_3_VERSION, "TLSv1.3 TLS_AES_128_GCM_SHA256 x25519",
+         "tls TLS_AES_128_GCM_SHA256 group x25519"},
     };
     for (size_t i = 0; i < 2; i++) {
         struct pair pair;
