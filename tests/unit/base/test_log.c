@@ -19,6 +19,10 @@ static void test_a_plain_value_stands_bare(void **state)
     check("l=info p=quartermaster m=\"delivered\" rcpt=a@b.example\n", NULL, "delivered",
           LS("rcpt", "a@b.example"));
     check("l=info p=quartermaster m=\"delivered\" n=-3\n", NULL, "delivered", LI("n", -3));
+    check("l=info p=quartermaster m=\"x\" n=-9223372036854775808\n", NULL, "x", LI("n", INT64_MIN));
+    check("l=info p=quartermaster m=\"x\" n=18446744073709551615\n", NULL, "x",
+          LU("n", UINT64_MAX));
+    check("l=info p=quartermaster m=\"x\" n=0\n", NULL, "x", LU("n", 0));
 }
 
 static void test_a_stranger_cannot_start_a_line(void **state)
