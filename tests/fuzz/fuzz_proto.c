@@ -1,4 +1,4 @@
-/* themes: proto ipc codec base */
+/* themes: proto ipc smtp codec base */
 #include <assert.h>
 #include <fcntl.h>
 #include <stdint.h>
