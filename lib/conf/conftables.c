@@ -130,7 +130,7 @@ static const struct conf_setting smtp_settings[] = {
             "(RFC 5321 6.3)."},
     {"memory", CONF_SIZE, 0, CONF_SMTPD, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of messages being received at once, over all connections of one process; a "
-            "further message gets 452."},
+            "further message gets 452. At least message-size."},
 };
 
 static const struct conf_block_type smtp = {

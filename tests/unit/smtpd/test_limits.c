@@ -75,7 +75,7 @@ static void memory_for_messages_is_shared_and_bounded(void **state)
 {
     struct client_end a, b;
     char *big = message_of(700000);
-    world_open(&w, "memory 1M");
+    world_open(&w, "message-size 1M  memory 1M");
     client_begin(&a, &w, PORT_SMTP);
     client_begin(&b, &w, PORT_SMTP);
     client_envelope(&a);
@@ -105,7 +105,7 @@ static void memory_is_taken_by_recipients_too(void **state)
     struct client_end c;
     char line[64];
     size_t n = 0;
-    world_open(&w, "memory 1M  recipients 100000");
+    world_open(&w, "message-size 1M  memory 1M  recipients 100000");
     client_begin(&c, &w, PORT_SMTP);
     client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
     while (w.server.memory + 2048 <= 1 << 20) {
