@@ -25,6 +25,8 @@ enum delivery_counter {
 
 struct pool;
 
+enum { AGENT_SWEEPS = 256 };
+
 struct agent {
     struct service *service;
     struct event_base *base;
@@ -40,6 +42,9 @@ struct agent {
     LIST_HEAD(, job)
     running, held; /* held: until a job for the same message, from a qmgr before, has ended; all are
                       of the present one */
+    /* Monotonic: when mailboxes were last swept, by a hash of their names; 0 not yet. See
+     * maildir.c. */
+    int64_t swept_ms[AGENT_SWEEPS];
     struct buf resolv_conf;
     X509_STORE *roots;
 };

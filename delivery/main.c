@@ -73,8 +73,8 @@ static void on_stop(struct service *s)
 }
 
 static const char *const syscalls[] = {
-    "socket",   "connect",  "bind",  "openat", "mkdirat",
-    "renameat", "unlinkat", "fsync", "ioctl",  NULL,
+    "socket",   "connect", "bind",  "openat",     "mkdirat", "renameat",
+    "unlinkat", "fsync",   "ioctl", "getdents64", NULL,
 };
 
 static const char *const counters[DELIVERY_COUNTERS + 1] = {

@@ -1,11 +1,15 @@
 #include "links.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "proto_control.h"
 
+/* A process reports a lost link a second after it had it, by a clock of its own. */
+#define AGAIN_MS 950
 #define LINK_NAME sizeof(((struct link_end *)NULL)->name)
 
 static const struct edge {
@@ -22,6 +26,8 @@ static const struct edge {
     {ROLE_SMTPD, ROLE_VAULT, "sign", false},
     {ROLE_WEBAPI, ROLE_VAULT, "secret", false},
 };
+
+_Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");
 
 unsigned links_vaults(const struct world *w)
 {
@@ -52,6 +58,13 @@ static void name_ends(const struct edge *e, const struct process *asks,
     (void)snprintf(answering, LINK_NAME, "%s %s", e->name, asks->name);
 }
 
+/* When the last pair of an edge was made. Where qmgr asks many, each of these remembers. */
+static int64_t *made_ms(struct process *asks, struct process *answers, const struct edge *e)
+{
+    struct process *keeper = e->per_transport ? answers : asks;
+    return &keeper->linked_ms[e - edges];
+}
+
 static int make_one(struct process *p, struct process *peer, const struct edge *e, bool p_asks,
                     struct link_end *end, struct fail *f)
 {
@@ -63,6 +76,7 @@ static int make_one(struct process *p, struct process *peer, const struct edge *
     control_link(peer->control, p_asks ? answering : asking, fd[1]);
     (void)snprintf(end->name, sizeof end->name, "%s", p_asks ? asking : answering);
     end->fd = fd[0];
+    *made_ms(p_asks ? p : peer, p_asks ? peer : p, e) = clock_mono_ms();
     return 0;
 }
 
@@ -87,15 +101,49 @@ int links_make(struct process *p, struct link_end *ends, int max, struct fail *f
     return n;
 }
 
-static void join(struct process *asks, struct process *answers, const struct edge *e)
+static int join(struct process *asks, struct process *answers, const struct edge *e)
 {
     struct link_end end;
     struct fail f = {{0}};
-    if (make_one(asks, answers, e, true, &end, &f) == 0)
+    int rc = make_one(asks, answers, e, true, &end, &f);
+    if (rc == 0)
         control_link(asks->control, end.name, end.fd);
     else
         log_error(NULL, "a link cannot be made", LS("process", asks->name),
                   LS("peer", answers->name), LS("why", f.text));
+    return rc;
+}
+
+static bool runs(const struct process *p)
+{
+    return p->control != NULL && !p->unwanted && p->state != PROCESS_STOPPING;
+}
+
+static void join_again(struct process *asks, struct process *answers, const struct edge *e)
+{
+    int64_t last = *made_ms(asks, answers, e);
+    if (last != 0 && clock_mono_ms() - last < AGAIN_MS)
+        return;
+    if (join(asks, answers, e) == 0)
+        log_warn(NULL, "a link that broke was made anew", LS("process", asks->name),
+                 LS("peer", answers->name), LS("link", e->name));
+}
+
+void links_lost(struct process *asks, const char *name)
+{
+    struct process *answers;
+    char asking[LINK_NAME], answering[LINK_NAME];
+    if (asks->world->stop != NULL || !runs(asks))
+        return;
+    TAILQ_FOREACH (answers, &asks->world->processes, next) {
+        for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
+            if (!runs(answers) || !joins(&edges[i], asks, answers))
+                continue;
+            name_ends(&edges[i], asks, answers, asking, answering);
+            if (strcmp(asking, name) == 0)
+                join_again(asks, answers, &edges[i]);
+        }
+    }
 }
 
 void links_share_out(struct world *w, unsigned before)
@@ -109,7 +157,7 @@ void links_share_out(struct world *w, unsigned before)
             for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
                 if (answers->role == ROLE_VAULT && answers->control != NULL && !answers->unwanted &&
                     joins(&edges[i], asks, answers))
-                    join(asks, answers, &edges[i]);
+                    (void)join(asks, answers, &edges[i]);
             }
         }
     }

@@ -23,4 +23,9 @@ unsigned links_vaults(const struct world *w);
  * that stays. */
 void links_share_out(struct world *w, unsigned before);
 
+/* asks has told that the link of that name has ended at its end: the pair is made anew if the
+ * process it led to runs, and the last one is a second old at least. Otherwise nothing happens: a
+ * process that starts brings its links, and asks tells again. Any name may come. */
+void links_lost(struct process *asks, const char *name);
+
 #endif

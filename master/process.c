@@ -143,7 +143,13 @@ void process_plan(struct world *w, const struct conf *conf)
 
 static int on_control_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
-    return fail_set(f, "a process has nothing to ask of master");
+    struct process *p = arg;
+    char *name;
+    if (control_read_lost(m, &name, f) != 0)
+        return -1;
+    links_lost(p, name);
+    mem_free(&name);
+    return 0;
 }
 
 /* Most likely it died, and SIGCHLD will tell. If it only closed its channel it is of no use any

@@ -22,6 +22,8 @@ enum process_state {
     PROCESS_STOPPING,
 };
 
+#define LINKS_EDGES 8 /* at least as many as links.c has edges */
+
 struct process {
     TAILQ_ENTRY(process) next;
     struct world *world;
@@ -41,6 +43,7 @@ struct process {
     uint64_t generation;  /* while it starts: of the configuration it was asked about */
     bool ready;           /* while it starts: it could work with that, and a reload is under way */
     bool asked, answered; /* during a reload */
+    int64_t linked_ms[LINKS_EDGES]; /* monotonic: when its links were last made; see links.c */
 };
 
 /* A socket bound for a process. It stays open here, so that a restart or reload loses no

@@ -11,8 +11,9 @@
 struct agent {
     SLIST_ENTRY(agent) next;
     struct ipc *channel; /* NULL while the process is down */
-    unsigned inflight;   /* deliveries */
-    char transport[72];  /* a label has up to 64 characters */
+    struct queue *queue;
+    unsigned inflight;  /* deliveries */
+    char transport[72]; /* a label has up to 64 characters */
 };
 
 struct agents {
@@ -54,8 +55,11 @@ static struct agent *find(struct agents *a, const char *transport)
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct agent *g = arg;
+    char name[80];
     log_info(NULL, "delivery agent is gone", LS("transport", g->transport), LS("why", why));
     ipc_free(&g->channel);
+    (void)snprintf(name, sizeof name, "deliver %s", g->transport);
+    service_link_lost(g->queue->service, name);
 }
 
 void agents_link(struct agents *a, const char *transport, int fd)
@@ -65,6 +69,7 @@ void agents_link(struct agents *a, const char *transport, int fd)
     char name[80];
     if (g == NULL) {
         g = mem_zero(sizeof *g);
+        g->queue = a->queue;
         (void)snprintf(g->transport, sizeof g->transport, "%s", transport);
         SLIST_INSERT_HEAD(&a->list, g, next);
     }

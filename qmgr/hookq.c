@@ -99,6 +99,7 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
     struct hookq *h = arg;
     log_info(NULL, "hooks is gone", LS("why", why));
     ipc_free(&h->channel);
+    service_link_lost(h->queue->service, "hook");
 }
 
 void hookq_link(struct hookq *h, int fd)

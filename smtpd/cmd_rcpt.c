@@ -56,6 +56,7 @@ static void add(struct session *s, const struct path *path, struct address *a,
         return;
     pretend_later(s, a);
     transaction_add(s, a, rcpt);
+    s->idle_commands = 0;
     server_count(s->server, COUNT_RECIPIENTS_ACCEPTED, 1);
     answer(s, 250, "2.1.5", "recipient taken");
 }

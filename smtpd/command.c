@@ -9,6 +9,7 @@ enum {
     NEEDS_NAME = 1,        /* EHLO or HELO came before */
     NEEDS_TRANSACTION = 2, /* MAIL came before */
     NEEDS_ACCOUNT = 4,     /* on the submission ports: after AUTH */
+    IDLE = 8,              /* costs no mistake and brings no message nearer */
 };
 
 static const struct command {
@@ -16,17 +17,17 @@ static const struct command {
     void (*run)(struct session *s, const struct verb_line *line);
     unsigned needs;
 } commands[] = {
-    {VERB_EHLO, cmd_ehlo, 0},
-    {VERB_HELO, cmd_helo, 0},
+    {VERB_EHLO, cmd_ehlo, IDLE},
+    {VERB_HELO, cmd_helo, IDLE},
     {VERB_MAIL, cmd_mail, NEEDS_NAME | NEEDS_ACCOUNT},
     {VERB_RCPT, cmd_rcpt, NEEDS_NAME | NEEDS_TRANSACTION},
     {VERB_DATA, cmd_data, NEEDS_NAME | NEEDS_TRANSACTION},
-    {VERB_RSET, cmd_rset, 0},
-    {VERB_NOOP, cmd_noop, 0},
+    {VERB_RSET, cmd_rset, IDLE},
+    {VERB_NOOP, cmd_noop, IDLE},
     {VERB_QUIT, cmd_quit, 0},
-    {VERB_VRFY, cmd_vrfy, NEEDS_NAME | NEEDS_ACCOUNT},
-    {VERB_EXPN, cmd_vrfy, NEEDS_NAME | NEEDS_ACCOUNT},
-    {VERB_HELP, cmd_help, 0},
+    {VERB_VRFY, cmd_vrfy, NEEDS_NAME | NEEDS_ACCOUNT | IDLE},
+    {VERB_EXPN, cmd_vrfy, NEEDS_NAME | NEEDS_ACCOUNT | IDLE},
+    {VERB_HELP, cmd_help, IDLE},
     {VERB_STARTTLS, cmd_starttls, NEEDS_NAME},
     {VERB_AUTH, cmd_auth, NEEDS_NAME},
 };
@@ -60,6 +61,17 @@ static bool is_in_order(struct session *s, const struct command *c)
     return false;
 }
 
+/* Whoever says nothing but that keeps a place that others want, without ever being late. The count
+ * begins anew with each recipient taken. */
+static bool idles_too_long(struct session *s, const struct command *c)
+{
+    if ((c->needs & IDLE) == 0 || ++s->idle_commands <= s->settings->idle_commands)
+        return false;
+    log_info(&s->log, "too many commands without a message", LU("commands", s->idle_commands));
+    answer_last(s, 421, "4.7.0", "too many commands without a message");
+    return true;
+}
+
 /* Whoever does not begin with a command of SMTP speaks another protocol, and would go on with lines
  * somebody else wrote. */
 static void refuse_stranger(struct session *s)
@@ -87,7 +99,7 @@ static void run(struct session *s, struct span text)
     else if (!verb_argument_fits(&line))
         answer_mistake(s, 501, "5.5.4", "%s needs %s argument", verb_rule(line.verb)->name,
                        line.argument.n > 0 ? "no" : "an");
-    else if (is_in_order(s, c))
+    else if (is_in_order(s, c) && !idles_too_long(s, c))
         c->run(s, &line);
 }
 

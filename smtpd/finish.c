@@ -83,7 +83,21 @@ static void hand_over(struct session *s)
 
 /* ---- signatures ---- */
 
-static void on_fields(void *arg, struct span fields, const char *why)
+/* What is wrong with the header itself will be so for ever. */
+static void refuse_unsigned(struct session *s, const char *why, bool never)
+{
+    const char *domain = message_signed_by(s->transaction->message);
+    if (never) {
+        log_info(&s->log, "cannot sign", LS("domain", domain), LS("why", why));
+        refuse(s, 554, "5.6.0", why);
+        return;
+    }
+    log_error(&s->log, "cannot sign", LS("domain", domain), LS("why", why));
+    signer_use(s->server->signer, s->server->vault);
+    refuse(s, 451, "4.7.0", "the message cannot be signed for now, try again later");
+}
+
+static void on_fields(void *arg, struct span fields, const char *why, bool never)
 {
     struct session *s = arg;
     struct transaction *t = s->transaction;
@@ -93,14 +107,10 @@ static void on_fields(void *arg, struct span fields, const char *why)
         why = "the vault has no key of the domain";
     if (why == NULL && message_prepend(t->message, fields, &f) != 0)
         why = f.text;
-    if (why == NULL) {
+    if (why == NULL)
         hand_over(s);
-    } else {
-        log_error(&s->log, "cannot sign", LS("domain", message_signed_by(t->message)),
-                  LS("why", why));
-        signer_use(s->server->signer, s->server->vault);
-        refuse(s, 451, "4.7.0", "the message cannot be signed for now, try again later");
-    }
+    else
+        refuse_unsigned(s, why, never);
     session_run(s);
 }
 

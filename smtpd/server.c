@@ -80,6 +80,14 @@ static void drop_vault(struct server *sv)
     ipc_free(&old);
 }
 
+static void drop_signing(struct server *sv)
+{
+    if (sv->signing_end != NULL)
+        event_free(sv->signing_end);
+    sv->signing_end = NULL;
+    file_close(&sv->signing.fd);
+}
+
 static void drop_queue(struct server *sv)
 {
     struct ipc *old = sv->queue;
@@ -98,7 +106,7 @@ void server_close(struct server *sv)
     drop_queue(sv);
     /* What these have put off to the next turn of the loop. */
     (void)event_base_loop(sv->base, EVLOOP_NONBLOCK);
-    file_close(&sv->signing.fd);
+    drop_signing(sv);
     signer_free(&sv->signer);
     clients_free(&sv->clients);
     event_free(sv->relist);
@@ -122,12 +130,19 @@ void server_use(struct server *sv, struct settings *settings)
 
 /* ---- channels ---- */
 
+static void tell_lost(struct server *sv, const char *link)
+{
+    if (sv->service != NULL)
+        service_link_lost(sv->service, link);
+}
+
 static void on_queue_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct server *sv = arg;
     (void)ch;
     log_warn(NULL, "the queue is gone", LS("why", why));
     drop_queue(sv);
+    tell_lost(sv, "submit");
 }
 
 static void on_vault_closed(struct ipc *ch, void *arg, const char *why)
@@ -136,6 +151,7 @@ static void on_vault_closed(struct ipc *ch, void *arg, const char *why)
     (void)ch;
     log_warn(NULL, "the vault is gone", LS("why", why));
     drop_vault(sv);
+    tell_lost(sv, "secret");
 }
 
 /* The new channel is there before the old one's questions are answered: what follows from that can
@@ -158,6 +174,26 @@ static void link_vault(struct server *sv, int fd)
     signer_use(sv->signer, sv->vault);
 }
 
+static void on_signing_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *sv = arg;
+    (void)fd;
+    (void)what;
+    log_warn(NULL, "the vault signs no more");
+    drop_signing(sv);
+    tell_lost(sv, "sign");
+}
+
+/* What is to be read there belongs to the handshake that waits for it: only the end shows here. */
+static void link_signing(struct server *sv, int fd)
+{
+    drop_signing(sv);
+    sv->signing.fd = fd;
+    sv->signing_end = event_new(sv->base, fd, EV_CLOSED | EV_PERSIST, on_signing_end, sv);
+    assert(sv->signing_end != NULL);
+    (void)event_add(sv->signing_end, NULL);
+}
+
 void server_link(struct server *sv, const char *name, int fd)
 {
     if (strcmp(name, "submit") == 0) {
@@ -165,8 +201,7 @@ void server_link(struct server *sv, const char *name, int fd)
     } else if (strcmp(name, "secret") == 0) {
         link_vault(sv, fd);
     } else if (strcmp(name, "sign") == 0) {
-        file_close(&sv->signing.fd);
-        sv->signing.fd = fd;
+        link_signing(sv, fd);
     } else {
         log_error(NULL, "unknown link", LS("name", name));
         (void)close(fd);

@@ -42,6 +42,7 @@ struct server {
     struct ipc *vault;     /* channel to the vault; NULL while there is none */
     uint64_t vault_number; /* goes up with each new one: an exchange cannot go on with another */
     struct signing signing;
+    struct event *signing_end; /* the vault has closed it; NULL while there is none */
     struct signer *signer;
     struct event *relist; /* asks the vault for its keys again */
 

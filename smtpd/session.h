@@ -64,7 +64,8 @@ struct session {
     char *account, *login;          /* NULL before authentication */
     char *tls_version, *tls_cipher; /* NULL in clear */
     unsigned errors, auth_failures, transactions;
-    struct exchange *exchange;       /* AUTH under way */
+    unsigned idle_commands;    /* since a recipient was taken: those that bring no message nearer */
+    struct exchange *exchange; /* AUTH under way */
     struct transaction *transaction; /* NULL outside of one */
 };
 

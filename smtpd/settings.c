@@ -44,6 +44,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->connections = (unsigned)conf_int(smtp, "connections");
     s->connections_per_address = (unsigned)conf_int(smtp, "connections-per-address");
     s->auth_failures = (unsigned)conf_int(smtp, "auth-failures");
+    s->idle_commands = (unsigned)conf_int(smtp, "idle-commands");
     s->received_hops = (unsigned)conf_int(smtp, "received-hops");
     s->error_delay = conf_ms(smtp, "error-delay");
     s->command_timeout = conf_ms(smtp, "command-timeout");

@@ -48,7 +48,7 @@ struct settings {
     uint64_t message_size, memory;
     size_t command_line, data_line;
     unsigned recipients, local_recipients, errors, transactions, connections,
-        connections_per_address, auth_failures, received_hops;
+        connections_per_address, auth_failures, received_hops, idle_commands;
     int64_t error_delay, command_timeout, data_timeout, data_total;
 };
 

@@ -85,10 +85,11 @@ static SSL_CTX *make_context(struct site *s, struct fail *f)
     return ctx;
 }
 
-/* A vault that has ended shows at once, and the client can be told before it begins a handshake. */
+/* A vault that has ended shows at once, and the client can be told before it begins a handshake. A
+ * signature that came too late may still lie there; the next question passes over it. */
 static bool is_there(const struct signing *signing)
 {
-    struct pollfd p = {.fd = signing->fd};
+    struct pollfd p = {.fd = signing->fd, .events = POLLRDHUP};
     return signing->fd >= 0 && poll(&p, 1, 0) == 0;
 }
 

@@ -23,7 +23,7 @@ static int start(struct service *s, struct fail *f)
     struct webapi *w = service_user(s);
     w->service = s;
     w->base = service_base(s);
-    w->peers = peers_new(w->base);
+    w->peers = peers_new(w->base, s);
     w->gate = gate_new(1, 1); /* front_open puts what is configured */
     w->counts = counts_new(service_name(s));
     LIST_INIT(&w->fronts);

@@ -110,7 +110,7 @@ static void submit(struct outgoing *o, struct span signatures)
     file_close(&fd);
 }
 
-static void on_fields(void *arg, struct span fields, const char *why)
+static void on_fields(void *arg, struct span fields, const char *why, bool never)
 {
     struct outgoing *o = arg;
     o->signing = NULL;

@@ -12,14 +12,16 @@ static const char *const names[PEERS] = {[QMGR] = "submit", [VAULT] = "secret"};
 
 struct peers {
     struct event_base *base;
+    struct service *service;
     struct ipc *channels[PEERS];
     struct signer *signer;
 };
 
-struct peers *peers_new(struct event_base *base)
+struct peers *peers_new(struct event_base *base, struct service *service)
 {
     struct peers *p = mem_zero(sizeof *p);
     p->base = base;
+    p->service = service;
     p->signer = signer_new(base);
     return p;
 }
@@ -59,6 +61,8 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
             continue;
         log_warn(NULL, "peer is gone", LS("link", names[i]), LS("why", why));
         drop(p, i);
+        if (p->service != NULL)
+            service_link_lost(p->service, names[i]);
     }
 }
 

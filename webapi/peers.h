@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "ipc.h"
+#include "service.h"
 #include "signer.h"
 
 /* The processes that this one asks. A peer that is started anew comes with a new channel; what was
@@ -13,7 +14,8 @@
  * secret_forget belongs to the channel that is there as long as its answer has not come. */
 
 struct peers;
-struct peers *peers_new(struct event_base *base);
+struct peers *peers_new(struct event_base *base, struct service *service); /* NULL: nobody is told
+                                                                              of a channel's end */
 void peers_free(struct peers **p); /* what is still asked is answered with a failure; no signing may
                                       be under way */
 

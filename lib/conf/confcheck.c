@@ -129,6 +129,18 @@ static void check_webapi(const struct conf_block *webapi, struct conferror *erro
                   "webapi memory must be at least request-size and upload-size together");
 }
 
+/* As for a request: a message of the size that EHLO promises must fit. A transport's block has the
+ * same name. */
+static void check_smtp(const struct conf_block *smtp, struct conferror *errors)
+{
+    if (smtp->parent->parent != NULL || is_broken(smtp, "memory") ||
+        is_broken(smtp, "message-size") ||
+        conf_size(smtp, "memory") >= conf_size(smtp, "message-size"))
+        return;
+    conferror_add(errors, setting_at(smtp, conf_is_set(smtp, "memory") ? "memory" : "message-size"),
+                  "smtp memory must be at least message-size");
+}
+
 static void check_listen(const struct conf_block *listen, struct conferror *errors)
 {
     bool any = false;
@@ -251,7 +263,7 @@ static const struct check {
 } checks[] = {
     {"listen", check_listen},   {"route", check_route},   {"transport", check_transport},
     {"lmtp", check_lmtp},       {"domain", check_domain}, {"dkim", check_dkim},
-    {"account", check_account}, {"webapi", check_webapi},
+    {"account", check_account}, {"webapi", check_webapi}, {"smtp", check_smtp},
 };
 
 static void run_checks(const struct conf_block *block, struct conferror *errors)

@@ -109,6 +109,10 @@ static const struct conf_setting smtp_settings[] = {
          "length."},
     {"errors", CONF_INT, 0, CONF_SMTPD, "20", .min = "1", .max = "1000",
      .doc = "Bad commands after which a connection is closed with 421."},
+    {"idle-commands", CONF_INT, 0, CONF_SMTPD, "100", .min = "1", .max = "1000000",
+     .doc = "Commands that bring no message nearer (NOOP, RSET, HELP, VRFY, EXPN, EHLO, HELO) "
+            "after which a connection is closed with 421; the count begins anew with each "
+            "recipient taken."},
     {"error-delay", CONF_DURATION, 0, CONF_SMTPD, "1s", .min = "0", .max = "1m",
      .doc = "Pause before the reply to a bad command or a failed authentication."},
     {"transactions", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "1000000",
@@ -130,7 +134,7 @@ static const struct conf_setting smtp_settings[] = {
             "(RFC 5321 6.3)."},
     {"memory", CONF_SIZE, 0, CONF_SMTPD, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of messages being received at once, over all connections of one process; a "
-            "further message gets 452."},
+            "further message gets 452. At least message-size."},
 };
 
 static const struct conf_block_type smtp = {

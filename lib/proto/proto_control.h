@@ -12,7 +12,8 @@
  * At start and at reload the order is: HAND for each descriptor of the new configuration, then
  * CONFIG; the process prepares all of it and answers READY or REFUSED, and changes nothing yet.
  * When every process is ready master sends COMMIT to all, otherwise ABORT. LINK brings the other
- * end of a peer that was started anew. */
+ * end of a peer that was started anew, or of a pair that was made anew after LINK_LOST: the one
+ * notice that goes to master. */
 
 /* ---- master's side ---- */
 
@@ -37,6 +38,9 @@ typedef void control_on_counters(void *arg, const struct control_counter *counte
 void control_counters(struct ipc *ch, control_on_counters *on_counters, void *arg);
 /* Every process's counters as Prometheus text, for webapi to serve. */
 void control_metrics(struct ipc *ch, struct span text);
+/* Reads the one notice that a process may send to master, MSG_CONTROL_LINK_LOST: 0 and the name of
+ * a link that has ended at its end (mem_free), or -1 with a sentence and NULL. */
+int control_read_lost(const struct ipc_message *m, char **name, struct fail *f);
 
 /* ---- every other process ---- */
 
@@ -53,6 +57,8 @@ struct control_message {
  * clear. CONFIG and COUNTERS are answered once. */
 int control_read(struct ipc_message *m, struct control_message *c, struct fail *f);
 void control_clear(struct control_message *c);
+/* The link of this name has ended here, while both processes may well live on. */
+void control_link_lost(struct ipc *ch, const char *name);
 void control_ready(struct ipc *ch, uint64_t request);
 void control_refuse(struct ipc *ch, uint64_t request, const char *why);
 void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names,

@@ -120,3 +120,16 @@ void control_metrics(struct ipc *ch, struct span text)
 {
     ipc_notify(ch, MSG_CONTROL_METRICS, text, NULL, 0);
 }
+
+int control_read_lost(const struct ipc_message *m, char **name, struct fail *f)
+{
+    struct wire w = wire_open(m->payload);
+    *name = NULL;
+    if (m->type != MSG_CONTROL_LINK_LOST || m->fds != 0)
+        return fail_set(f, "a process has nothing of type 0x%04x to tell master", m->type);
+    *name = wire_text(&w, PROTO_TEXT_MAX);
+    if (wire_end(&w) == 0)
+        return 0;
+    mem_free(name);
+    return fail_set(f, "malformed name of a lost link");
+}

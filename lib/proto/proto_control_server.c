@@ -52,6 +52,15 @@ void control_clear(struct control_message *c)
     mem_free(&c->name);
 }
 
+/* MSG_CONTROL_LINK_LOST: name (text). */
+void control_link_lost(struct ipc *ch, const char *name)
+{
+    struct buf b = {0};
+    wire_put_text(&b, name);
+    ipc_notify(ch, MSG_CONTROL_LINK_LOST, buf_span(&b), NULL, 0);
+    buf_free(&b);
+}
+
 void control_ready(struct ipc *ch, uint64_t request)
 {
     ipc_reply(ch, MSG_CONTROL_READY, request, (struct span){0}, NULL, 0);

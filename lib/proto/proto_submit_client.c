@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "enhanced.h"
 #include "mem.h"
 #include "proto_submit.h"
 #include "proto_types.h"
@@ -10,6 +11,14 @@ struct asked {
     submit_on_reply *on_reply;
     void *arg;
 };
+
+/* It goes to a client as it is: a code that refuses, and the same said by the enhanced one. */
+static bool is_refusal(const struct submit_reply *r)
+{
+    struct enhanced e;
+    return r->code >= 400 && r->code <= 599 && enhanced_parse(span_text(r->enhanced), &e) == 0 &&
+           e.class == r->code / 100;
+}
 
 static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail *f)
 {
@@ -21,7 +30,8 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
         r->code = wire_u16(&w);
         if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) !=
                 0 ||
-            span_copy(wire_span(&w, sizeof r->text - 1), r->text, sizeof r->text) != 0)
+            span_copy(wire_span(&w, sizeof r->text - 1), r->text, sizeof r->text) != 0 ||
+            !is_refusal(r))
             wire_fail(&w);
     } else {
         wire_fail(&w);

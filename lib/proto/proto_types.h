@@ -18,6 +18,7 @@ enum proto_type {
     MSG_CONTROL_COUNTERS = 0x010a,
     MSG_CONTROL_COUNTERS_ARE = 0x010b,
     MSG_CONTROL_METRICS = 0x010c,
+    MSG_CONTROL_LINK_LOST = 0x010d, /* to master, which asks nothing back */
 
     /* submit: smtpd and webapi ask, qmgr answers */
     MSG_SUBMIT_MESSAGE = 0x0201,

@@ -1,6 +1,7 @@
 #include "service.h"
 
 #include <assert.h>
+#include <bsd/sys/queue.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -22,6 +23,17 @@
 #define HANDS_MAX (CONF_MAX_FILES + CONF_MAX_SOCKETS + 16) /* what a configuration can ask for */
 #define LINKS_MAX 256 /* 64 workers of each kind that asks, and some */
 #define DESCRIPTORS 65536
+#define LOST_FIRST_S 1 /* a peer that ended is started anew within this, mostly */
+#define LOST_MAX_S 60
+
+/* A link that has ended, until a new one of its name comes. */
+struct lost_link {
+    TAILQ_ENTRY(lost_link) next;
+    struct service *service;
+    struct event *timer;
+    time_t wait_s; /* before master is asked again */
+    char *name;
+};
 
 struct service {
     const struct service_spec *spec;
@@ -39,6 +51,8 @@ struct service {
     struct service_hand
         early[LINKS_MAX]; /* links that came before there was a configuration to use them with */
     size_t early_n;
+    TAILQ_HEAD(, lost_link) lost;
+    size_t lost_n;
     bool stopping;
     int exit_code;
 };
@@ -161,8 +175,71 @@ static void commit(struct service *s)
     s->early_n = 0;
 }
 
+/* ---- links that have ended ---- */
+
+static struct lost_link *find_lost(struct service *s, const char *name)
+{
+    struct lost_link *l;
+    TAILQ_FOREACH (l, &s->lost, next) {
+        if (strcmp(l->name, name) == 0)
+            return l;
+    }
+    return NULL;
+}
+
+static void forget_lost(struct lost_link *l)
+{
+    if (l == NULL)
+        return;
+    TAILQ_REMOVE(&l->service->lost, l, next);
+    l->service->lost_n--;
+    event_free(l->timer);
+    mem_free(&l->name);
+    mem_free(&l);
+}
+
+static void forget_all_lost(struct service *s)
+{
+    while (!TAILQ_EMPTY(&s->lost))
+        forget_lost(TAILQ_FIRST(&s->lost));
+}
+
+static void wait_for_link(struct lost_link *l)
+{
+    const struct timeval tv = {l->wait_s, 0};
+    (void)evtimer_add(l->timer, &tv);
+    l->wait_s = l->wait_s * 2 < LOST_MAX_S ? l->wait_s * 2 : LOST_MAX_S;
+}
+
+static void on_still_lost(evutil_socket_t fd, short what, void *arg)
+{
+    struct lost_link *l = arg;
+    if (ipc_is_open(l->service->control))
+        control_link_lost(l->service->control, l->name);
+    wait_for_link(l);
+}
+
+void service_link_lost(struct service *s, const char *name)
+{
+    if (s->stopping || find_lost(s, name) != NULL)
+        return;
+    /* More than there can be links: the oldest are of transports that a reload took away. */
+    if (s->lost_n >= LINKS_MAX)
+        forget_lost(TAILQ_FIRST(&s->lost));
+    struct lost_link *l = mem_zero(sizeof *l);
+    l->service = s;
+    l->name = mem_text(name);
+    l->wait_s = LOST_FIRST_S;
+    l->timer = evtimer_new(s->base, on_still_lost, l);
+    assert(l->timer != NULL);
+    TAILQ_INSERT_TAIL(&s->lost, l, next);
+    s->lost_n++;
+    wait_for_link(l);
+}
+
 static void take_link(struct service *s, const char *name, int fd)
 {
+    forget_lost(find_lost(s, name));
     if (s->state != NULL)
         s->spec->on_link(s, name, fd);
     else if (s->early_n < LINKS_MAX)
@@ -176,6 +253,7 @@ static void stop(struct service *s)
     if (s->stopping)
         return;
     s->stopping = true;
+    forget_all_lost(s);
     if (s->spec->on_stop != NULL)
         s->spec->on_stop(s);
     else
@@ -231,6 +309,7 @@ static void on_control_closed(struct ipc *ch, void *arg, const char *why)
     struct service *s = arg;
     if (!s->stopping)
         log_error(NULL, "master is gone", LS("why", why));
+    forget_all_lost(s);
     s->exit_code = s->stopping ? 0 : 1;
     service_done(s);
 }
@@ -355,6 +434,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv, void *u
     struct given g;
     struct fail f = {{0}};
     kept = s;
+    TAILQ_INIT(&s->lost);
     s->spec = spec;
     s->user = user;
     if (read_arguments(&g, argc, argv) != 0) {
@@ -379,6 +459,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv, void *u
     }
     discard(s);
     drop_hands(s);
+    forget_all_lost(s);
     ipc_free(&s->control);
     return s->exit_code;
 }

@@ -50,7 +50,8 @@ struct service_spec {
 
     /* A channel to or from a peer, with the link's name: "submit" for a peer that we ask, "submit
      * smtpd/0" for one that asks us. Takes the descriptor. A second one of the same name replaces
-     * the first: that peer was started anew. Never comes before the first commit. */
+     * the first: that peer was started anew, or service_link_lost was called. Never comes before
+     * the first commit. */
     void (*on_link)(struct service *s, const char *name, int fd);
 
     /* Every process's counters as Prometheus text. May be NULL. */
@@ -62,6 +63,12 @@ struct service_spec {
 
 /* Runs the process; returns its exit code. user is for the daemon's own state (service_user). */
 int service_main(const struct service_spec *spec, int argc, char **argv, void *user);
+
+/* The channel on which this process asks, of that name, has ended: master is asked for a new one
+ * after a second, and again ever more rarely, up to once a minute, until on_link has brought one,
+ * because the peer was started anew or master made the pair again. Nothing happens while the
+ * process stops. */
+void service_link_lost(struct service *s, const char *name);
 
 struct event_base *service_base(struct service *s);
 void *service_user(struct service *s);

@@ -45,6 +45,7 @@ struct signer_job {
     struct part *parts;
     unsigned parts_n, waiting;
     char why[200];
+    bool never;                  /* nor ever will */
     signer_on_fields *on_fields; /* NULL when canceled */
     void *arg;
 };
@@ -181,7 +182,8 @@ static void finish(struct signer_job *job)
             buf_put_span(&fields, buf_span(&job->parts[i].field));
     }
     if (job->on_fields != NULL)
-        job->on_fields(job->arg, buf_span(&fields), job->why[0] == '\0' ? NULL : job->why);
+        job->on_fields(job->arg, buf_span(&fields), job->why[0] == '\0' ? NULL : job->why,
+                       job->never);
     buf_free(&fields);
     free_job(job);
 }
@@ -237,8 +239,10 @@ struct signer_job *signer_sign(struct signer *s, const char *domain, struct span
     s->jobs++;
     if (s->vault == NULL || !s->known)
         (void)snprintf(job->why, sizeof job->why, "cannot sign: the vault is not there");
-    else if (prepare(s, job, domain, header, body_hash, now_s, &f) != 0)
+    else if (prepare(s, job, domain, header, body_hash, now_s, &f) != 0) {
         (void)snprintf(job->why, sizeof job->why, "cannot sign: %.180s", f.text);
+        job->never = true;
+    }
     for (unsigned i = 0; i < job->parts_n && job->why[0] == '\0'; i++) {
         struct part *p = &job->parts[i];
         job->waiting++;

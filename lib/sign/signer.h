@@ -28,9 +28,10 @@ struct dkim *signer_dkim(struct signer *s);
 bool signer_has_key(const struct signer *s, const char *domain);
 
 /* fields: complete DKIM-Signature fields, CRLF-ended, to be put before the message; valid during
- * the call. why is NULL, or a sentence and fields empty: the message must not go out unsigned, try
- * again later. Never comes before signer_sign returns. */
-typedef void signer_on_fields(void *arg, struct span fields, const char *why);
+ * the call. why is NULL, or a sentence and fields empty: the message must not go out unsigned.
+ * never: this header cannot be signed at all (dkim_prepare), so that it is no use to try again
+ * later. Never comes before signer_sign returns. */
+typedef void signer_on_fields(void *arg, struct span fields, const char *why, bool never);
 struct signer_job;
 /* header and body_hash are used before it returns. now_s: for t=. Handle for signer_cancel, valid
  * until on_fields. */

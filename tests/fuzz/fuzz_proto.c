@@ -1,4 +1,4 @@
-/* themes: proto ipc codec base */
+/* themes: proto ipc smtp codec base */
 #include <assert.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -134,6 +134,23 @@ static void read_admin(uint8_t which, struct span s)
     buf_free(&out);
 }
 
+/* As master reads what a process tells it. */
+static void read_lost(const struct ipc_message *m)
+{
+    struct buf out = {0};
+    struct fail f;
+    char *name;
+    if (control_read_lost(m, &name, &f) == 0) {
+        assert(m->type == MSG_CONTROL_LINK_LOST);
+        wire_put_text(&out, name);
+        assert(span_equal(m->payload, buf_span(&out)));
+    } else {
+        assert(name == NULL);
+    }
+    mem_free(&name);
+    buf_free(&out);
+}
+
 static void read_control(uint8_t which, struct span s)
 {
     struct ipc_message m = message_of((uint16_t)(0x0100 + which % 16), s);
@@ -143,6 +160,7 @@ static void read_control(uint8_t which, struct span s)
         add_fd(&m);
     if (control_read(&m, &c, &f) == 0)
         control_clear(&c);
+    read_lost(&m);
     record_close_fds(&m);
 }
 

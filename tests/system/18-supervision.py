@@ -1,15 +1,17 @@
 """master keeps the suite up: kills, back-off, reloads under load, the end, and what a service manager hears."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
 import smtplib
+import socket
 import threading
 import time
 import uuid
 
-from harness import case, client, mailbox, smtpsink, suite, wait
+from harness import api, case, certs, client, httpsink, mailbox, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -19,6 +21,42 @@ listen api { address 192.0.2.1  http 80  webapi yes }
 domain us.test { }
 account ann { address ann@us.test }
 """
+
+
+SYS_PIDFD_GETFD = 438
+LINKED = """
+hostname mx.us.test
+listen public {
+    address 192.0.2.1  smtp 25  submission 587  http 80  webapi yes
+    certificate-file "tls.pem"  key-file "tls.key"
+}
+workers { smtpd 1 }
+webhooks { allow-private yes }
+domain us.test { }
+account ann { address ann@us.test  webhook outgoing { url http://192.0.2.2/hook } }
+"""
+
+
+def borrowed_links(pid):
+    """Our own descriptors of a process's links: of its connected SEQPACKET sockets but that to master."""
+    libc, links = ctypes.CDLL(None, use_errno=True), []
+    words = open(f"/proc/{pid}/cmdline", encoding="ascii").read().split("\0")
+    control = next(int(word.partition("=")[2]) for word in words if word.startswith("--control="))
+    process = os.pidfd_open(pid)
+    for fd in map(int, os.listdir(f"/proc/{pid}/fd")):
+        if fd in (0, 1, 2, control) or not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+            continue
+        got = libc.syscall(SYS_PIDFD_GETFD, process, fd, 0)
+        if got < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        one = socket.socket(fileno=got)
+        if (one.family, one.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET) and not one.getsockopt(
+                socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            links.append(one)
+        else:
+            one.close()
+    os.close(process)
+    return links
 
 
 class Supervision(case.LanCase):
@@ -197,6 +235,50 @@ class Supervision(case.LanCase):
         self.assertEqual((row["success"], row["attempts"], row["to"]), (True, 1, "x@far.test"))
         self.assertEqual(len(sink.mails), 1)
         self.assertEqual(self.processes()["delivery/other"]["state"], "up")
+        self.suite.stop()
+
+    def everything_works(self, hooks, turn):
+        """Mail over each way in, for which every link is needed; then a webhook for one of it."""
+        token, text = uuid.uuid4().hex, "ann@us.test"
+        client.send(self.us.v4, 25, "b@example.net", [text], client.message(text, token))
+        with client.connect(self.us.v4, 587, starttls=True) as smtp:
+            smtp.login(text, "secret of ann")
+            smtp.sendmail(text, [text], client.message(text, token, sender=text))
+        answer = api.Api(self.us.v4, 80, text, "secret of ann").call("Send", {
+            "To": [{"Address": text}], "Subject": token, "Text": "x"})
+        self.assertEqual(answer.status, 200, answer.text)
+        wait.until(lambda: sum(token.encode() in octets for octets in self.inbox().raw()) == 3, 30, "the mail")
+        hooks.wait(2 * turn)  # of what ann sent
+
+    def test_a_link_that_breaks_is_made_anew_without_a_restart(self):
+        self.us = self.lan.host("us", 1)
+        hooks = httpsink.HttpSink(self.lan.host("hooks", 2), 80)
+        self.addCleanup(hooks.close)
+        self.suite = suite.Suite(LINKED, host=self.us)
+        cert, key = certs.Authority(self.suite.folder / "ca").issue("mx", "mx.us.test")
+        self.suite.add_file("tls.pem", cert.read_text())
+        self.suite.add_file("tls.key", key.read_text())
+        self.suite.add_file("state/credentials", api.credentials({"ann": "secret of ann"}))
+        self.suite.start()
+        self.addCleanup(self.end)
+        self.suite.allow_error("channel broken")
+        before, made = self.processes(), 0
+        self.everything_works(hooks, 1 + made // 8)
+        for broken in (lambda link: link.shutdown(socket.SHUT_RDWR),
+                       lambda link: link.send(b"what no process says")):
+            links = [link for name in ("smtpd/0", "webapi/0") for link in borrowed_links(before[name]["pid"])]
+            self.assertEqual(len(links), 5)
+            links += borrowed_links(before["qmgr"]["pid"])
+            for link in links:
+                with contextlib.suppress(OSError):
+                    broken(link)
+                link.close()
+            made += 8
+            self.suite.wait_log(m="a link that broke was made anew", count=made)
+            self.everything_works(hooks, 1 + made // 8)
+        self.assertEqual({name: (one["pid"], one["restarts"]) for name, one in self.processes().items()},
+                         {name: (one["pid"], 0) for name, one in before.items()})
+        self.assertEqual(len(self.suite.find_log(m="a link that broke was made anew")), made)
         self.suite.stop()
 
     def test_the_service_manager_hears_of_every_step_in_order(self):

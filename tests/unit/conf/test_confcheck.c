@@ -48,6 +48,12 @@ static const struct {
     {HOST "listen l { smtp 25 }", "f:2:1: listen l needs address\n"},
     {HOST "listen l { address ::1 smtp 25 webapi yes metrics yes }",
      "f:2:32: webapi needs an http port\nf:2:43: metrics needs an http port\n"},
+    {HOST "smtp { memory 64M }", "f:2:8: smtp memory must be at least message-size\n"},
+    {HOST "smtp { message-size 300M }", "f:2:8: smtp memory must be at least message-size\n"},
+    {HOST "smtp { message-size 2M memory 1M }",
+     "f:2:24: smtp memory must be at least message-size\n"},
+    {HOST "smtp { message-size 1 memory 1M }",
+     "f:2:21: message-size must be a size from 64K to 2G\n"},
     {HOST "webapi { memory 100M }",
      "f:2:10: webapi memory must be at least request-size and upload-size together\n"},
     {HOST "webapi { upload-size 247M }",
@@ -116,6 +122,8 @@ static void test_what_fits_together_is_taken(void **state)
         HOST "domain d { dkim s { key-file k headers To from } dkim t { key-file k } }",
         HOST "transport t { lmtp { host a port 24 } } transport u { lmtp { socket a } }",
         HOST "webapi { upload-size 246M }",
+        HOST "smtp { memory 100M }",
+        HOST "smtp { message-size 256M }",
         HOST "webapi { upload-size 90M memory 100M }",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

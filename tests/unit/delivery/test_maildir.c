@@ -25,6 +25,7 @@ static int home = -1;
 
 static struct buf calls;
 static const char *failing; /* the call that fails from now on */
+static int failing_with = EIO;
 
 int __real_fsync(int fd);
 int __real_renameat(int from_dir, const char *from, int to_dir, const char *to);
@@ -51,7 +52,7 @@ static bool fails_now(void)
 {
     size_t n = failing == NULL ? 0 : strlen(failing);
     bool now = n > 0 && calls.n >= n && memcmp(buf_span(&calls).p + calls.n - n, failing, n) == 0;
-    errno = EIO;
+    errno = failing_with;
     return now;
 }
 
@@ -70,6 +71,7 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
 static int setup(void **state)
 {
     failing = NULL;
+    failing_with = EIO;
     memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
     if (mkdtemp(folder) == NULL)
         return -1;
@@ -355,7 +357,7 @@ static void deliver_onto_a_full_disk(void)
           chdir("disk") == 0);
     order_run(&large);
     CHECK(strcmp(order_text(&large, 0),
-                 "deferred 0 4.3.0 maildir (cannot write a message: No space left on device)") ==
+                 "deferred 0 4.3.1 maildir (cannot write a message: No space left on device)") ==
           0);
     CHECK(list("anna/new", NULL) == 0);
     CHECK(list("anna/tmp", NULL) == 0);
@@ -408,6 +410,74 @@ static void a_disk_that_fails_leaves_nothing_behind(void **state)
     }
 }
 
+static void what_is_full_is_told_apart(void **state)
+{
+    static const struct {
+        int error;
+        const char *moment, *text;
+    } cases[] = {
+        {ENOSPC, "sync .\n",
+         "deferred 0 4.3.1 maildir (cannot make folder anna: No space left on device)"},
+        {EDQUOT, "sync .\n",
+         "deferred 0 4.2.2 maildir (cannot make folder anna: Disk quota exceeded)"},
+        {ENOSPC, "sync anna/tmp/MESSAGE\n",
+         "deferred 0 4.3.1 maildir (cannot write a message: No space left on device)"},
+        {EDQUOT, "rename into anna/new\n",
+         "deferred 0 4.2.2 maildir (cannot write a message: Disk quota exceeded)"},
+        {EDQUOT, "sync anna/new\n",
+         "deferred 0 4.2.2 maildir (cannot write a message: Disk quota exceeded)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "anna"};
+        failing = cases[i].moment;
+        failing_with = cases[i].error;
+        order_run(&o);
+        assert_outcome(&o, 0, cases[i].text);
+        order_free(&o);
+        (void)rmdir("anna");
+    }
+}
+
+static void make_file(const char *path, int64_t hours_ago)
+{
+    const time_t then = time(NULL) - hours_ago * 3600;
+    const struct timespec times[] = {{.tv_sec = then}, {.tv_sec = then}};
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && futimens(fd, times) == 0);
+    (void)close(fd);
+}
+
+static void deliver_to_anna(void)
+{
+    struct order o = {.destination = "anna", .recipients = {"anna@us.test"}};
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    order_free(&o);
+}
+
+static void what_a_crash_left_in_tmp_is_removed_after_36_hours(void **state)
+{
+    char last[300];
+    assert_true(mkdir("anna", 0700) == 0 && mkdir("anna/tmp", 0700) == 0);
+    assert_true(mkdir("anna/new", 0700) == 0 && mkdir("anna/tmp/folder", 0700) == 0);
+    make_file("anna/tmp/old", 37);
+    make_file("anna/tmp/young", 35);
+    make_file("anna/new/old", 1000);
+    assert_int_equal(symlink("young", "anna/tmp/link"), 0);
+    deliver_to_anna();
+    assert_int_equal(access("anna/tmp/old", F_OK), -1);
+    assert_int_equal(list("anna/tmp", NULL), 3);
+    assert_int_equal(list("anna/new", NULL), 2);
+    /* Not each time: an hour later. */
+    make_file("anna/tmp/old", 37);
+    deliver_to_anna();
+    assert_int_equal(access("anna/tmp/old", F_OK), 0);
+    lab.passed_ms += 3600000;
+    deliver_to_anna();
+    assert_int_equal(access("anna/tmp/old", F_OK), -1);
+    assert_int_equal(list("anna/tmp", last), 3);
+}
+
 static void other_recipients_do_not_suffer_from_one(void **state)
 {
     struct order first = {.destination = "anna", .recipients = {"anna@us.test"}},
@@ -439,6 +509,8 @@ int main(void)
         TEST(a_full_disk_is_a_deferral_and_leaves_nothing_behind),
         TEST(a_message_is_on_disk_before_it_is_delivered),
         TEST(a_disk_that_fails_leaves_nothing_behind),
+        TEST(what_is_full_is_told_apart),
+        TEST(what_a_crash_left_in_tmp_is_removed_after_36_hours),
         TEST(other_recipients_do_not_suffer_from_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mem.h"
+#include "proto_control.h"
 #include "reload.h"
 
 /* Who may talk to whom. */
@@ -184,6 +185,98 @@ static void more_vaults_are_shared_out(void **state)
     assert_true(are_joined("smtpd/1", "secret", "vault/1", "secret smtpd/1"));
 }
 
+/* How many links of that name a child has had. */
+static unsigned count_links(const char *name, const char *link)
+{
+    const struct child_link *l;
+    unsigned n = 0;
+    TAILQ_FOREACH (l, &lab_child(name)->links, next)
+        n += strcmp(l->name, link) == 0;
+    return n;
+}
+
+static void tell_lost(const char *name, const char *link)
+{
+    control_link_lost(lab_child(name)->control, link);
+    lab_settle();
+}
+
+static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
+{
+    static const char *const pairs[][4] = {
+        {"smtpd/1", "submit", "qmgr", "submit smtpd/1"},
+        {"smtpd/1", "secret", "vault/1", "secret smtpd/1"},
+        {"smtpd/1", "sign", "vault/1", "sign smtpd/1"},
+        {"webapi/0", "submit", "qmgr", "submit webapi/0"},
+        {"webapi/0", "secret", "vault/0", "secret webapi/0"},
+        {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
+        {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
+        {"qmgr", "hook", "hooks", "hook qmgr"},
+    };
+    const size_t n = sizeof pairs / sizeof pairs[0];
+    lab_wait(1000); /* they were made just now */
+    for (size_t i = 0; i < n; i++)
+        tell_lost(pairs[i][0], pairs[i][1]);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(count_links(pairs[i][0], pairs[i][1]), 2);
+        assert_int_equal(count_links(pairs[i][2], pairs[i][3]), 2);
+        assert_true(are_joined(pairs[i][0], pairs[i][1], pairs[i][2], pairs[i][3]));
+    }
+    assert_int_equal(count_links("smtpd/0", "submit"), 1); /* nobody else is concerned */
+    assert_int_equal(count_links("qmgr", "deliver local"), 1);
+}
+
+static void a_link_that_breaks_again_and_again_is_made_once_a_second(void **state)
+{
+    tell_lost("smtpd/0", "submit"); /* it has a new one */
+    assert_int_equal(count_links("smtpd/0", "submit"), 1);
+    lab_wait(1000);
+    for (int i = 0; i < 10; i++)
+        tell_lost("smtpd/0", "submit");
+    assert_int_equal(count_links("smtpd/0", "submit"), 2);
+    tell_lost("smtpd/0", "secret"); /* by itself */
+    assert_int_equal(count_links("smtpd/0", "secret"), 2);
+    lab_wait(1000);
+    tell_lost("smtpd/0", "submit");
+    assert_int_equal(count_links("smtpd/0", "submit"), 3);
+}
+
+static void only_who_asks_may_have_its_link_back(void **state)
+{
+    static const char *const names[][2] = {
+        {"qmgr", "submit smtpd/0"},    {"vault/0", "secret smtpd/0"},
+        {"vault/0", "secret"},         {"hooks", "hook qmgr"},
+        {"webapi/0", "sign"},          {"qmgr", "deliver"},
+        {"qmgr", "deliver other"},     {"smtpd/0", ""},
+        {"smtpd/0", "submit smtpd/1"},
+    };
+    lab_wait(1000);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        tell_lost(names[i][0], names[i][1]);
+    every_edge_has_its_two_ends(state);
+    const struct child *c;
+    TAILQ_FOREACH (c, &lab.children, next) {
+        const struct child_link *l;
+        TAILQ_FOREACH (l, &c->links, next)
+            assert_int_equal(count_links(c->name, l->name), 1);
+    }
+    assert_int_equal(lab.kills, 0);
+}
+
+static void who_is_not_there_is_linked_when_it_starts(void **state)
+{
+    lab_wait(1000);
+    lab_process("qmgr")->back_off_ms = 300;
+    lab_reap(lab_child("qmgr"), 0);
+    tell_lost("smtpd/0", "submit");
+    assert_int_equal(count_links("smtpd/0", "submit"), 1);
+    RUN_UNTIL(lab_child("qmgr") != NULL);
+    lab_settle();
+    tell_lost("smtpd/0", "submit"); /* the word crossed the new link */
+    assert_int_equal(count_links("smtpd/0", "submit"), 2);
+    assert_true(are_joined("smtpd/0", "submit", "qmgr", "submit smtpd/0"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -194,6 +287,10 @@ int main(void)
         TEST(a_transport_with_the_longest_name_has_its_link),
         TEST(who_asked_a_vault_that_goes_is_linked_to_one_that_stays),
         TEST(more_vaults_are_shared_out),
+        TEST(a_link_that_broke_between_two_that_live_is_made_anew),
+        TEST(a_link_that_breaks_again_and_again_is_made_once_a_second),
+        TEST(only_who_asks_may_have_its_link_back),
+        TEST(who_is_not_there_is_linked_when_it_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,38 @@ static void test_messages_of_master_stand_the_battery(void **state)
     assert_int_equal(open_fds(), before);
 }
 
+static int lost_again(uint16_t type, struct span payload, struct buf *out)
+{
+    struct ipc_message m = message_of(type, payload);
+    struct fail f = {{0}};
+    char *name;
+    if (control_read_lost(&m, &name, &f) != 0) {
+        assert_null(name);
+        return -1;
+    }
+    control_link_lost(scratch.ch, name);
+    mem_free(&name);
+    scratch_take(&scratch);
+    assert_int_equal(scratch.m.type, MSG_CONTROL_LINK_LOST);
+    assert_int_equal(scratch.m.fds, 0);
+    buf_put_span(out, scratch.m.payload);
+    return 0;
+}
+
+static void test_the_loss_of_a_link_stands_the_battery(void **state)
+{
+    struct buf b = {0}, out = {0};
+    control_link_lost(scratch.ch, "deliver relay");
+    scratch_take(&scratch);
+    buf_put_span(&b, scratch.m.payload);
+    stand_battery("link lost", MSG_CONTROL_LINK_LOST, buf_span(&b), lost_again);
+    for (unsigned type = 0; type <= 0x0800; type++)
+        assert_int_equal(lost_again((uint16_t)type, buf_span(&b), &out) == 0,
+                         type == MSG_CONTROL_LINK_LOST);
+    buf_free(&b);
+    buf_free(&out);
+}
+
 static void test_a_share_and_metrics_are_any_octets(void **state)
 {
     char *large = repeated('s', 2u << 20);
@@ -296,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_of_master_stand_the_battery),
+        cmocka_unit_test(test_the_loss_of_a_link_stands_the_battery),
         cmocka_unit_test(test_a_share_and_metrics_are_any_octets),
         cmocka_unit_test(test_a_hand_has_exactly_one_descriptor),
         cmocka_unit_test(test_only_messages_of_master_are_read),

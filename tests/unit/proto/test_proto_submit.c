@@ -351,6 +351,30 @@ static void test_answers_stand_the_battery(void **state)
     buf_free(&out);
 }
 
+static void test_a_refusal_whose_codes_do_not_agree_is_none(void **state)
+{
+    static const struct {
+        uint16_t code;
+        const char *enhanced;
+        int rc;
+    } cases[] = {
+        {452, "4.3.1", 0},   {554, "5.7.1", 0},     {421, "4.3.2", 0},     {550, "4.3.1", -1},
+        {450, "5.1.1", -1},  {250, "2.0.0", -1},    {354, "4.0.0", -1},    {0, "4.3.1", -1},
+        {600, "6.0.0", -1},  {999, "5.0.0", -1},    {550, "", -1},         {550, "5.1", -1},
+        {550, "5.1.1 ", -1}, {550, "5.1.1000", -1}, {550, "nonsense", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = {0}, sample = {0};
+        submit_refuse(scratch.ch, 1, cases[i].code, cases[i].enhanced, "no");
+        scratch_take(&scratch);
+        buf_put_span(&sample, scratch.m.payload);
+        if (reply_again(MSG_SUBMIT_REFUSED, buf_span(&sample), &out) != cases[i].rc)
+            fail_msg("%u %s", cases[i].code, cases[i].enhanced);
+        buf_free(&out);
+        buf_free(&sample);
+    }
+}
+
 static void test_a_long_refusal_is_cut(void **state)
 {
     char *text = repeated('x', 3 * PROTO_NAME_MAX);
@@ -389,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_a_submission_without_recipients_is_refused),
         cmocka_unit_test(test_a_forgotten_submission_is_not_heard_of),
         cmocka_unit_test(test_answers_stand_the_battery),
+        cmocka_unit_test(test_a_refusal_whose_codes_do_not_agree_is_none),
         cmocka_unit_test(test_a_long_refusal_is_cut),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

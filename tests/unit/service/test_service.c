@@ -37,6 +37,7 @@ enum { COUNT_ONE, COUNT_TWO, COUNTERS };
 static const char *const counters[COUNTERS + 1] = {"ones_total", "twos", NULL};
 
 static bool init_fails, start_fails, stops_by_itself = true;
+static int loses; /* so many links of those that come */
 
 static int init(struct service *s, struct fail *f)
 {
@@ -123,6 +124,8 @@ static void on_link(struct service *s, const char *name, int fd)
     assert(service_state(s) != NULL);
     TELL("link %s %zd\n", name, recv(fd, &octet, 1, MSG_DONTWAIT));
     (void)close(fd);
+    if (loses-- > 0)
+        service_link_lost(s, name);
 }
 
 static void on_metrics(struct service *s, struct span text)
@@ -162,9 +165,24 @@ struct master {
     char refused[400];
     uint32_t counted;
     uint64_t values[COUNTERS];
+    unsigned lost; /* links */
+    char lost_name[64];
+    int64_t lost_ms; /* the last one */
 };
 
-static const struct ipc_handler only_asks = {NULL, NULL};
+static int on_lost(struct ipc *ch, void *arg, struct ipc_message *message, struct fail *f)
+{
+    struct master *m = arg;
+    char *name;
+    assert_int_equal(control_read_lost(message, &name, f), 0);
+    m->lost++;
+    m->lost_ms = clock_mono_ms();
+    (void)snprintf(m->lost_name, sizeof m->lost_name, "%s", name);
+    mem_free(&name);
+    return 0;
+}
+
+static const struct ipc_handler handler = {on_lost, NULL};
 
 /* Runs the daemon with these arguments behind those for its name and control channel. */
 static void begin_with(struct master *m, const char *const *more, const int *keep, size_t keep_n)
@@ -194,7 +212,7 @@ static void begin_with(struct master *m, const char *const *more, const int *kee
         (void)close(keep[i]);
     m->told = fdopen(pipe_fd[0], "r");
     m->base = event_base_new();
-    m->control = ipc_new(m->base, pair[0], "control", &only_asks, NULL);
+    m->control = ipc_new(m->base, pair[0], "control", &handler, m);
 }
 
 static void begin(struct master *m)
@@ -491,6 +509,70 @@ static void test_links_wait_for_the_first_configuration(void **state)
     end(&m, 0);
 }
 
+static void give_link(struct master *m, const char *name)
+{
+    struct fail f;
+    int pair[2];
+    char *line = mem_format("link %s -1", name);
+    assert_int_equal(ipc_pair(pair, &f), 0);
+    control_link(m->control, name, pair[1]);
+    (void)event_base_loop(m->base, EVLOOP_NONBLOCK);
+    expect(m, line);
+    (void)close(pair[0]);
+    mem_free(&line);
+}
+
+static void wait_lost(struct master *m, unsigned n)
+{
+    while (m->lost < n)
+        (void)event_base_loop(m->base, EVLOOP_ONCE);
+    assert_int_equal(m->lost, n);
+}
+
+static void test_a_link_that_ended_is_told_after_a_second_and_again(void **state)
+{
+    struct master m;
+    loses = 2;
+    begin(&m);
+    start_up(&m);
+    int64_t before = clock_mono_ms();
+    give_link(&m, "submit");
+    wait_lost(&m, 1);
+    assert_string_equal(m.lost_name, "submit");
+    assert_in_range(m.lost_ms - before, 1000, 10000);
+    before = m.lost_ms;
+    wait_lost(&m, 2); /* as master did nothing */
+    assert_in_range(m.lost_ms - before, 1500, 10000);
+    /* A new one that breaks at once has a second too. */
+    before = clock_mono_ms();
+    give_link(&m, "submit");
+    wait_lost(&m, 3);
+    assert_in_range(m.lost_ms - before, 1000, 10000);
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    end(&m, 0);
+    loses = 0;
+}
+
+static void test_a_link_that_came_again_meanwhile_is_not_told(void **state)
+{
+    struct master m;
+    loses = 2;
+    begin(&m);
+    start_up(&m);
+    give_link(&m, "submit");
+    give_link(&m, "secret");
+    give_link(&m, "submit");
+    for (unsigned n = 1; n <= 2; n++) {
+        wait_lost(&m, n);
+        assert_string_equal(m.lost_name, "secret");
+    }
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    end(&m, 0);
+    loses = 0;
+}
+
 static void test_without_its_master_a_process_ends(void **state)
 {
     struct master m;
@@ -573,6 +655,8 @@ int main(void)
         cmocka_unit_test(test_a_share_that_does_not_decode_is_refused),
         cmocka_unit_test(test_descriptors_that_nobody_takes_are_closed),
         cmocka_unit_test(test_links_wait_for_the_first_configuration),
+        cmocka_unit_test(test_a_link_that_ended_is_told_after_a_second_and_again),
+        cmocka_unit_test(test_a_link_that_came_again_meanwhile_is_not_told),
         cmocka_unit_test(test_without_its_master_a_process_ends),
         cmocka_unit_test(test_what_is_no_control_message_ends_the_process),
         cmocka_unit_test(test_a_process_that_cannot_start_says_so),

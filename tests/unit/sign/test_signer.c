@@ -112,14 +112,16 @@ static int teardown(void **state)
 
 struct heard {
     int calls;
+    bool never;
     struct buf fields;
     char why[200];
 };
 
-static void on_fields(void *arg, struct span fields, const char *why)
+static void on_fields(void *arg, struct span fields, const char *why, bool never)
 {
     struct heard *h = arg;
     h->calls++;
+    h->never = never;
     buf_clear(&h->fields);
     buf_put_span(&h->fields, fields);
     (void)snprintf(h->why, sizeof h->why, "%s", why == NULL ? "" : why);
@@ -127,14 +129,18 @@ static void on_fields(void *arg, struct span fields, const char *why)
 
 static const char header[] = "From: a@b.example\r\nSubject: x\r\n";
 
-static struct signer_job *sign(const char *domain, struct heard *h)
+static struct signer_job *sign_header(const char *domain, struct span text, struct heard *h)
 {
     static const unsigned char hash[DKIM_DIGEST];
     memset(h, 0, sizeof *h);
-    struct signer_job *job =
-        signer_sign(signer, domain, span_text(header), hash, 1732700000, on_fields, h);
+    struct signer_job *job = signer_sign(signer, domain, text, hash, 1732700000, on_fields, h);
     assert_int_equal(h->calls, 0); /* never before it returns */
     return job;
+}
+
+static struct signer_job *sign(const char *domain, struct heard *h)
+{
+    return sign_header(domain, span_text(header), h);
 }
 
 static void test_every_key_of_the_domain_signs_in_its_order(void **state)
@@ -192,6 +198,7 @@ static void test_without_the_vault_nothing_goes_out_unsigned(void **state)
     turn();
     assert_int_equal(h.calls, 1);
     assert_string_equal(h.why, "cannot sign: the vault is not there");
+    assert_false(h.never);
     unlink_vault();
     silent = false;
     link_vault();
@@ -202,6 +209,29 @@ static void test_without_the_vault_nothing_goes_out_unsigned(void **state)
         (void)event_base_loop(base, EVLOOP_ONCE);
     assert_string_equal(h.why, "");
     buf_free(&h.fields);
+}
+
+static void test_a_header_that_can_never_be_signed_is_told_apart(void **state)
+{
+    struct buf text = {0};
+    struct heard h;
+    signer_use(signer, ours);
+    turn();
+    buf_puts(&text, header);
+    for (int i = 0; i < DKIM_SAME_MAX; i++)
+        buf_puts(&text, "To: x@b.example\r\n");
+    (void)sign_header("b.example", buf_span(&text), &h);
+    while (h.calls == 0)
+        (void)event_base_loop(base, EVLOOP_ONCE);
+    assert_string_equal(h.why, "");
+    buf_free(&h.fields);
+    buf_puts(&text, "To: x@b.example\r\n");
+    (void)sign_header("b.example", buf_span(&text), &h);
+    turn();
+    assert_int_equal(h.calls, 1);
+    assert_string_equal(h.why, "cannot sign: header has more than 20 To fields");
+    assert_true(h.never);
+    buf_free(&text);
 }
 
 static void test_after_a_refusal_the_keys_are_asked_for_again(void **state)
@@ -215,6 +245,7 @@ static void test_after_a_refusal_the_keys_are_asked_for_again(void **state)
     (void)sign("a.example", &h);
     turn();
     assert_string_equal(h.why, "cannot sign: no such DKIM key");
+    assert_false(h.never);
     assert_int_equal(lists, 2);
     assert_false(signer_has_key(signer, "a.example"));
     assert_true(signer_has_key(signer, "b.example"));
@@ -282,6 +313,7 @@ int main(void)
         EACH(test_every_key_of_the_domain_signs_in_its_order),
         EACH(test_a_domain_without_a_key_gets_nothing_and_no_complaint),
         EACH(test_without_the_vault_nothing_goes_out_unsigned),
+        EACH(test_a_header_that_can_never_be_signed_is_told_apart),
         EACH(test_after_a_refusal_the_keys_are_asked_for_again),
         EACH(test_a_cancelled_job_is_not_heard_of),
         EACH(test_a_hundred_thousand_keys_are_no_burden),

@@ -75,7 +75,7 @@ static void memory_for_messages_is_shared_and_bounded(void **state)
 {
     struct client_end a, b;
     char *big = message_of(700000);
-    world_open(&w, "memory 1M");
+    world_open(&w, "message-size 1M  memory 1M");
     client_begin(&a, &w, PORT_SMTP);
     client_begin(&b, &w, PORT_SMTP);
     client_envelope(&a);
@@ -105,7 +105,7 @@ static void memory_is_taken_by_recipients_too(void **state)
     struct client_end c;
     char line[64];
     size_t n = 0;
-    world_open(&w, "memory 1M  recipients 100000");
+    world_open(&w, "message-size 1M  memory 1M  recipients 100000");
     client_begin(&c, &w, PORT_SMTP);
     client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
     while (w.server.memory + 2048 <= 1 << 20) {
@@ -200,6 +200,32 @@ static void too_many_mistakes_end_the_connection(void **state)
     client_ask(&c, "FROB", 421, "4.7.0");
     client_expect_end(&c);
     client_close(&c);
+    world_close(&w);
+}
+
+static void whoever_only_idles_is_stopped(void **state)
+{
+    static const struct {
+        const char *line;
+        int code;
+    } cases[] = {{"NOOP", 250},         {"RSET", 250},           {"VRFY anybody", 252},
+                 {"HELP", 214},         {"EHLO c.example", 250}, {"HELO c.example", 250},
+                 {"EXPN somebody", 252}};
+    struct client_end c;
+    world_open(&w, "idle-commands 4");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        client_begin(&c, &w, PORT_SMTP); /* which says EHLO */
+        client_ask(&c, "NOOP", 250, NULL);
+        client_envelope(&c); /* begins the count anew */
+        client_ask(&c, "RSET", 250, NULL);
+        client_ask(&c, "NOOP", 250, NULL);
+        client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL); /* by itself that is no use */
+        client_ask(&c, "RSET", 250, NULL);
+        client_ask(&c, cases[i].line, cases[i].code, NULL);
+        client_ask(&c, cases[i].line, 421, "4.7.0");
+        client_expect_end(&c);
+        client_close(&c);
+    }
     world_close(&w);
 }
 
@@ -326,7 +352,7 @@ static void a_client_that_reads_nothing_is_not_read_from(void **state)
     struct client_end c;
     size_t sent = 0;
     int idle = 0;
-    world_open(&w, "");
+    world_open(&w, "idle-commands 1000000");
     client_begin(&c, &w, PORT_LOCAL);
     for (; sent < MANY && idle < 200; idle++) {
         if (send(c.fd, "NOOP\r\n", 6, MSG_NOSIGNAL) == 6) {
@@ -382,6 +408,7 @@ int main(void)
         cmocka_unit_test(size_is_checked_when_it_is_said_and_when_it_has_come),
         cmocka_unit_test(a_header_without_end_is_not_kept),
         cmocka_unit_test(too_many_mistakes_end_the_connection),
+        cmocka_unit_test(whoever_only_idles_is_stopped),
         cmocka_unit_test(whoever_guesses_addresses_is_stopped),
         cmocka_unit_test(a_mistake_costs_time),
         cmocka_unit_test(a_silent_client_is_told_and_closed),

@@ -254,6 +254,29 @@ static void without_a_key_nothing_goes_out_unsigned(void **state)
     world_close(&w);
 }
 
+static void what_can_never_be_signed_is_refused_for_good(void **state)
+{
+    struct client_end c;
+    struct buf text = {0};
+    world_open(&w, "dkim");
+    w.vault_signs = true;
+    client_begin(&c, &w, PORT_LOCAL);
+    for (int n = 20; n <= 21; n++) {
+        buf_clear(&text);
+        buf_puts(&text, "From: qm@test.example\r\n");
+        for (int i = 0; i < n; i++)
+            buf_puts(&text, "Cc: a@elsewhere.example\r\n");
+        buf_puts(&text, "\r\nhi\r\n.");
+        client_envelope(&c);
+        client_ask(&c, "DATA", 354, NULL);
+        client_ask(&c, buf_text(&text), n == 20 ? 250 : 554, n == 20 ? NULL : "20 Cc fields");
+    }
+    assert_int_equal(w.arrived_n, 1);
+    buf_free(&text);
+    client_close(&c);
+    world_close(&w);
+}
+
 static void a_client_may_vanish_while_its_message_is_signed(void **state)
 {
     struct client_end c;
@@ -420,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_message_under_way_does_not_need_its_client),
         cmocka_unit_test(mail_of_our_domain_is_signed_or_not_taken),
         cmocka_unit_test(without_a_key_nothing_goes_out_unsigned),
+        cmocka_unit_test(what_can_never_be_signed_is_refused_for_good),
         cmocka_unit_test(a_client_may_vanish_while_its_message_is_signed),
         cmocka_unit_test(a_user_of_this_machine_is_known_by_number),
         cmocka_unit_test(a_user_of_this_machine_has_limits_of_its_own),

@@ -101,7 +101,7 @@ static int set_up(void **state)
                                     secret = {on_secret, on_closed};
     static struct fixture fx;
     fx = (struct fixture){.base = event_base_new()};
-    fx.peers = peers_new(fx.base);
+    fx.peers = peers_new(fx.base, NULL);
     fx.qmgr = link_to(&fx, "submit", &submit);
     fx.vault = link_to(&fx, "secret", &secret);
     some_turns(&fx);
