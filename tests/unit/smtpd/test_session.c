@@ -277,6 +277,22 @@ static void what_can_never_be_signed_is_refused_for_good(void **state)
     world_close(&w);
 }
 
+static void the_end_of_the_channel_for_tls_shows_by_itself(void **state)
+{
+    struct fail f;
+    int pair[2];
+    world_open(&w, "");
+    assert_int_equal(ipc_pair(pair, &f), 0);
+    server_link(&w.server, "sign", pair[0]);
+    assert_int_equal(send(pair[1], "an answer too late", 18, 0), 18);
+    world_settle(&w);
+    assert_int_equal(w.server.signing.fd, pair[0]);
+    (void)close(pair[1]);
+    world_settle(&w);
+    assert_int_equal(w.server.signing.fd, -1);
+    world_close(&w);
+}
+
 static void a_client_may_vanish_while_its_message_is_signed(void **state)
 {
     struct client_end c;
@@ -444,6 +460,7 @@ int main(void)
         cmocka_unit_test(mail_of_our_domain_is_signed_or_not_taken),
         cmocka_unit_test(without_a_key_nothing_goes_out_unsigned),
         cmocka_unit_test(what_can_never_be_signed_is_refused_for_good),
+        cmocka_unit_test(the_end_of_the_channel_for_tls_shows_by_itself),
         cmocka_unit_test(a_client_may_vanish_while_its_message_is_signed),
         cmocka_unit_test(a_user_of_this_machine_is_known_by_number),
         cmocka_unit_test(a_user_of_this_machine_has_limits_of_its_own),
