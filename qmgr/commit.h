@@ -32,7 +32,8 @@ struct change {
      * is tried again, once a second, until it is on stable storage. done then only ever comes with
      * NULL, unless the process ends. */
     bool must;
-    /* Nobody waits for it: it goes with the next one that somebody waits for, if that comes soon. */
+    /* Nobody waits for it: it goes with the next one that somebody waits for, if that comes soon.
+     */
     bool patient;
     struct fail fail; /* used by commit */
     bool late;        /* so is this: it must be written, and could not be so far */

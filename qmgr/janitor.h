@@ -4,7 +4,8 @@
 #include "queue.h"
 
 /* What has to be done now and then: forget history that has been kept long enough, free the places
- * of dead readers, watch what room there is; and once, at start: sweep files that no message owns. */
+ * of dead readers, watch what room there is; and once, at start: sweep files that no message owns.
+ */
 
 struct janitor;
 /* Begins its rounds over q, which must outlive it; free ends them. */

@@ -28,8 +28,8 @@ struct transaction {
     bool utf8;           /* an address in the envelope is not ASCII */
     bool from_ids;       /* each recipient gets an id for its bounces */
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
-    size_t octets;                /* of the recipients, as the queue will be told */
-    uint64_t held;                /* octets that the server is accounted with for them */
+    size_t octets; /* of the recipients, as the queue will be told */
+    uint64_t held; /* octets that the server is accounted with for them */
     struct recipient_names names; /* those that are in the envelope */
     struct simulate simulate;     /* what to act out at the end of DATA */
     struct message *message;      /* from DATA on */
