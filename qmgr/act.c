@@ -49,7 +49,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
                    struct rcpt_row *r, struct settle_lost *lost)
 {
     struct ledger *l = &a->queue->ledger;
-    struct rcpt_row was = {.held = r->held, .next_ms = r->next_ms, .address = r->address};
+    const struct rcpt_row was = *r;
     struct deliver_result word;
     switch (a->action) {
     case ADMIN_KICK:
@@ -170,6 +170,8 @@ static void finish(struct action *a, const char *why)
     if (!a->dry) {
         log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
                  LU("recipients", a->count));
+        if (a->action == ADMIN_KICK)
+            schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
          * released keep their time. */
         schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);

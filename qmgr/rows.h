@@ -38,6 +38,8 @@ bool msg_row_names_file(struct span s, uint64_t *file);
 struct rcpt_row {
     uint64_t message;
     bool held;
+    bool again;       /* put off before: the class of its rows of due and dest */
+    uint64_t account; /* the hash of its message's account, as in these rows */
     uint8_t notify;
     uint16_t attempts; /* made so far */
     bool delay_told;   /* the sender has had a delay notice */

@@ -99,6 +99,8 @@ static struct rcpt_row a_recipient(uint32_t n, size_t reply_length)
         .message = 0x640000000001,
         .held = true,
         .delay_told = true,
+        .again = true,
+        .account = 0x99aabbccddeeff00,
         .notify = NOTIFY_DELAY,
         .attempts = (uint16_t)n,
         .next_ms = 1732700000123,
@@ -153,6 +155,7 @@ static void test_every_field_of_a_recipient_is_kept(void **state)
     rcpt_row_put(&b, &r);
     assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
     assert_true(got.message == r.message && got.held && got.delay_told && got.next_ms == r.next_ms);
+    assert_true(got.again && got.account == r.account);
     assert_int_equal(got.notify, NOTIFY_DELAY);
     assert_int_equal(got.attempts, 2);
     assert_string_equal(got.address, r.address);
