@@ -50,6 +50,15 @@ int msg_row_read(struct span s, struct msg_row *r)
     return -1;
 }
 
+int msg_row_peek(struct span s, struct submit_peek *p)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    submit_envelope_peek(&w, p);
+    return w.bad ? -1 : 0;
+}
+
 bool msg_row_names_file(struct span s, uint64_t *file)
 {
     const size_t tail = 9; /* kind and file are the last of a row */
@@ -169,6 +178,24 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
         return 0;
     rcpt_row_clear(r);
     return -1;
+}
+
+int rcpt_row_peek(struct span s, struct rcpt_peek *r)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != RCPT_VERSION)
+        wire_fail(&w);
+    r->message = wire_u64(&w);
+    r->held = (wire_enum(&w, 8) & 1) != 0;
+    r->account = wire_u64(&w);
+    (void)wire_u8(&w);
+    (void)wire_u16(&w);
+    r->next_ms = wire_i64(&w);
+    r->address = wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_NAME_MAX);
+    r->transport = wire_span(&w, PROTO_NAME_MAX);
+    return w.bad ? -1 : 0;
 }
 
 void rcpt_row_clear(struct rcpt_row *r)

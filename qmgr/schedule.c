@@ -17,7 +17,10 @@
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
 #define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
-#define STEPS_A_TURN 500
+#define STEPS_A_TURN 100
+/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now is
+ * behind them. */
+#define UNWRITTEN_MAX 16
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
 /* What there is for each class of its own. */
@@ -26,6 +29,7 @@ struct course {
     unsigned inflight;  /* deliveries */
     unsigned held_back; /* destinations in a row that may not have another one, since pump */
     bool no_room;       /* in memory for another message, in this turn of the loop */
+    bool unwritten;     /* waits until some changes are written down */
 };
 
 struct schedule {
@@ -271,10 +275,11 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     return started;
 }
 
-static bool may_go(const struct schedule *s, enum due_class c)
+static bool may_go(struct schedule *s, enum due_class c)
 {
-    const struct course *course = &s->courses[c];
-    return !course->no_room && !is_at_most(s, c) &&
+    struct course *course = &s->courses[c];
+    course->unwritten = c == DUE_AGAIN && commit_waiting(s->queue->commit) >= UNWRITTEN_MAX;
+    return !course->unwritten && !course->no_room && !is_at_most(s, c) &&
            course->held_back <= s->window.halves[c].round_n;
 }
 
@@ -373,6 +378,8 @@ void schedule_settled(struct schedule *s, uint64_t id)
     window_remove(&s->window, i);
     window_update(&s->window, stream);
     fill(s);
+    if (s->courses[DUE_AGAIN].unwritten)
+        pump_after(s, 0);
 }
 
 void schedule_stop(struct schedule *s)
