@@ -17,10 +17,13 @@
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
 #define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
-#define STEPS_A_TURN 100
+#define STEPS_A_TURN 50
 /* Changes on their way to the disk, beyond which what was put off before waits: what comes in now is
  * behind them. */
 #define UNWRITTEN_MAX 16
+/* Of what was put off before: so many in a second are read only to find that their transport has its
+ * fill. There may be a hundred thousand of them. */
+#define TURNED_AWAY_MAX 500
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
 /* What there is for each class of its own. */
@@ -39,10 +42,12 @@ struct schedule {
     struct course courses[DUE_CLASSES];
     enum due_class next; /* whose turn it is */
     struct event *pump;
+    struct event *second; /* set while one of the walks rests */
     bool stopped;
 };
 
 static void on_pump(evutil_socket_t fd, short what, void *arg);
+static void on_second(evutil_socket_t fd, short what, void *arg);
 static bool take(void *arg, const struct due *due, const struct stream_id *stream);
 static void pump(void *arg);
 
@@ -62,7 +67,8 @@ struct schedule *schedule_new(struct queue *q)
         duewalk_open(&s->courses[c].walk);
     }
     s->pump = evtimer_new(q->base, on_pump, s);
-    assert(s->pump != NULL);
+    s->second = evtimer_new(q->base, on_second, s);
+    assert(s->pump != NULL && s->second != NULL);
     return s;
 }
 
@@ -76,6 +82,7 @@ void schedule_free(struct schedule **sp)
     for (int c = 0; c < DUE_CLASSES; c++)
         duewalk_close(&s->courses[c].walk);
     event_free(s->pump);
+    event_free(s->second);
     mem_free(sp);
 }
 
@@ -92,6 +99,18 @@ static bool is_full(const struct schedule *s, enum due_class c)
 {
     const struct half *half = &s->window.halves[c];
     return half->count >= places(s) || half->streams >= 2 * places(s);
+}
+
+/* Whether the walk is to rest, since what it brings is turned away. Nothing else finds what was put
+ * off before, and a second more is nothing to it; new mail is not made to wait for that. */
+static bool is_resting(struct schedule *s, enum due_class c)
+{
+    const struct timeval second = {1, 0};
+    if (c == DUE_FIRST || s->window.halves[c].turned_away < TURNED_AWAY_MAX)
+        return false;
+    if (!s->stopped && !evtimer_pending(s->second, NULL))
+        (void)evtimer_add(s->second, &second);
+    return true;
 }
 
 static bool has_its_share(const struct schedule *s, const struct stream *stream)
@@ -127,7 +146,7 @@ static bool take(void *arg, const struct due *due, const struct stream_id *strea
     struct schedule *s = arg;
     if (window_find(&s->window, due->id) != NULL)
         return true;
-    if (is_full(s, due->class))
+    if (is_full(s, due->class) || is_resting(s, due->class))
         return false;
     put(s, due, stream);
     return true;
@@ -322,9 +341,17 @@ static void start_some(struct schedule *s)
 static void fill(struct schedule *s)
 {
     for (int c = 0; c < DUE_CLASSES; c++) {
-        if (!is_full(s, (enum due_class)c))
+        if (!is_full(s, (enum due_class)c) && !is_resting(s, (enum due_class)c))
             duewalk_go_on(&s->courses[c].walk);
     }
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct schedule *s = arg;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        s->window.halves[c].turned_away = 0;
+    fill(s);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)
@@ -388,6 +415,7 @@ void schedule_stop(struct schedule *s)
     for (int c = 0; c < DUE_CLASSES; c++)
         duewalk_stop(&s->courses[c].walk);
     (void)event_del(s->pump);
+    (void)event_del(s->second);
 }
 
 bool schedule_is_trying(const struct schedule *s, uint64_t id)

@@ -215,6 +215,7 @@ static void turn_away(struct window *w, struct item *i, struct parking *p)
         p->more_id = i->id;
     }
     p->more = true;
+    w->halves[p->class].turned_away++;
     window_remove(w, i);
 }
 

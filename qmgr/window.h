@@ -93,6 +93,7 @@ struct half {
     unsigned round_n;
     uint64_t count, parked; /* items */
     uint64_t streams;
+    unsigned turned_away; /* by window_park; whoever looks at it sets it to 0 */
 };
 
 struct window {
