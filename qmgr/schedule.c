@@ -18,12 +18,16 @@
 #define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 50
-/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now is
- * behind them. */
+/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now
+ * is behind them. */
 #define UNWRITTEN_MAX 16
-/* Of what was put off before: so many in a second are read only to find that their transport has its
- * fill. There may be a hundred thousand of them. */
+/* Of what was put off before: so many in a second are read only to find that their transport has
+ * its fill. There may be a hundred thousand of them. */
 #define TURNED_AWAY_MAX 500
+/* Of what was put off before: so many deliveries begin in so many ms. Those that begin together
+ * give up together, and new mail would be written behind the results of all of them. */
+#define BEGUN_MAX 25
+#define TICK_MS 25
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
 /* What there is for each class of its own. */
@@ -33,6 +37,7 @@ struct course {
     unsigned held_back; /* destinations in a row that may not have another one, since pump */
     bool no_room;       /* in memory for another message, in this turn of the loop */
     bool unwritten;     /* waits until some changes are written down */
+    unsigned begun;     /* since the last tick */
 };
 
 struct schedule {
@@ -43,11 +48,13 @@ struct schedule {
     enum due_class next; /* whose turn it is */
     struct event *pump;
     struct event *second; /* set while one of the walks rests */
+    struct event *tick;   /* set since something began that was put off before */
     bool stopped;
 };
 
 static void on_pump(evutil_socket_t fd, short what, void *arg);
 static void on_second(evutil_socket_t fd, short what, void *arg);
+static void on_tick(evutil_socket_t fd, short what, void *arg);
 static bool take(void *arg, const struct due *due, const struct stream_id *stream);
 static void pump(void *arg);
 
@@ -68,7 +75,8 @@ struct schedule *schedule_new(struct queue *q)
     }
     s->pump = evtimer_new(q->base, on_pump, s);
     s->second = evtimer_new(q->base, on_second, s);
-    assert(s->pump != NULL && s->second != NULL);
+    s->tick = evtimer_new(q->base, on_tick, s);
+    assert(s->pump != NULL && s->second != NULL && s->tick != NULL);
     return s;
 }
 
@@ -83,6 +91,7 @@ void schedule_free(struct schedule **sp)
         duewalk_close(&s->courses[c].walk);
     event_free(s->pump);
     event_free(s->second);
+    event_free(s->tick);
     mem_free(sp);
 }
 
@@ -274,6 +283,21 @@ static bool has_its_deliveries(const struct schedule *s, const struct stream *st
     return stream->destination->inflight > 0 && s->courses[c].inflight >= most - most / FIRST_PART;
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct schedule *s = arg;
+    s->courses[DUE_AGAIN].begun = 0;
+    pump_after(s, 0);
+}
+
+static void count_begun(struct schedule *s)
+{
+    const struct timeval tick = {0, TICK_MS * 1000};
+    s->courses[DUE_AGAIN].begun++;
+    if (!s->stopped && !evtimer_pending(s->tick, NULL))
+        (void)evtimer_add(s->tick, &tick);
+}
+
 static enum delivery_start start(struct schedule *s, struct stream *stream)
 {
     struct destination *d = stream->destination;
@@ -290,6 +314,8 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     if (started != DELIVERY_STARTED) {
         d->inflight--;
         course->inflight--;
+    } else if (stream->class == DUE_AGAIN) {
+        count_begun(s);
     }
     return started;
 }
@@ -298,8 +324,8 @@ static bool may_go(struct schedule *s, enum due_class c)
 {
     struct course *course = &s->courses[c];
     course->unwritten = c == DUE_AGAIN && commit_waiting(s->queue->commit) >= UNWRITTEN_MAX;
-    return !course->unwritten && !course->no_room && !is_at_most(s, c) &&
-           course->held_back <= s->window.halves[c].round_n;
+    return !course->unwritten && course->begun < BEGUN_MAX && !course->no_room &&
+           !is_at_most(s, c) && course->held_back <= s->window.halves[c].round_n;
 }
 
 /* The stream whose turn it is. The classes take turns, as long as each may have deliveries. */
@@ -416,6 +442,7 @@ void schedule_stop(struct schedule *s)
         duewalk_stop(&s->courses[c].walk);
     (void)event_del(s->pump);
     (void)event_del(s->second);
+    (void)event_del(s->tick);
 }
 
 bool schedule_is_trying(const struct schedule *s, uint64_t id)

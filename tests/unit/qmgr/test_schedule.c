@@ -535,6 +535,45 @@ static void test_new_mail_leaves_some_for_what_was_put_off_before(void **state)
     deliver_all(&world.direct);
 }
 
+static void test_what_was_put_off_before_does_not_begin_all_at_once(void **state)
+{
+    world_open("");
+    put_off_many(&world.direct, 300);
+    assert_true(world.direct.jobs_n >= 25 && world.direct.jobs_n < 200);
+    WORLD_UNTIL(world.direct.jobs_n == 300);
+    deliver_all(&world.direct);
+}
+
+/* Far more than may wait for it: the walk rests now and then, and comes back to those it passed
+ * over. */
+static void test_what_was_put_off_before_passes_a_narrow_transport_to_the_last(void **state)
+{
+    world_open("route { transport relay }\n"
+               "queue { transport-concurrency 2  window 400 }\n");
+    world.relay.on_job = agent_defers;
+    for (int i = 0; i < 1500; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.example", i);
+        (void)send_many(domain, 1);
+    }
+    world_settle();
+    unsigned total = world.relay.jobs_total;
+    world.relay.on_job = agent_keeps;
+    world_step(8 * MINUTE);
+    assert_int_equal(world.relay.jobs_n, 1);
+    assert_true(schedule_window(world.queue.schedule) <= 200);
+    answer_everything(&world.relay, agent_delivers);
+    while (world_rows(TABLE_RCPT) > 0) {
+        uint64_t rows_left = world_rows(TABLE_RCPT);
+        WORLD_UNTIL(world_rows(TABLE_RCPT) < rows_left);
+        if (rows_left % 100 == 0)
+            world_settle(); /* which renews the patience */
+    }
+    assert_int_equal(world.relay.jobs_total - total, 1500); /* each once */
+    world_settle();
+    world_expect_empty();
+}
+
 static void test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_before(void **state)
 {
     world_open("queue { concurrency 40  window 100 }\n");
@@ -759,6 +798,8 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_transport_is_given_no_more_than_its_connections),
         BARE_TEST(test_what_was_put_off_before_leaves_new_mail_half_of_the_memory),
         BARE_TEST(test_new_mail_leaves_some_for_what_was_put_off_before),
+        BARE_TEST(test_what_was_put_off_before_does_not_begin_all_at_once),
+        BARE_TEST(test_what_was_put_off_before_passes_a_narrow_transport_to_the_last),
         BARE_TEST(test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_before),
         BARE_TEST(test_a_destination_s_turns_go_round_the_accounts),
         BARE_TEST(test_after_a_restart_turns_go_round_the_accounts_too),
