@@ -48,8 +48,9 @@ static void put_off(struct ledger *l, struct store_txn *t, uint64_t id, int64_t 
     submit_set(&result.stage, "connect");
     submit_set(&result.error, "timed out");
     if (ledger_recipient(t, id, &r) == 0) {
-        was = (struct rcpt_row){.held = r.held, .next_ms = r.next_ms, .address = r.address};
+        was = r;
         r.attempts = 1;
+        r.again = true;
         r.next_ms = next_ms;
         rcpt_row_add_result(&r, &result);
         ledger_reschedule(l, t, id, &was, &r);

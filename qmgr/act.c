@@ -49,7 +49,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
                    struct rcpt_row *r, struct settle_lost *lost)
 {
     struct ledger *l = &a->queue->ledger;
-    struct rcpt_row was = {.held = r->held, .next_ms = r->next_ms, .address = r->address};
+    const struct rcpt_row was = *r;
     struct deliver_result word;
     switch (a->action) {
     case ADMIN_KICK:
@@ -92,6 +92,7 @@ static bool go_to(struct store_cursor *c, uint64_t id)
 static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
 {
     struct match_message cache = {0};
+    struct match_glance glance = match_begin(&a->filter, a->queue->ledger.secret);
     struct key from = key_id(a->from);
     struct store_cursor c = store_cursor(t, TABLE_RCPT);
     unsigned n = 0, rows = 0;
@@ -105,15 +106,14 @@ static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
             a->next = id;
             break;
         }
-        if (rcpt_row_read(c.value, &r) != 0) {
-            at = store_next(&c);
-            continue;
+        bool named;
+        if (match_may(t, &a->filter, &glance, id, c.value, &named) &&
+            rcpt_row_read(c.value, &r) == 0) {
+            const struct msg_row *m = match_message(t, &cache, r.message);
+            if (m != NULL && match_recipient(&a->filter, m, id, &r))
+                ids[n++] = id;
+            rcpt_row_clear(&r);
         }
-        bool named = match_names(&a->filter, r.message, id);
-        const struct msg_row *m = named ? match_message(t, &cache, r.message) : NULL;
-        if (m != NULL && match_recipient(&a->filter, m, id, &r))
-            ids[n++] = id;
-        rcpt_row_clear(&r);
         at = named ? store_next(&c) : go_to(&c, match_next(&a->filter, id));
     }
     store_cursor_close(&c);
@@ -170,6 +170,8 @@ static void finish(struct action *a, const char *why)
     if (!a->dry) {
         log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
                  LU("recipients", a->count));
+        if (a->action == ADMIN_KICK)
+            schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
          * released keep their time. */
         schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);

@@ -16,7 +16,7 @@
 #include "tables.h"
 
 /* Looked at for one page; a page may be short, even empty, and still have a next one. */
-#define ROWS_A_TURN 5000
+#define ROWS_A_TURN 10000
 /* Of a page, so that with one row more it goes over inline: what an operator does not read costs us
  * no more. */
 #define PAGE_OCTETS 24000
@@ -97,6 +97,7 @@ struct page {
     struct admin_page answer;
     size_t octets; /* on the wire, about */
     bool named;    /* whether the filter's ids mean the last row */
+    struct match_glance glance;
 };
 
 static void add_row(struct page *p, struct admin_row row)
@@ -117,10 +118,9 @@ static void take_queued(struct admin *a, const struct admin_filter *f, struct st
                         struct match_message *cache, uint64_t id, struct span value, struct page *p)
 {
     struct rcpt_row r;
-    if (rcpt_row_read(value, &r) != 0)
+    if (!match_may(t, f, &p->glance, id, value, &p->named) || rcpt_row_read(value, &r) != 0)
         return;
-    p->named = match_names(f, r.message, id);
-    const struct msg_row *m = p->named ? match_message(t, cache, r.message) : NULL;
+    const struct msg_row *m = match_message(t, cache, r.message);
     if (m != NULL && match_recipient(f, m, id, &r))
         add_row(p, match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)));
     rcpt_row_clear(&r);
@@ -139,6 +139,14 @@ static void take_retired(struct admin *a, const struct admin_filter *f, struct s
         r.item.row = (struct admin_row){0};
     }
     retired_row_clear(&r);
+}
+
+/* Whether the filter is for those held, and nobody is: each of the others has a row of due. */
+static bool wants_nobody(struct admin *a, const struct admin_filter *f, unsigned table)
+{
+    struct store *s = a->queue->store;
+    return table == TABLE_RCPT && f->held == ADMIN_HELD_YES &&
+           store_rows(s, TABLE_DUE) >= store_rows(s, TABLE_RCPT);
 }
 
 /* On to the next row, or past those that the filter's ids cannot mean. */
@@ -160,9 +168,10 @@ static void list(struct admin *a, struct caller *o, uint64_t request, struct adm
     uint64_t id, last = r->after;
     int rows = 0;
     match_prepare(&r->filter);
+    page.glance = match_begin(&r->filter, a->queue->ledger.secret);
     struct store_txn *t = store_begin(a->queue->store, false);
     struct store_cursor c = store_cursor(t, table);
-    for (bool at = store_seek(&c, key_span(&from)); at;
+    for (bool at = !wants_nobody(a, &r->filter, table) && store_seek(&c, key_span(&from)); at;
          at = go_on(&c, &r->filter, last, page.named)) {
         if (page.answer.rows_n >= r->limit || page.octets >= PAGE_OCTETS || rows++ >= ROWS_A_TURN) {
             page.answer.next = last;

@@ -7,13 +7,14 @@
 #include "log.h"
 #include "mem.h"
 #include "schedule.h"
+#include "window.h"
 
 struct agent {
     SLIST_ENTRY(agent) next;
     struct ipc *channel; /* NULL while the process is down */
     struct queue *queue;
-    unsigned inflight;  /* deliveries */
-    char transport[72]; /* a label has up to 64 characters */
+    unsigned inflight[DUE_CLASSES]; /* deliveries */
+    char transport[72];             /* a label has up to 64 characters */
 };
 
 struct agents {
@@ -85,21 +86,41 @@ struct ipc *agents_find(struct agents *a, const char *transport)
     return g == NULL ? NULL : g->channel;
 }
 
-unsigned agents_room(struct agents *a, const char *transport)
+/* Deliveries beyond the connections would only wait in the agent, one behind the other, whatever
+ * their class. */
+static unsigned most_of(const struct agents *a, const char *transport)
+{
+    const struct settings *s = a->queue->settings;
+    int connections = settings_connections(s, transport);
+    return (unsigned)(connections > 0 && connections < s->transport_concurrency
+                          ? connections
+                          : s->transport_concurrency);
+}
+
+static unsigned room(unsigned most, unsigned used)
+{
+    return used < most ? most - used : 0;
+}
+
+unsigned agents_room(struct agents *a, const char *transport, enum due_class class)
 {
     const struct agent *g = find(a, transport);
-    unsigned most = (unsigned)a->queue->settings->transport_concurrency;
-    return g == NULL || g->channel == NULL || g->inflight >= most ? 0 : most - g->inflight;
+    if (g == NULL || g->channel == NULL)
+        return 0;
+    unsigned most = most_of(a, transport);
+    unsigned in_all = room(most, g->inflight[DUE_FIRST] + g->inflight[DUE_AGAIN]);
+    unsigned here = room((unsigned)window_part(class, most), g->inflight[class]);
+    return in_all < here ? in_all : here;
 }
 
-void agents_begin(struct agents *a, const char *transport)
+void agents_begin(struct agents *a, const char *transport, enum due_class class)
 {
-    find(a, transport)->inflight++;
+    find(a, transport)->inflight[class]++;
 }
 
-void agents_end(struct agents *a, const char *transport)
+void agents_end(struct agents *a, const char *transport, enum due_class class)
 {
     struct agent *g = find(a, transport);
     if (g != NULL) /* else the process ends */
-        g->inflight--;
+        g->inflight[class]--;
 }

@@ -13,12 +13,16 @@
 #include "route.h"
 #include "schedule.h"
 #include "settle.h"
+#include "sites.h"
 #include "tables.h"
 
 struct delivery {
     struct queue *queue;
     struct window *window;
-    struct destination *destination;
+    struct stream *stream;           /* while recipients are gathered */
+    struct destination *destination; /* which stays as long as this is counted as its delivery */
+    enum due_class class;
+    bool asked; /* the agent counts it */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     char *from_id;      /* of all its recipients: they have one sender */
@@ -57,8 +61,11 @@ static struct deliver_job *make_job(const struct settings *s, uint64_t message,
 /* What led to this item leads to nothing good. */
 static void give_to_mend(struct delivery *v, const struct item *i)
 {
-    struct key k = key_due(i->next_ms, i->id);
+    const struct due due = {v->class, i->next_ms, i->id};
+    struct key k = key_due(due);
     mend_index(v->queue->mend, TABLE_DUE, &k);
+    k = key_dest(v->stream->id, due);
+    mend_index(v->queue->mend, TABLE_DEST, &k);
 }
 
 /* A recipient that is there, due and not held. */
@@ -71,10 +78,13 @@ static bool read_due(struct delivery *v, struct store_txn *t, const struct item 
         give_to_mend(v, i);
         return false;
     }
-    if (!r->held && r->next_ms <= v->start_ms)
-        return true;
-    rcpt_row_clear(r);
-    return false;
+    bool fits = !r->held && r->next_ms <= v->start_ms;
+    /* An operator's doing; or a row of the index that should not be there. */
+    if (!fits || r->next_ms != i->next_ms || r->again != (v->class == DUE_AGAIN))
+        give_to_mend(v, i);
+    if (!fits)
+        rcpt_row_clear(r);
+    return fits;
 }
 
 static bool read_message(struct store_txn *t, uint64_t id, struct msg_row *row)
@@ -95,7 +105,7 @@ static void gather(struct delivery *v, struct store_txn *t)
 {
     const struct settings *s = v->queue->settings;
     struct item *i, *next;
-    for (i = TAILQ_FIRST(&v->destination->items); i != NULL; i = next) {
+    for (i = TAILQ_FIRST(&v->stream->items); i != NULL; i = next) {
         struct rcpt_row r;
         next = TAILQ_NEXT(i, next);
         if (v->job->recipients_n >= (uint32_t)s->destination_recipients ||
@@ -128,23 +138,28 @@ static void free_delivery(struct delivery *v)
 
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
 {
+    const struct delivery_end e = {
+        v->destination, v->class, v->job->transport, v->job->destination, v->asked, results, n};
     bodies_put_back(v->queue->bodies, v->body);
-    agents_end(v->queue->agents, v->job->transport);
+    v->window->octets[v->class] -= v->asked ? v->row.size : 0;
+    if (v->asked)
+        agents_end(v->queue->agents, v->job->transport, v->class);
     settle_results(v->queue, v->job->message, results, n, strcmp(v->job->transport, "local") == 0);
-    v->on_end(v->arg, v->destination);
+    v->on_end(v->arg, &e);
     free_delivery(v);
 }
 
 /* Where no agent spoke, we do: the same for each recipient. */
-static void end_with(struct delivery *v, enum deliver_status status, const char *enhanced,
-                     const char *stage, const char *error)
+static void end_with(struct delivery *v, const char *enhanced, const char *stage, const char *host,
+                     const char *error)
 {
     uint32_t n = v->job->recipients_n;
     struct deliver_result *results = mem_array(n, sizeof *results);
     for (uint32_t i = 0; i < n; i++) {
-        results[i] = deliver_result_new(v->job->recipients[i].id, status);
+        results[i] = deliver_result_new(v->job->recipients[i].id, DELIVER_DEFERRED);
         submit_set(&results[i].enhanced, enhanced);
         submit_set(&results[i].stage, stage);
+        submit_set(&results[i].remote_host, host);
         submit_set(&results[i].error, error);
         results[i].start_ms = v->start_ms;
         results[i].duration_ms = (uint32_t)(clock_wall_ms() - v->start_ms);
@@ -159,7 +174,7 @@ static void on_results(void *arg, const struct deliver_result *results, uint32_t
 {
     struct delivery *v = arg;
     if (results == NULL)
-        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent",
+        end_with(v, "4.3.0", "agent", "",
                  "the delivery agent ended before it said what became of this");
     else
         end(v, results, n);
@@ -171,18 +186,27 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
     v->body = body;
     if (fd < 0) {
         log_error(NULL, "cannot read a message", LU("id", v->job->message), LS("why", why));
-        end_with(v, DELIVER_DEFERRED, "4.3.0", "queue", why);
+        end_with(v, "4.3.0", "queue", "", why);
         return;
     }
     struct ipc *agent = agents_find(v->queue->agents, v->job->transport);
     if (agent == NULL)
-        end_with(v, DELIVER_DEFERRED, "4.3.0", "agent", "the delivery agent is not there");
+        end_with(v, "4.3.0", "agent", "", "the delivery agent is not there");
     else
         deliver_ask(agent, v->job, fd, on_results, v);
 }
 
+/* What was put off before has its part of the memory for messages, too. The last one may go beyond
+ * it. */
+static bool has_room(const struct delivery *v, uint64_t message)
+{
+    uint64_t most = window_part(v->class, v->queue->settings->body_memory);
+    return v->window->octets[v->class] < most &&
+           bodies_have_room(v->queue->bodies, message, v->row.size);
+}
+
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
-                                   const struct rcpt_row *r)
+                                   const struct rcpt_row *r, const struct pause **pause)
 {
     struct queue *q = v->queue;
     msg_row_clear(&v->row); /* of the one before */
@@ -192,12 +216,13 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         return DELIVERY_NOTHING;
     }
     struct route route = route_choose(q->settings, v->row.envelope, r);
-    if (agents_room(q->agents, route.transport) == 0) {
-        /* Half of the window stays for those that need not wait. */
-        window_park(v->window, i, route.transport, (uint64_t)q->settings->window / 2);
+    *pause = sites_pause(v->destination, route.transport, v->start_ms);
+    if (*pause == NULL && agents_room(q->agents, route.transport, v->class) == 0) {
+        /* Half of the class's places stays for those that need not wait. */
+        window_park(v->window, i, route.transport, (uint64_t)q->settings->window / DUE_CLASSES / 2);
         return DELIVERY_NOTHING;
     }
-    if (!bodies_have_room(q->bodies, r->message, v->row.size))
+    if (*pause == NULL && !has_room(v, r->message))
         return DELIVERY_NO_ROOM;
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->from_id = mem_text(r->from_id);
@@ -207,30 +232,45 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     return DELIVERY_STARTED;
 }
 
-enum delivery_start delivery_start(struct queue *q, struct window *w, struct destination *d,
+static void ask(struct delivery *v)
+{
+    v->asked = true;
+    v->window->octets[v->class] += v->row.size;
+    agents_begin(v->queue->agents, v->job->transport, v->class);
+    bodies_get(v->queue->bodies, v->job->message, &v->row, on_body, v);
+}
+
+enum delivery_start delivery_start(struct queue *q, struct window *w, struct stream *s,
                                    delivery_on_end *on_end, void *arg)
 {
     struct delivery *v = mem_zero(sizeof *v);
+    const struct pause *pause = NULL;
     enum delivery_start outcome = DELIVERY_NOTHING;
     struct item *i;
-    *v = (struct delivery){.queue = q, .window = w, .destination = d, .on_end = on_end, .arg = arg};
-    v->start_ms = clock_wall_ms();
+    *v = (struct delivery){.queue = q,
+                           .window = w,
+                           .stream = s,
+                           .destination = s->destination,
+                           .class = s->class,
+                           .start_ms = clock_wall_ms(),
+                           .on_end = on_end,
+                           .arg = arg};
     struct store_txn *t = store_begin(q->store, false);
-    while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&d->items)) != NULL) {
+    while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&s->items)) != NULL) {
         struct rcpt_row r;
         if (!read_due(v, t, i, &r)) {
             window_remove(w, i);
             continue;
         }
-        outcome = prepare(v, t, i, &r);
+        outcome = prepare(v, t, i, &r, &pause);
         rcpt_row_clear(&r);
     }
     store_abort(&t);
-    if (outcome != DELIVERY_STARTED) {
+    if (outcome != DELIVERY_STARTED)
         free_delivery(v);
-        return outcome;
-    }
-    agents_begin(q->agents, v->job->transport);
-    bodies_get(q->bodies, v->job->message, &v->row, on_body, v);
+    else if (pause != NULL)
+        end_with(v, pause->enhanced, pause->stage, pause->host, pause->why);
+    else
+        ask(v);
     return outcome;
 }

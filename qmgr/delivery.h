@@ -1,6 +1,7 @@
 #ifndef QM_DELIVERY_H
 #define QM_DELIVERY_H
 
+#include "proto_deliver.h"
 #include "queue.h"
 #include "window.h"
 
@@ -14,13 +15,23 @@ enum delivery_start {
     DELIVERY_NO_ROOM, /* no memory for another message now */
 };
 
-/* The delivery ended: the agent answered. Its recipients stay in the window until that is written
- * down. */
-typedef void delivery_on_end(void *arg, struct destination *d);
+/* What became of one. */
+struct delivery_end {
+    struct destination *destination;
+    enum due_class class;
+    const char *transport, *domain;
+    bool asked; /* the transport's agent was to do it */
+    const struct deliver_result *results;
+    uint32_t results_n;
+};
+/* The delivery ended: the agent answered, or nobody was asked. Its recipients stay in the window
+ * until that is written down. */
+typedef void delivery_on_end(void *arg, const struct delivery_end *e);
 
-/* Begins one for the first recipient that waits at d and is due, with those behind it of the same
- * message and transport. */
-enum delivery_start delivery_start(struct queue *q, struct window *w, struct destination *d,
+/* Begins one for the first recipient that waits in the stream and is due, with those behind it of
+ * the same message and transport. Where the destination is suspended (sites.h) it ends at once,
+ * before this returns. */
+enum delivery_start delivery_start(struct queue *q, struct window *w, struct stream *s,
                                    delivery_on_end *on_end, void *arg);
 
 #endif

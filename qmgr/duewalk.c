@@ -1,11 +1,13 @@
 #include "duewalk.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "clock.h"
+#include "mend.h"
 #include "tables.h"
 
-#define ROWS_A_TURN 2000   /* then the loop does something else */
+#define ROWS_A_TURN 500    /* then the loop does something else */
 #define SLEEP_MAX_MS 60000 /* the wall clock may be set */
 #define CLOCK_CHECK_MS 200 /* while a test may step it */
 
@@ -22,27 +24,43 @@ static void wake_in(struct duewalk *d, int64_t ms)
     (void)evtimer_add(d->timer, &tv);
 }
 
+/* A row that is no good: to be removed, or written anew. */
+static void report(struct duewalk *d, struct span octets)
+{
+    struct key k = {.n = octets.n};
+    if (octets.n > sizeof k.p)
+        return;
+    memcpy(k.p, octets.p, octets.n);
+    mend_index(d->queue->mend, d->table, &k);
+}
+
 /* Shows rows until the first that is not due, or there is no room, or enough for one turn. Returns
  * in how many ms to go on. */
-static int64_t walk(struct duewalk *d, struct store_cursor *c, struct store_txn *t, int64_t now)
+static int64_t walk(struct duewalk *d, struct store_cursor *c, int64_t now)
 {
-    struct key from = key_due(d->seen_ms, d->seen_id);
+    struct key from = key_due((struct due){d->class, d->seen_ms, d->seen_id});
     bool at = store_seek(c, key_span(&from));
     for (int rows = 0; at; at = store_next(c), rows++) {
-        int64_t next_ms;
-        uint64_t id;
+        struct stream_id stream;
+        struct due due;
         if (rows >= ROWS_A_TURN)
             return 0;
-        if (key_read_due(c->key, &next_ms, &id) != 0)
+        if (key_read_due(c->key, &due) != 0) {
+            report(d, c->key);
             continue;
-        if (next_ms > now)
-            return next_ms - now;
-        if (!d->take(d->arg, t, next_ms, id)) {
+        }
+        if (due.class != d->class)
+            break;
+        if (due.next_ms > now)
+            return due.next_ms - now;
+        if (due_value_read(c->value, &stream) != 0) {
+            report(d, c->key);
+        } else if (!d->take(d->arg, &due, &stream)) {
             d->full = true;
             return SLEEP_MAX_MS;
         }
-        d->seen_ms = next_ms;
-        d->seen_id = id + 1;
+        d->seen_ms = due.next_ms;
+        d->seen_id = due.id + 1;
     }
     return SLEEP_MAX_MS;
 }
@@ -58,7 +76,7 @@ static void step(struct duewalk *d)
     }
     struct store_txn *t = store_begin(d->queue->store, false);
     struct store_cursor c = store_cursor(t, d->table);
-    int64_t wait = walk(d, &c, t, now);
+    int64_t wait = walk(d, &c, now);
     store_cursor_close(&c);
     store_abort(&t);
     wake_in(d, wait);

@@ -5,18 +5,20 @@
 #include <stdint.h>
 
 #include "queue.h"
+#include "tables.h"
 
-/* Going through an index of what is due when (due, hookdue), from the oldest to now, a part in each
- * turn of the loop; and waiting for the next one. Rows up to a place have been shown; whoever knows
- * of a row before that place which was not there then, or was not taken, takes the place back to
- * it. */
+/* Going through one class of an index of what is due when (due, hookdue), from the oldest to now, a
+ * part in each turn of the loop; and waiting for the next one. Rows up to a place have been shown;
+ * whoever knows of a row before that place which was not there then, or was not taken, takes the
+ * place back to it. */
 
 struct duewalk {
     struct queue *queue;
     unsigned table;
-    /* Shows one row that is due. Returning false: there is no room for it now, nor for those behind
-     * it. */
-    bool (*take)(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id);
+    enum due_class class;
+    /* Shows one row that is due, with whose it is. Returning false: there is no room for it now,
+     * nor for those behind it. */
+    bool (*take)(void *arg, const struct due *due, const struct stream_id *stream);
     /* After each part: some may have been taken. */
     void (*taken)(void *arg);
     void *arg;
@@ -28,7 +30,7 @@ struct duewalk {
     bool stopped;
 };
 
-/* queue, table, take, taken and arg are set; the rest is zero. */
+/* queue, table, class, take, taken and arg are set; the rest is zero. */
 void duewalk_open(struct duewalk *d);
 void duewalk_close(struct duewalk *d);
 void duewalk_stop(struct duewalk *d); /* nothing is shown any more */

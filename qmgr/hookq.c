@@ -16,8 +16,8 @@
 #include "tables.h"
 #include "window.h"
 
-#define WINDOW 10000   /* webhooks in memory */
-#define WINDOW_PART 16 /* a URL may fill a 16th of what is left of that */
+#define WINDOW 10000   /* webhooks in memory, half of them never tried */
+#define WINDOW_PART 16 /* a URL may fill a 16th of what is left of a half */
 #define STEPS_A_TURN 500
 #define ROWS_A_TURN 2000 /* of other URLs, passed over to find more of one */
 #define RETRY_AFTER_MAX_S 86400
@@ -28,6 +28,7 @@ struct call {
     LIST_ENTRY(call) next;
     struct hookq *hookq;
     struct destination *destination;
+    enum due_class class;
     uint64_t id;
     int64_t start_ms;
     bool answered; /* being written down */
@@ -38,10 +39,12 @@ struct hookq {
     struct queue *queue;
     struct ipc *channel;
     struct window window; /* its destinations are URLs */
-    struct duewalk walk;
+    struct duewalk walks[DUE_CLASSES];
+    enum due_class next; /* whose turn it is */
     struct event *pump;
-    LIST_HEAD(, call) calls; /* under way, or being written down */
-    unsigned inflight, unwritten;
+    LIST_HEAD(, call) calls;        /* under way, or being written down */
+    unsigned inflight[DUE_CLASSES]; /* calls */
+    unsigned unwritten;
     bool stopped;
 };
 
@@ -53,7 +56,7 @@ int64_t hookq_wait_ms(unsigned attempt)
     return minutes_x2[i < n ? i : n - 1] * 30000;
 }
 
-static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id);
+static bool take(void *arg, const struct due *due, const struct stream_id *stream);
 static void on_pump(evutil_socket_t fd, short what, void *arg);
 static void pump(void *arg);
 
@@ -63,9 +66,15 @@ struct hookq *hookq_new(struct queue *q)
     h->queue = q;
     LIST_INIT(&h->calls);
     window_init(&h->window);
-    h->walk =
-        (struct duewalk){.queue = q, .table = TABLE_HOOKDUE, .take = take, .taken = pump, .arg = h};
-    duewalk_open(&h->walk);
+    for (int c = 0; c < DUE_CLASSES; c++) {
+        h->walks[c] = (struct duewalk){.queue = q,
+                                       .table = TABLE_HOOKDUE,
+                                       .class = (enum due_class)c,
+                                       .take = take,
+                                       .taken = pump,
+                                       .arg = h};
+        duewalk_open(&h->walks[c]);
+    }
     h->pump = evtimer_new(q->base, on_pump, h);
     assert(h->pump != NULL);
     return h;
@@ -81,15 +90,16 @@ static void free_call(struct call *c)
 void hookq_free(struct hookq **hp)
 {
     struct hookq *h = *hp;
-    struct call *c;
+    struct call *call;
     if (h == NULL)
         return;
     h->stopped = true;
     ipc_free(&h->channel);
-    while ((c = LIST_FIRST(&h->calls)) != NULL)
-        free_call(c);
+    while ((call = LIST_FIRST(&h->calls)) != NULL)
+        free_call(call);
     window_clear(&h->window);
-    duewalk_close(&h->walk);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_close(&h->walks[c]);
     event_free(h->pump);
     mem_free(hp);
 }
@@ -120,20 +130,22 @@ static void pump(void *arg)
 
 void hookq_poke(struct hookq *h, int64_t due_ms)
 {
-    duewalk_look_at(&h->walk, due_ms, 0);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_look_at(&h->walks[c], due_ms, 0);
     pump(h);
 }
 
 void hookq_stop(struct hookq *h)
 {
     h->stopped = true;
-    duewalk_stop(&h->walk);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_stop(&h->walks[c]);
     (void)event_del(h->pump);
 }
 
 uint64_t hookq_inflight(const struct hookq *h)
 {
-    return h->inflight;
+    return h->inflight[DUE_FIRST] + h->inflight[DUE_AGAIN];
 }
 
 /* ---- the end of an attempt ---- */
@@ -141,7 +153,7 @@ uint64_t hookq_inflight(const struct hookq *h)
 struct written {
     struct change change;
     struct call *call;
-    int64_t was_ms;
+    struct due was;
     bool over; /* out of the queue */
 };
 
@@ -153,14 +165,9 @@ static void apply(struct change *change, struct store_txn *t)
         return; /* canceled meanwhile */
     hook_row_clear(&there);
     if (w->over)
-        hookrow_retire(t, w->call->id, w->was_ms, &w->call->row);
+        hookrow_retire(t, w->call->id, w->was, &w->call->row);
     else
-        hookrow_reschedule(t, w->call->id, w->was_ms, &w->call->row);
-}
-
-static void update(struct hookq *h, struct destination *d)
-{
-    window_update(&h->window, d, (unsigned)h->queue->settings->webhook_per_url);
+        hookrow_reschedule(t, w->call->id, w->was, &w->call->row);
 }
 
 /* The endpoint is free for the next call; this one stays in the window, so that nobody begins it
@@ -171,8 +178,8 @@ static void land(struct call *c)
     c->answered = true;
     h->unwritten++;
     c->destination->inflight--;
-    h->inflight--;
-    update(h, c->destination);
+    h->inflight[c->class]--;
+    window_update_destination(&h->window, c->destination);
     pump(h);
 }
 
@@ -181,12 +188,13 @@ static void end_call(struct call *c)
 {
     struct hookq *h = c->hookq;
     struct item *i = window_find(&h->window, c->id);
-    assert(i != NULL && i->destination == c->destination);
+    assert(i != NULL && i->stream->destination == c->destination);
+    struct stream *stream = i->stream;
     if (!c->answered)
         land(c);
     h->unwritten--;
     window_remove(&h->window, i);
-    update(h, c->destination);
+    window_update(&h->window, stream);
     free_call(c);
 }
 
@@ -200,8 +208,7 @@ static void done(struct change *change, const char *why)
     end_call(w->call);
     mem_free(&w);
     if (!over)
-        duewalk_look_at(&h->walk, next_ms, 0);
-    duewalk_go_on(&h->walk);
+        duewalk_look_at(&h->walks[DUE_AGAIN], next_ms, 0);
     pump(h);
 }
 
@@ -223,7 +230,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->change.done = done;
     w->change.must = w->change.patient = true;
     w->call = c;
-    w->was_ms = c->row.next_ms;
+    w->was = hookrow_due(c->id, &c->row);
     add_attempt(c, r);
     c->row.success = r->success;
     w->over = r->success || r->code == 410 || c->row.attempts >= s->webhook_attempts;
@@ -265,71 +272,61 @@ static void on_result(void *arg, const struct hook_result *r)
 
 /* ---- filling the window ---- */
 
-static bool is_full(const struct hookq *h)
+#define PLACES (WINDOW / DUE_CLASSES)
+
+static bool is_full(const struct hookq *h, enum due_class c)
 {
-    return h->window.count >= WINDOW;
+    return h->window.halves[c].count >= PLACES || h->window.halves[c].streams >= 2 * PLACES;
 }
 
-static bool has_its_share(const struct hookq *h, const struct destination *d)
+static bool has_its_share(const struct hookq *h, const struct stream *stream)
 {
-    uint64_t share = is_full(h) ? 0 : (WINDOW - h->window.count) / WINDOW_PART;
-    return d->waiting >= (share < 1 ? 1 : share);
+    uint64_t used = h->window.halves[stream->class].count;
+    uint64_t share = used < PLACES ? (PLACES - used) / WINDOW_PART : 0;
+    return stream->waiting >= (share < 1 ? 1 : share);
 }
 
-/* The URL of a webhook's row (mem_free), or NULL when there is no good row. */
-static char *url_of(struct store_txn *t, uint64_t id)
-{
-    struct key k = key_id(id);
-    struct span value;
-    return store_get(t, TABLE_HOOK, key_span(&k), &value) ? hook_row_url(value) : NULL;
-}
-
-static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
+static bool take(void *arg, const struct due *due, const struct stream_id *id)
 {
     struct hookq *h = arg;
-    if (window_find(&h->window, id) != NULL)
+    if (window_find(&h->window, due->id) != NULL)
         return true;
-    if (is_full(h))
+    if (is_full(h, due->class))
         return false;
-    char *url = url_of(t, id);
-    if (url == NULL) {
-        struct key k = key_due(next_ms, id);
-        mend_index(h->queue->mend, TABLE_HOOKDUE, &k);
-        return true;
-    }
-    struct destination *d = window_reach(&h->window, url);
-    if (has_its_share(h, d))
-        window_note_more(d, next_ms, id);
+    unsigned per_url = (unsigned)h->queue->settings->webhook_per_url;
+    window_limit(&h->window, per_url, per_url);
+    struct stream *stream = window_reach(&h->window, *id, due->class);
+    if (has_its_share(h, stream))
+        window_note_more(stream, due->next_ms, due->id);
     else
-        (void)window_add(&h->window, d, id, next_ms);
-    update(h, d);
-    mem_free(&url);
+        (void)window_add(&h->window, stream, due->id, due->next_ms);
+    window_update(&h->window, stream);
     return true;
 }
 
 /* Fetches more of one URL. There is no index by URL: it goes on from where its first one that had
  * no room is, for so many rows in this turn of the loop. */
-static void refill(struct hookq *h, struct destination *d, int *rows)
+static void refill(struct hookq *h, struct stream *stream, int *rows)
 {
-    int64_t now = clock_wall_ms(), next_ms;
-    uint64_t id;
-    struct key from = key_due(d->more_ms, d->more_id);
+    int64_t now = clock_wall_ms();
+    struct key from = key_due((struct due){stream->class, stream->more_ms, stream->more_id});
     struct store_txn *t = store_begin(h->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_HOOKDUE);
-    d->more = false;
+    stream->more = false;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
-        if (key_read_due(c.key, &next_ms, &id) != 0)
+        struct stream_id id;
+        struct due due;
+        if (key_read_due(c.key, &due) != 0)
             continue;
-        if (next_ms > now)
+        if (due.class != stream->class || due.next_ms > now)
             break;
-        if ((d->waiting > 0 && has_its_share(h, d)) || --*rows < 0) {
-            window_note_more(d, next_ms, id);
+        if ((stream->waiting > 0 && has_its_share(h, stream)) || --*rows < 0) {
+            window_note_more(stream, due.next_ms, due.id);
             break;
         }
-        char *url = window_find(&h->window, id) == NULL ? url_of(t, id) : NULL;
-        if (url != NULL && strcmp(url, d->name) == 0)
-            (void)window_add(&h->window, d, id, next_ms);
-        mem_free(&url);
+        if (due_value_read(c.value, &id) == 0 && id.destination == stream->id.destination &&
+            window_find(&h->window, due.id) == NULL)
+            (void)window_add(&h->window, stream, due.id, due.next_ms);
     }
     store_cursor_close(&c);
     store_abort(&t);
@@ -341,14 +338,15 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
 {
     struct call *c = mem_zero(sizeof *c);
     c->hookq = h;
-    c->destination = i->destination;
+    c->destination = i->stream->destination;
+    c->class = i->stream->class;
     c->id = i->id;
     c->start_ms = clock_wall_ms();
     c->row = *row;
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
-    i->destination->inflight++;
-    h->inflight++;
+    c->destination->inflight++;
+    h->inflight[c->class]++;
     struct hook_call call = {.id = i->id,
                              .attempt = row->attempts + 1u,
                              .account = row->account,
@@ -359,17 +357,17 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
 }
 
 /* The first of the URL that is still there and due. */
-static void begin_one(struct hookq *h, struct destination *d)
+static void begin_one(struct hookq *h, struct stream *stream)
 {
     struct store_txn *t = store_begin(h->queue->store, false);
     struct item *i;
     bool begun = false;
-    while (!begun && (i = TAILQ_FIRST(&d->items)) != NULL) {
+    while (!begun && (i = TAILQ_FIRST(&stream->items)) != NULL) {
         struct key k = key_id(i->id);
         struct span value;
         struct hook_row row;
         if (!store_get(t, TABLE_HOOK, key_span(&k), &value) || hook_row_read(value, &row) != 0) {
-            k = key_due(i->next_ms, i->id);
+            k = key_due((struct due){stream->class, i->next_ms, i->id});
             mend_index(h->queue->mend, TABLE_HOOKDUE, &k);
             window_remove(&h->window, i);
         } else if (row.next_ms > clock_wall_ms()) {
@@ -383,25 +381,45 @@ static void begin_one(struct hookq *h, struct destination *d)
     store_abort(&t);
 }
 
+static bool may_go(const struct hookq *h, enum due_class c)
+{
+    unsigned most = (unsigned)h->queue->settings->webhook_concurrency;
+    return hookq_inflight(h) < most && h->inflight[c] < window_part(c, most);
+}
+
+/* The URL whose turn it is. The classes take turns, as long as each may have calls. */
+static struct stream *next_stream(struct hookq *h)
+{
+    for (int i = 0; i < DUE_CLASSES; i++) {
+        enum due_class c = h->next;
+        struct stream *stream = may_go(h, c) ? window_next(&h->window, c) : NULL;
+        h->next = (enum due_class)((c + 1) % DUE_CLASSES);
+        if (stream != NULL)
+            return stream;
+    }
+    return NULL;
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct hookq *h = arg;
-    struct destination *d;
+    struct stream *stream;
     int steps = 0, rows = ROWS_A_TURN;
     (void)fd;
     (void)what;
     while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
-           h->inflight < (unsigned)h->queue->settings->webhook_concurrency &&
-           (d = window_next(&h->window)) != NULL) {
-        if (d->waiting == 0 && d->more)
-            refill(h, d, &rows);
-        begin_one(h, d);
-        update(h, d);
+           (stream = next_stream(h)) != NULL) {
+        if (stream->waiting == 0 && stream->more)
+            refill(h, stream, &rows);
+        begin_one(h, stream);
+        window_update(&h->window, stream);
         if (++steps >= STEPS_A_TURN || rows <= 0) {
             pump(h);
             break;
         }
     }
-    if (!is_full(h))
-        duewalk_go_on(&h->walk);
+    for (int c = 0; c < DUE_CLASSES; c++) {
+        if (!is_full(h, (enum due_class)c))
+            duewalk_go_on(&h->walks[c]);
+    }
 }

@@ -131,24 +131,35 @@ static void put_row(struct store_txn *t, unsigned table, uint64_t id, const stru
     buf_wipe(&b);
 }
 
-void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row)
+struct due hookrow_due(uint64_t id, const struct hook_row *row)
 {
-    struct key due = key_due(row->next_ms, id);
-    put_row(t, TABLE_HOOK, id, row);
-    store_put(t, TABLE_HOOKDUE, key_span(&due), (struct span){0});
+    return (struct due){row->attempts == 0 ? DUE_FIRST : DUE_AGAIN, row->next_ms, id};
 }
 
-void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms,
+struct stream_id hookrow_stream(const char *url)
+{
+    static const unsigned char no_secret[16] = {0}; /* URLs are the operator's */
+    return (struct stream_id){name_hash(no_secret, url), 0};
+}
+
+void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row)
+{
+    struct key due = key_due(hookrow_due(id, row)), value = due_value(hookrow_stream(row->url));
+    put_row(t, TABLE_HOOK, id, row);
+    store_put(t, TABLE_HOOKDUE, key_span(&due), key_span(&value));
+}
+
+void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,
                         const struct hook_row *row)
 {
-    struct key old = key_due(was_ms, id);
+    struct key old = key_due(was);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
     hookrow_insert(t, id, row);
 }
 
-void hookrow_retire(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row)
+void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row)
 {
-    struct key old = key_due(was_ms, id), k = key_id(id);
+    struct key old = key_due(was), k = key_id(id);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
     (void)store_delete(t, TABLE_HOOK, key_span(&k));
     if (row->keep_until_ms > 0)

@@ -7,6 +7,7 @@
 #include "rows.h"
 #include "settings.h"
 #include "store.h"
+#include "tables.h"
 
 /* The webhook that an event makes: its payload, and its rows. */
 
@@ -15,12 +16,15 @@
 bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient,
                   const struct rcpt_row *r, enum event_type type, const struct deliver_result *last,
                   int64_t now_ms, struct hook_row *row);
+/* Where the webhook's row of hookdue is, and whose turn it waits for: its URL's. */
+struct due hookrow_due(uint64_t id, const struct hook_row *row);
+struct stream_id hookrow_stream(const char *url);
 void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row);
-/* Moves it to another time. was: its time until now. */
-void hookrow_reschedule(struct store_txn *t, uint64_t id, int64_t was_ms,
+/* Moves it to another time. was: where its row of hookdue is until now. */
+void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,
                         const struct hook_row *row);
 /* Out of the queue; kept in the history if row->keep_until_ms is set. */
-void hookrow_retire(struct store_txn *t, uint64_t id, int64_t was_ms, const struct hook_row *row);
+void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row);
 int hookrow_get(struct store_txn *t, uint64_t id,
                 struct hook_row *row); /* 0, or -1 when there is none */
 

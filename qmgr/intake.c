@@ -178,7 +178,8 @@ static void schedule_all(struct arrival *a)
         a->body = -1;
     }
     for (uint32_t i = 0; i < e->recipients_n; i++)
-        schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address));
+        schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address),
+                     e->account);
 }
 
 static void log_accepted(const struct arrival *a)

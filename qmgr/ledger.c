@@ -14,7 +14,7 @@
 #include "tables.h"
 #include "wire.h"
 
-#define SCHEMA 1
+#define SCHEMA 2
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
@@ -75,20 +75,29 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     return store_commit(&t, f);
 }
 
-static void put_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+struct due ledger_due(uint64_t id, const struct rcpt_row *r)
 {
-    struct key due = key_due(r->next_ms, id);
-    struct key dest =
-        key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
-    store_put(t, TABLE_DUE, key_span(&due), (struct span){0});
+    return (struct due){r->again ? DUE_AGAIN : DUE_FIRST, r->next_ms, id};
+}
+
+struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r)
+{
+    return (struct stream_id){name_hash(l->secret, address_domain(r->address)), r->account};
+}
+
+void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
+{
+    struct stream_id stream = ledger_stream(l, r);
+    struct key due = key_due(ledger_due(id, r)), dest = key_dest(stream, ledger_due(id, r)),
+               value = due_value(stream);
+    store_put(t, TABLE_DUE, key_span(&due), key_span(&value));
     store_put(t, TABLE_DEST, key_span(&dest), (struct span){0});
 }
 
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
-    struct key due = key_due(r->next_ms, id);
-    struct key dest =
-        key_dest(destination_hash(l->secret, address_domain(r->address)), r->next_ms, id);
+    struct key due = key_due(ledger_due(id, r)),
+               dest = key_dest(ledger_stream(l, r), ledger_due(id, r));
     (void)store_delete(t, TABLE_DUE, key_span(&due));
     (void)store_delete(t, TABLE_DEST, key_span(&dest));
 }
@@ -107,6 +116,7 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
+                         .account = name_hash(l->secret, e->account),
                          .notify = s->notify,
                          .next_ms = next,
                          .address = s->address,
@@ -117,7 +127,7 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
     buf_clear(b);
     rcpt_row_put(b, &r);
     store_append(t, TABLE_RCPT, key_span(&k), buf_span(b));
-    put_index(l, t, id, &r);
+    ledger_index(l, t, id, &r);
 }
 
 static void put_event(struct ledger *l, struct store_txn *t, const struct event_row *e)
@@ -236,11 +246,11 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
     rcpt_row_put(&b, r);
     store_put(t, TABLE_RCPT, key_span(&k), buf_span(&b));
     buf_free(&b);
-    bool moved = was->next_ms != r->next_ms || was->held != r->held;
+    bool moved = was->next_ms != r->next_ms || was->again != r->again || was->held != r->held;
     if (moved && !was->held)
         ledger_unindex(l, t, id, was);
     if (moved && !r->held)
-        put_index(l, t, id, r);
+        ledger_index(l, t, id, r);
 }
 
 static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id,

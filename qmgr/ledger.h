@@ -9,6 +9,7 @@
 #include "rows.h"
 #include "settings.h"
 #include "store.h"
+#include "tables.h"
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
@@ -19,7 +20,7 @@ struct ledger {
     int dirfd;        /* of bodies/ */
     uint64_t next_id; /* ids below were given out */
     uint64_t next_event;
-    unsigned char secret[16]; /* of destination_hash */
+    unsigned char secret[16]; /* of name_hash */
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread
@@ -57,7 +58,7 @@ void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_m
 int ledger_recipient(struct store_txn *t, uint64_t id, struct rcpt_row *r);
 
 /* queued → queued, at another time; or held, or released. Writes r with its due and dest rows; was
- * is the row as it stands. */
+ * is the row as it stands (held, again, next_ms, address and account of it). */
 void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
                        const struct rcpt_row *was, const struct rcpt_row *r);
 /* queued → retired (or gone, where nothing is kept). */
@@ -71,7 +72,11 @@ void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms);
 
-/* Removes the recipient's rows of due and dest, as r says where they are. */
+/* Where the recipient's rows of due and dest are, as r says; unless it is held. */
+struct due ledger_due(uint64_t id, const struct rcpt_row *r);
+struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r);
+/* Writes these rows, or removes them. */
+void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
 
 /* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>",

@@ -112,6 +112,7 @@ static void commit_settings(struct service *s, void *state, void *old)
         log_warn(NULL, "a changed map-size needs a restart");
     settings_drop(&before);
     schedule_look_at(m->queue.schedule, 0);
+    schedule_forgive(m->queue.schedule);
     schedule_pump(m->queue.schedule);
     hookq_poke(m->queue.hookq, 0);
 }

@@ -26,20 +26,31 @@ void match_clear(struct match_message *m)
     m->there = false;
 }
 
-/* Whether part ("" or NULL: any) occurs in whole, ASCII case folded. */
-static bool contains(const char *whole, const char *part)
+static bool is_set(const char *wanted)
 {
-    size_t n = part == NULL ? 0 : strlen(part), m = strlen(whole);
-    for (size_t i = 0; i + n <= m; i++) {
-        if (span_starts_nocase(span_of(whole + i, m - i), n == 0 ? "" : part))
+    return wanted != NULL && wanted[0] != '\0';
+}
+
+/* Whether part ("" or NULL: any) occurs in whole, ASCII case folded. */
+static bool occurs(struct span whole, const char *part)
+{
+    size_t n = is_set(part) ? strlen(part) : 0;
+    for (size_t i = 0; n > 0 && i + n <= whole.n; i++) {
+        if (ascii_lower(whole.p[i]) == ascii_lower((unsigned char)part[0]) &&
+            span_starts_nocase(span_of(whole.p + i, whole.n - i), part))
             return true;
     }
     return n == 0;
 }
 
+static bool contains(const char *whole, const char *part)
+{
+    return occurs(span_text(whole), part);
+}
+
 static bool is(const char *value, const char *wanted)
 {
-    return wanted == NULL || wanted[0] == '\0' || strcmp(value, wanted) == 0;
+    return !is_set(wanted) || strcmp(value, wanted) == 0;
 }
 
 static bool within(int64_t value, int64_t after, int64_t before)
@@ -80,6 +91,43 @@ uint64_t match_next(const struct admin_filter *f, uint64_t id)
             low = middle + 1;
     }
     return low < f->ids_n ? f->ids[low] : 0;
+}
+
+struct match_glance match_begin(const struct admin_filter *f, const unsigned char secret[16])
+{
+    return (struct match_glance){is_set(f->account) ? name_hash(secret, f->account) : 0, 0, false};
+}
+
+static bool message_may(struct store_txn *t, const struct admin_filter *f, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct submit_peek p;
+    if (!store_get(t, TABLE_MSG, key_span(&k), &value) || msg_row_peek(value, &p) != 0)
+        return false;
+    return occurs(p.sender, f->from) &&
+           within(p.received_ms, f->submitted_after_ms, f->submitted_before_ms);
+}
+
+bool match_may(struct store_txn *t, const struct admin_filter *f, struct match_glance *g,
+               uint64_t id, struct span value, bool *named)
+{
+    struct rcpt_peek r;
+    *named = true;
+    if (rcpt_row_peek(value, &r) != 0)
+        return false;
+    *named = match_names(f, r.message, id);
+    bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r.held;
+    if (!*named || !held || (is_set(f->account) && r.account != g->account) ||
+        (is_set(f->transport) && !span_is(r.transport, f->transport)) ||
+        !within(r.next_ms, f->next_after_ms, f->next_before_ms) || !occurs(r.address, f->to))
+        return false;
+    if (!is_set(f->from) && f->submitted_after_ms == 0 && f->submitted_before_ms == 0)
+        return true;
+    if (g->message != r.message)
+        g->may = message_may(t, f, r.message);
+    g->message = r.message;
+    return g->may;
 }
 
 bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,

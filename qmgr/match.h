@@ -24,6 +24,17 @@ void match_prepare(struct admin_filter *f);
 bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id);
 uint64_t match_next(const struct admin_filter *f, uint64_t id);
 
+/* What is worth to be known while a filter goes over many recipients. */
+struct match_glance {
+    uint64_t account; /* the hash of the filter's account */
+    uint64_t message; /* the last one that was looked at, and whether it may be meant */
+    bool may;
+};
+struct match_glance match_begin(const struct admin_filter *f, const unsigned char secret[16]);
+/* False when the filter surely does not mean the recipient with this row: found out without reading
+ * the whole of it, since lists pass over millions. named: as match_names. */
+bool match_may(struct store_txn *t, const struct admin_filter *f, struct match_glance *g,
+               uint64_t id, struct span value, bool *named);
 /* Whether the filter means this recipient, queued or in the history. */
 bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,
                      const struct rcpt_row *r);

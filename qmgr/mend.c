@@ -3,9 +3,11 @@
 #include <assert.h>
 
 #include "bodies.h"
+#include "hookq.h"
 #include "hookrow.h"
 #include "log.h"
 #include "mem.h"
+#include "schedule.h"
 
 #define REPORTS_MAX 500 /* in one change; the others are come across again */
 
@@ -32,6 +34,7 @@ struct mending {
     uint64_t lost[REPORTS_MAX]; /* recipients whose row did not decode: nothing says where they are
                                    in dest */
     unsigned lost_n;
+    bool again; /* rows were written that were passed over before */
 };
 
 struct mend *mend_new(struct queue *q)
@@ -105,56 +108,74 @@ static void set_aside_orphan(struct mending *c, struct store_txn *t, uint64_t id
         ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
 }
 
-static void mend_recipient(struct mending *c, struct store_txn *t, const struct report *report,
-                           int64_t next_ms, uint64_t id)
+/* Whether an index has the recipient where its row says. */
+static bool fits(const struct ledger *l, const struct report *report, uint64_t id,
+                 const struct rcpt_row *r)
 {
-    struct key k = key_id(id);
+    struct due due = ledger_due(id, r);
+    struct key k = report->table == TABLE_DEST ? key_dest(ledger_stream(l, r), due) : key_due(due);
+    return !r->held && span_equal(key_span(&k), key_span(&report->key));
+}
+
+static void mend_recipient(struct mending *c, struct store_txn *t, const struct report *report,
+                           struct due due)
+{
+    struct ledger *l = &c->mend->queue->ledger;
+    struct key k = key_id(due.id);
     struct span value;
     struct rcpt_row r;
     if (!store_get(t, TABLE_RCPT, key_span(&k), &value)) {
         remove_index(t, report);
     } else if (rcpt_row_read(value, &r) != 0) {
-        struct key due = key_due(next_ms, id);
+        struct key index = key_due(due);
         ledger_quarantine(t, TABLE_RCPT, key_span(&k), value);
-        (void)store_delete(t, TABLE_DUE, key_span(&due));
-        count_out(c, t, id);
-        c->lost[c->lost_n++] = id;
+        (void)store_delete(t, TABLE_DUE, key_span(&index));
+        count_out(c, t, due.id);
+        c->lost[c->lost_n++] = due.id;
     } else {
-        if (r.held || r.next_ms != next_ms)
+        bool good = fits(l, report, due.id, &r);
+        if (good)
+            ledger_index(l, t, due.id, &r); /* what is wrong is the value, or the other index */
+        else
             remove_index(t, report);
-        set_aside_orphan(c, t, id, &r);
+        c->again = c->again || good;
+        set_aside_orphan(c, t, due.id, &r);
         rcpt_row_clear(&r);
     }
 }
 
-static void mend_hook(struct store_txn *t, const struct report *report, int64_t next_ms,
-                      uint64_t id)
+static void mend_hook(struct mending *c, struct store_txn *t, const struct report *report,
+                      struct due due)
 {
     struct hook_row row;
-    if (hookrow_get(t, id, &row) != 0) { /* which sets a bad one aside */
+    if (hookrow_get(t, due.id, &row) != 0) { /* which sets a bad one aside */
         remove_index(t, report);
         return;
     }
-    if (row.next_ms != next_ms)
+    struct due there = hookrow_due(due.id, &row);
+    bool good = there.class == due.class && there.next_ms == due.next_ms;
+    if (good)
+        hookrow_insert(t, due.id, &row); /* what is wrong is the value */
+    else
         remove_index(t, report);
+    c->again = c->again || good;
     hook_row_clear(&row);
 }
 
 static void mend_one(struct mending *c, struct store_txn *t, const struct report *r)
 {
-    int64_t next_ms = 0;
-    uint64_t id = 0, hash;
+    struct stream_id stream;
+    struct due due = {DUE_FIRST, 0, 0};
     struct span key = key_span(&r->key), value;
     if (!store_get(t, r->table, key, &value))
         return; /* it is no more: whoever came across it read an older state */
-    int rc = r->table == TABLE_DEST ? key_read_dest(key, &hash, &next_ms, &id)
-                                    : key_read_due(key, &next_ms, &id);
+    int rc = r->table == TABLE_DEST ? key_read_dest(key, &stream, &due) : key_read_due(key, &due);
     if (rc != 0)
         remove_index(t, r);
     else if (r->table == TABLE_HOOKDUE)
-        mend_hook(t, r, next_ms, id);
+        mend_hook(c, t, r, due);
     else
-        mend_recipient(c, t, r, next_ms, id);
+        mend_recipient(c, t, r, due);
 }
 
 static bool is_lost(const struct mending *c, uint64_t id)
@@ -173,9 +194,9 @@ static void remove_lost(struct mending *c, struct store_txn *t)
     struct store_cursor cursor = store_cursor(t, TABLE_DEST);
     bool at = store_seek(&cursor, (struct span){0});
     while (at) {
-        uint64_t hash, id;
-        int64_t next_ms;
-        bool lost = key_read_dest(cursor.key, &hash, &next_ms, &id) == 0 && is_lost(c, id);
+        struct stream_id stream;
+        struct due due;
+        bool lost = key_read_dest(cursor.key, &stream, &due) == 0 && is_lost(c, due.id);
         at = lost ? store_delete_here(&cursor) : store_next(&cursor);
     }
     store_cursor_close(&cursor);
@@ -185,6 +206,7 @@ static void apply(struct change *change, struct store_txn *t)
 {
     struct mending *c = (struct mending *)change;
     c->gone_n = c->files_n = c->lost_n = 0;
+    c->again = false;
     for (unsigned i = 0; i < c->n; i++)
         mend_one(c, t, &c->reports[i]);
     if (c->lost_n > 0)
@@ -205,6 +227,10 @@ static void done(struct change *change, const char *why)
         bodies_forget(m->queue->bodies, c->gone[i]);
     for (unsigned i = 0; why == NULL && i < c->files_n; i++)
         queue_unlink_later(m->queue, c->files[i]);
+    if (why == NULL && c->again) {
+        schedule_look_at(m->queue->schedule, 0);
+        hookq_poke(m->queue->hookq, 0);
+    }
     mem_free(&c->reports);
     mem_free(&c);
     m->busy = false;

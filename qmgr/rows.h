@@ -32,12 +32,16 @@ struct msg_row {
 void msg_row_put(struct buf *b, const struct msg_row *r);
 int msg_row_read(struct span s, struct msg_row *r);
 void msg_row_clear(struct msg_row *r);
+/* Of the message's envelope, as rcpt_row_peek. */
+int msg_row_peek(struct span s, struct submit_peek *p);
 /* The file that a row names, whether the rest of it decodes or not. */
 bool msg_row_names_file(struct span s, uint64_t *file);
 
 struct rcpt_row {
     uint64_t message;
     bool held;
+    bool again;       /* put off before: the class of its rows of due and dest */
+    uint64_t account; /* the hash of its message's account, as in these rows */
     uint8_t notify;
     uint16_t attempts; /* made so far */
     bool delay_told;   /* the sender has had a delay notice */
@@ -51,6 +55,15 @@ struct rcpt_row {
 void rcpt_row_put(struct buf *b, const struct rcpt_row *r);
 int rcpt_row_read(struct span s, struct rcpt_row *r);
 void rcpt_row_clear(struct rcpt_row *r);
+/* The head of a row, without copies and without a look at what follows it; 0, or -1 when it does
+ * not decode so far. The spans point into s. */
+struct rcpt_peek {
+    uint64_t message, account;
+    bool held;
+    int64_t next_ms;
+    struct span address, transport;
+};
+int rcpt_row_peek(struct span s, struct rcpt_peek *r);
 void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */

@@ -5,6 +5,7 @@
 #include "wire.h"
 
 #define VERSION 1
+#define RCPT_VERSION 2
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -49,6 +50,15 @@ int msg_row_read(struct span s, struct msg_row *r)
     return -1;
 }
 
+int msg_row_peek(struct span s, struct submit_peek *p)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    submit_envelope_peek(&w, p);
+    return w.bad ? -1 : 0;
+}
+
 bool msg_row_names_file(struct span s, uint64_t *file)
 {
     const size_t tail = 9; /* kind and file are the last of a row */
@@ -65,17 +75,19 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 | message u64 | flags u8 (1 held, 2 delay told) | notify u8 | attempts u16 |
- * next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
- * (proto_deliver.c). e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x00" "\x00\x00"
+/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
+ * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
+ * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+ * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
  * "\x00\x00\x00\x00" */
 static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliver_result *results)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, RCPT_VERSION);
     wire_put_u64(b, r->message);
-    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0)));
+    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0)));
+    wire_put_u64(b, r->account);
     wire_put_u8(b, r->notify);
     wire_put_u16(b, r->attempts);
     wire_put_i64(b, r->next_ms);
@@ -144,12 +156,14 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct rcpt_row){0};
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    uint8_t flags = wire_enum(&w, 4);
+    uint8_t flags = wire_enum(&w, 8);
     r->held = (flags & 1) != 0;
     r->delay_told = (flags & 2) != 0;
+    r->again = (flags & 4) != 0;
+    r->account = wire_u64(&w);
     r->notify = wire_enum(&w, 16);
     r->attempts = wire_u16(&w);
     r->next_ms = wire_i64(&w);
@@ -164,6 +178,24 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
         return 0;
     rcpt_row_clear(r);
     return -1;
+}
+
+int rcpt_row_peek(struct span s, struct rcpt_peek *r)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != RCPT_VERSION)
+        wire_fail(&w);
+    r->message = wire_u64(&w);
+    r->held = (wire_enum(&w, 8) & 1) != 0;
+    r->account = wire_u64(&w);
+    (void)wire_u8(&w);
+    (void)wire_u16(&w);
+    r->next_ms = wire_i64(&w);
+    r->address = wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_NAME_MAX);
+    r->transport = wire_span(&w, PROTO_NAME_MAX);
+    return w.bad ? -1 : 0;
 }
 
 void rcpt_row_clear(struct rcpt_row *r)

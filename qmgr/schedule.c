@@ -8,28 +8,54 @@
 #include "clock.h"
 #include "delivery.h"
 #include "duewalk.h"
+#include "log.h"
 #include "mem.h"
-#include "mend.h"
+#include "sites.h"
 #include "tables.h"
 #include "window.h"
 
-#define WINDOW_PART 16 /* a destination may fill a 16th of what is left of the window */
+#define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
+#define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
-#define STEPS_A_TURN 500
+#define STEPS_A_TURN 50
+/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now
+ * is behind them. */
+#define UNWRITTEN_MAX 16
+/* Of what was put off before: so many in a second are read only to find that their transport has
+ * its fill. There may be a hundred thousand of them. */
+#define TURNED_AWAY_MAX 500
+/* Of what was put off before: so many deliveries begin in so many ms. Those that begin together
+ * give up together, and new mail would be written behind the results of all of them. */
+#define BEGUN_MAX 25
+#define TICK_MS 25
 #define LATE_S 1 /* until it is looked again whether results can be written down */
+
+/* What there is for each class of its own. */
+struct course {
+    struct duewalk walk;
+    unsigned inflight;  /* deliveries */
+    unsigned held_back; /* destinations in a row that may not have another one, since pump */
+    bool no_room;       /* in memory for another message, in this turn of the loop */
+    bool unwritten;     /* waits until some changes are written down */
+    unsigned begun;     /* since the last tick */
+};
 
 struct schedule {
     struct queue *queue;
     struct window window;
-    struct duewalk walk;
+    struct sites sites;
+    struct course courses[DUE_CLASSES];
+    enum due_class next; /* whose turn it is */
     struct event *pump;
+    struct event *second; /* set while one of the walks rests */
+    struct event *tick;   /* set since something began that was put off before */
     bool stopped;
-    unsigned inflight;  /* deliveries */
-    unsigned held_back; /* destinations in a row that may not have another one, since pump */
 };
 
 static void on_pump(evutil_socket_t fd, short what, void *arg);
-static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id);
+static void on_second(evutil_socket_t fd, short what, void *arg);
+static void on_tick(evutil_socket_t fd, short what, void *arg);
+static bool take(void *arg, const struct due *due, const struct stream_id *stream);
 static void pump(void *arg);
 
 struct schedule *schedule_new(struct queue *q)
@@ -37,11 +63,20 @@ struct schedule *schedule_new(struct queue *q)
     struct schedule *s = mem_zero(sizeof *s);
     s->queue = q;
     window_init(&s->window);
-    s->walk =
-        (struct duewalk){.queue = q, .table = TABLE_DUE, .take = take, .taken = pump, .arg = s};
-    duewalk_open(&s->walk);
+    sites_init(&s->sites, &s->window);
+    for (int c = 0; c < DUE_CLASSES; c++) {
+        s->courses[c].walk = (struct duewalk){.queue = q,
+                                              .table = TABLE_DUE,
+                                              .class = (enum due_class)c,
+                                              .take = take,
+                                              .taken = pump,
+                                              .arg = s};
+        duewalk_open(&s->courses[c].walk);
+    }
     s->pump = evtimer_new(q->base, on_pump, s);
-    assert(s->pump != NULL);
+    s->second = evtimer_new(q->base, on_second, s);
+    s->tick = evtimer_new(q->base, on_tick, s);
+    assert(s->pump != NULL && s->second != NULL && s->tick != NULL);
     return s;
 }
 
@@ -50,99 +85,104 @@ void schedule_free(struct schedule **sp)
     struct schedule *s = *sp;
     if (s == NULL)
         return;
+    sites_clear(&s->sites);
     window_clear(&s->window);
-    duewalk_close(&s->walk);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_close(&s->courses[c].walk);
     event_free(s->pump);
+    event_free(s->second);
+    event_free(s->tick);
     mem_free(sp);
 }
 
 /* ---- filling the window ---- */
 
-static bool is_full(const struct schedule *s)
+/* A half each, of which none lends: whoever filled the other's could not be made to leave it. */
+static uint64_t places(const struct schedule *s)
 {
-    return s->window.count >= (uint64_t)s->queue->settings->window;
+    return (uint64_t)s->queue->settings->window / DUE_CLASSES;
 }
 
-static bool has_its_share(const struct schedule *s, const struct destination *d)
+/* Streams without any item in memory are bounded like items are. */
+static bool is_full(const struct schedule *s, enum due_class c)
 {
-    uint64_t most = (uint64_t)s->queue->settings->window;
-    uint64_t left = s->window.count < most ? most - s->window.count : 0;
-    uint64_t share = left / WINDOW_PART;
-    return d->waiting + d->parked >= (share < 1 ? 1 : share);
+    const struct half *half = &s->window.halves[c];
+    return half->count >= places(s) || half->streams >= 2 * places(s);
 }
 
-static void update(struct schedule *s, struct destination *d)
+/* Whether the walk is to rest, since what it brings is turned away. Nothing else finds what was put
+ * off before, and a second more is nothing to it; new mail is not made to wait for that. */
+static bool is_resting(struct schedule *s, enum due_class c)
 {
-    window_update(&s->window, d, (unsigned)s->queue->settings->destination_concurrency);
-}
-
-static void put(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain)
-{
-    struct destination *d = window_reach(&s->window, domain);
-    if (has_its_share(s, d))
-        window_note_more(d, next_ms, id);
-    else
-        (void)window_add(&s->window, d, id, next_ms);
-    update(s, d);
-}
-
-/* Where the recipient goes to. False when there is none that is due then, as the index says. */
-static bool domain_of(struct store_txn *t, uint64_t id, int64_t next_ms, char *domain, size_t size)
-{
-    struct key k = key_id(id);
-    struct span value;
-    struct rcpt_row r;
-    if (!store_get(t, TABLE_RCPT, key_span(&k), &value) || rcpt_row_read(value, &r) != 0)
+    const struct timeval second = {1, 0};
+    if (c == DUE_FIRST || s->window.halves[c].turned_away < TURNED_AWAY_MAX)
         return false;
-    bool fits = !r.held && r.next_ms == next_ms &&
-                span_copy(span_text(address_domain(r.address)), domain, size) == 0;
-    rcpt_row_clear(&r);
-    return fits;
-}
-
-static bool take(void *arg, struct store_txn *t, int64_t next_ms, uint64_t id)
-{
-    struct schedule *s = arg;
-    char domain[PROTO_NAME_MAX + 1];
-    if (window_find(&s->window, id) != NULL)
-        return true;
-    if (is_full(s))
-        return false;
-    if (domain_of(t, id, next_ms, domain, sizeof domain)) {
-        put(s, id, next_ms, domain);
-    } else {
-        struct key k = key_due(next_ms, id);
-        mend_index(s->queue->mend, TABLE_DUE, &k);
-    }
+    if (!s->stopped && !evtimer_pending(s->second, NULL))
+        (void)evtimer_add(s->second, &second);
     return true;
 }
 
-/* Fetches more of one destination, by its own index: one at least, if there is one, however full
- * the window. */
-static void refill(struct schedule *s, struct destination *d)
+static bool has_its_share(const struct schedule *s, const struct stream *stream)
 {
-    int64_t now = clock_wall_ms(), next_ms;
-    uint64_t hash = destination_hash(s->queue->ledger.secret, d->name), h, id;
-    char domain[PROTO_NAME_MAX + 1];
-    struct key from = key_dest(hash, d->more_ms, d->more_id);
+    const struct side *side = &stream->destination->sides[stream->class];
+    uint64_t used = s->window.halves[stream->class].count;
+    uint64_t left = used < places(s) ? places(s) - used : 0;
+    uint64_t share = left / WINDOW_PART, own = share / STREAM_PART;
+    return side->waiting + side->parked >= (share < 1 ? 1 : share) ||
+           stream->waiting + stream->parked >= (own < 1 ? 1 : own);
+}
+
+static void set_limits(struct schedule *s)
+{
+    const struct settings *settings = s->queue->settings;
+    window_limit(&s->window, (unsigned)settings->destination_concurrency_start,
+                 (unsigned)settings->destination_concurrency);
+}
+
+static void put(struct schedule *s, const struct due *due, const struct stream_id *id)
+{
+    set_limits(s);
+    struct stream *stream = window_reach(&s->window, *id, due->class);
+    if (has_its_share(s, stream))
+        window_note_more(stream, due->next_ms, due->id);
+    else
+        (void)window_add(&s->window, stream, due->id, due->next_ms);
+    window_update(&s->window, stream);
+}
+
+static bool take(void *arg, const struct due *due, const struct stream_id *stream)
+{
+    struct schedule *s = arg;
+    if (window_find(&s->window, due->id) != NULL)
+        return true;
+    if (is_full(s, due->class) || is_resting(s, due->class))
+        return false;
+    put(s, due, stream);
+    return true;
+}
+
+/* Fetches more of one stream, by its own index: one at least, if there is one, however full the
+ * window. */
+static void refill(struct schedule *s, struct stream *stream)
+{
+    int64_t now = clock_wall_ms();
+    struct key from =
+        key_dest(stream->id, (struct due){stream->class, stream->more_ms, stream->more_id});
     struct store_txn *t = store_begin(s->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_DEST);
-    d->more = false;
+    stream->more = false;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
-        if (key_read_dest(c.key, &h, &next_ms, &id) != 0 || h != hash || next_ms > now)
+        struct stream_id id;
+        struct due due;
+        if (key_read_dest(c.key, &id, &due) != 0 || id.destination != stream->id.destination ||
+            id.account != stream->id.account || due.class != stream->class || due.next_ms > now)
             break;
-        if (d->waiting > 0 && has_its_share(s, d)) {
-            window_note_more(d, next_ms, id);
+        if (stream->waiting > 0 && has_its_share(s, stream)) {
+            window_note_more(stream, due.next_ms, due.id);
             break;
         }
-        if (window_find(&s->window, id) != NULL)
-            continue;
-        if (!domain_of(t, id, next_ms, domain, sizeof domain)) {
-            struct key k = key_dest(h, next_ms, id);
-            mend_index(s->queue->mend, TABLE_DEST, &k);
-        } else if (strcmp(domain, d->name) == 0) {
-            (void)window_add(&s->window, d, id, next_ms);
-        }
+        if (window_find(&s->window, due.id) == NULL)
+            (void)window_add(&s->window, stream, due.id, due.next_ms);
     }
     store_cursor_close(&c);
     store_abort(&t);
@@ -162,25 +202,40 @@ static void pump_after(struct schedule *s, int seconds)
 static void pump(void *arg)
 {
     struct schedule *s = arg;
-    s->held_back = 0;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        s->courses[c].held_back = 0;
     pump_after(s, 0);
 }
 
 static void unstick(struct schedule *s, struct parking *p, unsigned runs)
 {
-    window_unstick(&s->window, p, runs, (unsigned)s->queue->settings->destination_concurrency);
+    window_unstick(&s->window, p, runs);
     if (p->more && TAILQ_EMPTY(&p->items)) {
         p->more = false;
-        duewalk_look_at(&s->walk, p->more_ms, p->more_id);
+        duewalk_look_at(&s->courses[p->class].walk, p->more_ms, p->more_id);
     }
 }
 
 void schedule_pump(struct schedule *s)
 {
     struct parking *p;
+    set_limits(s);
     SLIST_FOREACH (p, &s->window.parkings, next)
         unstick(s, p, UINT_MAX);
     pump(s);
+}
+
+void schedule_forgive(struct schedule *s)
+{
+    sites_forgive(&s->sites);
+    pump(s);
+}
+
+static bool is_at_most(const struct schedule *s, enum due_class c)
+{
+    unsigned most = (unsigned)s->queue->settings->concurrency;
+    return s->courses[DUE_FIRST].inflight + s->courses[DUE_AGAIN].inflight >= most ||
+           s->courses[c].inflight >= window_part(c, most);
 }
 
 /* For each delivery that a transport may have more, the first that wait for it. */
@@ -188,8 +243,8 @@ static void unstick_some(struct schedule *s)
 {
     struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        unsigned room = agents_room(s->queue->agents, p->name);
-        if (room > 0)
+        unsigned room = agents_room(s->queue->agents, p->name, p->class);
+        if (room > 0 && !is_at_most(s, p->class))
             unstick(s, p, room);
     }
 }
@@ -199,69 +254,130 @@ static bool is_any_free(const struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        if (!TAILQ_EMPTY(&p->items) && agents_room(s->queue->agents, p->name) > 0)
+        if (!TAILQ_EMPTY(&p->items) && !is_at_most(s, p->class) && !s->courses[p->class].no_room &&
+            agents_room(s->queue->agents, p->name, p->class) > 0)
             return true;
     }
     return false;
 }
 
-static void on_delivered(void *arg, struct destination *d)
+static void on_delivered(void *arg, const struct delivery_end *e)
 {
     struct schedule *s = arg;
+    struct destination *d = e->destination;
     d->inflight--;
-    s->inflight--;
-    update(s, d);
+    s->courses[e->class].inflight--;
+    if (e->asked && sites_note(&s->sites, d, e->transport, e->results, e->results_n,
+                               clock_wall_ms(), s->queue->settings->destination_pause_ms))
+        log_info(NULL, "destination suspended", LS("destination", e->domain),
+                 LS("transport", e->transport), LI("ms", s->queue->settings->destination_pause_ms),
+                 LS("why", d->pause->why));
+    window_update_destination(&s->window, d);
     pump(s);
 }
 
-static bool has_its_deliveries(const struct schedule *s, const struct destination *d)
+static bool has_its_deliveries(const struct schedule *s, const struct stream *stream)
 {
-    unsigned most = (unsigned)s->queue->settings->concurrency;
-    return d->inflight > 0 && s->inflight >= most - most / FIRST_PART;
+    enum due_class c = stream->class;
+    uint64_t most = window_part(c, (uint64_t)s->queue->settings->concurrency);
+    return stream->destination->inflight > 0 && s->courses[c].inflight >= most - most / FIRST_PART;
 }
 
-static enum delivery_start start(struct schedule *s, struct destination *d)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
+    struct schedule *s = arg;
+    s->courses[DUE_AGAIN].begun = 0;
+    pump_after(s, 0);
+}
+
+static void count_begun(struct schedule *s)
+{
+    const struct timeval tick = {0, TICK_MS * 1000};
+    s->courses[DUE_AGAIN].begun++;
+    if (!s->stopped && !evtimer_pending(s->tick, NULL))
+        (void)evtimer_add(s->tick, &tick);
+}
+
+static enum delivery_start start(struct schedule *s, struct stream *stream)
+{
+    struct destination *d = stream->destination;
+    struct course *course = &s->courses[stream->class];
     /* Before it is empty, so that the next delivery has as many recipients as may be. */
-    if (d->more && d->waiting < (unsigned)s->queue->settings->destination_recipients)
-        refill(s, d);
-    if (d->waiting == 0)
+    if (stream->more && stream->waiting < (unsigned)s->queue->settings->destination_recipients)
+        refill(s, stream);
+    if (stream->waiting == 0)
         return DELIVERY_NOTHING;
     /* Counted before it begins, since it may end before it returns. */
     d->inflight++;
-    s->inflight++;
-    enum delivery_start started = delivery_start(s->queue, &s->window, d, on_delivered, s);
+    course->inflight++;
+    enum delivery_start started = delivery_start(s->queue, &s->window, stream, on_delivered, s);
     if (started != DELIVERY_STARTED) {
         d->inflight--;
-        s->inflight--;
+        course->inflight--;
+    } else if (stream->class == DUE_AGAIN) {
+        count_begun(s);
     }
     return started;
 }
 
-static bool is_at_most(const struct schedule *s)
+static bool may_go(struct schedule *s, enum due_class c)
 {
-    return s->inflight >= (unsigned)s->queue->settings->concurrency;
+    struct course *course = &s->courses[c];
+    course->unwritten = c == DUE_AGAIN && commit_waiting(s->queue->commit) >= UNWRITTEN_MAX;
+    return !course->unwritten && course->begun < BEGUN_MAX && !course->no_room &&
+           !is_at_most(s, c) && course->held_back <= s->window.halves[c].round_n;
+}
+
+/* The stream whose turn it is. The classes take turns, as long as each may have deliveries. */
+static struct stream *next_stream(struct schedule *s)
+{
+    for (int i = 0; i < DUE_CLASSES; i++) {
+        enum due_class c = s->next;
+        struct stream *stream = may_go(s, c) ? window_next(&s->window, c) : NULL;
+        s->next = (enum due_class)((c + 1) % DUE_CLASSES);
+        if (stream != NULL)
+            return stream;
+    }
+    return NULL;
 }
 
 /* Starts what may be started now, so much in one turn of the loop. */
 static void start_some(struct schedule *s)
 {
-    struct destination *d;
+    struct stream *stream;
     int steps = 0;
-    bool room = true;
-    while (!s->stopped && room && !is_at_most(s) && s->held_back <= s->window.round_n &&
-           steps < STEPS_A_TURN && (d = window_next(&s->window)) != NULL) {
-        if (has_its_deliveries(s, d)) {
-            s->held_back++;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        s->courses[c].no_room = false;
+    while (!s->stopped && steps < STEPS_A_TURN && (stream = next_stream(s)) != NULL) {
+        struct course *course = &s->courses[stream->class];
+        if (has_its_deliveries(s, stream)) {
+            course->held_back++;
         } else {
-            s->held_back = 0;
-            room = start(s, d) != DELIVERY_NO_ROOM;
+            course->held_back = 0;
+            course->no_room = start(s, stream) == DELIVERY_NO_ROOM;
         }
-        update(s, d);
+        window_update(&s->window, stream);
         steps++;
     }
-    if (steps == STEPS_A_TURN || (room && !is_at_most(s) && is_any_free(s)))
+    if (steps == STEPS_A_TURN || is_any_free(s))
         pump_after(s, 0);
+}
+
+/* Where the walks may go on. */
+static void fill(struct schedule *s)
+{
+    for (int c = 0; c < DUE_CLASSES; c++) {
+        if (!is_full(s, (enum due_class)c) && !is_resting(s, (enum due_class)c))
+            duewalk_go_on(&s->courses[c].walk);
+    }
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct schedule *s = arg;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        s->window.halves[c].turned_away = 0;
+    fill(s);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)
@@ -275,30 +391,35 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         pump_after(s, LATE_S);
         return;
     }
-    if (!is_at_most(s))
-        unstick_some(s);
+    sites_expire(&s->sites, clock_wall_ms());
+    unstick_some(s);
     start_some(s);
-    if (!is_full(s))
-        duewalk_go_on(&s->walk);
+    fill(s);
     service_gauge(s->queue->service, GAUGE_TRYING, s->window.trying);
     service_gauge(s->queue->service, GAUGE_WINDOW, s->window.count);
 }
 
-void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain)
+void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *domain,
+                  const char *account)
 {
-    if (next_ms > clock_wall_ms() || (is_full(s) && window_find(&s->window, id) == NULL)) {
-        duewalk_look_at(&s->walk, next_ms, id);
+    const struct due due = {DUE_FIRST, next_ms, id};
+    bool there = window_find(&s->window, id) != NULL;
+    if (next_ms > clock_wall_ms() || (is_full(s, DUE_FIRST) && !there)) {
+        duewalk_look_at(&s->courses[DUE_FIRST].walk, next_ms, id);
         return;
     }
-    if (window_find(&s->window, id) == NULL) {
-        put(s, id, next_ms, domain);
-        pump(s);
-    }
+    if (there)
+        return;
+    const unsigned char *secret = s->queue->ledger.secret;
+    const struct stream_id stream = {name_hash(secret, domain), name_hash(secret, account)};
+    put(s, &due, &stream);
+    pump(s);
 }
 
 void schedule_look_at(struct schedule *s, int64_t next_ms)
 {
-    duewalk_look_at(&s->walk, next_ms, 0);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_look_at(&s->courses[c].walk, next_ms, 0);
 }
 
 void schedule_settled(struct schedule *s, uint64_t id)
@@ -306,18 +427,22 @@ void schedule_settled(struct schedule *s, uint64_t id)
     struct item *i = window_find(&s->window, id);
     if (i == NULL)
         return;
-    struct destination *d = i->destination;
+    struct stream *stream = i->stream;
     window_remove(&s->window, i);
-    update(s, d);
-    if (!is_full(s))
-        duewalk_go_on(&s->walk);
+    window_update(&s->window, stream);
+    fill(s);
+    if (s->courses[DUE_AGAIN].unwritten)
+        pump_after(s, 0);
 }
 
 void schedule_stop(struct schedule *s)
 {
     s->stopped = true;
-    duewalk_stop(&s->walk);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        duewalk_stop(&s->courses[c].walk);
     (void)event_del(s->pump);
+    (void)event_del(s->second);
+    (void)event_del(s->tick);
 }
 
 bool schedule_is_trying(const struct schedule *s, uint64_t id)

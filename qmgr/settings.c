@@ -16,6 +16,8 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
     s->jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
+    s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
+    s->destination_pause_ms = conf_ms(queue, "destination-pause");
     s->destination_recipients = conf_int(queue, "destination-recipients");
     s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
@@ -83,6 +85,23 @@ int64_t settings_keep_messages_ms(const struct settings *s, const char *account)
 int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
 {
     return keep_ms(s, account, "keep-retired-webhooks");
+}
+
+int settings_connections(const struct settings *s, const char *transport)
+{
+    static const char *const kinds[] = {"direct",      "smtp",  "submission",
+                                        "submissions", "socks", "lmtp"};
+    const struct conf_block *root = conf_root(s->conf), *kind;
+    const struct conf_block *block = conf_find(root, "transport", transport);
+    if (block == NULL)
+        return strcmp(transport, "direct") == 0
+                   ? conf_int(conf_child(root, "deliver"), "connections")
+                   : 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if ((kind = conf_child(block, kinds[i])) != NULL)
+            return conf_int(kind, "connections");
+    }
+    return 0;
 }
 
 const char *settings_mailbox(const struct settings *s, const char *address)

@@ -18,7 +18,9 @@ struct settings {
     bool localserve;
     int64_t first_retry_ms, lifetime_ms, keep_events_ms, slow_down_ms;
     int attempts, delay_notice_attempt, jitter_percent;
-    int destination_concurrency, destination_recipients, transport_concurrency, window, concurrency;
+    int destination_concurrency, destination_concurrency_start, destination_recipients;
+    int transport_concurrency, window, concurrency;
+    int64_t destination_pause_ms;
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
@@ -36,6 +38,8 @@ int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
+/* How many connections the transport of this name opens at once; 0 for one that opens none. */
+int settings_connections(const struct settings *s, const char *transport);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

@@ -106,6 +106,7 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
                 notice_is_wanted(m->row.envelope, r, DSN_DELAYED);
+    r->again = true;
     r->next_ms = c->now_ms + wait_after(c, r->attempts);
     r->delay_told = r->delay_told || tell;
     if (c->next_ms == 0 || r->next_ms < c->next_ms)
@@ -142,7 +143,7 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
         c->look_again = true; /* the operator was faster, or the row is damaged */
         return;
     }
-    struct rcpt_row was = {.held = r.held, .next_ms = r.next_ms, .address = r.address};
+    const struct rcpt_row was = r;
     r.attempts++;
     submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
@@ -235,7 +236,8 @@ static void done(struct change *change, const char *why)
     for (int i = 0; i < NOTICES; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);
-            schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]));
+            schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]),
+                         "");
         }
         mem_free(&c->notice_to[i]);
     }

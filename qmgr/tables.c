@@ -25,20 +25,35 @@ struct key key_id(uint64_t id)
     return k;
 }
 
-struct key key_due(int64_t next_ms, uint64_t id)
+static void add_time(struct key *k, struct due d)
+{
+    add(k, d.next_ms < 0 ? 0 : (uint64_t)d.next_ms, 8);
+    add(k, d.id, 8);
+}
+
+struct key key_due(struct due d)
 {
     struct key k = {.n = 0};
-    add(&k, next_ms < 0 ? 0 : (uint64_t)next_ms, 8);
-    add(&k, id, 8);
+    add(&k, d.class, 1);
+    add_time(&k, d);
     return k;
 }
 
-struct key key_dest(uint64_t hash, int64_t next_ms, uint64_t id)
+struct key due_value(struct stream_id s)
 {
     struct key k = {.n = 0};
-    add(&k, hash, 8);
-    add(&k, next_ms < 0 ? 0 : (uint64_t)next_ms, 8);
-    add(&k, id, 8);
+    add(&k, s.destination, 8);
+    add(&k, s.account, 8);
+    return k;
+}
+
+struct key key_dest(struct stream_id s, struct due d)
+{
+    struct key k = {.n = 0};
+    add(&k, s.destination, 8);
+    add(&k, d.class, 1);
+    add(&k, s.account, 8);
+    add_time(&k, d);
     return k;
 }
 
@@ -66,21 +81,44 @@ int key_read_id(struct span key, uint64_t *id)
     return 0;
 }
 
-int key_read_due(struct span key, int64_t *next_ms, uint64_t *id)
+static int read_class(const unsigned char *p, enum due_class *class)
 {
-    if (key.n != 16 || (key.p[0] & 0x80) != 0)
+    if (*p >= DUE_CLASSES)
         return -1;
-    *next_ms = (int64_t)be64(key.p);
-    *id = be64(key.p + 8);
+    *class = (enum due_class) * p;
     return 0;
 }
 
-int key_read_dest(struct span key, uint64_t *hash, int64_t *next_ms, uint64_t *id)
+static int read_time(const unsigned char *p, struct due *d)
 {
-    if (key.n != 24)
+    if ((p[0] & 0x80) != 0)
         return -1;
-    *hash = be64(key.p);
-    return key_read_due(span_of(key.p + 8, 16), next_ms, id);
+    d->next_ms = (int64_t)be64(p);
+    d->id = be64(p + 8);
+    return 0;
+}
+
+int key_read_due(struct span key, struct due *d)
+{
+    if (key.n != 17 || read_class(key.p, &d->class) != 0)
+        return -1;
+    return read_time(key.p + 1, d);
+}
+
+int due_value_read(struct span value, struct stream_id *s)
+{
+    if (value.n != 16)
+        return -1;
+    *s = (struct stream_id){be64(value.p), be64(value.p + 8)};
+    return 0;
+}
+
+int key_read_dest(struct span key, struct stream_id *s, struct due *d)
+{
+    if (key.n != 33 || read_class(key.p + 8, &d->class) != 0)
+        return -1;
+    *s = (struct stream_id){be64(key.p), be64(key.p + 9)};
+    return read_time(key.p + 17, d);
 }
 
 static uint64_t rotl(uint64_t v, int n)
@@ -112,10 +150,10 @@ static void sip_rounds(uint64_t v[4], int n)
     }
 }
 
-uint64_t destination_hash(const unsigned char secret[16], const char *domain)
+uint64_t name_hash(const unsigned char secret[16], const char *name)
 {
-    size_t n = strlen(domain);
-    const unsigned char *p = (const unsigned char *)domain;
+    size_t n = strlen(name);
+    const unsigned char *p = (const unsigned char *)name;
     uint64_t k0 = le64(secret), k1 = le64(secret + 8), last = (uint64_t)n << 56;
     uint64_t v[4] = {k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261,
                      k1 ^ 0x7465646279746573};

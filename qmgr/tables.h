@@ -34,34 +34,58 @@ enum table {
 extern const char *const table_names[TABLES];
 
 struct key {
-    unsigned char p[32];
+    unsigned char p[40];
     size_t n;
 };
 
 /* The key's octets; valid as long as it is. */
 struct span key_span(const struct key *k);
 
+/* What was never tried, and what was put off before: each has its own part of everything, so that
+ * attempts that failed once, and may well fail again, keep no new mail waiting. */
+enum due_class { DUE_FIRST, DUE_AGAIN, DUE_CLASSES };
+
+/* A place in the order of what is due. */
+struct due {
+    enum due_class class;
+    int64_t next_ms;
+    uint64_t id; /* recipient, or webhook */
+};
+
+/* Whose turns those are: the mail of one account to one destination; or the webhooks to one URL,
+ * account 0. Both are hashes. */
+struct stream_id {
+    uint64_t destination, account;
+};
+
 /* msg, rcpt, retired, hook, hookretired, event:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
-/* due, hookdue: when, who
- *   next_ms u64 | recipient u64     "\x00\x00\x01\x93\x6f\x1a\x2b\x3c
- * \x00\x06\x40\x00\x00\x00\x00\x01" */
-struct key key_due(int64_t next_ms, uint64_t id);
-/* dest: where to, when, who
- *   domain hash u64 | next_ms u64 | recipient u64 */
-struct key key_dest(uint64_t hash, int64_t next_ms, uint64_t id);
+/* due, hookdue: never tried (0) or put off before (1), when, who
+ *   class u8 | next_ms u64 | id u64
+ *   "\x01" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_due(struct due d);
+/* The value of such a row: to where, for whom
+ *   destination hash u64 | account hash u64
+ *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" */
+struct key due_value(struct stream_id s);
+/* dest: to where, class, for whom, when, who
+ *   destination hash u64 | class u8 | account hash u64 | next_ms u64 | recipient u64
+ *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_dest(struct stream_id s, struct due d);
 /* body: whose, which piece
  *   message u64 | chunk u32 */
 struct key key_body(uint64_t id, uint32_t chunk);
 
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
-int key_read_due(struct span key, int64_t *next_ms, uint64_t *id);
-int key_read_dest(struct span key, uint64_t *hash, int64_t *next_ms, uint64_t *id);
+int key_read_due(struct span key, struct due *d);
+int due_value_read(struct span value, struct stream_id *s);
+int key_read_dest(struct span key, struct stream_id *s, struct due *d);
 
-/* The hash of a destination in the dest table: SipHash-2-4 of the domain with a key of this store,
- * so that nobody can choose domains that share one. */
-uint64_t destination_hash(const unsigned char secret[16], const char *domain);
+/* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this
+ * store, so that nobody can choose domains that share one. */
+uint64_t name_hash(const unsigned char secret[16], const char *name);
 
 #endif

@@ -10,35 +10,63 @@ static int by_id(struct item *a, struct item *b)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static int by_name(struct destination *a, struct destination *b)
+static int by_stream(struct stream *a, struct stream *b)
 {
-    return strcmp(a->name, b->name);
+    if (a->id.destination != b->id.destination)
+        return a->id.destination < b->id.destination ? -1 : 1;
+    if (a->class != b->class)
+        return a->class < b->class ? -1 : 1;
+    return a->id.account < b->id.account ? -1 : a->id.account > b->id.account;
+}
+
+static int by_hash(struct destination *a, struct destination *b)
+{
+    return a->hash < b->hash ? -1 : a->hash > b->hash;
 }
 
 RB_GENERATE_STATIC(item_tree, item, by_id, by_id)
-RB_GENERATE_STATIC(destination_tree, destination, by_name, by_name)
+RB_GENERATE_STATIC(stream_tree, stream, by_id, by_stream)
+RB_GENERATE_STATIC(destination_tree, destination, by_hash, by_hash)
+
+uint64_t window_part(enum due_class class, uint64_t whole)
+{
+    uint64_t part = class == DUE_AGAIN ? whole / 2 : whole - whole / 8;
+    return part < 1 ? 1 : part;
+}
 
 void window_init(struct window *w)
 {
+    *w = (struct window){.limit = 1, .limit_max = 1};
     RB_INIT(&w->items);
+    RB_INIT(&w->streams);
     RB_INIT(&w->destinations);
-    TAILQ_INIT(&w->round);
     SLIST_INIT(&w->parkings);
-    w->round_n = 0;
-    w->count = w->trying = w->parked = 0;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        TAILQ_INIT(&w->halves[c].round);
+}
+
+void window_limit(struct window *w, unsigned begin, unsigned most)
+{
+    w->limit = begin < most ? begin : most;
+    w->limit_max = most;
 }
 
 void window_clear(struct window *w)
 {
     struct item *i;
+    struct stream *s;
     struct destination *d;
+    struct parking *p;
     while ((i = RB_MIN(item_tree, &w->items)) != NULL)
         window_remove(w, i);
+    while ((s = RB_MIN(stream_tree, &w->streams)) != NULL) {
+        RB_REMOVE(stream_tree, &w->streams, s);
+        mem_free(&s);
+    }
     while ((d = RB_MIN(destination_tree, &w->destinations)) != NULL) {
         RB_REMOVE(destination_tree, &w->destinations, d);
         mem_free(&d);
     }
-    struct parking *p;
     while ((p = SLIST_FIRST(&w->parkings)) != NULL) {
         SLIST_REMOVE_HEAD(&w->parkings, next);
         mem_free(&p);
@@ -52,66 +80,95 @@ struct item *window_find(const struct window *w, uint64_t id)
     return RB_FIND(item_tree, (struct item_tree *)&w->items, &like);
 }
 
-/* The tree compares names behind the struct, so a key to search with is built the same way. */
-static struct destination *make(const char *name)
+struct destination *window_destination(const struct window *w, uint64_t hash)
 {
-    size_t n = strlen(name) + 1;
-    struct destination *d = mem_zero(sizeof *d + n);
-    memcpy(d->name, name, n);
-    TAILQ_INIT(&d->items);
-    return d;
+    struct destination like = {.hash = hash};
+    return RB_FIND(destination_tree, (struct destination_tree *)&w->destinations, &like);
 }
 
-struct destination *window_destination(const struct window *w, const char *name)
+static struct destination *reach_destination(struct window *w, uint64_t hash)
 {
-    struct destination *like = make(name);
-    struct destination *d =
-        RB_FIND(destination_tree, (struct destination_tree *)&w->destinations, like);
-    mem_free(&like);
-    return d;
-}
-
-struct destination *window_reach(struct window *w, const char *name)
-{
-    struct destination *d = make(name);
-    struct destination *there = RB_INSERT(destination_tree, &w->destinations, d);
-    if (there == NULL)
+    struct destination *d = window_destination(w, hash);
+    if (d != NULL)
         return d;
-    mem_free(&d);
-    return there;
+    d = mem_zero(sizeof *d);
+    d->hash = hash;
+    d->limit = w->limit;
+    for (int c = 0; c < DUE_CLASSES; c++) {
+        d->sides[c].destination = d;
+        TAILQ_INIT(&d->sides[c].turns);
+    }
+    RB_INSERT(destination_tree, &w->destinations, d);
+    return d;
 }
 
-struct item *window_add(struct window *w, struct destination *d, uint64_t id, int64_t next_ms)
+struct stream *window_reach(struct window *w, struct stream_id id, enum due_class class)
+{
+    struct stream like = {.id = id, .class = class};
+    struct stream *s = RB_FIND(stream_tree, &w->streams, &like);
+    if (s != NULL)
+        return s;
+    s = mem_zero(sizeof *s);
+    s->id = id;
+    s->class = class;
+    s->destination = reach_destination(w, id.destination);
+    TAILQ_INIT(&s->items);
+    s->destination->streams++;
+    w->halves[class].streams++;
+    RB_INSERT(stream_tree, &w->streams, s);
+    return s;
+}
+
+static struct side *side_of(const struct stream *s)
+{
+    return &s->destination->sides[s->class];
+}
+
+/* Into the list and the count of those that wait. */
+static void enter(struct stream *s, struct item *i, bool first)
+{
+    i->state = ITEM_WAITING;
+    if (first)
+        TAILQ_INSERT_HEAD(&s->items, i, next);
+    else
+        TAILQ_INSERT_TAIL(&s->items, i, next);
+    s->waiting++;
+    side_of(s)->waiting++;
+}
+
+struct item *window_add(struct window *w, struct stream *s, uint64_t id, int64_t next_ms)
 {
     struct item *i = mem_zero(sizeof *i);
     i->id = id;
     i->next_ms = next_ms;
-    i->destination = d;
+    i->stream = s;
     struct item *there = RB_INSERT(item_tree, &w->items, i);
     assert(there == NULL);
-    TAILQ_INSERT_TAIL(&d->items, i, next);
-    d->waiting++;
+    enter(s, i, false);
     w->count++;
+    w->halves[s->class].count++;
     return i;
 }
 
 /* Out of the list and the count of its state. */
 static void leave(struct window *w, struct item *i)
 {
-    struct destination *d = i->destination;
+    struct stream *s = i->stream;
     switch (i->state) {
     case ITEM_WAITING:
-        TAILQ_REMOVE(&d->items, i, next);
-        d->waiting--;
+        TAILQ_REMOVE(&s->items, i, next);
+        s->waiting--;
+        side_of(s)->waiting--;
         break;
     case ITEM_STUCK:
         TAILQ_REMOVE(&i->parking->items, i, next);
         i->parking->n--;
-        d->parked--;
-        w->parked--;
+        s->parked--;
+        side_of(s)->parked--;
+        w->halves[s->class].parked--;
         break;
     case ITEM_TRYING:
-        d->trying--;
+        s->trying--;
         w->trying--;
         break;
     }
@@ -122,6 +179,7 @@ void window_remove(struct window *w, struct item *i)
     leave(w, i);
     RB_REMOVE(item_tree, &w->items, i);
     w->count--;
+    w->halves[i->stream->class].count--;
     mem_free(&i);
 }
 
@@ -130,19 +188,20 @@ void window_set_trying(struct window *w, struct item *i)
     assert(i->state == ITEM_WAITING);
     leave(w, i);
     i->state = ITEM_TRYING;
-    i->destination->trying++;
+    i->stream->trying++;
     w->trying++;
 }
 
-static struct parking *parking_of(struct window *w, const char *name)
+static struct parking *parking_of(struct window *w, const char *name, enum due_class class)
 {
     struct parking *p;
     SLIST_FOREACH (p, &w->parkings, next) {
-        if (strcmp(p->name, name) == 0)
+        if (p->class == class && strcmp(p->name, name) == 0)
             return p;
     }
     size_t n = strlen(name) + 1;
     p = mem_zero(sizeof *p + n);
+    p->class = class;
     memcpy(p->name, name, n);
     TAILQ_INIT(&p->items);
     SLIST_INSERT_HEAD(&w->parkings, p, next);
@@ -156,13 +215,15 @@ static void turn_away(struct window *w, struct item *i, struct parking *p)
         p->more_id = i->id;
     }
     p->more = true;
+    w->halves[p->class].turned_away++;
     window_remove(w, i);
 }
 
 void window_park(struct window *w, struct item *i, const char *name, uint64_t most)
 {
-    struct parking *p = parking_of(w, name);
-    uint64_t left = w->parked < most ? most - w->parked : 0;
+    struct half *half = &w->halves[i->stream->class];
+    struct parking *p = parking_of(w, name, i->stream->class);
+    uint64_t left = half->parked < most ? most - half->parked : 0;
     assert(i->state == ITEM_WAITING);
     if (p->n > 0 && p->n >= left) {
         turn_away(w, i, p);
@@ -173,8 +234,9 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
     i->parking = p;
     TAILQ_INSERT_TAIL(&p->items, i, next);
     p->n++;
-    i->destination->parked++;
-    w->parked++;
+    i->stream->parked++;
+    side_of(i->stream)->parked++;
+    half->parked++;
 }
 
 /* The last item of the first runs, or NULL when there are none. */
@@ -182,60 +244,91 @@ static struct item *end_of_runs(const struct parking *p, unsigned runs)
 {
     struct item *i = runs == 0 ? NULL : TAILQ_FIRST(&p->items), *next;
     for (; i != NULL && (next = TAILQ_NEXT(i, next)) != NULL; i = next) {
-        if (next->destination != i->destination && --runs == 0)
+        if (next->stream != i->stream && --runs == 0)
             break;
     }
     return i;
 }
 
-void window_unstick(struct window *w, struct parking *p, unsigned runs, unsigned inflight_max)
+void window_unstick(struct window *w, struct parking *p, unsigned runs)
 {
     struct item *before;
     /* From the last to the first, each to the head of its list, which keeps their order. */
     for (struct item *i = end_of_runs(p, runs); i != NULL; i = before) {
-        struct destination *d = i->destination;
         before = TAILQ_PREV(i, items, next);
         leave(w, i);
-        i->state = ITEM_WAITING;
-        TAILQ_INSERT_HEAD(&d->items, i, next);
-        d->waiting++;
-        window_update(w, d, inflight_max); /* which frees none that has items */
+        enter(i->stream, i, true);
+        window_update(w, i->stream); /* which frees none that has items */
     }
 }
 
-void window_update(struct window *w, struct destination *d, unsigned inflight_max)
+static void free_stream(struct window *w, struct stream *s)
 {
-    bool wants = (d->waiting > 0 || (d->more && d->parked == 0)) && d->inflight < inflight_max;
-    if (wants && !d->in_round) {
-        TAILQ_INSERT_TAIL(&w->round, d, round);
-        w->round_n++;
-    } else if (!wants && d->in_round) {
-        TAILQ_REMOVE(&w->round, d, round);
-        w->round_n--;
+    s->destination->streams--;
+    w->halves[s->class].streams--;
+    RB_REMOVE(stream_tree, &w->streams, s);
+    mem_free(&s);
+}
+
+void window_update(struct window *w, struct stream *s)
+{
+    struct destination *d = s->destination;
+    struct streams *turns = &side_of(s)->turns;
+    bool wants = s->waiting > 0 || (s->more && s->parked == 0);
+    if (wants && !s->in_turns)
+        TAILQ_INSERT_TAIL(turns, s, turn);
+    else if (!wants && s->in_turns)
+        TAILQ_REMOVE(turns, s, turn);
+    s->in_turns = wants;
+    if (s->waiting == 0 && s->parked == 0 && s->trying == 0 && !s->more)
+        free_stream(w, s);
+    window_update_destination(w, d);
+}
+
+static void update_side(struct half *half, struct side *side, bool may)
+{
+    bool wants = may && !TAILQ_EMPTY(&side->turns);
+    if (wants && !side->in_round) {
+        TAILQ_INSERT_TAIL(&half->round, side, round);
+        half->round_n++;
+    } else if (!wants && side->in_round) {
+        TAILQ_REMOVE(&half->round, side, round);
+        half->round_n--;
     }
-    d->in_round = wants;
-    if (d->waiting == 0 && d->parked == 0 && d->trying == 0 && d->inflight == 0 && !d->more) {
+    side->in_round = wants;
+}
+
+void window_update_destination(struct window *w, struct destination *d)
+{
+    bool may = d->inflight < (d->limit < w->limit_max ? d->limit : w->limit_max);
+    for (int c = 0; c < DUE_CLASSES; c++)
+        update_side(&w->halves[c], &d->sides[c], may);
+    if (d->streams == 0 && d->inflight == 0 && d->pause == NULL) {
         RB_REMOVE(destination_tree, &w->destinations, d);
         mem_free(&d);
     }
 }
 
-struct destination *window_next(struct window *w)
+struct stream *window_next(struct window *w, enum due_class class)
 {
-    struct destination *d = TAILQ_FIRST(&w->round);
-    if (d != NULL) {
-        TAILQ_REMOVE(&w->round, d, round);
-        w->round_n--;
-        d->in_round = false;
-    }
-    return d;
+    struct half *half = &w->halves[class];
+    struct side *side = TAILQ_FIRST(&half->round);
+    if (side == NULL)
+        return NULL;
+    TAILQ_REMOVE(&half->round, side, round);
+    half->round_n--;
+    side->in_round = false;
+    struct stream *s = TAILQ_FIRST(&side->turns);
+    TAILQ_REMOVE(&side->turns, s, turn);
+    TAILQ_INSERT_TAIL(&side->turns, s, turn);
+    return s;
 }
 
-void window_note_more(struct destination *d, int64_t next_ms, uint64_t id)
+void window_note_more(struct stream *s, int64_t next_ms, uint64_t id)
 {
-    if (!d->more || next_ms < d->more_ms || (next_ms == d->more_ms && id < d->more_id)) {
-        d->more_ms = next_ms;
-        d->more_id = id;
+    if (!s->more || next_ms < s->more_ms || (next_ms == s->more_ms && id < s->more_id)) {
+        s->more_ms = next_ms;
+        s->more_id = id;
     }
-    d->more = true;
+    s->more = true;
 }

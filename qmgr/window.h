@@ -5,16 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tables.h"
 #include "trees.h"
 
-/* A window of what is due, in memory, grouped by where it goes to, and the round of destinations
- * that have work: recipients by domain, webhooks by URL. Who may have how much of it is the
- * business of whoever fills it. */
+/* A window of what is due, in memory: in streams (the mail of one account to one destination, or
+ * the webhooks to one URL), grouped by destination. What was never tried and what was put off
+ * before each have a round of the destinations that have such work; a destination's turn goes round
+ * its streams. Who may have how much of the window is the business of whoever fills it. */
 
 struct destination;
 
 enum item_state {
-    ITEM_WAITING, /* in its destination's items */
+    ITEM_WAITING, /* in its stream's items */
     ITEM_STUCK,   /* in a parking: waits for something that window_unstick tells of */
     ITEM_TRYING,  /* in no list */
 };
@@ -22,7 +24,7 @@ enum item_state {
 struct item {
     RB_ENTRY(item) by_id;
     TAILQ_ENTRY(item) next;
-    struct destination *destination;
+    struct stream *stream;
     struct parking *parking; /* while it is stuck */
     uint64_t id;
     int64_t next_ms; /* what the index said of it */
@@ -30,24 +32,49 @@ struct item {
 };
 TAILQ_HEAD(items, item);
 
-struct destination {
-    RB_ENTRY(destination) by_name;
-    TAILQ_ENTRY(destination) round;
+struct stream {
+    RB_ENTRY(stream) by_id;
+    TAILQ_ENTRY(stream) turn;
+    struct destination *destination;
+    struct stream_id id;
+    enum due_class class;
     struct items items;
     unsigned waiting; /* in items */
     unsigned parked;  /* in parkings */
     unsigned trying;
-    unsigned inflight; /* deliveries or calls; whoever begins one counts it */
-    bool more;         /* the store has due ones that are not in the window */
-    int64_t more_ms;   /* and none of those is before this place, where that is known */
+    bool more;       /* the store has due ones that are not in the window */
+    int64_t more_ms; /* and none of those is before this place, where that is known */
     uint64_t more_id;
+    bool in_turns;
+};
+TAILQ_HEAD(streams, stream);
+
+/* A destination's work of one class. */
+struct side {
+    TAILQ_ENTRY(side) round;
+    struct destination *destination;
+    struct streams turns; /* those that have something for a delivery */
+    unsigned waiting, parked;
     bool in_round;
-    char name[];
+};
+TAILQ_HEAD(sides, side);
+
+struct destination {
+    RB_ENTRY(destination) by_hash;
+    uint64_t hash;
+    struct side sides[DUE_CLASSES];
+    unsigned streams;
+    unsigned inflight;   /* deliveries or calls; whoever begins one counts it */
+    unsigned limit;      /* how many of those it may have at once */
+    unsigned failed;     /* sites.h */
+    struct pause *pause; /* sites.h; a destination that has one is not forgotten */
 };
 
-/* Those that wait for the same thing, such as a transport, whatever their destinations. */
+/* Those of one class that wait for the same thing, such as a transport, whatever their
+ * destinations. */
 struct parking {
     SLIST_ENTRY(parking) next;
+    enum due_class class;
     struct items items;
     uint64_t n;
     bool more; /* one had no place here; the first of them in the index was at this place */
@@ -57,41 +84,64 @@ struct parking {
 };
 
 RB_HEAD(item_tree, item);
+RB_HEAD(stream_tree, stream);
 RB_HEAD(destination_tree, destination);
+
+/* What there is of one class. */
+struct half {
+    struct sides round;
+    unsigned round_n;
+    uint64_t count, parked; /* items */
+    uint64_t streams;
+    unsigned turned_away; /* by window_park; whoever looks at it sets it to 0 */
+};
 
 struct window {
     struct item_tree items;
+    struct stream_tree streams;
     struct destination_tree destinations;
-    TAILQ_HEAD(, destination) round;
-    unsigned round_n;
-    uint64_t count, trying, parked;
+    struct half halves[DUE_CLASSES];
+    uint64_t count, trying;
+    uint64_t octets[DUE_CLASSES];   /* of the messages being tried; whoever begins counts them */
+    unsigned limit, limit_max;      /* of a destination: to begin with, and at most */
     SLIST_HEAD(, parking) parkings; /* as many as there are things to wait for: few */
 };
 
+/* How much of a whole (places, connections) a class may have: what was put off before half of it,
+ * new work all but an eighth, so that each always finds some, one at least. */
+uint64_t window_part(enum due_class class, uint64_t whole);
+
 void window_init(struct window *w);
 void window_clear(struct window *w);
+/* How many deliveries a destination may have, to begin with and at most. */
+void window_limit(struct window *w, unsigned begin, unsigned most);
 struct item *window_find(const struct window *w, uint64_t id);
 struct destination *window_destination(const struct window *w,
-                                       const char *name); /* NULL when it has nothing */
-/* The destination, made if need be. To be followed by window_update. */
-struct destination *window_reach(struct window *w, const char *name);
-/* A new waiting item at the end of the destination's list; id is not in the window yet. */
-struct item *window_add(struct window *w, struct destination *d, uint64_t id, int64_t next_ms);
+                                       uint64_t hash); /* NULL when it has nothing */
+/* The stream, made if need be, with its destination. To be followed by window_update. */
+struct stream *window_reach(struct window *w, struct stream_id id, enum due_class class);
+/* A new waiting item at the end of the stream's list; id is not in the window yet. */
+struct item *window_add(struct window *w, struct stream *s, uint64_t id, int64_t next_ms);
 void window_remove(struct window *w, struct item *i);
 void window_set_trying(struct window *w, struct item *i); /* a waiting one */
 /* The waiting item waits for what has this name, instead of its turn. A parking has no more than
- * what is left of most for all of them together; where it has that, the item leaves the window
+ * what is left of most for all of its class together; where it has that, the item leaves the window
  * instead, and the parking notes where it was in the index. */
 void window_park(struct window *w, struct item *i, const char *name, uint64_t most);
 /* The first of those in the parking wait for their turn again, before those that came later: so
  * many runs of neighbours that have the same destination. */
-void window_unstick(struct window *w, struct parking *p, unsigned runs, unsigned inflight_max);
-/* In the round exactly when it has waiting items, or more to be fetched that are not kept back by
- * stuck ones, and may have another delivery. Frees a destination that has nothing. */
-void window_update(struct window *w, struct destination *d, unsigned inflight_max);
-struct destination *
-window_next(struct window *w); /* takes the first out of the round; NULL when empty */
-/* The store has one of the destination's, due at next_ms, that is not in the window. */
-void window_note_more(struct destination *d, int64_t next_ms, uint64_t id);
+void window_unstick(struct window *w, struct parking *p, unsigned runs);
+/* The stream has changed: it is in its destination's turns exactly when it has waiting items, or
+ * more to be fetched that are not kept back by stuck ones. Then as window_update_destination. Frees
+ * a stream that has nothing. */
+void window_update(struct window *w, struct stream *s);
+/* The destination is in a round exactly when there are streams in its turns and it may have another
+ * delivery. Frees one that has nothing and no pause. */
+void window_update_destination(struct window *w, struct destination *d);
+/* Takes the first destination out of the class's round, and returns its stream whose turn it is,
+ * which goes to the end of those turns; NULL when the round is empty. */
+struct stream *window_next(struct window *w, enum due_class class);
+/* The store has one of the stream's, due at next_ms, that is not in the window. */
+void window_note_more(struct stream *s, int64_t next_ms, uint64_t id);
 
 #endif

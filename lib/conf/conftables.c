@@ -157,14 +157,24 @@ static const struct conf_setting queue_settings[] = {
     {"lifetime", CONF_DURATION, 0, CONF_QMGR, "5d", .min = "1m", .max = "90d",
      .doc = "Age of a message at which an attempt that fails is its last, however few there were."},
     {"destination-concurrency", CONF_INT, 0, CONF_QMGR, "20", .min = "1", .max = "1000",
-     .doc = "Deliveries in flight to one destination."},
-    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "150", .min = "1", .max = "10000",
-     .doc = "Deliveries in flight through one transport, so that one that is slow or does not "
-            "answer leaves some of concurrency to the others."},
+     .doc = "Deliveries in flight to one destination, at most. One is added whenever all it has "
+            "were in use and one ended well."},
+    {"destination-concurrency-start", CONF_INT, 0, CONF_QMGR, "5", .min = "1", .max = "1000",
+     .doc = "Deliveries in flight to a destination that nothing is known of yet. When it cannot be "
+            "reached, they are halved."},
+    {"destination-pause", CONF_DURATION, 0, CONF_QMGR, "1m", .min = "0", .max = "1d",
+     .doc = "How long a destination is left alone that could not be reached three times in a row, "
+            "one delivery at a time. An attempt that is due meanwhile is put off without a "
+            "connection, and counts. 0 never leaves one alone."},
+    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1000", .min = "1", .max = "10000",
+     .doc = "Deliveries in flight through one transport, no more than its connections either, so "
+            "that one that is slow or does not answer leaves some of concurrency to the others. "
+            "Half of them at most are for recipients that were put off before."},
     {"destination-recipients", CONF_INT, 0, CONF_QMGR, "100", .min = "1", .max = "10000",
      .doc = "Recipients given to a destination in one transaction."},
     {"window", CONF_INT, 0, CONF_QMGR, "20000", .min = "100", .max = "1000000",
-     .doc = "Due recipients held in memory; the others stay in the store until there is room."},
+     .doc = "Due recipients held in memory, half of them never tried and half put off before; the "
+            "others stay in the store until there is room."},
     {"body-memory", CONF_SIZE, 0, CONF_QMGR, "64M", .min = "1M", .max = "1024G",
      .doc = "Octets of messages held in memory for deliveries in flight."},
     {"large-body", CONF_SIZE, 0, CONF_QMGR, "1M", .min = "4K", .max = "64M",
@@ -187,8 +197,9 @@ static const struct conf_setting queue_settings[] = {
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
      .doc = "How long events are kept."},
-    {"concurrency", CONF_INT, 0, CONF_QMGR, "200", .min = "1", .max = "10000",
-     .doc = "Deliveries in flight in all."},
+    {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
+     .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
+            "before."},
 };
 
 static const struct conf_block_type queue = {

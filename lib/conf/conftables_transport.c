@@ -94,8 +94,9 @@
 
 #define CONNECTIONS_SETTING(D)                                                                     \
     {                                                                                              \
-        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "100"),                        \
-            .min = "1", .max = "10000", .doc = "Connections open at once over one transport."      \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1000"),                       \
+            .min = "1", .max = "10000",                                                            \
+            .doc = "Connections open at once over one transport that goes to MX hosts."            \
     }
 
 #define MX_SETTINGS(D)                                                                             \
@@ -148,8 +149,14 @@ const struct conf_block_type conftables_deliver = {
 /* The settings of `deliver` that any transport which speaks to one given server has too. */
 #define SERVER_SETTINGS                                                                            \
     TIMEOUT_SETTINGS(DEFAULT_DELIVER), EHLO_SETTING("deliver/ehlo-name"),                          \
-        FAMILY_SETTING(DEFAULT_DELIVER), SOURCE_SETTING(DEFAULT_DELIVER),                          \
-        CONNECTIONS_SETTING(DEFAULT_DELIVER)
+        FAMILY_SETTING(DEFAULT_DELIVER), SOURCE_SETTING(DEFAULT_DELIVER)
+
+/* One given server bears less than all the world. */
+#define SERVER_CONNECTIONS                                                                         \
+    {                                                                                              \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, "100", .min = "1", .max = "10000",              \
+                                                          .doc = "Connections open to it at once." \
+    }
 
 #define HOST_SETTINGS(flags, number)                                                               \
     {"host", CONF_PEER, (flags), OUT,                                                              \
@@ -170,6 +177,7 @@ const struct conf_block_type conftables_deliver = {
 
 static const struct conf_setting direct_settings[] = {
     SERVER_SETTINGS,
+    CONNECTIONS_SETTING(DEFAULT_DELIVER),
     MX_SETTINGS(DEFAULT_DELIVER),
 };
 
@@ -184,6 +192,7 @@ static const struct conf_setting smtp_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "25"),
     RELAY_TLS_SETTING,
     SERVER_SETTINGS,
+    SERVER_CONNECTIONS,
 };
 
 static const struct conf_block_type smtp = {
@@ -213,6 +222,7 @@ static const struct conf_setting submission_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "587"),
     RELAY_TLS_SETTING,
     SERVER_SETTINGS,
+    SERVER_CONNECTIONS,
 };
 
 static const struct conf_block_type submission = {
@@ -227,6 +237,7 @@ static const struct conf_block_type submission = {
 static const struct conf_setting submissions_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "465"),
     SERVER_SETTINGS,
+    SERVER_CONNECTIONS,
 };
 
 static const struct conf_block_type submissions = {
@@ -267,6 +278,7 @@ static const struct conf_setting lmtp_settings[] = {
     {"tls", CONF_WORD, 0, OUT, "opportunistic", .words = "none opportunistic required",
      .doc = "Whether STARTTLS is used, as for smtp. Never on a local socket."},
     SERVER_SETTINGS,
+    SERVER_CONNECTIONS,
 };
 
 static const struct conf_block_type lmtp = {

@@ -150,6 +150,19 @@ static void get_extra(struct wire *w, struct submit_envelope *e)
         wire_fail(w);
 }
 
+void submit_envelope_peek(struct wire *w, struct submit_peek *p)
+{
+    (void)wire_enum(w, SUBMIT_ORIGINS);
+    (void)wire_u32(w);
+    p->account = wire_span(w, PROTO_NAME_MAX);
+    p->sender = wire_span(w, PROTO_ADDRESS_MAX);
+    (void)wire_span(w, PROTO_NAME_MAX); /* envid */
+    (void)wire_span(w, 4);              /* ret */
+    for (int i = 0; i < 3; i++)
+        (void)wire_span(w, PROTO_TEXT_MAX); /* message_id, subject, client */
+    p->received_ms = wire_i64(w);
+}
+
 struct submit_envelope *submit_envelope_get(struct wire *w)
 {
     struct submit_envelope *e = mem_zero(sizeof *e);

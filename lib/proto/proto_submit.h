@@ -81,6 +81,13 @@ void submit_envelope_free(struct submit_envelope **e);
 void submit_envelope_put(struct buf *b, const struct submit_envelope *e);
 /* Returns a new envelope; the cursor's sticky error says whether it is any good. */
 struct submit_envelope *submit_envelope_get(struct wire *w);
+/* A part of an envelope's octets, without copies; what follows it is not read. The spans point into
+ * the source. */
+struct submit_peek {
+    struct span account, sender;
+    int64_t received_ms;
+};
+void submit_envelope_peek(struct wire *w, struct submit_peek *p);
 
 struct submit_reply {
     bool accepted;

@@ -101,7 +101,7 @@ static void read_sys(struct walk *w)
 {
     struct span secret;
     uint64_t schema;
-    if (!get_number(w, "schema", &schema) || schema != 1 ||
+    if (!get_number(w, "schema", &schema) || schema != 2 ||
         !get_number(w, "next_id", &w->next_id) || !get_number(w, "next_event", &w->next_event))
         complain(w, "sys: schema, next_id or next_event is missing");
     if (store_get(w->t, TABLE_SYS, span_text("secret"), &secret) && secret.n == sizeof w->secret)
@@ -205,6 +205,16 @@ static void check_body(struct walk *w, struct span key, struct span value)
 
 /* ---- rcpt, due, dest ---- */
 
+static struct due place_of(uint64_t id, const struct rcpt_row *r)
+{
+    return (struct due){r->again ? DUE_AGAIN : DUE_FIRST, r->next_ms, id};
+}
+
+static struct stream_id stream_of(const struct walk *w, const struct rcpt_row *r)
+{
+    return (struct stream_id){name_hash(w->secret, address_domain(r->address)), r->account};
+}
+
 static void check_rcpt(struct walk *w, struct span key, struct span value)
 {
     struct rcpt_row r;
@@ -222,52 +232,55 @@ static void check_rcpt(struct walk *w, struct span key, struct span value)
         if (id < r.message || id - r.message >= m.recipients)
             complain(w, "rcpt %" PRIu64 ": message %" PRIu64 " has %u recipients", id, r.message,
                      m.recipients);
+        if (r.account != name_hash(w->secret, m.envelope->account))
+            complain(w, "rcpt %" PRIu64 ": has another hash of its account", id);
         msg_row_clear(&m);
     }
-    uint64_t hash = destination_hash(w->secret, address_domain(r.address));
-    bool due = has(w, TABLE_DUE, key_due(r.next_ms, id)),
-         dest = has(w, TABLE_DEST, key_dest(hash, r.next_ms, id));
+    struct due place = place_of(id, &r);
+    bool due = has(w, TABLE_DUE, key_due(place)),
+         dest = has(w, TABLE_DEST, key_dest(stream_of(w, &r), place));
     if (due == r.held || dest == r.held)
         complain(w, "rcpt %" PRIu64 ": %s, %s in due, %s in dest", id, r.held ? "held" : "queued",
                  due ? "is" : "not", dest ? "is" : "not");
     rcpt_row_clear(&r);
 }
 
-static void check_index(struct walk *w, const char *table, int64_t next_ms, uint64_t id,
-                        const uint64_t *hash)
+static void check_index(struct walk *w, const char *table, struct due due, struct stream_id stream)
 {
     struct rcpt_row r;
-    if (!get_recipient(w, id, &r)) {
-        complain(w, "%s %" PRId64 "/%" PRIu64 ": no such recipient", table, next_ms, id);
+    if (!get_recipient(w, due.id, &r)) {
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": no such recipient", table, due.next_ms, due.id);
         return;
     }
-    if (r.held || r.next_ms != next_ms)
-        complain(w, "%s %" PRId64 "/%" PRIu64 ": it is %s, due at %" PRId64, table, next_ms, id,
-                 r.held ? "held" : "queued", r.next_ms);
-    if (hash != NULL && *hash != destination_hash(w->secret, address_domain(r.address)))
-        complain(w, "%s %" PRId64 "/%" PRIu64 ": %s has another hash", table, next_ms, id,
-                 address_domain(r.address));
+    struct due there = place_of(due.id, &r);
+    if (r.held || there.next_ms != due.next_ms || there.class != due.class)
+        complain(w, "%s %d/%" PRId64 "/%" PRIu64 ": it is %s, due at %d/%" PRId64, table, due.class,
+                 due.next_ms, due.id, r.held ? "held" : "queued", there.class, there.next_ms);
+    struct stream_id its = stream_of(w, &r);
+    if (its.destination != stream.destination || its.account != stream.account)
+        complain(w, "%s %" PRId64 "/%" PRIu64 ": %s has another hash, or its account", table,
+                 due.next_ms, due.id, address_domain(r.address));
     rcpt_row_clear(&r);
 }
 
 static void check_due(struct walk *w, struct span key, struct span value)
 {
-    int64_t next_ms;
-    uint64_t id;
-    if (key_read_due(key, &next_ms, &id) != 0 || value.n != 0)
+    struct due due;
+    struct stream_id stream;
+    if (key_read_due(key, &due) != 0 || due_value_read(value, &stream) != 0)
         complain(w, "due: a row does not decode");
     else
-        check_index(w, "due", next_ms, id, NULL);
+        check_index(w, "due", due, stream);
 }
 
 static void check_dest(struct walk *w, struct span key, struct span value)
 {
-    int64_t next_ms;
-    uint64_t id, hash;
-    if (key_read_dest(key, &hash, &next_ms, &id) != 0 || value.n != 0)
+    struct due due;
+    struct stream_id stream;
+    if (key_read_dest(key, &stream, &due) != 0 || value.n != 0)
         complain(w, "dest: a row does not decode");
     else
-        check_index(w, "dest", next_ms, id, &hash);
+        check_index(w, "dest", due, stream);
 }
 
 /* ---- history, events, webhooks ---- */
@@ -306,6 +319,11 @@ static void check_event(struct walk *w, struct span key, struct span value)
     event_row_clear(&r);
 }
 
+static struct due hook_place(uint64_t id, const struct hook_row *r)
+{
+    return (struct due){r->attempts > 0 ? DUE_AGAIN : DUE_FIRST, r->next_ms, id};
+}
+
 static void check_hook(struct walk *w, struct span key, struct span value)
 {
     struct hook_row r;
@@ -316,7 +334,7 @@ static void check_hook(struct walk *w, struct span key, struct span value)
     }
     w->c->hooks++;
     check_id(w, "hook", id);
-    if (!has(w, TABLE_HOOKDUE, key_due(r.next_ms, id)))
+    if (!has(w, TABLE_HOOKDUE, key_due(hook_place(id, &r))))
         complain(w, "hook %" PRIu64 ": is not in hookdue", id);
     hook_row_clear(&r);
 }
@@ -324,20 +342,22 @@ static void check_hook(struct walk *w, struct span key, struct span value)
 static void check_hookdue(struct walk *w, struct span key, struct span value)
 {
     struct hook_row r;
-    struct span there;
-    int64_t next_ms;
-    uint64_t id;
-    if (key_read_due(key, &next_ms, &id) != 0 || value.n != 0) {
+    struct span row;
+    struct due due;
+    struct stream_id stream;
+    if (key_read_due(key, &due) != 0 || due_value_read(value, &stream) != 0) {
         complain(w, "hookdue: a row does not decode");
         return;
     }
-    struct key k = key_id(id);
-    if (!store_get(w->t, TABLE_HOOK, key_span(&k), &there) || hook_row_read(there, &r) != 0) {
-        complain(w, "hookdue %" PRId64 "/%" PRIu64 ": no such webhook", next_ms, id);
+    struct key k = key_id(due.id);
+    if (!store_get(w->t, TABLE_HOOK, key_span(&k), &row) || hook_row_read(row, &r) != 0) {
+        complain(w, "hookdue %" PRId64 "/%" PRIu64 ": no such webhook", due.next_ms, due.id);
         return;
     }
-    if (r.next_ms != next_ms)
-        complain(w, "hookdue %" PRId64 "/%" PRIu64 ": is due at %" PRId64, next_ms, id, r.next_ms);
+    struct due there = hook_place(due.id, &r);
+    if (there.next_ms != due.next_ms || there.class != due.class)
+        complain(w, "hookdue %d/%" PRId64 "/%" PRIu64 ": is due at %d/%" PRId64, due.class,
+                 due.next_ms, due.id, there.class, there.next_ms);
     hook_row_clear(&r);
 }
 

@@ -143,12 +143,45 @@ static void test_concurrency_is_shared_by_all_urls(void **state)
         put_hooks(url, 10);
     }
     world_settle();
-    assert_int_equal(world.hooks.calls_n, 10);
-    assert_int_equal(hookq_inflight(world.queue.hookq), 10);
+    assert_int_equal(world.hooks.calls_n, 9); /* an eighth is for those that failed before */
+    assert_int_equal(hookq_inflight(world.queue.hookq), 9);
     world.hooks.on_call = endpoint_answers;
     world.hooks.code = 204;
     while (world.hooks.calls_n > 0)
         endpoint_answer(&world.hooks, 0, 204);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    finish();
+}
+
+static void test_urls_that_failed_before_have_half_and_keep_no_new_one_waiting(void **state)
+{
+    world_open("webhooks { concurrency 8 }\n");
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 500;
+    for (int i = 0; i < 20; i++) {
+        char url[40];
+        (void)snprintf(url, sizeof url, "https://dead%d.example/", i);
+        put_hooks(url, 10);
+    }
+    WORLD_UNTIL(world.hooks.calls_total == 200);
+    world_settle();
+    world.hooks.on_call = endpoint_keeps;
+    world_step(2 * MINUTE);
+    assert_int_equal(world.hooks.calls_n, 4);
+    put_hooks("https://alive.example/", 1);
+    WORLD_UNTIL(calls_to("https://alive.example/") == 1);
+    /* Nor do new ones keep those waiting. */
+    for (int i = 0; i < 20; i++) {
+        char url[40];
+        (void)snprintf(url, sizeof url, "https://new%d.example/", i);
+        put_hooks(url, 1);
+    }
+    world_settle();
+    assert_int_equal(world.hooks.calls_n, 8);
+    world.hooks.on_call = endpoint_answers;
+    while (world.hooks.calls_n > 0)
+        endpoint_answer(&world.hooks, 0, 200);
+    world.hooks.code = 200;
     WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
     finish();
 }
@@ -239,6 +272,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_url_that_does_not_answer_keeps_no_other_waiting),
         WORLD_TEST(test_one_behind_many_of_another_url_is_found),
         BARE_TEST(test_concurrency_is_shared_by_all_urls),
+        BARE_TEST(test_urls_that_failed_before_have_half_and_keep_no_new_one_waiting),
         WORLD_TEST(test_a_webhook_that_fails_is_tried_again_until_it_is_over),
         WORLD_TEST(test_an_endpoint_can_ask_for_time_or_for_no_more),
         BARE_TEST(test_a_call_that_hooks_does_not_survive_counts),

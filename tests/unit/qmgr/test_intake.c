@@ -55,7 +55,7 @@ static void test_ids_ascend_over_restarts(void **state)
 static void test_messages_on_both_sides_of_the_large_body_setting(void **state)
 {
     static const size_t sizes[] = {0, 1, 4079, 4080, 4081, 4095, 4096, 4097, 8192, 100000};
-    world_open("queue { large-body 4K }\n");
+    world_open("queue { large-body 4K  destination-concurrency-start 20 }\n");
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char *text = mem_alloc(sizes[i] + 1);
         struct msg_row m;

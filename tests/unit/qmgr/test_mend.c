@@ -92,21 +92,53 @@ static void test_a_message_that_does_not_decode_takes_its_recipients_along(void 
     world.damaged = true;
 }
 
+static struct stream_id stream_of(const char *domain)
+{
+    const unsigned char *secret = world.queue.ledger.secret;
+    return (struct stream_id){name_hash(secret, domain), name_hash(secret, "")};
+}
+
+static struct key due(int64_t next_ms, uint64_t id)
+{
+    return key_due((struct due){DUE_FIRST, next_ms, id});
+}
+
+static struct key dest(const char *domain, int64_t next_ms, uint64_t id)
+{
+    return key_dest(stream_of(domain), (struct due){DUE_FIRST, next_ms, id});
+}
+
 static void test_index_rows_that_lead_to_nothing_are_removed(void **state)
 {
-    uint64_t hash = destination_hash(world.queue.ledger.secret, "d.example");
+    struct key value = due_value(stream_of("d.example"));
     uint64_t id = send_three();
-    damage(TABLE_DUE, key_due(clock_wall_ms() + MINUTE, id), span_of("", 0)); /* a second time */
-    damage(TABLE_DUE, key_due(clock_wall_ms() + MINUTE, id + 77), span_of("", 0));
-    damage(TABLE_DUE, key_due(5, id + 88), span_of("", 0));
-    damage(TABLE_DEST, key_dest(hash, 5, id + 99), span_of("", 0));
+    damage(TABLE_DUE, due(clock_wall_ms() + MINUTE, id), key_span(&value)); /* a second time */
+    damage(TABLE_DUE, due(clock_wall_ms() + MINUTE, id + 77), key_span(&value));
+    damage(TABLE_DUE, due(5, id + 88), key_span(&value));
+    damage(TABLE_DUE, due(5, id + 89), span_of("x", 1));
+    damage(TABLE_DUE, (struct key){"\x00y", 2}, key_span(&value));
+    damage(TABLE_DEST, dest("d.example", 5, id + 99), span_of("", 0));
     schedule_look_at(world.queue.schedule, 0);
     when_due();
     world_settle();
     /* A stray row of dest is come across when its destination has more than the window: not here.
      */
-    damage(TABLE_DEST, key_dest(hash, 5, id + 99), (struct span){0});
+    damage(TABLE_DEST, dest("d.example", 5, id + 99), (struct span){0});
     assert_int_equal(world.direct.recipients_total, 3);
+    assert_int_equal(bad_rows(), 0);
+    world_expect_empty();
+}
+
+static void test_a_row_of_due_that_does_not_say_whose_it_is_is_written_anew(void **state)
+{
+    struct submit_envelope *e = world_envelope("", "c@d.example");
+    int64_t later = e->not_before_ms = clock_wall_ms() + 10 * MINUTE;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
+    damage(TABLE_DUE, due(later, id), span_of("short", 5));
+    world.direct.on_job = agent_delivers;
+    when_due();
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
     assert_int_equal(bad_rows(), 0);
     world_expect_empty();
 }
@@ -114,13 +146,12 @@ static void test_index_rows_that_lead_to_nothing_are_removed(void **state)
 static void test_stray_rows_of_dest_are_removed_when_a_destination_is_refilled(void **state)
 {
     world_open("queue { window 100  destination-recipients 1  destination-concurrency 1 }\n");
-    uint64_t hash = destination_hash(world.queue.ledger.secret, "d.example");
     struct submit_envelope *e = world_envelope("", NULL);
     for (int i = 0; i < 60; i++)
         (void)submit_add_recipient(e, "x@d.example");
     uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
     WORLD_UNTIL(world.direct.jobs_n == 1);
-    damage(TABLE_DEST, key_dest(hash, clock_wall_ms(), id + 1000), span_of("", 0));
+    damage(TABLE_DEST, dest("d.example", clock_wall_ms(), id + 1000), span_of("", 0));
     world.direct.on_job = agent_delivers;
     agent_answer(&world.direct, 0, "d");
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
@@ -161,7 +192,7 @@ static void test_a_webhook_that_does_not_decode_is_set_aside(void **state)
     store_cursor_close(&c);
     store_abort(&t);
     damage(TABLE_HOOK, key_id(second), garbage);
-    damage(TABLE_HOOKDUE, key_due(5, second + 1000), span_of("", 0));
+    damage(TABLE_HOOKDUE, due(5, second + 1000), span_of("", 0));
     hookq_poke(world.queue.hookq, 0);
     world_settle();
     endpoint_answer(&world.hooks, 0, 200);
@@ -177,7 +208,7 @@ static void test_more_damage_than_one_change_takes_is_mended_after_a_full_disk(v
     /* Written before the disk is full: rows that lead to nothing, more than are noted at once. */
     int64_t later = clock_wall_ms() + MINUTE;
     for (uint64_t i = 0; i < 1200; i++)
-        damage(TABLE_DUE, key_due(later, 1000 + i), span_of("", 0));
+        damage(TABLE_DUE, due(later, 1000 + i), span_of("", 0));
     world_fill_disk(true);
     world_step(2 * MINUTE);
     assert_int_equal(world_rows(TABLE_DUE), 1200);
@@ -216,6 +247,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_message_whose_only_recipient_is_bad_goes),
         WORLD_TEST(test_a_message_that_does_not_decode_takes_its_recipients_along),
         WORLD_TEST(test_index_rows_that_lead_to_nothing_are_removed),
+        WORLD_TEST(test_a_row_of_due_that_does_not_say_whose_it_is_is_written_anew),
         BARE_TEST(test_stray_rows_of_dest_are_removed_when_a_destination_is_refilled),
         WORLD_TEST(test_a_recipient_damaged_while_it_is_tried_is_found_afterwards),
         BARE_TEST(test_a_webhook_that_does_not_decode_is_set_aside),

@@ -54,6 +54,12 @@ static void test_recipients_have_rows_of_their_own(void **state)
     assert_int_equal(r.envelope->recipients_n, 1);
     assert_int_equal(msg_row_read(buf_span(&b), &got), 0);
     assert_int_equal(got.envelope->recipients_n, 0);
+    struct submit_peek p;
+    assert_int_equal(msg_row_peek(buf_span(&b), &p), 0);
+    assert_true(span_is(p.account, got.envelope->account));
+    assert_true(span_is(p.sender, got.envelope->sender));
+    assert_true(p.received_ms == got.envelope->received_ms);
+    assert_int_equal(msg_row_peek(span_of(buf_span(&b).p, 12), &p), -1);
     msg_row_clear(&got);
     msg_row_clear(&r);
     buf_free(&b);
@@ -99,6 +105,8 @@ static struct rcpt_row a_recipient(uint32_t n, size_t reply_length)
         .message = 0x640000000001,
         .held = true,
         .delay_told = true,
+        .again = true,
+        .account = 0x99aabbccddeeff00,
         .notify = NOTIFY_DELAY,
         .attempts = (uint16_t)n,
         .next_ms = 1732700000123,
@@ -153,6 +161,14 @@ static void test_every_field_of_a_recipient_is_kept(void **state)
     rcpt_row_put(&b, &r);
     assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
     assert_true(got.message == r.message && got.held && got.delay_told && got.next_ms == r.next_ms);
+    assert_true(got.again && got.account == r.account);
+    struct rcpt_peek p;
+    assert_int_equal(rcpt_row_peek(buf_span(&b), &p), 0);
+    assert_true(p.message == r.message && p.held && p.account == r.account);
+    assert_true(p.next_ms == r.next_ms && span_is(p.address, r.address) &&
+                span_is(p.transport, r.transport));
+    assert_int_equal(rcpt_row_peek(span_of("\x01", 1), &p), -1);
+    assert_int_equal(rcpt_row_peek(span_of(buf_span(&b).p, 40), &p), -1);
     assert_int_equal(got.notify, NOTIFY_DELAY);
     assert_int_equal(got.attempts, 2);
     assert_string_equal(got.address, r.address);

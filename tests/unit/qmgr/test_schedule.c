@@ -45,6 +45,7 @@ static void answer_everything(struct agent *g, void (*how)(struct agent *g, stru
 
 static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(void **state)
 {
+    world_open("queue { destination-concurrency-start 20 }\n");
     (void)send_many("big.example", 100000);
     WORLD_UNTIL(jobs_for(&world.direct, "big.example") == 20);
     world_settle();
@@ -75,14 +76,15 @@ static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(
 
 static void test_domains_that_do_not_answer_do_not_take_all_connections(void **state)
 {
-    world_open("queue { concurrency 40  destination-concurrency 20  destination-recipients 1 }\n");
+    world_open("queue { concurrency 40  destination-concurrency-start 20  destination-recipients 1 "
+               "}\n");
     for (int i = 0; i < 9; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "slow%d.example", i);
         (void)send_many(domain, 100);
         world_settle();
     }
-    assert_int_equal(world.direct.jobs_n, 30 + 7); /* two have what they may, the others one */
+    assert_int_equal(world.direct.jobs_n, 27 + 7); /* two have what they may, the others one */
     (void)world_send("c@small.example");
     WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
     assert_int_equal(schedule_trying(world.queue.schedule), world.direct.jobs_n);
@@ -171,7 +173,7 @@ static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(
         assert_true(schedule_window(world.queue.schedule) <= 250);
     }
     world_settle();
-    assert_true(schedule_window(world.queue.schedule) >= 100);
+    assert_true(schedule_window(world.queue.schedule) >= 50); /* the half of what is new */
     world.direct.on_job = agent_delivers;
     while (world_rows(TABLE_RCPT) > 0) {
         answer_everything(&world.direct, agent_delivers);
@@ -185,7 +187,7 @@ static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(vo
 {
     world_open(
         "account box2 {\n  address box2@example.org\n  route { to r.example  transport relay }\n}\n"
-        "queue { destination-recipients 1 }\n");
+        "queue { destination-recipients 1  destination-concurrency-start 20 }\n");
     agent_unlink(&world.relay);
     world_settle();
     struct submit_envelope *e = world_envelope("", NULL);
@@ -434,12 +436,237 @@ static void test_descriptors_of_messages_that_wait_are_bounded(void **state)
     assert_true(bodies_total(world.queue.bodies) <= 1001 * 4096); /* though 64M were allowed */
 }
 
+/* ---- what was put off before ---- */
+
+/* One recipient in each of n domains, put off once, and due again. */
+static void put_off_many(struct agent *g, int n)
+{
+    g->on_job = agent_defers;
+    for (int i = 0; i < n; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.dead.example", i);
+        (void)send_many(domain, 1);
+    }
+    world_settle();
+    assert_int_equal(world_rows(TABLE_RCPT), n);
+    g->on_job = agent_keeps;
+    world_step(8 * MINUTE);
+}
+
+static void deliver_all(struct agent *g)
+{
+    answer_everything(g, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting(void **state)
+{
+    world_open("queue { concurrency 40  window 100 }\n");
+    put_off_many(&world.direct, 300);
+    assert_int_equal(world.direct.jobs_n, 20);
+    assert_true(schedule_window(world.queue.schedule) <= 50);
+    (void)world_send("c@good.example");
+    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    deliver_all(&world.direct);
+}
+
+static void test_what_was_put_off_before_leaves_new_mail_half_of_a_transport(void **state)
+{
+    world_open("route { transport relay }\n"
+               "queue { transport-concurrency 10  window 100 }\n");
+    put_off_many(&world.relay, 300);
+    assert_int_equal(world.relay.jobs_n, 5);
+    (void)world_send("c@good.example");
+    WORLD_UNTIL(jobs_for(&world.relay, "good.example") == 1);
+    deliver_all(&world.relay);
+}
+
+static void test_a_transport_is_given_no_more_than_its_connections(void **state)
+{
+    world_open("deliver { connections 6 }\n"
+               "queue { destination-concurrency-start 20  destination-recipients 1 }\n");
+    (void)send_many("a.example", 100);
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 6);
+    deliver_all(&world.direct);
+}
+
+static void test_what_was_put_off_before_leaves_new_mail_half_of_the_memory(void **state)
+{
+    char *large = mem_alloc(300001);
+    world_open("queue { body-memory 1M }\n");
+    memset(large, 'x', 300000);
+    large[300000] = '\0';
+    world.direct.on_job = agent_defers;
+    for (int i = 0; i < 10; i++) {
+        char address[40];
+        (void)snprintf(address, sizeof address, "c@d%d.dead.example", i);
+        assert_true(world_submit(world_envelope("", address), large) != 0);
+    }
+    world_settle();
+    world.direct.on_job = agent_keeps;
+    world_step(8 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 2);
+    assert_true(world_submit(world_envelope("", "c@good.example"), large) != 0);
+    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    mem_free(&large);
+    deliver_all(&world.direct);
+}
+
+static void test_new_mail_leaves_some_for_what_was_put_off_before(void **state)
+{
+    world_open("queue { concurrency 16  window 100 }\n");
+    world.direct.on_job = agent_defers;
+    (void)send_many("again.example", 1);
+    world_settle();
+    world.direct.on_job = agent_keeps;
+    for (int i = 0; i < 100; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "new%d.example", i);
+        (void)send_many(domain, 1);
+    }
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 14);
+    world_step(8 * MINUTE);
+    WORLD_UNTIL(jobs_for(&world.direct, "again.example") == 1);
+    deliver_all(&world.direct);
+}
+
+static void test_what_was_put_off_before_does_not_begin_all_at_once(void **state)
+{
+    world_open("");
+    put_off_many(&world.direct, 300);
+    assert_true(world.direct.jobs_n >= 25 && world.direct.jobs_n < 200);
+    WORLD_UNTIL(world.direct.jobs_n == 300);
+    deliver_all(&world.direct);
+}
+
+/* Far more than may wait for it: the walk rests now and then, and comes back to those it passed
+ * over. */
+static void test_what_was_put_off_before_passes_a_narrow_transport_to_the_last(void **state)
+{
+    world_open("route { transport relay }\n"
+               "queue { transport-concurrency 2  window 400 }\n");
+    world.relay.on_job = agent_defers;
+    for (int i = 0; i < 1500; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.example", i);
+        (void)send_many(domain, 1);
+    }
+    world_settle();
+    unsigned total = world.relay.jobs_total;
+    world.relay.on_job = agent_keeps;
+    world_step(8 * MINUTE);
+    assert_int_equal(world.relay.jobs_n, 1);
+    assert_true(schedule_window(world.queue.schedule) <= 200);
+    answer_everything(&world.relay, agent_delivers);
+    while (world_rows(TABLE_RCPT) > 0) {
+        uint64_t rows_left = world_rows(TABLE_RCPT);
+        WORLD_UNTIL(world_rows(TABLE_RCPT) < rows_left);
+        if (rows_left % 100 == 0)
+            world_settle(); /* which renews the patience */
+    }
+    assert_int_equal(world.relay.jobs_total - total, 1500); /* each once */
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_before(void **state)
+{
+    world_open("queue { concurrency 40  window 100 }\n");
+    world.direct.on_job = agent_defers;
+    for (int i = 0; i < 300; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "d%d.dead.example", i);
+        (void)send_many(domain, 1);
+    }
+    world_settle();
+    agent_unlink(&world.direct);
+    world_step(8 * MINUTE);
+    (void)world_send("c@good.example"); /* behind all those */
+    world.direct.on_job = agent_keeps;
+    world_restart(false);
+    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 21);
+    deliver_all(&world.direct);
+}
+
+/* ---- accounts ---- */
+
+static uint64_t send_for(const char *account, const char *to)
+{
+    struct submit_envelope *e = world_envelope("", to);
+    submit_set(&e->account, account);
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    return id;
+}
+
+/* Answers one job after the other; returns how many it took until that message's. */
+static unsigned jobs_until(struct agent *g, uint64_t message)
+{
+    for (unsigned n = 1;; n++) {
+        assert_true(n < 1000);
+        WORLD_UNTIL(g->jobs_n == 1);
+        bool its = g->jobs[0].job->message == message;
+        agent_answer(g, 0, "d");
+        if (its)
+            return n;
+        WORLD_UNTIL(g->jobs_n == 1);
+    }
+}
+
+static const char accounts[] = "account many { address many@example.org }\n"
+                               "account one { address one@example.org }\n"
+                               "account other { address other@example.org }\n"
+                               "queue { destination-concurrency 1  window 100 }\n";
+
+static void test_a_destination_s_turns_go_round_the_accounts(void **state)
+{
+    world_open(accounts);
+    for (int i = 0; i < 200; i++)
+        (void)send_for("many", "c@d.example");
+    uint64_t id = send_for("one", "c@d.example"), other = send_for("other", "c@d.example");
+    assert_true(jobs_until(&world.direct, id) <= 3); /* one of the other account was under way */
+    assert_true(jobs_until(&world.direct, other) <= 2);
+    deliver_all(&world.direct);
+}
+
+static void test_after_a_restart_turns_go_round_the_accounts_too(void **state)
+{
+    world_open(accounts);
+    agent_unlink(&world.direct);
+    world_settle();
+    for (int i = 0; i < 200; i++)
+        (void)send_for("many", "c@d.example");
+    uint64_t id = send_for("one", "c@d.example");
+    world_restart(false);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    world_settle(); /* the walk comes to the last */
+    assert_true(schedule_window(world.queue.schedule) <= 50);
+    assert_true(jobs_until(&world.direct, id) <= 3);
+    deliver_all(&world.direct);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
+        BARE_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
         BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
         BARE_TEST(test_many_that_wait_for_a_connection_keep_nobody_busy),
+        BARE_TEST(test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting),
+        BARE_TEST(test_what_was_put_off_before_leaves_new_mail_half_of_a_transport),
+        BARE_TEST(test_a_transport_is_given_no_more_than_its_connections),
+        BARE_TEST(test_what_was_put_off_before_leaves_new_mail_half_of_the_memory),
+        BARE_TEST(test_new_mail_leaves_some_for_what_was_put_off_before),
+        BARE_TEST(test_what_was_put_off_before_does_not_begin_all_at_once),
+        BARE_TEST(test_what_was_put_off_before_passes_a_narrow_transport_to_the_last),
+        BARE_TEST(test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_before),
+        BARE_TEST(test_a_destination_s_turns_go_round_the_accounts),
+        BARE_TEST(test_after_a_restart_turns_go_round_the_accounts_too),
         BARE_TEST(test_while_results_cannot_be_written_nothing_more_is_tried),
         BARE_TEST(test_one_connection_in_all_is_enough),
         BARE_TEST(test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody),

@@ -550,7 +550,7 @@ static void test_results_wait_while_the_store_has_no_room(void **state)
 {
     char *large = mem_alloc(900001);
     unsigned accepted = 0;
-    world_open("queue { map-size 16M  minimum-free 0 }\n");
+    world_open("queue { map-size 16M  minimum-free 0  destination-concurrency-start 20 }\n");
     memset(large, 'x', 900000);
     large[900000] = '\0';
     memcpy(large, "Subject: x\r\n\r\n", 14);

@@ -5,11 +5,8 @@
 #include <cmocka.h>
 
 #include <limits.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "mem.h"
 #include "rand.h"
+#include "sites.h"
 #include "window.h"
 
 #define MAX 3
@@ -19,35 +16,74 @@ static struct window w;
 static int open_window(void **state)
 {
     window_init(&w);
+    window_limit(&w, MAX, MAX);
     return 0;
 }
 
 static int close_window(void **state)
 {
     window_clear(&w);
-    return w.count == 0 && w.trying == 0 && w.round_n == 0 && window_next(&w) == NULL ? 0 : -1;
+    return w.count == 0 && w.trying == 0 && w.halves[DUE_FIRST].round_n == 0 &&
+                   window_next(&w, DUE_FIRST) == NULL && window_next(&w, DUE_AGAIN) == NULL
+               ? 0
+               : -1;
+}
+
+/* Hashes are names' octets, so that tests can be read. */
+static struct item *add_for(const char *name, uint64_t account, enum due_class class, uint64_t id)
+{
+    struct stream *s = window_reach(&w, (struct stream_id){(unsigned char)name[0], account}, class);
+    struct item *i = window_add(&w, s, id, 100 + (int64_t)id);
+    window_update(&w, s);
+    return i;
 }
 
 static struct item *add(const char *name, uint64_t id)
 {
-    struct destination *d = window_reach(&w, name);
-    struct item *i = window_add(&w, d, id, 100 + (int64_t)id);
-    window_update(&w, d, MAX);
-    return i;
+    return add_for(name, 0, DUE_FIRST, id);
 }
 
-static void test_an_item_is_found_by_its_id_and_belongs_to_its_destination(void **state)
+static struct destination *find(const char *name)
 {
-    struct item *i = add("a.example", 7);
+    return window_destination(&w, (unsigned char)name[0]);
+}
+
+static unsigned round_n(void)
+{
+    return w.halves[DUE_FIRST].round_n;
+}
+
+static void drop(struct item *i)
+{
+    struct stream *s = i->stream;
+    window_remove(&w, i);
+    window_update(&w, s);
+}
+
+static void test_an_item_is_found_by_its_id_and_belongs_to_its_stream(void **state)
+{
+    struct item *i = add("a", 7);
     assert_ptr_equal(window_find(&w, 7), i);
     assert_null(window_find(&w, 8));
-    assert_ptr_equal(i->destination, window_destination(&w, "a.example"));
-    assert_string_equal(i->destination->name, "a.example");
+    assert_ptr_equal(i->stream->destination, find("a"));
+    assert_true(i->stream->destination->hash == 'a');
     assert_true(i->next_ms == 107);
-    assert_null(window_destination(&w, "b.example"));
-    assert_ptr_equal(add("a.example", 8)->destination, i->destination);
-    assert_int_equal(w.count, 2);
-    assert_int_equal(i->destination->waiting, 2);
+    assert_null(find("b"));
+    assert_ptr_equal(add("a", 8)->stream, i->stream);
+    assert_ptr_not_equal(add_for("a", 1, DUE_FIRST, 9)->stream, i->stream);
+    assert_ptr_not_equal(add_for("a", 0, DUE_AGAIN, 10)->stream, i->stream);
+    assert_ptr_equal(window_find(&w, 9)->stream->destination, find("a"));
+    assert_ptr_equal(window_find(&w, 10)->stream->destination, find("a"));
+    assert_int_equal(w.count, 4);
+    assert_int_equal(w.halves[DUE_AGAIN].count, 1);
+    assert_int_equal(i->stream->waiting, 2);
+}
+
+static void test_a_class_has_a_part_and_both_have_one_at_least(void **state)
+{
+    assert_true(window_part(DUE_FIRST, 1000) == 875 && window_part(DUE_AGAIN, 1000) == 500);
+    assert_true(window_part(DUE_FIRST, 1) == 1 && window_part(DUE_AGAIN, 1) == 1);
+    assert_true(window_part(DUE_FIRST, 0) == 1 && window_part(DUE_AGAIN, 0) == 1);
 }
 
 static void test_destinations_take_turns(void **state)
@@ -55,115 +91,193 @@ static void test_destinations_take_turns(void **state)
     static const char *const names[] = {"a", "b", "c"};
     for (uint64_t i = 0; i < 9; i++)
         (void)add(names[i / 3], i);
-    assert_int_equal(w.round_n, 3);
+    assert_int_equal(round_n(), 3);
     for (int turn = 0; turn < 9; turn++) {
-        struct destination *d = window_next(&w);
-        assert_string_equal(d->name, names[turn % 3]);
-        struct item *i = TAILQ_FIRST(&d->items);
+        struct stream *s = window_next(&w, DUE_FIRST);
+        assert_true(s->id.destination == (unsigned char)names[turn % 3][0]);
+        struct item *i = TAILQ_FIRST(&s->items);
         assert_int_equal(i->id, (turn % 3) * 3 + turn / 3); /* in the order they came */
-        window_remove(&w, i);
-        window_update(&w, d, MAX);
+        drop(i);
     }
-    assert_null(window_next(&w));
-    assert_null(window_destination(&w, "a"));
+    assert_null(window_next(&w, DUE_FIRST));
+    assert_null(find("a"));
+}
+
+static void test_accounts_take_turns_within_a_destination(void **state)
+{
+    for (uint64_t i = 0; i < 6; i++)
+        (void)add_for("a", 1, DUE_FIRST, i); /* one has many */
+    (void)add_for("a", 2, DUE_FIRST, 100);
+    (void)add_for("a", 3, DUE_FIRST, 200);
+    (void)add_for("b", 1, DUE_FIRST, 300); /* another destination has as many turns as all these */
+    static const uint64_t order[] = {0, 300, 100, 200, 1, 2, 3, 4, 5};
+    for (int turn = 0; turn < 9; turn++) {
+        struct stream *s = window_next(&w, DUE_FIRST);
+        struct item *i = TAILQ_FIRST(&s->items);
+        assert_int_equal(i->id, order[turn]);
+        drop(i);
+    }
+}
+
+static void test_the_classes_have_rounds_of_their_own(void **state)
+{
+    (void)add_for("a", 1, DUE_AGAIN, 1);
+    (void)add_for("a", 1, DUE_FIRST, 2);
+    struct stream *again = window_next(&w, DUE_AGAIN), *first = window_next(&w, DUE_FIRST);
+    assert_int_equal(TAILQ_FIRST(&again->items)->id, 1);
+    assert_int_equal(TAILQ_FIRST(&first->items)->id, 2);
+    assert_ptr_equal(again->destination, first->destination);
+    assert_null(window_next(&w, DUE_AGAIN));
+    /* What the destination may have is for both together. */
+    again->destination->inflight = MAX;
+    window_update(&w, again);
+    window_update(&w, first);
+    assert_null(window_next(&w, DUE_AGAIN));
+    assert_null(window_next(&w, DUE_FIRST));
+    again->destination->inflight = 0;
+    window_update_destination(&w, again->destination);
+    assert_ptr_equal(window_next(&w, DUE_AGAIN), again);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), first);
 }
 
 static void test_a_destination_with_enough_in_flight_leaves_the_round(void **state)
 {
-    struct destination *d = add("a", 1)->destination;
-    (void)add("a", 2);
+    struct destination *d = add("a", 1)->stream->destination;
+    struct stream *s = add("a", 2)->stream;
     (void)add("b", 3);
-    assert_ptr_equal(window_next(&w), d);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), s);
     d->inflight = MAX;
-    window_update(&w, d, MAX);
-    struct destination *other = window_next(&w);
-    assert_string_equal(other->name, "b");
-    window_update(&w, other, MAX);
-    other = window_next(&w);
-    assert_string_equal(other->name, "b"); /* again: a is not in the round */
-    window_update(&w, other, MAX);
+    window_update(&w, s);
+    struct stream *other = window_next(&w, DUE_FIRST);
+    assert_true(other->id.destination == 'b');
+    window_update(&w, other);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), other); /* again: a is not in the round */
+    window_update(&w, other);
     d->inflight = MAX - 1;
-    window_update(&w, d, MAX);
-    assert_int_equal(w.round_n, 2);
-    window_update(&w, d, MAX); /* twice is once */
-    assert_int_equal(w.round_n, 2);
+    window_update_destination(&w, d);
+    assert_int_equal(round_n(), 2);
+    window_update_destination(&w, d); /* twice is once */
+    assert_int_equal(round_n(), 2);
+    d->limit = MAX - 1; /* as many as it takes */
+    window_update_destination(&w, d);
+    assert_int_equal(round_n(), 1);
+    d->limit = 100;
+    window_limit(&w, 1, MAX - 1); /* as many as any may have */
+    window_update_destination(&w, d);
+    assert_int_equal(round_n(), 1);
     d->inflight = 0;
-    window_update(&w, d, MAX);
+    window_update_destination(&w, d);
+    assert_int_equal(round_n(), 2);
 }
 
 static void test_a_destination_lives_as_long_as_it_has_anything(void **state)
 {
     struct item *i = add("a", 1);
-    struct destination *d = i->destination;
+    struct stream *s = i->stream;
+    struct destination *d = s->destination;
     window_set_trying(&w, i);
     d->inflight++;
-    window_update(&w, d, MAX);
+    window_update(&w, s);
     assert_int_equal(w.trying, 1);
-    assert_int_equal(w.round_n, 0);
+    assert_int_equal(round_n(), 0);
     d->inflight--;
-    window_update(&w, d, MAX);
-    assert_ptr_equal(window_destination(&w, "a"), d); /* its item is being settled */
-    window_note_more(d, 5, 5);
+    window_update_destination(&w, d);
+    assert_ptr_equal(find("a"), d); /* its item is being settled */
+    window_note_more(s, 5, 5);
     window_remove(&w, i);
-    window_update(&w, d, MAX);
-    assert_ptr_equal(window_destination(&w, "a"), d);
-    assert_int_equal(w.round_n, 1);
-    d->more = false;
-    window_update(&w, d, MAX);
-    assert_null(window_destination(&w, "a"));
-    assert_int_equal(w.round_n, 0);
+    window_update(&w, s);
+    assert_ptr_equal(find("a"), d);
+    assert_int_equal(round_n(), 1);
+    struct pause pause = {.destination = d};
+    d->pause = &pause;
+    s->more = false;
+    window_update(&w, s);
+    assert_int_equal(w.halves[DUE_FIRST].streams, 0);
+    assert_ptr_equal(find("a"), d); /* which is suspended */
+    d->pause = NULL;
+    window_update_destination(&w, d);
+    assert_null(find("a"));
+    assert_int_equal(round_n(), 0);
 }
 
 static void test_the_first_place_of_what_is_left_out_is_kept(void **state)
 {
-    struct destination *d = window_reach(&w, "a");
-    window_note_more(d, 100, 7);
-    window_note_more(d, 100, 9);
-    window_note_more(d, 200, 1);
-    assert_true(d->more && d->more_ms == 100 && d->more_id == 7);
-    window_note_more(d, 100, 3);
-    assert_true(d->more_ms == 100 && d->more_id == 3);
-    window_note_more(d, 50, 99);
-    assert_true(d->more_ms == 50 && d->more_id == 99);
-    d->more = false; /* all were fetched: what comes now is the first */
-    window_note_more(d, 300, 1);
-    assert_true(d->more_ms == 300 && d->more_id == 1);
-    d->more = false;
-    window_update(&w, d, MAX);
+    struct stream *s = window_reach(&w, (struct stream_id){'a', 0}, DUE_FIRST);
+    window_note_more(s, 100, 7);
+    window_note_more(s, 100, 9);
+    window_note_more(s, 200, 1);
+    assert_true(s->more && s->more_ms == 100 && s->more_id == 7);
+    window_note_more(s, 100, 3);
+    assert_true(s->more_ms == 100 && s->more_id == 3);
+    window_note_more(s, 50, 99);
+    assert_true(s->more_ms == 50 && s->more_id == 99);
+    s->more = false; /* all were fetched: what comes now is the first */
+    window_note_more(s, 300, 1);
+    assert_true(s->more_ms == 300 && s->more_id == 1);
+    s->more = false;
+    window_update(&w, s);
 }
 
 static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
 {
     struct item *one = add("a", 1), *two = add("a", 2);
     (void)add("a", 3);
-    struct destination *d = one->destination;
+    struct stream *s = one->stream;
     window_park(&w, one, "relay", 100);
     window_park(&w, two, "relay", 100);
-    window_update(&w, d, MAX);
-    assert_int_equal(d->waiting, 1);
-    assert_int_equal(d->parked, 2);
-    assert_int_equal(w.round_n, 1);
-    assert_int_equal(TAILQ_FIRST(&d->items)->id, 3);
-    window_remove(&w, TAILQ_FIRST(&d->items));
-    window_note_more(d, 1,
-                     1); /* not fetched while those before are stuck: they would be stuck, too */
-    window_update(&w, d, MAX);
-    assert_int_equal(w.round_n, 0);
+    window_update(&w, s);
+    assert_int_equal(s->waiting, 1);
+    assert_int_equal(s->parked, 2);
+    assert_int_equal(round_n(), 1);
+    assert_int_equal(TAILQ_FIRST(&s->items)->id, 3);
+    window_remove(&w, TAILQ_FIRST(&s->items));
+    /* Not fetched while those before are stuck: they would be stuck, too. */
+    window_note_more(s, 1, 1);
+    window_update(&w, s);
+    assert_int_equal(round_n(), 0);
     (void)add("a", 4);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, MAX);
-    assert_int_equal(d->parked, 0);
-    assert_int_equal(d->waiting, 3);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    assert_int_equal(s->parked, 0);
+    assert_int_equal(s->waiting, 3);
     uint64_t expected[] = {1, 2, 4};
     struct item *i;
     int n = 0;
-    TAILQ_FOREACH (i, &d->items, next) {
+    TAILQ_FOREACH (i, &s->items, next) {
         assert_int_equal(i->id, expected[n++]);
         assert_int_equal(i->state, ITEM_WAITING);
     }
     assert_int_equal(n, 3);
     window_park(&w, window_find(&w, 2), "relay", 100);
     window_remove(&w, window_find(&w, 2));
-    assert_int_equal(d->parked, 0);
+    assert_int_equal(s->parked, 0);
+}
+
+static void test_what_was_put_off_before_is_parked_apart(void **state)
+{
+    for (uint64_t i = 1; i <= 10; i++)
+        window_park(&w, add_for("a", 0, DUE_AGAIN, i), "relay", 4);
+    assert_int_equal(w.halves[DUE_AGAIN].parked, 2);
+    for (uint64_t i = 11; i <= 20; i++)
+        window_park(&w, add_for("a", 0, DUE_FIRST, i), "relay", 40);
+    assert_int_equal(w.halves[DUE_FIRST].parked, 10);
+    struct parking *p;
+    SLIST_FOREACH (p, &w.parkings, next)
+        assert_int_equal(p->n, p->class == DUE_AGAIN ? 2 : 10);
+}
+
+/* The streams that have items, whose ids are below 300. */
+static unsigned streams_of(struct stream *found[300])
+{
+    unsigned n = 0;
+    for (uint64_t id = 0; id < 300; id++) {
+        const struct item *i = window_find(&w, id);
+        unsigned k = 0;
+        while (i != NULL && k < n && found[k] != i->stream)
+            k++;
+        if (i != NULL && k == n)
+            found[n++] = i->stream;
+    }
+    return n;
 }
 
 /* Random changes; every count must be what counting gives. */
@@ -171,16 +285,16 @@ static void test_counts_hold_through_a_long_random_history(void **state)
 {
     struct parking *p;
     for (int step = 0; step < 20000; step++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "d%d", (int)rand_below(20));
+        char name[2] = {(char)('a' + rand_below(8)), '\0'};
+        enum due_class class = (enum due_class)rand_below(DUE_CLASSES);
         uint64_t id = rand_below(300);
         struct item *i = window_find(&w, id);
-        struct destination *d = i != NULL ? i->destination : NULL;
+        struct stream *s = i != NULL ? i->stream : NULL;
         switch (rand_below(6)) {
         case 0:
         case 1:
             if (i == NULL)
-                d = add(name, id)->destination;
+                s = add_for(name, rand_below(3), class, id)->stream;
             break;
         case 2:
             if (i != NULL)
@@ -200,63 +314,84 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                                rand_below(2) == 0    ? p
                                : SLIST_NEXT(p, next) ? SLIST_NEXT(p, next)
                                                      : p,
-                               (unsigned)rand_below(30), MAX);
+                               (unsigned)rand_below(30));
         }
-        if (d != NULL)
-            window_update(&w, d, MAX);
+        if (s != NULL)
+            window_update(&w, s);
         if (step % 100 != 0)
             continue;
-        unsigned count = 0, trying = 0, round = 0;
-        for (int k = 0; k < 20; k++) {
+        struct half counted[DUE_CLASSES] = {{.count = 0}, {.count = 0}};
+        struct stream *found[300];
+        unsigned count = 0, trying = 0, streams = 0, found_n = streams_of(found);
+        for (unsigned f = 0; f < found_n; f++) {
+            s = found[f];
             unsigned waiting = 0, parked = 0;
-            (void)snprintf(name, sizeof name, "d%d", k);
-            if ((d = window_destination(&w, name)) == NULL)
-                continue;
-            TAILQ_FOREACH (i, &d->items, next)
+            TAILQ_FOREACH (i, &s->items, next)
                 waiting++;
             SLIST_FOREACH (p, &w.parkings, next) {
                 TAILQ_FOREACH (i, &p->items, next)
-                    parked += i->destination == d;
+                    parked += i->stream == s;
             }
-            assert_int_equal(waiting, d->waiting);
-            assert_int_equal(parked, d->parked);
-            assert_int_equal(d->in_round, waiting > 0);
-            assert_true(waiting + parked + d->trying > 0);
-            count += waiting + parked + d->trying;
-            trying += d->trying;
-            round += d->in_round;
+            assert_int_equal(waiting, s->waiting);
+            assert_int_equal(parked, s->parked);
+            assert_int_equal(s->in_turns, waiting > 0);
+            assert_true(waiting + parked + s->trying > 0);
+            count += waiting + parked + s->trying;
+            trying += s->trying;
+            counted[s->class].count += waiting + parked + s->trying;
+            counted[s->class].parked += parked;
+            counted[s->class].streams++;
+        }
+        for (char c = 'a'; c < 'a' + 8; c++) {
+            struct destination *d = window_destination(&w, (unsigned char)c);
+            for (int k = 0; d != NULL && k < DUE_CLASSES; k++) {
+                unsigned waiting = 0, parked = 0;
+                for (unsigned f = 0; f < found_n; f++) {
+                    s = found[f];
+                    bool its = s->destination == d && s->class == (enum due_class)k;
+                    waiting += its ? s->waiting : 0;
+                    parked += its ? s->parked : 0;
+                }
+                assert_int_equal(d->sides[k].waiting, waiting);
+                assert_int_equal(d->sides[k].parked, parked);
+                assert_int_equal(d->sides[k].in_round, waiting > 0);
+                counted[k].round_n += d->sides[k].in_round;
+            }
+            streams += d != NULL ? d->streams : 0;
         }
         assert_int_equal(w.count, count);
         assert_int_equal(w.trying, trying);
-        assert_int_equal(w.round_n, round);
-        count = 0;
-        SLIST_FOREACH (p, &w.parkings, next)
-            count += (unsigned)p->n;
-        assert_int_equal(w.parked, count);
-        assert_true(count <= 81);
+        assert_int_equal(streams, found_n);
+        for (int k = 0; k < DUE_CLASSES; k++) {
+            assert_int_equal(w.halves[k].count, counted[k].count);
+            assert_int_equal(w.halves[k].parked, counted[k].parked);
+            assert_int_equal(w.halves[k].streams, counted[k].streams);
+            assert_int_equal(w.halves[k].round_n, counted[k].round_n);
+            assert_true(counted[k].parked <= 81);
+        }
     }
 }
 
 static unsigned waiting_of(const char *name)
 {
-    const struct destination *d = window_destination(&w, name);
-    return d == NULL ? 0 : d->waiting;
+    const struct destination *d = find(name);
+    return d == NULL ? 0 : d->sides[DUE_FIRST].waiting;
 }
 
-static void test_runs_of_one_destination_leave_the_parking_together(void **state)
+static void test_runs_of_one_stream_leave_the_parking_together(void **state)
 {
     static const char *const names[] = {"a", "a", "b", "b", "a", "c"};
     for (uint64_t i = 0; i < 6; i++)
         window_park(&w, add(names[i], i + 1), "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 0, MAX);
+    window_unstick(&w, p, 0);
     assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 2, MAX);
+    window_unstick(&w, p, 2);
     assert_int_equal(waiting_of("a"), 2);
     assert_int_equal(waiting_of("b"), 2);
     assert_int_equal(p->n, 2);
-    window_unstick(&w, p, 7, MAX);
+    window_unstick(&w, p, 7);
     assert_int_equal(p->n, 0);
     assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 6);
 }
@@ -265,9 +400,10 @@ static void test_what_waits_for_one_thing_leaves_places_for_another(void **state
 {
     for (uint64_t i = 1; i <= 100; i++) {
         struct item *one = add("a", i);
+        struct stream *s = one->stream;
         one->next_ms = (int64_t)(1000 - i);
         window_park(&w, one, "dead", 40);
-        window_update(&w, window_reach(&w, "a"), MAX);
+        window_update(&w, s);
     }
     struct parking *dead = SLIST_FIRST(&w.parkings);
     assert_int_equal(dead->n, 20);
@@ -277,20 +413,24 @@ static void test_what_waits_for_one_thing_leaves_places_for_another(void **state
         window_park(&w, add("b", i), "slow", 40);
     assert_int_equal(SLIST_FIRST(&w.parkings)->n, 10);
     window_park(&w, add("c", 301), "third", 0); /* one at least */
-    assert_int_equal(w.parked, 31);
+    assert_int_equal(w.halves[DUE_FIRST].parked, 31);
 }
 
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, open_window, close_window)
     const struct CMUnitTest tests[] = {
-        EACH(test_an_item_is_found_by_its_id_and_belongs_to_its_destination),
+        EACH(test_an_item_is_found_by_its_id_and_belongs_to_its_stream),
+        EACH(test_a_class_has_a_part_and_both_have_one_at_least),
         EACH(test_destinations_take_turns),
+        EACH(test_accounts_take_turns_within_a_destination),
+        EACH(test_the_classes_have_rounds_of_their_own),
         EACH(test_a_destination_with_enough_in_flight_leaves_the_round),
         EACH(test_a_destination_lives_as_long_as_it_has_anything),
         EACH(test_the_first_place_of_what_is_left_out_is_kept),
         EACH(test_stuck_items_keep_nobody_else_and_come_back_first),
-        EACH(test_runs_of_one_destination_leave_the_parking_together),
+        EACH(test_what_was_put_off_before_is_parked_apart),
+        EACH(test_runs_of_one_stream_leave_the_parking_together),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),
         EACH(test_counts_hold_through_a_long_random_history),
     };

@@ -263,6 +263,7 @@ void world_reload(const char *more)
     world.queue.settings = world_settings(more);
     settings_drop(&before);
     schedule_look_at(world.queue.schedule, 0);
+    schedule_forgive(world.queue.schedule);
     schedule_pump(world.queue.schedule);
     hookq_poke(world.queue.hookq, 0);
 }

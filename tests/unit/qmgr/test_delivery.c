@@ -1,0 +1,208 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "act.h"
+#include "clock.h"
+#include "mem.h"
+#include "schedule.h"
+#include "tables.h"
+
+/* What a destination takes: how many deliveries it has at once, and when it has none. */
+
+#define MINUTE 60000ll
+
+/* A message for n recipients r0@domain, r1@domain, ... */
+static uint64_t send_many(const char *domain, unsigned n)
+{
+    struct submit_envelope *e = world_envelope("", NULL); /* nobody is to be told */
+    for (unsigned i = 0; i < n; i++) {
+        char address[100];
+        (void)snprintf(address, sizeof address, "r%u@%s", i, domain);
+        (void)submit_add_recipient(e, address);
+    }
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    return id;
+}
+
+/* How many jobs for this domain the agent has. */
+static unsigned jobs_for(const struct agent *g, const char *domain)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < g->jobs_n; i++)
+        n += strcmp(g->jobs[i].job->destination, domain) == 0;
+    return n;
+}
+
+static void answer_everything(struct agent *g, void (*how)(struct agent *g, struct job *j))
+{
+    g->on_job = how;
+    while (g->jobs_n > 0) {
+        struct job j = g->jobs[--g->jobs_n];
+        how(g, &j);
+    }
+}
+
+static void deliver_all(struct agent *g)
+{
+    answer_everything(g, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    world_expect_empty();
+}
+
+static uint64_t send_for(const char *account, const char *to)
+{
+    struct submit_envelope *e = world_envelope("", to);
+    submit_set(&e->account, account);
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    return id;
+}
+
+static void set_unreachable(struct agent *g)
+{
+    g->script = deliver_result_new(0, DELIVER_DEFERRED);
+    submit_set(&g->script.stage, "connect");
+    submit_set(&g->script.enhanced, "4.4.1");
+    submit_set(&g->script.error, "connection timed out");
+    submit_set(&g->script.remote_host, "mx.d.example");
+}
+
+static void test_a_destination_begins_with_few_deliveries_and_gets_more(void **state)
+{
+    world_open("queue { destination-concurrency 6  destination-concurrency-start 2  "
+               "destination-recipients 1 }\n");
+    (void)send_many("d.example", 100);
+    for (unsigned expected = 2; expected <= 6; expected++) {
+        world_settle();
+        assert_int_equal(world.direct.jobs_n, expected);
+        agent_answer(&world.direct, 0, "d");
+    }
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 6);
+    deliver_all(&world.direct);
+}
+
+static void test_a_destination_that_cannot_be_reached_is_suspended(void **state)
+{
+    struct rcpt_row r;
+    world_open("queue { destination-concurrency-start 4  destination-recipients 1  "
+               "destination-pause 1m  attempts 3 }\n");
+    set_unreachable(&world.direct);
+    uint64_t id = send_many("d.example", 30);
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 4);
+    /* 4, 2, 1, and three times at 1. */
+    answer_everything(&world.direct, agent_answers);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 5);
+    assert_int_equal(world_rows(TABLE_RCPT), 30);
+    assert_true(world_recipient(id + 29, &r));
+    assert_int_equal(r.attempts, 1); /* without a connection */
+    assert_true(r.again);
+    assert_int_equal(r.results_n, 1);
+    assert_string_equal(r.results[0].error, "delivery temporarily suspended: connection timed out");
+    assert_string_equal(r.results[0].enhanced, "4.4.1");
+    assert_string_equal(r.results[0].stage, "connect");
+    assert_string_equal(r.results[0].remote_host, "mx.d.example");
+    rcpt_row_clear(&r);
+    /* New mail, too, but only there. */
+    id = send_many("d.example", 1);
+    world_settle();
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.attempts, 1);
+    rcpt_row_clear(&r);
+    (void)send_many("other.example", 1);
+    WORLD_UNTIL(world.direct.jobs_total == 6);
+    world_settle();
+    deliver_result_clear(&world.direct.script);
+    /* When the time is over there is one at first, then more. */
+    world.direct.on_job = agent_keeps;
+    world_step(8 * MINUTE);
+    unsigned most = world.direct.jobs_n;
+    assert_true(jobs_for(&world.direct, "d.example") <= 4);
+    assert_true(most >= 1);
+    deliver_all(&world.direct);
+}
+
+static void test_a_suspended_destination_is_tried_with_one_and_comes_back(void **state)
+{
+    world_open(
+        "queue { destination-concurrency-start 1  destination-recipients 1  first-retry 10s  "
+        "retry-jitter 0  destination-pause 15s  attempts 50 }\n");
+    set_unreachable(&world.direct);
+    world.direct.on_job = agent_answers;
+    (void)send_many("d.example", 10);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 3); /* then it is suspended */
+    world_step(11000);
+    assert_int_equal(world.direct.jobs_total, 3); /* put off a second time */
+    world_step(21000);
+    assert_int_equal(world.direct.jobs_total, 4); /* one is enough now */
+    deliver_result_clear(&world.direct.script);
+    world.direct.on_job = agent_keeps;
+    world_step(41000);
+    assert_int_equal(world.direct.jobs_n, 1);
+    agent_answer(&world.direct, 0, "d");
+    WORLD_UNTIL(world.direct.jobs_n == 2);
+    answer_everything(&world.direct, agent_delivers);
+    for (int i = 0; i < 5; i++)
+        world_step(200000); /* those that were put off */
+    deliver_all(&world.direct);
+}
+
+static void on_acted(void *arg, uint64_t count, const char *why)
+{
+    *(uint64_t *)arg = why == NULL ? count : UINT64_MAX;
+}
+
+static void test_whoever_kicks_wants_an_attempt(void **state)
+{
+    struct admin_filter all = {0};
+    uint64_t kicked = 0;
+    world_open("queue { destination-concurrency-start 1  destination-recipients 1 }\n");
+    set_unreachable(&world.direct);
+    world.direct.on_job = agent_answers;
+    (void)send_many("d.example", 10);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 3);
+    deliver_result_clear(&world.direct.script);
+    world.direct.on_job = agent_keeps;
+    act_start(&world.queue, ADMIN_KICK, false, &all, on_acted, &kicked);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_true(kicked == 10);
+    deliver_all(&world.direct);
+}
+
+static void test_a_suspension_is_of_one_transport(void **state)
+{
+    world_open("account box2 {\n  address box2@example.org\n  route { transport relay }\n}\n"
+               "queue { destination-concurrency-start 1  destination-recipients 1 }\n");
+    set_unreachable(&world.direct);
+    world.direct.on_job = agent_answers;
+    (void)send_many("d.example", 10);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 3);
+    deliver_result_clear(&world.direct.script);
+    (void)send_for("box2", "c@d.example");
+    WORLD_UNTIL(world.relay.jobs_n == 1);
+    agent_answer(&world.relay, 0, "d");
+    world.direct.on_job = agent_delivers;
+    world_step(8 * MINUTE);
+    deliver_all(&world.direct);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BARE_TEST(test_a_destination_begins_with_few_deliveries_and_gets_more),
+        BARE_TEST(test_a_destination_that_cannot_be_reached_is_suspended),
+        BARE_TEST(test_a_suspended_destination_is_tried_with_one_and_comes_back),
+        BARE_TEST(test_whoever_kicks_wants_an_attempt),
+        BARE_TEST(test_a_suspension_is_of_one_transport),
+    };
+    return WORLD_MAIN(argc, argv, tests);
+}
