@@ -84,7 +84,7 @@ static void put_value(struct buf *out, struct span v)
         buf_puts(out, "...");
 }
 
-/* Without printf, which took most of the time that a line takes. */
+/* Without printf: each line has several, and a busy process writes thousands a second. */
 static void put_number(struct buf *out, uint64_t u, bool negative)
 {
     char text[21];

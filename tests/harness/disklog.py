@@ -190,11 +190,13 @@ class Disk:
         for below in self.folders:
             (folder / below).mkdir(exist_ok=True)
         choice = random_.choice(("nothing", "all", "writes", "sectors"))
-        for path, file in [*self.files.items(), *self.removed.items()]:
-            doubtful = path in self.removed or not file.named
-            if doubtful and (choice == "nothing" or random_.random() < 0.5):
-                if path not in self.removed:
-                    continue
+        def happened():
+            """Whether a change of names that no sync covers is on the disk."""
+            return choice == "all" or choice != "nothing" and random_.random() < 0.5
+
+        left = [(path, file) for path, file in self.files.items() if file.named or happened()]
+        left += [(path, file) for path, file in self.removed.items() if not happened()]
+        for path, file in left:
             (folder / path).write_bytes(self._left(file, choice, random_))
         return choice
 

@@ -151,7 +151,7 @@ def processes():
 
 
 def new_folder(label):
-    """An empty folder /run/work/<number>, a short path as sockets need it; a link there says which
+    """An empty folder in WORK whose name is a number, a short path as sockets need it; a link there says which
     label (such as a test's name) it belongs to."""
     number = 1 + sum(1 for entry in WORK.iterdir() if entry.name.isdigit())
     folder = WORK / str(number)
