@@ -13,41 +13,9 @@
 
 #define MINUTE 60000ll
 
-/* A message for n recipients r0@domain, r1@domain, ... */
-static uint64_t send_many(const char *domain, unsigned n)
-{
-    struct submit_envelope *e = world_envelope("", NULL); /* nobody is to be told */
-    for (unsigned i = 0; i < n; i++) {
-        char address[100];
-        (void)snprintf(address, sizeof address, "r%u@%s", i, domain);
-        (void)submit_add_recipient(e, address);
-    }
-    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
-    assert_true(id != 0);
-    return id;
-}
-
-/* How many jobs for this domain the agent has. */
-static unsigned jobs_for(const struct agent *g, const char *domain)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < g->jobs_n; i++)
-        n += strcmp(g->jobs[i].job->destination, domain) == 0;
-    return n;
-}
-
-static void answer_everything(struct agent *g, void (*how)(struct agent *g, struct job *j))
-{
-    g->on_job = how;
-    while (g->jobs_n > 0) {
-        struct job j = g->jobs[--g->jobs_n];
-        how(g, &j);
-    }
-}
-
 static void deliver_all(struct agent *g)
 {
-    answer_everything(g, agent_delivers);
+    agent_answer_all(g, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -75,7 +43,7 @@ static void test_a_destination_begins_with_few_deliveries_and_gets_more(void **s
 {
     world_open("queue { destination-concurrency 6  destination-concurrency-start 2  "
                "destination-recipients 1 }\n");
-    (void)send_many("d.example", 100);
+    (void)world_send_many("d.example", 100);
     for (unsigned expected = 2; expected <= 6; expected++) {
         world_settle();
         assert_int_equal(world.direct.jobs_n, expected);
@@ -92,11 +60,11 @@ static void test_a_destination_that_cannot_be_reached_is_suspended(void **state)
     world_open("queue { destination-concurrency-start 4  destination-recipients 1  "
                "destination-pause 1m  attempts 3 }\n");
     set_unreachable(&world.direct);
-    uint64_t id = send_many("d.example", 30);
+    uint64_t id = world_send_many("d.example", 30);
     world_settle();
     assert_int_equal(world.direct.jobs_n, 4);
     /* 4, 2, 1, and three times at 1. */
-    answer_everything(&world.direct, agent_answers);
+    agent_answer_all(&world.direct, agent_answers);
     world_settle();
     assert_int_equal(world.direct.jobs_total, 5);
     assert_int_equal(world_rows(TABLE_RCPT), 30);
@@ -110,12 +78,12 @@ static void test_a_destination_that_cannot_be_reached_is_suspended(void **state)
     assert_string_equal(r.results[0].remote_host, "mx.d.example");
     rcpt_row_clear(&r);
     /* New mail, too, but only there. */
-    id = send_many("d.example", 1);
+    id = world_send_many("d.example", 1);
     world_settle();
     assert_true(world_recipient(id, &r));
     assert_int_equal(r.attempts, 1);
     rcpt_row_clear(&r);
-    (void)send_many("other.example", 1);
+    (void)world_send_many("other.example", 1);
     WORLD_UNTIL(world.direct.jobs_total == 6);
     world_settle();
     deliver_result_clear(&world.direct.script);
@@ -123,7 +91,7 @@ static void test_a_destination_that_cannot_be_reached_is_suspended(void **state)
     world.direct.on_job = agent_keeps;
     world_step(8 * MINUTE);
     unsigned most = world.direct.jobs_n;
-    assert_true(jobs_for(&world.direct, "d.example") <= 4);
+    assert_true(agent_jobs_for(&world.direct, "d.example") <= 4);
     assert_true(most >= 1);
     deliver_all(&world.direct);
 }
@@ -135,7 +103,7 @@ static void test_a_suspended_destination_is_tried_with_one_and_comes_back(void *
         "retry-jitter 0  destination-pause 15s  attempts 50 }\n");
     set_unreachable(&world.direct);
     world.direct.on_job = agent_answers;
-    (void)send_many("d.example", 10);
+    (void)world_send_many("d.example", 10);
     world_settle();
     assert_int_equal(world.direct.jobs_total, 3); /* then it is suspended */
     world_step(11000);
@@ -148,7 +116,7 @@ static void test_a_suspended_destination_is_tried_with_one_and_comes_back(void *
     assert_int_equal(world.direct.jobs_n, 1);
     agent_answer(&world.direct, 0, "d");
     WORLD_UNTIL(world.direct.jobs_n == 2);
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     for (int i = 0; i < 5; i++)
         world_step(200000); /* those that were put off */
     deliver_all(&world.direct);
@@ -166,7 +134,7 @@ static void test_whoever_kicks_wants_an_attempt(void **state)
     world_open("queue { destination-concurrency-start 1  destination-recipients 1 }\n");
     set_unreachable(&world.direct);
     world.direct.on_job = agent_answers;
-    (void)send_many("d.example", 10);
+    (void)world_send_many("d.example", 10);
     world_settle();
     assert_int_equal(world.direct.jobs_total, 3);
     deliver_result_clear(&world.direct.script);
@@ -183,7 +151,7 @@ static void test_a_suspension_is_of_one_transport(void **state)
                "queue { destination-concurrency-start 1  destination-recipients 1 }\n");
     set_unreachable(&world.direct);
     world.direct.on_job = agent_answers;
-    (void)send_many("d.example", 10);
+    (void)world_send_many("d.example", 10);
     world_settle();
     assert_int_equal(world.direct.jobs_total, 3);
     deliver_result_clear(&world.direct.script);

@@ -11,54 +11,22 @@
 
 #define MINUTE 60000ll
 
-/* A message for n recipients r0@domain, r1@domain, ... */
-static uint64_t send_many(const char *domain, unsigned n)
-{
-    struct submit_envelope *e = world_envelope("", NULL); /* nobody is to be told */
-    for (unsigned i = 0; i < n; i++) {
-        char address[100];
-        (void)snprintf(address, sizeof address, "r%u@%s", i, domain);
-        (void)submit_add_recipient(e, address);
-    }
-    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
-    assert_true(id != 0);
-    return id;
-}
-
-/* How many jobs for this domain the agent has. */
-static unsigned jobs_for(const struct agent *g, const char *domain)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < g->jobs_n; i++)
-        n += strcmp(g->jobs[i].job->destination, domain) == 0;
-    return n;
-}
-
-static void answer_everything(struct agent *g, void (*how)(struct agent *g, struct job *j))
-{
-    g->on_job = how;
-    while (g->jobs_n > 0) {
-        struct job j = g->jobs[--g->jobs_n];
-        how(g, &j);
-    }
-}
-
 static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(void **state)
 {
     world_open("queue { destination-concurrency-start 20 }\n");
-    (void)send_many("big.example", 100000);
-    WORLD_UNTIL(jobs_for(&world.direct, "big.example") == 20);
+    (void)world_send_many("big.example", 100000);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "big.example") == 20);
     world_settle();
     assert_int_equal(world.direct.jobs_n, 20); /* destination-concurrency */
     assert_int_equal(schedule_trying(world.queue.schedule), 2000);
     assert_int_equal(world.direct.recipients_total, 2000);
     assert_true(schedule_window(world.queue.schedule) < 4000); /* of 20000 */
     uint64_t id = world_send("c@small.example");
-    WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
-    assert_int_equal(jobs_for(&world.direct, "big.example"),
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "small.example") == 1);
+    assert_int_equal(agent_jobs_for(&world.direct, "big.example"),
                      20); /* none of which had to end first */
     /* And it goes on until the last. */
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     for (unsigned i = 0; world_rows(TABLE_RCPT) > 0; i++) {
         assert_true(i < 200000);
         (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
@@ -81,14 +49,14 @@ static void test_domains_that_do_not_answer_do_not_take_all_connections(void **s
     for (int i = 0; i < 9; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "slow%d.example", i);
-        (void)send_many(domain, 100);
+        (void)world_send_many(domain, 100);
         world_settle();
     }
     assert_int_equal(world.direct.jobs_n, 27 + 7); /* two have what they may, the others one */
     (void)world_send("c@small.example");
-    WORLD_UNTIL(jobs_for(&world.direct, "small.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "small.example") == 1);
     assert_int_equal(schedule_trying(world.queue.schedule), world.direct.jobs_n);
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -109,7 +77,7 @@ static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
     for (int i = 0; i < 700; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "slow%d.example", i);
-        (void)send_many(domain, 3);
+        (void)world_send_many(domain, 3);
     }
     world_settle();
     assert_true(world.direct.jobs_n >= 700);
@@ -120,7 +88,7 @@ static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
     event_free(e);
     assert_true(turns < 30);
     world.direct.on_job = agent_delivers;
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -130,13 +98,13 @@ static void test_while_results_cannot_be_written_nothing_more_is_tried(void **st
 {
     world_open("queue { concurrency 1 }\n");
     for (int i = 0; i < 5; i++)
-        (void)send_many("a.example", 1);
+        (void)world_send_many("a.example", 1);
     WORLD_UNTIL(world.direct.jobs_n == 1);
     world_fill_disk(true);
     agent_answer(&world.direct, 0, "d");
     WORLD_UNTIL(commit_is_late(world.queue.commit));
     unsigned had = world.direct.jobs_total; /* one more, begun before that was known */
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     for (int i = 0; i < 200; i++) {
         schedule_pump(world.queue.schedule);
         (void)event_base_loop(world.queue.base, EVLOOP_NONBLOCK);
@@ -153,9 +121,9 @@ static void test_one_connection_in_all_is_enough(void **state)
     world_open("queue { concurrency 1  destination-concurrency 1  destination-recipients 3  window "
                "100 }\n");
     world.direct.on_job = agent_delivers;
-    (void)send_many("a.example", 200);
-    (void)send_many("b.example", 200);
-    (void)send_many("c.example", 5);
+    (void)world_send_many("a.example", 200);
+    (void)world_send_many("b.example", 200);
+    (void)world_send_many("c.example", 5);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -169,14 +137,14 @@ static void test_a_small_window_that_is_full_does_not_stop_the_loop_nor_anybody(
     for (int i = 0; i < 150; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "slow%d.example", i);
-        (void)send_many(domain, 20);
+        (void)world_send_many(domain, 20);
         assert_true(schedule_window(world.queue.schedule) <= 250);
     }
     world_settle();
     assert_true(schedule_window(world.queue.schedule) >= 50); /* the half of what is new */
     world.direct.on_job = agent_delivers;
     while (world_rows(TABLE_RCPT) > 0) {
-        answer_everything(&world.direct, agent_delivers);
+        agent_answer_all(&world.direct, agent_delivers);
         (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
     }
     world_settle();
@@ -195,11 +163,11 @@ static void test_what_an_agent_that_is_gone_has_to_wait_for_keeps_nobody_else(vo
     for (int i = 0; i < 50; i++)
         (void)submit_add_recipient(e, "x@r.example"); /* through the relay */
     (void)world_submit(e, "Subject: x\r\n\r\n");
-    (void)send_many("r.example", 50); /* the same domain, directly */
-    (void)send_many("other.example", 50);
-    WORLD_UNTIL(jobs_for(&world.direct, "r.example") == 20 &&
-                jobs_for(&world.direct, "other.example") == 20);
-    answer_everything(&world.direct, agent_delivers);
+    (void)world_send_many("r.example", 50); /* the same domain, directly */
+    (void)world_send_many("other.example", 50);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "r.example") == 20 &&
+                agent_jobs_for(&world.direct, "other.example") == 20);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 50);
     world_settle();
     assert_int_equal(world_rows(TABLE_RCPT), 50);
@@ -232,7 +200,7 @@ static void test_a_slow_transport_has_so_many_and_leaves_the_others_room(void **
     for (int i = 0; i < 400; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "d%d.slow.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
         assert_true(schedule_window(world.queue.schedule) <= 200);
     }
     world_settle();
@@ -242,7 +210,7 @@ static void test_a_slow_transport_has_so_many_and_leaves_the_others_room(void **
     for (int i = 0; i < 50; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "d%d.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
     }
     WORLD_UNTIL(world.direct.recipients_total == 50);
     /* One that ends makes room for one. */
@@ -253,7 +221,7 @@ static void test_a_slow_transport_has_so_many_and_leaves_the_others_room(void **
             world_settle(); /* which renews the patience */
     }
     assert_int_equal(most_jobs, 5);
-    answer_everything(&world.relay, agent_delivers);
+    agent_answer_all(&world.relay, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     assert_int_equal(world.relay.recipients_total, 400);
@@ -263,7 +231,7 @@ static void test_a_slow_transport_has_so_many_and_leaves_the_others_room(void **
 static void test_an_agent_that_ends_gives_its_places_back(void **state)
 {
     world_open("queue { transport-concurrency 2  destination-recipients 1 }\n");
-    (void)send_many("d.example", 6);
+    (void)world_send_many("d.example", 6);
     WORLD_UNTIL(world.direct.jobs_n == 2);
     agent_unlink(&world.direct);
     world_settle();
@@ -271,7 +239,7 @@ static void test_an_agent_that_ends_gives_its_places_back(void **state)
     agent_link(&world.direct);
     WORLD_UNTIL(world.direct.jobs_n == 2);
     world.direct.on_job = agent_delivers;
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 2); /* the two that the end has put off */
     world_step(8 * MINUTE);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
@@ -284,7 +252,7 @@ static void test_a_route_that_is_changed_frees_what_was_stuck(void **state)
     world_open("route { to r.example  transport relay }\n");
     agent_unlink(&world.relay);
     world_settle();
-    (void)send_many("r.example", 3);
+    (void)world_send_many("r.example", 3);
     world_settle();
     assert_int_equal(world.direct.jobs_n, 0);
     world.direct.on_job = agent_delivers;
@@ -297,24 +265,24 @@ static void test_a_route_that_is_changed_frees_what_was_stuck(void **state)
 static void test_a_recipient_deferred_into_the_past_is_not_forgotten(void **state)
 {
     world_open("queue { first-retry 1s  retry-jitter 0  attempts 100 }\n");
-    uint64_t id = send_many("a.example", 1);
+    uint64_t id = world_send_many("a.example", 1);
     WORLD_UNTIL(world.direct.jobs_n == 1);
     agent_answer(&world.direct, 0, "f");
     /* Before the result is written down, other recipients that became due later are looked at, and
      * the new time passes. */
     clock_step(60000);
-    (void)send_many("b.example", 1);
-    WORLD_UNTIL(jobs_for(&world.direct, "b.example") == 1);
-    WORLD_UNTIL(jobs_for(&world.direct, "a.example") == 1);
+    (void)world_send_many("b.example", 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "b.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "a.example") == 1);
     (void)id;
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
 }
 
 static void test_a_clock_that_is_set_back_stops_nothing(void **state)
 {
     world_open("queue { first-retry 1s  retry-jitter 0  attempts 100 }\n");
-    (void)send_many("a.example", 1);
+    (void)world_send_many("a.example", 1);
     WORLD_UNTIL(world.direct.jobs_n == 1);
     world_settle();
     clock_step(-100 * MINUTE);
@@ -322,9 +290,9 @@ static void test_a_clock_that_is_set_back_stops_nothing(void **state)
     world_settle();
     clock_step(2000);
     WORLD_UNTIL(world.direct.jobs_n == 1);
-    (void)send_many("b.example", 1);
-    WORLD_UNTIL(jobs_for(&world.direct, "b.example") == 1);
-    answer_everything(&world.direct, agent_delivers);
+    (void)world_send_many("b.example", 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "b.example") == 1);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
 }
 
@@ -359,14 +327,14 @@ static void test_the_soonest_of_those_that_wait_wakes_the_queue(void **state)
     clock_step(10000);
     schedule_look_at(world.queue.schedule, clock_wall_ms());
     WORLD_UNTIL(world.direct.jobs_n == 2);
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
 }
 
 static void test_after_a_restart_all_that_is_due_is_tried(void **state)
 {
-    (void)send_many("a.example", 30);
-    (void)send_many("b.example", 3);
+    (void)world_send_many("a.example", 30);
+    (void)world_send_many("b.example", 3);
     agent_unlink(&world.direct);
     world_settle();
     world_restart(false);
@@ -412,14 +380,14 @@ static void test_a_message_larger_than_all_that_memory_passes_between_small_ones
     memset(large, 'x', 3000000);
     large[3000000] = '\0';
     world.direct.on_job = agent_keeps;
-    (void)send_many("a.example", 1);
+    (void)world_send_many("a.example", 1);
     assert_true(world_submit(world_envelope("", "c@large.example"), large) != 0);
-    for (int i = 0; jobs_for(&world.direct, "large.example") == 0; i++) {
+    for (int i = 0; agent_jobs_for(&world.direct, "large.example") == 0; i++) {
         assert_true(i < 50);
-        (void)send_many("b.example", 1); /* always some small one in flight */
+        (void)world_send_many("b.example", 1); /* always some small one in flight */
         world_settle();
     }
-    answer_everything(&world.direct, agent_delivers);
+    agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -430,7 +398,7 @@ static void test_descriptors_of_messages_that_wait_are_bounded(void **state)
 {
     world.direct.on_job = agent_defers;
     for (int i = 0; i < 1300; i++)
-        (void)send_many("d.example", 1);
+        (void)world_send_many("d.example", 1);
     world_settle();
     assert_int_equal(world_rows(TABLE_RCPT), 1300);
     assert_true(bodies_total(world.queue.bodies) <= 1001 * 4096); /* though 64M were allowed */
@@ -445,7 +413,7 @@ static void put_off_many(struct agent *g, int n)
     for (int i = 0; i < n; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "d%d.dead.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
     }
     world_settle();
     assert_int_equal(world_rows(TABLE_RCPT), n);
@@ -455,7 +423,7 @@ static void put_off_many(struct agent *g, int n)
 
 static void deliver_all(struct agent *g)
 {
-    answer_everything(g, agent_delivers);
+    agent_answer_all(g, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
     world_settle();
     world_expect_empty();
@@ -468,7 +436,7 @@ static void test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting(
     assert_int_equal(world.direct.jobs_n, 20);
     assert_true(schedule_window(world.queue.schedule) <= 50);
     (void)world_send("c@good.example");
-    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "good.example") == 1);
     deliver_all(&world.direct);
 }
 
@@ -479,7 +447,7 @@ static void test_what_was_put_off_before_leaves_new_mail_half_of_a_transport(voi
     put_off_many(&world.relay, 300);
     assert_int_equal(world.relay.jobs_n, 5);
     (void)world_send("c@good.example");
-    WORLD_UNTIL(jobs_for(&world.relay, "good.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.relay, "good.example") == 1);
     deliver_all(&world.relay);
 }
 
@@ -487,7 +455,7 @@ static void test_a_transport_is_given_no_more_than_its_connections(void **state)
 {
     world_open("deliver { connections 6 }\n"
                "queue { destination-concurrency-start 20  destination-recipients 1 }\n");
-    (void)send_many("a.example", 100);
+    (void)world_send_many("a.example", 100);
     world_settle();
     assert_int_equal(world.direct.jobs_n, 6);
     deliver_all(&world.direct);
@@ -510,7 +478,7 @@ static void test_what_was_put_off_before_leaves_new_mail_half_of_the_memory(void
     world_step(8 * MINUTE);
     assert_int_equal(world.direct.jobs_n, 2);
     assert_true(world_submit(world_envelope("", "c@good.example"), large) != 0);
-    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "good.example") == 1);
     mem_free(&large);
     deliver_all(&world.direct);
 }
@@ -519,18 +487,18 @@ static void test_new_mail_leaves_some_for_what_was_put_off_before(void **state)
 {
     world_open("queue { concurrency 16  window 100 }\n");
     world.direct.on_job = agent_defers;
-    (void)send_many("again.example", 1);
+    (void)world_send_many("again.example", 1);
     world_settle();
     world.direct.on_job = agent_keeps;
     for (int i = 0; i < 100; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "new%d.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
     }
     world_settle();
     assert_int_equal(world.direct.jobs_n, 14);
     world_step(8 * MINUTE);
-    WORLD_UNTIL(jobs_for(&world.direct, "again.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "again.example") == 1);
     deliver_all(&world.direct);
 }
 
@@ -553,7 +521,7 @@ static void test_what_was_put_off_before_passes_a_narrow_transport_to_the_last(v
     for (int i = 0; i < 1500; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "d%d.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
     }
     world_settle();
     unsigned total = world.relay.jobs_total;
@@ -561,7 +529,7 @@ static void test_what_was_put_off_before_passes_a_narrow_transport_to_the_last(v
     world_step(8 * MINUTE);
     assert_int_equal(world.relay.jobs_n, 1);
     assert_true(schedule_window(world.queue.schedule) <= 200);
-    answer_everything(&world.relay, agent_delivers);
+    agent_answer_all(&world.relay, agent_delivers);
     while (world_rows(TABLE_RCPT) > 0) {
         uint64_t rows_left = world_rows(TABLE_RCPT);
         WORLD_UNTIL(world_rows(TABLE_RCPT) < rows_left);
@@ -580,7 +548,7 @@ static void test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_bef
     for (int i = 0; i < 300; i++) {
         char domain[40];
         (void)snprintf(domain, sizeof domain, "d%d.dead.example", i);
-        (void)send_many(domain, 1);
+        (void)world_send_many(domain, 1);
     }
     world_settle();
     agent_unlink(&world.direct);
@@ -588,7 +556,7 @@ static void test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_bef
     (void)world_send("c@good.example"); /* behind all those */
     world.direct.on_job = agent_keeps;
     world_restart(false);
-    WORLD_UNTIL(jobs_for(&world.direct, "good.example") == 1);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "good.example") == 1);
     world_settle();
     assert_int_equal(world.direct.jobs_n, 21);
     deliver_all(&world.direct);

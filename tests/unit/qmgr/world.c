@@ -696,3 +696,33 @@ void world_fill_disk(bool full)
         world.pages_fd = 0;
     }
 }
+
+uint64_t world_send_many(const char *domain, unsigned n)
+{
+    struct submit_envelope *e = world_envelope("", NULL); /* nobody is to be told */
+    for (unsigned i = 0; i < n; i++) {
+        char address[100];
+        (void)snprintf(address, sizeof address, "r%u@%s", i, domain);
+        (void)submit_add_recipient(e, address);
+    }
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    return id;
+}
+
+unsigned agent_jobs_for(const struct agent *g, const char *domain)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < g->jobs_n; i++)
+        n += strcmp(g->jobs[i].job->destination, domain) == 0;
+    return n;
+}
+
+void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *j))
+{
+    g->on_job = how;
+    while (g->jobs_n > 0) {
+        struct job j = g->jobs[--g->jobs_n];
+        how(g, &j);
+    }
+}

@@ -111,6 +111,12 @@ struct submit_envelope *world_envelope(const char *sender, const char *first);
 /* Hands the message over as smtpd does; returns its id when it is accepted, 0 when not (the reply
  * is in world_reply). Frees e. */
 uint64_t world_submit(struct submit_envelope *e, const char *message);
+/* A message of nobody's for n recipients r0@domain, r1@domain, ... */
+uint64_t world_send_many(const char *domain, unsigned n);
+/* How many jobs for this domain the agent keeps. */
+unsigned agent_jobs_for(const struct agent *g, const char *domain);
+/* Answers all that it keeps, and from now on each at once, in this way (agent_delivers etc.). */
+void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *j));
 extern struct submit_reply world_reply;
 /* A simple one: from a@b.example to that address. */
 uint64_t world_send(const char *to);
