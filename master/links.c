@@ -19,6 +19,7 @@ static const struct edge {
 } edges[] = {
     {ROLE_SMTPD, ROLE_QMGR, "submit", false},
     {ROLE_WEBAPI, ROLE_QMGR, "submit", false},
+    {ROLE_WEBAPI, ROLE_QMGR, "account", false},
     {ROLE_QMGR, ROLE_DELIVERY, "deliver", true},
     {ROLE_QMGR, ROLE_HOOKS, "hook", false},
     {ROLE_SMTPD, ROLE_VAULT, "secret", false},

@@ -22,7 +22,7 @@ enum process_state {
     PROCESS_STOPPING,
 };
 
-#define LINKS_EDGES 8 /* at least as many as links.c has edges */
+#define LINKS_EDGES 16 /* at least as many as links.c has edges */
 
 struct process {
     TAILQ_ENTRY(process) next;

@@ -75,6 +75,13 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     return store_commit(&t, f);
 }
 
+uint64_t ledger_take_id(struct ledger *l, struct store_txn *t)
+{
+    uint64_t id = l->next_id++;
+    put_number(t, "next_id", l->next_id);
+    return id;
+}
+
 struct due ledger_due(uint64_t id, const struct rcpt_row *r)
 {
     return (struct due){r->again ? DUE_AGAIN : DUE_FIRST, r->next_ms, id};
@@ -318,9 +325,7 @@ void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *
     mem_free(&line);
     struct hook_row hook;
     if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {
-        uint64_t hook_id = l->next_id++;
-        hookrow_insert(t, hook_id, &hook);
-        put_number(t, "next_id", l->next_id);
+        hookrow_insert(t, ledger_take_id(l, t), &hook);
         hook_row_clear(&hook);
     }
 }

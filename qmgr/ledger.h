@@ -27,6 +27,9 @@ struct ledger {
  * exists. */
 int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f);
 
+/* An id that nothing had before, for something that is neither a message nor a webhook. */
+uint64_t ledger_take_id(struct ledger *l, struct store_txn *t);
+
 /* Where a new message's octets come from. */
 struct body_source {
     enum { SOURCE_MEMORY_FILE, SOURCE_OCTETS, SOURCE_FILE } type;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "admin.h"
 #include "agents.h"
 #include "bodies.h"
@@ -29,6 +30,7 @@
 struct qmgr {
     struct queue queue;
     struct intake *intake;
+    struct account *account;
     struct admin *admin;
     struct janitor *janitor;
     struct event *stopping;
@@ -60,6 +62,7 @@ static void open_parts(struct qmgr *m)
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
     m->intake = intake_new(q);
+    m->account = account_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
 }
@@ -130,6 +133,8 @@ static void on_link(struct service *s, const char *name, int fd)
     struct qmgr *m = service_user(s);
     if (strncmp(name, "submit ", 7) == 0)
         intake_link(m->intake, name + 7, fd);
+    else if (strncmp(name, "account ", 8) == 0)
+        account_link(m->account, name + 8, fd);
     else if (strncmp(name, "deliver ", 8) == 0)
         agents_link(m->queue.agents, name + 8, fd);
     else if (strcmp(name, "hook") == 0)
@@ -199,6 +204,7 @@ static void close_parts(struct qmgr *m)
     commit_free(&q->commit);
     janitor_free(&m->janitor);
     intake_free(&m->intake);
+    account_free(&m->account);
     hookq_free(&q->hookq);
     mend_free(&q->mend);
     admin_free(&m->admin);

@@ -8,6 +8,7 @@
 #include "proto_admin.h"
 #include "proto_deliver.h"
 #include "proto_submit.h"
+#include "proto_suppress.h"
 
 /* The rows of the store: structs in memory, octets on disk. Every row begins with a version octet.
  * The octets, with an example of each, are described above the codecs. A row that does not decode
@@ -129,5 +130,9 @@ int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
+
+/* As for msg rows. */
+void suppress_row_put(struct buf *b, const struct suppression *s);
+int suppress_row_read(struct span octets, struct suppression *s);
 
 #endif

@@ -57,6 +57,14 @@ struct key key_dest(struct stream_id s, struct due d)
     return k;
 }
 
+struct key key_suppress(uint64_t account, uint64_t base)
+{
+    struct key k = {.n = 0};
+    add(&k, account, 8);
+    add(&k, base, 8);
+    return k;
+}
+
 struct key key_body(uint64_t id, uint32_t chunk)
 {
     struct key k = {.n = 0};
@@ -110,6 +118,15 @@ int due_value_read(struct span value, struct stream_id *s)
     if (value.n != 16)
         return -1;
     *s = (struct stream_id){be64(value.p), be64(value.p + 8)};
+    return 0;
+}
+
+int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
+{
+    if (key.n != 16)
+        return -1;
+    *account = be64(key.p);
+    *base = be64(key.p + 8);
     return 0;
 }
 

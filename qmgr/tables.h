@@ -78,10 +78,16 @@ struct key key_dest(struct stream_id s, struct due d);
  *   message u64 | chunk u32 */
 struct key key_body(uint64_t id, uint32_t chunk);
 
+/* suppress: whose list, which address
+ *   account hash u64 | base address hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_suppress(uint64_t account, uint64_t base);
+
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
 int due_value_read(struct span value, struct stream_id *s);
+int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
 
 /* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this

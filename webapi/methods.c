@@ -4,9 +4,17 @@
 #include <string.h>
 
 #include "method_send.h"
+#include "method_suppressionadd.h"
+#include "method_suppressionlist.h"
+#include "method_suppressionpresent.h"
+#include "method_suppressionremove.h"
 
 const struct method *const methods[] = {
     &method_send,
+    &method_suppressionlist,
+    &method_suppressionadd,
+    &method_suppressionremove,
+    &method_suppressionpresent,
     NULL,
 };
 

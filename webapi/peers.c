@@ -6,9 +6,10 @@
 #include "log.h"
 #include "mem.h"
 
-enum { QMGR, VAULT, PEERS };
+enum { QMGR, ACCOUNTS, VAULT, PEERS };
 
-static const char *const names[PEERS] = {[QMGR] = "submit", [VAULT] = "secret"};
+static const char *const names[PEERS] = {
+    [QMGR] = "submit", [ACCOUNTS] = "account", [VAULT] = "secret"};
 
 struct peers {
     struct event_base *base;
@@ -92,6 +93,11 @@ void peers_renew(struct peers *p)
 struct ipc *peers_qmgr(const struct peers *p)
 {
     return p->channels[QMGR];
+}
+
+struct ipc *peers_accounts(const struct peers *p)
+{
+    return p->channels[ACCOUNTS];
 }
 
 struct ipc *peers_vault(const struct peers *p)

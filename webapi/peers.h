@@ -19,17 +19,19 @@ struct peers *peers_new(struct event_base *base, struct service *service); /* NU
 void peers_free(struct peers **p); /* what is still asked is answered with a failure; no signing may
                                       be under way */
 
-/* Ends both channels: what is asked is answered with a failure. */
+/* Ends all channels: what is asked is answered with a failure. */
 void peers_close(struct peers *p);
 
-/* Master brings a channel: "submit" or "secret". Takes fd. */
+/* Master brings a channel: "submit", "account" or "secret". Takes fd. */
 void peers_link(struct peers *p, const char *name, int fd);
 
 /* There is a new configuration, so the vault may have other keys. */
 void peers_renew(struct peers *p);
 
-/* The channels, NULL while there is none. */
+/* The channels, NULL while there is none. qmgr: messages into the queue; accounts: what it keeps
+ * for accounts. */
 struct ipc *peers_qmgr(const struct peers *p);
+struct ipc *peers_accounts(const struct peers *p);
 struct ipc *peers_vault(const struct peers *p);
 
 struct signer *peers_signer(const struct peers *p); /* never NULL */

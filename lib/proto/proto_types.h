@@ -74,6 +74,13 @@ enum proto_type {
     MSG_MASTER_CLOCK = 0x0708,
     MSG_MASTER_DONE = 0x0709,
     MSG_MASTER_REFUSED = 0x070a,
+
+    /* suppress: webapi asks, qmgr answers */
+    MSG_SUPPRESS_LIST = 0x0801,
+    MSG_SUPPRESS_ADD = 0x0802,
+    MSG_SUPPRESS_REMOVE = 0x0803,
+    MSG_SUPPRESS_FIND = 0x0804,
+    MSG_SUPPRESS_ANSWER = 0x0805,
 };
 
 /* Lengths that no text of a message exceeds, in octets. */

@@ -1,0 +1,206 @@
+#include "suppress.h"
+
+#include "address.h"
+#include "baseaddress.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "rows.h"
+#include "tables.h"
+
+/* The base of an address, or of what is none the text itself. mem_free. */
+static char *base_of(const char *text)
+{
+    struct address a;
+    struct fail f;
+    struct buf b = {0};
+    if (address_parse(span_text(text), &a, &f) != 0)
+        return mem_text(text);
+    baseaddress_write(&b, &a);
+    address_clear(&a);
+    return buf_take_text(&b);
+}
+
+static struct key key_of(const struct ledger *l, const char *account, const char *base)
+{
+    return key_suppress(name_hash(l->secret, account), name_hash(l->secret, base));
+}
+
+static bool is_over(const struct suppression *s, int64_t now_ms)
+{
+    return s->expires_ms != 0 && s->expires_ms <= now_ms;
+}
+
+static bool find(struct store_txn *t, const struct key *k, int64_t now_ms, struct suppression *s)
+{
+    struct span value;
+    if (!store_get(t, TABLE_SUPPRESS, key_span(k), &value) || suppress_row_read(value, s) != 0)
+        return false;
+    if (!is_over(s, now_ms))
+        return true;
+    suppression_clear(s);
+    return false;
+}
+
+bool suppress_lookup(const struct ledger *l, struct store_txn *t, const char *account,
+                     const char *address, int64_t now_ms, struct suppression *s)
+{
+    struct suppression there;
+    char *base = base_of(address);
+    struct key k = key_of(l, account, base);
+    bool listed = find(t, &k, now_ms, &there);
+    mem_free(&base);
+    if (listed && s != NULL)
+        *s = there;
+    else if (listed)
+        suppression_clear(&there);
+    return listed;
+}
+
+enum suppress_result suppress_insert(struct ledger *l, struct store_txn *t,
+                                     const struct suppression *s, int64_t now_ms)
+{
+    struct suppression row = *s, there;
+    struct buf b = {0};
+    row.base = base_of(s->original);
+    row.created_ms = now_ms;
+    struct key k = key_of(l, s->account, row.base);
+    bool listed = find(t, &k, now_ms, &there);
+    if (listed) {
+        suppression_clear(&there);
+    } else {
+        row.id = ledger_take_id(l, t);
+        suppress_row_put(&b, &row);
+        store_put(t, TABLE_SUPPRESS, key_span(&k), buf_span(&b));
+    }
+    buf_free(&b);
+    mem_free(&row.base);
+    return listed ? SUPPRESS_EXISTS : SUPPRESS_DONE;
+}
+
+enum suppress_result suppress_delete(struct ledger *l, struct store_txn *t, const char *account,
+                                     const char *address, int64_t now_ms)
+{
+    struct suppression there;
+    char *base = base_of(address);
+    struct key k = key_of(l, account, base);
+    bool listed = find(t, &k, now_ms, &there);
+    mem_free(&base);
+    (void)store_delete(t, TABLE_SUPPRESS, key_span(&k));
+    if (listed)
+        suppression_clear(&there);
+    return listed ? SUPPRESS_DONE : SUPPRESS_ABSENT;
+}
+
+/* ---- requests ---- */
+
+struct asked {
+    struct change change;
+    struct account_ask ask;
+    struct suppress_request request;
+    enum suppress_result result;
+};
+
+static void apply(struct change *change, struct store_txn *t)
+{
+    struct asked *a = (struct asked *)change;
+    struct ledger *l = &a->ask.queue->ledger;
+    const struct suppression *s = &a->request.s;
+    int64_t now = clock_wall_ms();
+    a->result = a->request.type == MSG_SUPPRESS_ADD
+                    ? suppress_insert(l, t, s, now)
+                    : suppress_delete(l, t, s->account, s->original, now);
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct asked *a = (struct asked *)change;
+    struct suppress_answer answer = {.result = why == NULL ? a->result : SUPPRESS_UNAVAILABLE};
+    struct ipc *ch = account_channel(&a->ask);
+    if (why != NULL)
+        log_error(NULL, "suppression list not changed", LS("account", a->request.s.account),
+                  LS("why", why));
+    else if (a->result == SUPPRESS_DONE)
+        log_info(NULL, a->request.type == MSG_SUPPRESS_ADD ? "suppression added"
+                                                          : "suppression removed",
+                 LS("account", a->request.s.account), LS("rcpt", a->request.s.original));
+    if (ch != NULL)
+        suppress_reply(ch, a->ask.request, &answer);
+    suppress_request_clear(&a->request);
+    mem_free(&a);
+}
+
+static void change(const struct account_ask *ask, struct suppress_request *r)
+{
+    struct asked *a = mem_zero(sizeof *a);
+    a->change.apply = apply;
+    a->change.done = done;
+    a->ask = *ask;
+    a->request = *r;
+    commit_add(ask->queue->commit, &a->change);
+}
+
+/* One page. What has expired is passed over; a row that does not decode, too. */
+static void list(struct store_txn *t, const struct ledger *l, const struct suppress_request *r,
+                 struct suppress_answer *answer)
+{
+    uint64_t account = name_hash(l->secret, r->s.account), of, base;
+    int64_t now = clock_wall_ms();
+    struct key from = key_suppress(account, r->after);
+    struct store_cursor c = store_cursor(t, TABLE_SUPPRESS);
+    answer->rows = mem_array(r->limit, sizeof *answer->rows);
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        struct suppression *s = &answer->rows[answer->rows_n];
+        if (key_read_suppress(c.key, &of, &base) != 0)
+            continue;
+        if (of != account)
+            break;
+        if (answer->rows_n == r->limit) {
+            answer->next = base;
+            break;
+        }
+        if (suppress_row_read(c.value, s) != 0)
+            continue;
+        if (is_over(s, now))
+            suppression_clear(s);
+        else
+            answer->rows_n++;
+    }
+    store_cursor_close(&c);
+}
+
+static void look(const struct account_ask *ask, const struct suppress_request *r)
+{
+    struct queue *q = ask->queue;
+    struct suppress_answer answer = {.result = SUPPRESS_DONE};
+    struct suppression found;
+    struct store_txn *t = store_begin(q->store, false);
+    if (r->type == MSG_SUPPRESS_LIST) {
+        list(t, &q->ledger, r, &answer);
+    } else if (suppress_lookup(&q->ledger, t, r->s.account, r->s.original, clock_wall_ms(),
+                               &found)) {
+        answer.rows = mem_array(1, sizeof *answer.rows);
+        answer.rows[answer.rows_n++] = found;
+    } else {
+        answer.result = SUPPRESS_ABSENT;
+    }
+    if (store_failed(t))
+        answer.result = SUPPRESS_UNAVAILABLE;
+    store_abort(&t);
+    suppress_reply(account_channel(ask), ask->request, &answer);
+    suppress_answer_clear(&answer);
+}
+
+int suppress_on_request(const struct account_ask *ask, struct ipc_message *m, struct fail *f)
+{
+    struct suppress_request r;
+    if (suppress_read(m, &r, f) != 0)
+        return -1;
+    if (r.type == MSG_SUPPRESS_ADD || r.type == MSG_SUPPRESS_REMOVE) {
+        change(ask, &r);
+        return 0;
+    }
+    look(ask, &r);
+    suppress_request_clear(&r);
+    return 0;
+}

@@ -1,0 +1,104 @@
+#include "method_suppressionlist.h"
+
+#include "address.h"
+#include "suppressions.h"
+
+struct request {
+    char nothing;
+};
+
+static const char *const text[] = {
+    "An account's suppression list has the addresses that its mail is not sent to any more. "
+    "Addresses come onto it by themselves when a delivery fails in a way that says that another "
+    "would, too; and by SuppressionAdd.",
+    NULL,
+};
+
+static const struct method_field request_fields[] = {{NULL, NULL, NULL}};
+
+static const struct method_field response_fields[] = {
+    {"Suppressions", "[suppression]", "All of them, in no particular order:"},
+    {"ID", "integer", "a number of its own;"},
+    {"Created", "time", "since when;"},
+    {"Account", "string", "whose list;"},
+    {"BaseAddress", "string",
+     "what is compared: lower case, without dots in the local part, which ends before its first + "
+     "and its first -;"},
+    {"OriginalAddress", "string", "the address as it came onto the list;"},
+    {"Manual", "bool", "whether somebody put it there;"},
+    {"Reason", "string", "why."},
+    {NULL, NULL, NULL},
+};
+
+static const enum code codes[] = {CODES};
+
+static const char example_response[] =
+    "{\n"
+    "  \"Suppressions\": [\n"
+    "    {\"ID\": 1730000000001, \"Created\": \"2026-11-27T10:15:00Z\", \"Account\": \"billing\",\n"
+    "     \"BaseAddress\": \"bobsmith@example.net\", \"OriginalAddress\": "
+    "\"bob.smith+shop@example.net\",\n"
+    "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, enhanced "
+    "code \\\"5.1.1\\\"\"}\n"
+    "  ]\n"
+    "}";
+
+static const struct jsonbind_field fields[] = {{0}};
+
+static void write_address(struct jsonwrite *w, const char *key, const char *stored)
+{
+    struct address a;
+    struct fail f;
+    struct buf b = {0};
+    if (address_parse(span_text(stored), &a, &f) == 0) {
+        address_write_unicode(&b, &a);
+        address_clear(&a);
+    } else {
+        buf_put_span(&b, span_text(stored));
+    }
+    jsonwrite_key(w, key);
+    jsonwrite_span(w, buf_span(&b));
+    buf_free(&b);
+}
+
+static int then(struct call *c, const struct suppress_answer *answer, struct jsonwrite *w)
+{
+    for (uint32_t i = 0; i < answer->rows_n; i++) {
+        const struct suppression *s = &answer->rows[i];
+        jsonwrite_object(w);
+        jsonwrite_key(w, "ID");
+        jsonwrite_uint64(w, s->id);
+        jsonwrite_key(w, "Created");
+        jsonwrite_time(w, s->created_ms);
+        jsonwrite_key(w, "Account");
+        jsonwrite_text(w, s->account);
+        write_address(w, "BaseAddress", s->base);
+        write_address(w, "OriginalAddress", s->original);
+        jsonwrite_key(w, "Manual");
+        jsonwrite_bool(w, s->manual);
+        jsonwrite_key(w, "Reason");
+        jsonwrite_text(w, s->reason);
+        jsonwrite_object_end(w);
+    }
+    return 0;
+}
+
+static void run(struct call *c)
+{
+    suppressions_run_list(c, "Suppressions", then);
+}
+
+const struct method method_suppressionlist = {
+    .name = "SuppressionList",
+    .summary = "Lists the addresses to which mail is not sent any more.",
+    .text = text,
+    .request = request_fields,
+    .response = response_fields,
+    .codes = codes,
+    .example_request = "{}",
+    .example_response = example_response,
+    .example_short = "{}",
+    .bind = fields,
+    .size = sizeof(struct request),
+    .run = run,
+};

@@ -1,0 +1,128 @@
+#include "suppressions.h"
+
+#include "address.h"
+#include "conf.h"
+#include "mem.h"
+
+struct work {
+    uint64_t asked;
+    suppressions_then *then;
+    bool list;
+    struct buf out;
+    struct jsonwrite json;
+};
+
+static void end_work(struct call *c)
+{
+    struct work *w = c->work;
+    c->work = NULL;
+    buf_free(&w->out);
+    mem_free(&w);
+}
+
+static void on_leave(struct call *c)
+{
+    struct work *w = c->work;
+    struct ipc *ch = peers_accounts(c->webapi->peers);
+    if (ch != NULL)
+        suppress_forget(ch, w->asked);
+    end_work(c);
+}
+
+static void give_up(struct call *c)
+{
+    if (c->work != NULL)
+        end_work(c);
+    call_refuse(c, &c->refusal);
+}
+
+static void answer_call(struct call *c)
+{
+    struct work *w = c->work;
+    struct buf out;
+    if (w->list)
+        jsonwrite_array_end(&w->json);
+    jsonwrite_object_end(&w->json);
+    jsonwrite_close(&w->json);
+    out = w->out;
+    w->out = (struct buf){0};
+    end_work(c);
+    call_answer(c, &out);
+}
+
+static void ask_page(struct call *c, uint64_t after);
+
+static void on_answer(void *arg, const struct suppress_answer *answer)
+{
+    struct call *c = arg;
+    struct work *w = c->work;
+    if (answer->result == SUPPRESS_UNAVAILABLE) {
+        (void)refuse(&c->refusal, CODE_SERVER, "the queue cannot be asked now; try again");
+        give_up(c);
+    } else if (w->then(c, answer, &w->json) != 0) {
+        give_up(c);
+    } else if (w->list && answer->next != 0) {
+        ask_page(c, answer->next);
+    } else {
+        answer_call(c);
+    }
+}
+
+static struct work *begin(struct call *c, suppressions_then *then)
+{
+    struct work *w;
+    if (peers_accounts(c->webapi->peers) == NULL) {
+        (void)refuse(&c->refusal, CODE_SERVER, "the queue is not there at the moment; try again");
+        give_up(c);
+        return NULL;
+    }
+    w = mem_zero(sizeof *w);
+    w->then = then;
+    jsonwrite_open(&w->json, &w->out, 0);
+    jsonwrite_object(&w->json);
+    c->work = w;
+    c->cancel = on_leave;
+    return w;
+}
+
+void suppressions_run(struct call *c, struct span text, suppressions_ask *ask,
+                      suppressions_then *then)
+{
+    struct address a;
+    struct fail f;
+    struct work *w;
+    if (address_parse(text, &a, &f) != 0) {
+        (void)refuse(&c->refusal, CODE_BAD_ADDRESS, "EmailAddress: %s", f.text);
+        give_up(c);
+        return;
+    }
+    if ((w = begin(c, then)) != NULL) {
+        char *address = address_text(&a);
+        w->asked = ask(c, peers_accounts(c->webapi->peers), address, on_answer, c);
+        mem_free(&address);
+    }
+    address_clear(&a);
+}
+
+static void ask_page(struct call *c, uint64_t after)
+{
+    struct work *w = c->work;
+    struct ipc *ch = peers_accounts(c->webapi->peers);
+    if (ch == NULL) {
+        (void)refuse(&c->refusal, CODE_SERVER, "the queue went away; try again");
+        give_up(c);
+        return;
+    }
+    w->asked = suppress_list(ch, c->visit->account, after, SUPPRESS_PAGE_MAX, on_answer, c);
+}
+
+void suppressions_run_list(struct call *c, const char *name, suppressions_then *then)
+{
+    struct work *w = begin(c, then);
+    if (w == NULL)
+        return;
+    w->list = true;
+    jsonwrite_key(&w->json, name);
+    jsonwrite_array(&w->json);
+    ask_page(c, 0);
+}
