@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "log.h"
 #include "mem.h"
+#include "once.h"
 #include "room.h"
 #include "tables.h"
 
@@ -116,6 +117,7 @@ static void apply(struct change *change, struct store_txn *t)
     c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
     c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
     clean_events(c, t);
+    c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -165,6 +167,7 @@ static bool has_work(struct janitor *j)
     bool work = store_seek(&c, key_span(&zero)) &&
                 judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
     store_cursor_close(&c);
+    work = once_is_due(t, now_ms) || work;
     work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
     work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
     store_abort(&t);

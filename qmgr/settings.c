@@ -12,6 +12,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->first_retry_ms = conf_ms(queue, "first-retry");
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
+    s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
     s->attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
     s->jitter_percent = conf_int(queue, "retry-jitter");
@@ -143,4 +144,13 @@ char *settings_return_path(const struct settings *s, const char *sender, const c
         text = with_id(s, &a, from_id);
     address_clear(&a);
     return text == NULL ? mem_text(sender) : text;
+}
+
+struct settings_limits settings_limits(const struct settings *s, const char *account)
+{
+    const struct conf_block *block = account[0] == '\0' ? NULL : settings_account(s, account);
+    if (block == NULL)
+        return (struct settings_limits){0, 0};
+    return (struct settings_limits){conf_int(block, "messages-per-day"),
+                                    conf_int(block, "new-recipients-per-day")};
 }

@@ -16,7 +16,7 @@ struct settings {
     const char *hostname, *mailname;
     char *postmaster;
     bool localserve;
-    int64_t first_retry_ms, lifetime_ms, keep_events_ms, slow_down_ms;
+    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, slow_down_ms;
     int attempts, delay_notice_attempt, jitter_percent;
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
@@ -34,6 +34,11 @@ const struct conf_block *settings_account(const struct settings *s, const char *
 /* How long a message of this account ("" or an unknown one: the queue's value) is remembered. */
 int64_t settings_keep_messages_ms(const struct settings *s, const char *account);
 int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account);
+/* How much the account may send in a day; 0 for no limit. */
+struct settings_limits {
+    int64_t messages, new_recipients;
+};
+struct settings_limits settings_limits(const struct settings *s, const char *account);
 /* The reverse path under which a message of this sender goes out for a recipient with this from id:
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */

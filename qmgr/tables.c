@@ -3,8 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired",   "fromid",    "hook",
-    "hookdue", "hookretired", "event", "suppress", "hold", "sts",  "tlsresult", "dmarceval", "idem",
+    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
+    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
+    "sts",    "tlsresult", "dmarceval", "idem",        "sent",
 };
 
 struct span key_span(const struct key *k)
@@ -65,6 +66,36 @@ struct key key_suppress(uint64_t account, uint64_t base)
     return k;
 }
 
+struct key key_once(uint64_t account, uint64_t name)
+{
+    struct key k = {.n = 0};
+    add(&k, 0, 1);
+    add(&k, account, 8);
+    add(&k, name, 8);
+    return k;
+}
+
+struct key key_once_until(int64_t until_ms, struct key of)
+{
+    struct key k = {.n = 0};
+    add(&k, 1, 1);
+    add(&k, (uint64_t)until_ms, 8);
+    if (of.n > 0) {
+        memcpy(k.p + k.n, of.p + 1, of.n - 1);
+        k.n += of.n - 1;
+    }
+    return k;
+}
+
+struct key key_sent(enum sent kind, uint64_t account, uint64_t what)
+{
+    struct key k = {.n = 0};
+    add(&k, kind, 1);
+    add(&k, account, 8);
+    add(&k, what, 8);
+    return k;
+}
+
 struct key key_body(uint64_t id, uint32_t chunk)
 {
     struct key k = {.n = 0};
@@ -118,6 +149,25 @@ int due_value_read(struct span value, struct stream_id *s)
     if (value.n != 16)
         return -1;
     *s = (struct stream_id){be64(value.p), be64(value.p + 8)};
+    return 0;
+}
+
+int key_read_once_until(struct span key, int64_t *until_ms, struct key *of)
+{
+    if (key.n != 25 || key.p[0] != 1 || key.p[1] > 0x7f)
+        return -1;
+    *until_ms = (int64_t)be64(key.p + 1);
+    *of = key_once(be64(key.p + 9), be64(key.p + 17));
+    return 0;
+}
+
+int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what)
+{
+    if (key.n != 17 || key.p[0] > SENT_RECIPIENT)
+        return -1;
+    *kind = (enum sent)key.p[0];
+    *account = be64(key.p + 1);
+    *what = be64(key.p + 9);
     return 0;
 }
 

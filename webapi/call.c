@@ -7,6 +7,7 @@
 #include "httpform.h"
 #include "jsonwrite.h"
 #include "mem.h"
+#include "oncekey.h"
 #include "proto_secret.h"
 #include "proto_types.h"
 
@@ -29,6 +30,7 @@ static void free_call(struct call *c)
     drop_credentials(c);
     jsonread_free(&c->doc);
     mem_free(&c->login);
+    mem_free(&c->once_key);
     mem_free(&c);
 }
 
@@ -75,7 +77,7 @@ void call_refuse(struct call *c, const struct refusal *why)
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
     buf_putc(&body, '\n');
-    httprequest_respond(c->request, 400, json_type, &body, NULL);
+    httprequest_respond(c->request, code_status(why->code), json_type, &body, NULL);
     free_call(c);
 }
 
@@ -96,6 +98,8 @@ static int decode(struct call *c, struct httpform *form)
     if (part == NULL || part->value.n == 0)
         return refuse(&c->refusal, CODE_PROTOCOL,
                       "the form has no field \"request\", or an empty one");
+    if (oncekey_read(c, form) != 0)
+        return -1;
     /* The form has its own limit for the octets. */
     const struct json_limits limits = {.octets = part->value.n, .values = VALUES + 4 * recipients};
     c->doc = jsonread_parse(buf_span(&part->value), &limits, &f);

@@ -197,6 +197,9 @@ static const struct conf_setting queue_settings[] = {
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
      .doc = "How long events are kept."},
+    {"keep-idempotency-keys", CONF_DURATION, 0, CONF_QMGR, "24h", .min = "1m", .max = "365d",
+     .doc = "How long a message's Idempotency-Key is known: a client of the HTTP API that sends it "
+            "again with the same request gets the first answer again, and nothing is sent."},
     {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
             "before."},

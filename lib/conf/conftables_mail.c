@@ -104,6 +104,12 @@ static const struct conf_setting account_settings[] = {
     {"keep-retired-webhooks", CONF_DURATION, 0, CONF_QMGR, .from = "queue/keep-retired-webhooks",
      .min = "0", .max = "3650d",
      .doc = "How long what became of a webhook call is kept; 0 keeps nothing."},
+    {"messages-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
+     .doc = "How many messages the account may send in 24 hours, each recipient counted as one, by "
+            "whatever way they come in; 0 for no limit. The day moves on by the hour."},
+    {"new-recipients-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
+     .doc = "To how many addresses that it has not written to in a year the account may send in 24 "
+            "hours; 0 for no limit."},
     {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
      .doc = "Deliver incoming mail to a Maildir of this account."},
 };

@@ -13,8 +13,8 @@
 struct submit_envelope *submit_envelope_new(enum submit_origin origin)
 {
     struct submit_envelope *e = mem_zero(sizeof *e);
-    char **const texts[] = {&e->account,    &e->sender,  &e->envid, &e->ret,
-                            &e->message_id, &e->subject, &e->client};
+    char **const texts[] = {&e->account,    &e->sender,  &e->envid,  &e->ret,
+                            &e->message_id, &e->subject, &e->client, &e->once_key};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = mem_text("");
     e->origin = origin;
@@ -74,6 +74,7 @@ void submit_envelope_free(struct submit_envelope **ep)
     mem_free(&e->message_id);
     mem_free(&e->subject);
     mem_free(&e->client);
+    mem_free(&e->once_key);
     mem_free(ep);
 }
 
@@ -183,5 +184,6 @@ struct submit_envelope *submit_envelope_get(struct wire *w)
         wire_fail(w);
     get_recipients(w, e);
     get_extra(w, e);
+    e->once_key = mem_text("");
     return e;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "once.h"
 #include "rows.h"
 
 /* The rows of the queue's store; the first octet chooses which. What decodes encodes to the same
@@ -75,10 +76,30 @@ static int hook(struct span s, struct buf *out)
     return rc;
 }
 
+static int suppress(struct span s, struct buf *out)
+{
+    struct suppression r;
+    if (suppress_row_read(s, &r) != 0)
+        return -1;
+    suppress_row_put(out, &r);
+    suppression_clear(&r);
+    return 0;
+}
+
+static int once(struct span s, struct buf *out)
+{
+    struct once_row r;
+    if (once_row_read(s, &r) != 0)
+        return -1;
+    once_row_put(out, &r);
+    once_row_clear(&r);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const again[])(struct span s, struct buf * out) = {msg, rcpt, event, retired,
-                                                                    hook};
+    static int (*const again[])(struct span s, struct buf * out) = {msg,  rcpt,     event, retired,
+                                                                    hook, suppress, once};
     struct buf out = {0};
     if (size == 0)
         return 0;

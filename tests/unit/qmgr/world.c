@@ -312,7 +312,10 @@ static void on_reply(void *arg, const struct submit_reply *reply)
 {
     bool *answered = arg;
     *answered = true;
+    mem_free(&world_reply.message_id);
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
+    if (world_reply.message_id != NULL)
+        world_reply.message_id = mem_text(world_reply.message_id);
 }
 
 uint64_t world_submit(struct submit_envelope *e, const char *message)
