@@ -58,12 +58,22 @@ struct key key_dest(struct stream_id s, struct due d)
     return k;
 }
 
-struct key key_suppress(uint64_t account, uint64_t base)
+static struct key pair(uint64_t a, uint64_t b)
 {
     struct key k = {.n = 0};
-    add(&k, account, 8);
-    add(&k, base, 8);
+    add(&k, a, 8);
+    add(&k, b, 8);
     return k;
+}
+
+struct key key_suppress(uint64_t account, uint64_t base)
+{
+    return pair(account, base);
+}
+
+struct key key_event(uint64_t account, uint64_t cursor)
+{
+    return pair(account, cursor);
 }
 
 struct key key_once(uint64_t account, uint64_t name)
@@ -161,6 +171,15 @@ int key_read_once_until(struct span key, int64_t *until_ms, struct key *of)
     return 0;
 }
 
+static int read_pair(struct span key, uint64_t *a, uint64_t *b)
+{
+    if (key.n != 16)
+        return -1;
+    *a = be64(key.p);
+    *b = be64(key.p + 8);
+    return 0;
+}
+
 int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what)
 {
     if (key.n != 17 || key.p[0] > SENT_RECIPIENT)
@@ -173,11 +192,12 @@ int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t 
 
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
 {
-    if (key.n != 16)
-        return -1;
-    *account = be64(key.p);
-    *base = be64(key.p + 8);
-    return 0;
+    return read_pair(key, account, base);
+}
+
+int key_read_event(struct span key, uint64_t *account, uint64_t *cursor)
+{
+    return read_pair(key, account, cursor);
 }
 
 int key_read_dest(struct span key, struct stream_id *s, struct due *d)

@@ -59,7 +59,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, event:
+/* msg, rcpt, retired, hook, hookretired:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -98,11 +98,17 @@ struct key key_once_until(int64_t until_ms, struct key of);
 enum sent { SENT_HOUR, SENT_RECIPIENT };
 struct key key_sent(enum sent kind, uint64_t account, uint64_t what);
 
+/* event: whose, which
+ *   account hash u64 | cursor u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x00\x00\x07" */
+struct key key_event(uint64_t account, uint64_t cursor);
+
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
 int due_value_read(struct span value, struct stream_id *s);
 int key_read_once_until(struct span key, int64_t *until_ms, struct key *of);
+int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
 int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);

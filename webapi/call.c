@@ -1,7 +1,9 @@
 #include "call.h"
 
+#include <assert.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "clock.h"
 #include "httpbasic.h"
 #include "httpform.h"
@@ -132,6 +134,44 @@ static void on_form(struct httprequest *request, void *arg)
         c->method->run(c);
 }
 
+/* ---- a request in the query ---- */
+
+static int get_number(const struct call *c, const struct jsonbind_field *field, int64_t *number)
+{
+    struct buf value = {0};
+    char name[64];
+    uint64_t n = 0;
+    size_t i = 0;
+    assert(field->type == JSONBIND_INT64 && strlen(field->name) < sizeof name);
+    for (; field->name[i] != '\0'; i++)
+        name[i] = (char)ascii_lower((unsigned char)field->name[i]);
+    name[i] = '\0';
+    bool given = httprequest_query(c->request, name, &value);
+    int rc = given ? ascii_u64(buf_span(&value), INT64_MAX, &n) : 0;
+    if (given && rc == 0)
+        *number = (int64_t)n;
+    buf_free(&value);
+    return rc;
+}
+
+static void run_query(struct call *c)
+{
+    static const struct json_limits limits = {.octets = 2, .values = 1};
+    struct fail f;
+    c->once_key = mem_text("");
+    c->doc = jsonread_parse(span_text("{}"), &limits, &f);
+    assert(c->doc != NULL);
+    c->parameters = jsonread_alloc(c->doc, c->method->size);
+    for (const struct jsonbind_field *field = c->method->bind; field->name != NULL; field++) {
+        if (get_number(c, field, (int64_t *)(void *)((char *)c->parameters + field->offset)) != 0) {
+            (void)refuse(&c->refusal, CODE_PROTOCOL, "%s must be a number", field->name);
+            call_refuse(c, &c->refusal);
+            return;
+        }
+    }
+    c->method->run(c);
+}
+
 /* ---- read ---- */
 
 static void read_form(struct call *c)
@@ -160,7 +200,10 @@ static void on_right(struct call *c, const struct secret_auth *answer)
     }
     service_count(c->webapi->service, COUNT_CALLS, 1);
     c->visit->account = mem_text(answer->account);
-    read_form(c);
+    if (strcmp(httprequest_method(c->request), "GET") == 0)
+        run_query(c);
+    else
+        read_form(c);
 }
 
 static void on_auth(void *arg, const struct secret_auth *answer)

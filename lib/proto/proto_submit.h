@@ -52,6 +52,12 @@ struct submit_extra {
     char *key, *value;
 };
 
+/* Pairs of extra data on the wire: at most SUBMIT_EXTRA_MAX, of at most SUBMIT_EXTRA_OCTETS. What
+ * get made is to be freed also after the cursor failed. */
+void submit_extra_put(struct buf *b, const struct submit_extra *extra, uint32_t n);
+void submit_extra_get(struct wire *w, struct submit_extra **extra, uint32_t *n);
+void submit_extra_free(struct submit_extra **extra, uint32_t *n);
+
 /* Everything about a message but its octets. All texts are owned and never NULL ("" when there is
  * none). */
 struct submit_envelope {

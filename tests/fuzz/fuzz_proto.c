@@ -10,6 +10,7 @@
 #include "proto_admin.h"
 #include "proto_control.h"
 #include "proto_deliver.h"
+#include "proto_events.h"
 #include "proto_hook.h"
 #include "proto_master.h"
 #include "proto_secret.h"
@@ -186,11 +187,22 @@ static void read_suppress(uint8_t which, struct span s)
     }
 }
 
+static void read_events(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_EVENTS_READ, s);
+    struct events_request r;
+    struct fail f;
+    if (events_request_read(&m, &r, &f) == 0) {
+        assert(r.limit >= 1 && r.limit <= EVENTS_PAGE_MAX && r.wait_ms <= EVENTS_WAIT_MAX_MS);
+        events_request_clear(&r);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(uint8_t which, struct span s) = {
-        read_submit, read_deliver, read_hook,   read_secret,
-        read_admin,  read_control, read_master, read_suppress,
+        read_submit,  read_deliver, read_hook,     read_secret, read_admin,
+        read_control, read_master,  read_suppress, read_events,
     };
     if (size < 2)
         return 0;

@@ -44,11 +44,11 @@ static int rcpt(struct span s, struct buf *out)
 
 static int event(struct span s, struct buf *out)
 {
-    struct event_row r;
+    struct event_item r;
     if (event_row_read(s, &r) != 0)
         return -1;
     event_row_put(out, &r);
-    event_row_clear(&r);
+    event_item_clear(&r);
     return 0;
 }
 

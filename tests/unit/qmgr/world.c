@@ -576,16 +576,16 @@ bool world_retired(uint64_t id, struct retired_row *r)
 
 char *world_events(uint64_t id)
 {
-    static const char letters[EVENT_TYPES + 1] = "ADLFCHR";
+    static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEUIX";
     struct buf b = {0};
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
     for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
-        struct event_row e;
+        struct event_item e;
         assert_int_equal(event_row_read(c.value, &e), 0);
         if (e.recipient == id)
             buf_putc(&b, letters[e.type]);
-        event_row_clear(&e);
+        event_item_clear(&e);
     }
     store_cursor_close(&c);
     store_abort(&t);
