@@ -349,6 +349,7 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     h->inflight[c->class]++;
     struct hook_call call = {.id = i->id,
                              .attempt = row->attempts + 1u,
+                             .incoming = strcmp(row->event, "incoming") == 0,
                              .account = row->account,
                              .url = row->url,
                              .authorization = row->authorization,

@@ -14,7 +14,8 @@ struct request {
 static const char *const text[] = {
     "Whatever happens to a recipient of the account's mail is an event, written down together with "
     "what it is about, and kept for a time (keep-events in the server's configuration). Each has a "
-    "Cursor, a number that only ever grows. A program that remembers the last one it has dealt with "
+    "Cursor, a number that only ever grows. A program that remembers the last one it has dealt "
+    "with "
     "misses nothing, however long it was away: it asks for what came after.",
     "Also as GET: ?after=17&limit=100&wait=30.",
     NULL,
@@ -48,7 +49,8 @@ static const struct method_field response_fields[] = {
     {"Extra", "{string: string}", "what was given to Send."},
     {"Next", "integer", "The After of the next request."},
     {"Gap", "bool",
-     "Whether the event of After is not kept any more: then some that came after it may be missing, "
+     "Whether the event of After is not kept any more: then some that came after it may be "
+     "missing, "
      "too."},
     {NULL, NULL, NULL},
 };
@@ -177,8 +179,7 @@ static void run(struct call *c)
     int64_t limit = r->limit == 0 ? LIMIT : r->limit;
     if (r->after < 0 || limit < 1 || limit > EVENTS_PAGE_MAX || r->wait < 0 ||
         r->wait > EVENTS_WAIT_MAX_MS / 1000) {
-        refuse_with(c, CODE_USER,
-                    "After must not be negative, Limit 1 to 1000, and Wait 0 to 60");
+        refuse_with(c, CODE_USER, "After must not be negative, Limit 1 to 1000, and Wait 0 to 60");
         return;
     }
     if (ch == NULL) {

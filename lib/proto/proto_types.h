@@ -47,6 +47,7 @@ enum proto_type {
     MSG_SECRET_REFUSED = 0x050b,
     MSG_SECRET_DKIM_LIST = 0x050c,
     MSG_SECRET_DKIM_KEYS = 0x050d,
+    MSG_SECRET_HOOK_SIGN = 0x050e,
 
     /* admin: qmctl and mailq ask, qmgr answers */
     MSG_ADMIN_QUEUE_LIST = 0x0601,
