@@ -38,8 +38,12 @@ int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
-/* How many connections the transport of this name opens at once; 0 for one that opens none. */
-int settings_connections(const struct settings *s, const char *transport);
+/* How many deliveries the transport of this name may have at once, at least 1: as
+ * transport-concurrency says, and no more than the connections it opens. */
+unsigned settings_deliveries(const struct settings *s, const char *transport);
+/* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
+ * for a local socket; valid as long as the settings) and *port are that server. */
+bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 
