@@ -4,8 +4,12 @@
 
 #include "address.h"
 #include "confaddr.h"
+#include "fdlimit.h"
 #include "mem.h"
 #include "rows.h"
+
+#define DESCRIPTORS_A_DELIVERY 2 /* of the agent: the connection and the message */
+#define DESCRIPTORS_A_MESSAGE 2  /* one on its way out, and one that comes in */
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
@@ -21,7 +25,8 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->destination_recipients = conf_int(queue, "destination-recipients");
     s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
-    s->concurrency = conf_int(queue, "concurrency");
+    s->concurrency = (int)fdlimit_fit("queue.concurrency", (unsigned)conf_int(queue, "concurrency"),
+                                      DESCRIPTORS_A_MESSAGE);
     s->body_memory = conf_size(queue, "body-memory");
     s->large_body = conf_size(queue, "large-body");
     s->slow_down_ms = conf_ms(queue, "slow-down");
@@ -118,7 +123,9 @@ static int connections_of(const struct settings *s, const char *transport)
 unsigned settings_deliveries(const struct settings *s, const char *transport)
 {
     int connections = connections_of(s, transport), most = s->transport_concurrency;
-    return (unsigned)(connections > 0 && connections < most ? connections : most);
+    /* Its process has the same limit of descriptors as this one. */
+    return fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
+                        DESCRIPTORS_A_DELIVERY);
 }
 
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port)

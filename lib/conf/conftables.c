@@ -118,7 +118,12 @@ static const struct conf_setting smtp_settings[] = {
     {"transactions", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "1000000",
      .doc = "Messages taken over one connection."},
     {"connections", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "100000",
-     .doc = "Connections open at once in one SMTP server process; more get 421."},
+     .doc = "Connections open at once in one SMTP server process, of which there are as many as "
+            "workers.smtpd says; the kernel spreads connections over them. More get 421 and are "
+            "closed. Each takes two descriptors: where the limit of the process (ulimit -n, "
+            "LimitNOFILE) is too low for that, there are as many as it allows, and a line in the "
+            "log says so. The same holds for deliver.connections, queue.concurrency and "
+            "webapi.connections."},
     {"connections-per-address", CONF_INT, 0, CONF_SMTPD, "50", .min = "1", .max = "100000",
      .doc = "The same from one IPv4 address or one IPv6 /64 network."},
     {"command-timeout", CONF_DURATION, 0, CONF_SMTPD, "5m", .min = "1s", .max = "1h",
