@@ -8,8 +8,10 @@
 #include "mem.h"
 #include "rows.h"
 
+#define BODIES_MAX 1000
 #define DESCRIPTORS_A_DELIVERY 2 /* of the agent: the connection and the message */
-#define DESCRIPTORS_A_MESSAGE 2  /* one on its way out, and one that comes in */
+/* One on its way out, one that is kept for its first attempt, one that comes in. */
+#define DESCRIPTORS_A_MESSAGE 3
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
@@ -23,6 +25,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
     s->destination_pause_ms = conf_ms(queue, "destination-pause");
     s->destination_recipients = conf_int(queue, "destination-recipients");
+    s->bodies = fdlimit_room(BODIES_MAX, DESCRIPTORS_A_MESSAGE);
     s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
     s->concurrency = (int)fdlimit_fit("queue.concurrency", (unsigned)conf_int(queue, "concurrency"),

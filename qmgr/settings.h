@@ -21,6 +21,7 @@ struct settings {
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;
+    unsigned bodies; /* that nobody uses at the moment, each a descriptor */
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
