@@ -21,6 +21,7 @@ struct settings {
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;
+    unsigned bodies; /* that nobody uses at the moment, each a descriptor */
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
@@ -43,8 +44,12 @@ struct settings_limits settings_limits(const struct settings *s, const char *acc
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
-/* How many connections the transport of this name opens at once; 0 for one that opens none. */
-int settings_connections(const struct settings *s, const char *transport);
+/* How many deliveries the transport of this name may have at once, at least 1: as
+ * transport-concurrency says, and no more than the connections it opens. */
+unsigned settings_deliveries(const struct settings *s, const char *transport);
+/* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
+ * for a local socket; valid as long as the settings) and *port are that server. */
+bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 
