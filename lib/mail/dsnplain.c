@@ -8,10 +8,8 @@
 #include "mem.h"
 #include "mimedecode.h"
 
-enum {
-    LOOKED_AT = 65536
-}; /* octets of a text: what is said of each of many recipients is looked
-      for in all of it */
+/* What is said of each recipient is looked for in the whole text: both have to be bounded. */
+enum { LOOKED_AT = 65536 /* octets of the text */, RECIPIENTS_MAX = 100 };
 
 /* The next line of the text, without its LF. */
 static bool next_line(struct span *rest, struct span *line)
@@ -129,7 +127,7 @@ static void read_exim(struct dsnread *d, struct span failed, struct span text)
 {
     struct span one;
     d->kind = DSNREAD_BOUNCE;
-    while (d->n < DSNREAD_RECIPIENTS_MAX && ascii_token(&failed, ", \t\r\n", &one)) {
+    while (d->n < RECIPIENTS_MAX && ascii_token(&failed, ", \t\r\n", &one)) {
         struct buf reason = {0};
         one = address_of(one);
         if (one.n == 0)
@@ -179,8 +177,7 @@ static void read_sendmail(struct dsnread *d, struct span text, enum dsnread_acti
 {
     struct span line, rest = text;
     d->kind = DSNREAD_BOUNCE;
-    while (d->n < DSNREAD_RECIPIENTS_MAX && next_line(&rest, &line) && !is_blank(line) &&
-           !is_ruler(line)) {
+    while (d->n < RECIPIENTS_MAX && next_line(&rest, &line) && !is_blank(line) && !is_ruler(line)) {
         struct span address = listed_address(line), next = rest;
         struct buf reason = {0};
         if (address.n == 0)
@@ -221,7 +218,7 @@ void dsnplain_read(struct dsnread *d, const struct mimeread *m, const struct mai
     if (text.n > LOOKED_AT)
         buf_cut(&text, LOOKED_AT);
     struct span s = ascii_trim(buf_span(&text));
-    if (header_find(m->parts[0].header, "X-Failed-Recipients", 0, &failed))
+    if (header_find(mimeread_header(&m->parts[0]), "X-Failed-Recipients", 0, &failed))
         read_exim(d, failed.value, s);
     else if (span_starts_nocase(s, "Hi. This is the "))
         read_qmail(d, s);

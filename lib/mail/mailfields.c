@@ -11,14 +11,6 @@
 #include "mem.h"
 #include "utf8.h"
 
-static struct span header_of(const struct mimeread *m)
-{
-    struct span header = m->parts[0].header;
-    if (header.n > MIMEREAD_HEADER_MAX)
-        header.n = MIMEREAD_HEADER_MAX;
-    return header;
-}
-
 /* The content as a C string, control characters turned into spaces, what is no UTF-8 into U+FFFD.
  * text is empty afterwards. */
 static char *take_clean(struct buf *text)
@@ -281,7 +273,7 @@ static void read_subject(struct mailfields *fields, struct span header,
 void mailfields_read(struct mailfields *fields, const struct mimeread *m,
                      const struct mailcharset *charsets)
 {
-    struct span header = header_of(m);
+    struct span header = mimeread_header(&m->parts[0]);
     *fields = (struct mailfields){0};
     read_mailboxes(&fields->from, header, "From", charsets);
     read_mailboxes(&fields->to, header, "To", charsets);
@@ -344,7 +336,7 @@ bool mailfields_automated(const struct mimeread *m, bool null_sender)
 {
     static const char *const names[] = {"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post",
                                         "Precedence"};
-    struct span header = header_of(m);
+    struct span header = mimeread_header(&m->parts[0]);
     struct header_field field;
     if (null_sender || mimeread_is(&m->parts[0], "multipart/report"))
         return true;

@@ -90,50 +90,59 @@ static void decode_base64(struct content *c, struct span piece)
     buf_grew(&c->raw, (size_t)(to - start));
 }
 
-static void put_crlf(struct content *c, struct span raw, struct buf *out)
+/* Cuts the next line off *raw, its LF, if it has one, included. Returns whether a CR is missing
+ * before that. */
+static bool next_line(struct content *c, struct span *raw, struct span *line)
 {
-    while (raw.n > 0) {
-        ssize_t lf = span_find(raw, '\n');
-        size_t n = lf < 0 ? raw.n : (size_t)lf;
-        bool has_cr = n > 0 ? raw.p[n - 1] == '\r' : c->after_cr;
-        buf_put(out, raw.p, n);
-        if (lf < 0) {
-            c->after_cr = has_cr;
-            return;
-        }
-        buf_puts(out, has_cr ? "\n" : "\r\n");
-        c->after_cr = false;
-        raw = span_of(raw.p + n + 1, raw.n - n - 1);
-    }
+    ssize_t lf = span_find(*raw, '\n');
+    size_t n = lf < 0 ? raw->n : (size_t)lf;
+    bool has_cr = n > 0 ? raw->p[n - 1] == '\r' : c->after_cr;
+    *line = span_of(raw->p, n + (lf >= 0));
+    *raw = span_of(raw->p + line->n, raw->n - line->n);
+    c->after_cr = lf < 0 && has_cr;
+    return lf >= 0 && !has_cr;
 }
 
-/* Appends the next piece of content. Returns false when there is none. */
-static bool next_content(struct content *c, struct buf *out)
+/* Decodes the next piece; *raw is valid until the next. Returns false when there is none. */
+static bool next_raw(struct content *c, struct span *raw)
 {
     if (c->rest.n == 0)
         return false;
-    struct span piece = next_piece(c), raw = piece;
+    struct span piece = next_piece(c);
     buf_clear(&c->raw);
     if (c->encoding == MIMEREAD_BASE64)
         decode_base64(c, piece);
     else if (c->encoding == MIMEREAD_QUOTED_PRINTABLE)
         quotedprintable_decode(&c->raw, piece);
-    if (c->encoding != MIMEREAD_IDENTITY)
-        raw = buf_span(&c->raw);
-    if (c->crlf)
-        put_crlf(c, raw, out);
-    else
-        buf_put_span(out, raw);
+    *raw = c->encoding == MIMEREAD_IDENTITY ? piece : buf_span(&c->raw);
     return true;
+}
+
+static void put_lines(struct content *c, struct span raw, struct buf *out)
+{
+    struct span line;
+    while (raw.n > 0) {
+        if (next_line(c, &raw, &line)) {
+            buf_put(out, line.p, line.n - 1);
+            buf_put(out, "\r\n", 2);
+        } else {
+            buf_put_span(out, line);
+        }
+    }
 }
 
 /* Returns whether there was more than max octets. */
 static bool decode(const struct mimeread_part *part, size_t max, struct buf *out)
 {
     struct content c = content_of(part);
+    struct span raw;
     size_t before = out->n;
-    while (out->n - before <= max && next_content(&c, out))
-        ;
+    while (out->n - before <= max && next_raw(&c, &raw)) {
+        if (c.crlf)
+            put_lines(&c, raw, out);
+        else
+            buf_put_span(out, raw);
+    }
     buf_free(&c.raw);
     if (out->n - before <= max)
         return false;
@@ -151,16 +160,16 @@ uint64_t mimedecode_size(const struct mimeread_part *part)
     if (mimeread_is_multipart(part))
         return 0;
     struct content c = content_of(part);
-    struct buf piece = {0};
+    struct span raw, line;
     uint64_t size = 0;
     if (c.encoding == MIMEREAD_IDENTITY && !c.crlf)
         return c.rest.n;
-    while (next_content(&c, &piece)) {
-        size += piece.n;
-        buf_clear(&piece);
+    while (next_raw(&c, &raw)) {
+        size += raw.n;
+        while (c.crlf && raw.n > 0)
+            size += next_line(&c, &raw, &line);
     }
     buf_free(&c.raw);
-    buf_free(&piece);
     return size;
 }
 

@@ -171,11 +171,8 @@ static void end_header(struct reader *r, size_t at)
     part->header.n = at - start;
     part->body = span_of(r->message.p + at, 0);
     r->in_header = false;
-    struct span header = part->header;
-    if (header.n > MIMEREAD_HEADER_MAX) {
-        header.n = MIMEREAD_HEADER_MAX;
-        r->m->cut = true;
-    }
+    struct span header = mimeread_header(part);
+    r->m->cut |= header.n < part->header.n;
     set_type(part, header, r->charsets);
     set_disposition(part, header, r->charsets);
     set_encoding(part, header);
@@ -269,7 +266,8 @@ void mimeread_parse(struct mimeread *m, struct span message, const struct mailch
     message = r.message;
     *m = (struct mimeread){0};
     begin_part(&r, 0, 0);
-    for (size_t at = 0; at < message.n;) {
+    /* Behind the header of a message without parts there is nothing to be found. */
+    for (size_t at = 0; at < message.n && (r.in_header || r.depth > 0);) {
         struct span rest = span_of(message.p + at, message.n - at);
         ssize_t lf = span_find(rest, '\n');
         struct span line = span_of(rest.p, lf < 0 ? rest.n : (size_t)lf + 1);
@@ -297,6 +295,12 @@ void mimeread_clear(struct mimeread *m)
     }
     mem_free(&m->parts);
     *m = (struct mimeread){0};
+}
+
+struct span mimeread_header(const struct mimeread_part *part)
+{
+    size_t n = part->header.n;
+    return span_of(part->header.p, n > MIMEREAD_HEADER_MAX ? MIMEREAD_HEADER_MAX : n);
 }
 
 const struct mimeread_part *mimeread_first(const struct mimeread *m,

@@ -58,6 +58,9 @@ void mimeread_parse(struct mimeread *m, struct span message, const struct mailch
 
 void mimeread_clear(struct mimeread *m); /* frees what it holds; all-zero again; NULL is let be */
 
+/* The part's header, as far as fields are looked for in it: MIMEREAD_HEADER_MAX octets. */
+struct span mimeread_header(const struct mimeread_part *part);
+
 /* The first child of a part and the part behind one with the same parent; NULL: none. */
 const struct mimeread_part *mimeread_first(const struct mimeread *m,
                                            const struct mimeread_part *part);
