@@ -166,6 +166,10 @@ static void test_a_bounce_without_fields_keeps_what_its_text_says(void **state)
                         "<nobody@example.org>: User unknown Giving up on 192.0.2.25.");
     dsnread_clear(&d);
     read_file(&d, "exim");
+    assert_string_equal(d.recipients[0].diagnostic,
+                        "host mail.example.org [192.0.2.25] SMTP error from remote mail server "
+                        "after RCPT TO:<nobody@example.org>: 550 5.1.1 <nobody@example.org>: User "
+                        "unknown");
     assert_string_equal(d.recipients[1].diagnostic,
                         "SMTP error from remote mail server after end of data: host "
                         "mail.example.com [192.0.2.26]: 552 Mailbox is full");

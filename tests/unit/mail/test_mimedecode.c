@@ -75,7 +75,7 @@ static void test_a_multipart_is_its_body_and_counts_nothing(void **state)
 static void long_message(struct buf *message, const char *encoding, struct buf *content)
 {
     for (int i = 0; content->n < 1000000; i++)
-        buf_putf(content, "line %d =\r\n", i);
+        buf_putf(content, "line %d =====\r\n", i);
     buf_putf(message, "Content-Type: text/plain\r\nContent-Transfer-Encoding: %s\r\n\r\n",
              encoding);
     if (strcmp(encoding, "base64") == 0)
