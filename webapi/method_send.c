@@ -240,7 +240,7 @@ static void write_trace(struct buf *out, const struct call *c, const struct draf
     received_write(out, &r);
 }
 
-/* The uploads of one kind. The parts keep the octets. */
+/* The uploads of one kind. The form keeps the octets. */
 static struct compose_files collect(struct httpform *form, const char *name)
 {
     struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
@@ -248,16 +248,17 @@ static struct compose_files collect(struct httpform *form, const char *name)
     for (size_t i = 0; i < httpform_count(form); i++) {
         struct httpform_part *p = httpform_part(form, i);
         if (p->filename != NULL && strcmp(p->name, name) == 0)
-            list[n++] = (struct mimepart_file){span_text(p->filename), span_text(p->type),
-                                               span_text(p->content_id), buf_span(&p->value)};
+            list[n++] =
+                (struct mimepart_file){.name = span_text(p->filename),
+                                       .content_type = span_text(p->type),
+                                       .content_id = span_text(p->content_id),
+                                       .data = buf_span(&p->value),
+                                       .form = p->spilled ? MIMEPART_RANGE : MIMEPART_OCTETS,
+                                       .fd = httpform_spill(form),
+                                       .at = p->at,
+                                       .n = p->n};
     }
     return (struct compose_files){list, n};
-}
-
-static void drop_uploads(struct httpform *form)
-{
-    for (size_t i = 0; i < httpform_count(form); i++)
-        buf_free(&httpform_part(form, i)->value);
 }
 
 static int make(struct call *c, const struct draft_context *base, struct draft *draft)
@@ -271,7 +272,6 @@ static int make(struct call *c, const struct draft_context *base, struct draft *
     mem_release((void *)(uintptr_t)context.alternative.list);
     mem_release((void *)(uintptr_t)context.inlined.list);
     mem_release((void *)(uintptr_t)context.attached.list);
-    drop_uploads(form);
     return rc;
 }
 
@@ -294,9 +294,8 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     draft->envelope = NULL;
     c->work = s;
     c->cancel = end_sending;
-    s->outgoing =
-        outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed.message,
-                       draft->domain, buf_span(&trace), on_settled, c);
+    s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed,
+                                 draft->domain, buf_span(&trace), on_settled, c);
     buf_free(&trace);
 }
 

@@ -114,6 +114,8 @@ static bool take_form(struct httprequest *req, struct span octets)
         return body_failed(req, HTTPREQUEST_MALFORMED, NULL);
     if (error == HTTPFORM_TOO_LARGE)
         return body_failed(req, HTTPREQUEST_TOO_LARGE, NULL);
+    if (error == HTTPFORM_BUSY)
+        return body_failed(req, HTTPREQUEST_BUSY, NULL);
     return true;
 }
 
