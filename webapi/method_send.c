@@ -19,9 +19,6 @@ static const char *const text[] = {
     "answer comes it is on stable "
     "storage. Whatever becomes of it at each recipient is told later, by webhook or by a notice to "
     "the sender.",
-    "An address is an object of Name, which may be left out, and Address. A file is an object of "
-    "Name, ContentType (found out "
-    "from the data when left out), ContentID (with angle brackets) and Data (base64).",
     NULL,
 };
 
@@ -45,9 +42,9 @@ static const struct method_field request_fields[] = {
     {"Extra", "{string: string}",
      "Kept with the message and given back in webhooks; recipients do not see it."},
     {"Headers", "[[name, value]]", "Further header fields, in this order."},
-    {"AlternativeFiles", "[file]", "Further forms of the text, such as a calendar event."},
-    {"InlineFiles", "[file]", "What the HTML refers to, by cid: and a ContentID."},
-    {"AttachedFiles", "[file]", "Attachments."},
+    {"AlternativeFiles", "[attachment]", "Further forms of the text, such as a calendar event."},
+    {"InlineFiles", "[attachment]", "What the HTML refers to, by cid: and a ContentID."},
+    {"AttachedFiles", "[attachment]", "Attachments."},
     {"RequireTLS", "bool or null",
      "true: over verified TLS all the way (REQUIRETLS), or not at all. false: delivery matters "
      "more than TLS. null: as the "
@@ -62,10 +59,7 @@ static const struct method_field request_fields[] = {
 
 static const struct method_field response_fields[] = {
     {"MessageID", "string", "The message's, with angle brackets."},
-    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
-    {"Address", "string", "the recipient, as it was given;"},
-    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
-    {"FromID", "string", "what makes its return path unique, empty when it is not."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC."},
     {NULL, NULL, NULL},
 };
 
