@@ -92,17 +92,26 @@ static void put_url(struct buf *out, const struct page_site *site, const char *m
     put_text(out, method);
 }
 
-static void put_command(struct buf *out, const struct page_site *site, const struct method *m)
+/* option: of curl, for the field. file: the name of a field for a file, or NULL. */
+static void put_curl(struct buf *out, const struct page_site *site, const struct method *m,
+                     const char *option, const char *file)
 {
     buf_puts(out, "<pre>curl --user ");
     put_text(out, site->login);
     buf_putc(out, ':');
     put_text(out, site->password);
-    buf_puts(out, " \\\n  --data-urlencode 'request=");
+    buf_putf(out, " \\\n  --%s 'request=", option);
     put_text(out, m->example_short);
     buf_puts(out, "' \\\n  ");
+    if (file != NULL)
+        buf_putf(out, "--form %s=@report.pdf \\\n  ", file);
     put_url(out, site, m->name);
     buf_puts(out, "</pre>\n");
+}
+
+static void put_command(struct buf *out, const struct page_site *site, const struct method *m)
+{
+    put_curl(out, site, m, "data-urlencode", NULL);
 }
 
 void page_fields(struct buf *out, const struct method_field *f)
@@ -278,6 +287,7 @@ void page_method(struct buf *out, const struct page_site *site, const struct met
                       "<code>request</code>. File name, Content-Type and Content-ID are those of "
                       "the part.</p>\n");
         page_fields(out, m->files);
+        put_curl(out, site, m, "form-string", m->files->name);
     }
     put_response(out, m);
     buf_puts(out, "<h2>Errors</h2>\n");

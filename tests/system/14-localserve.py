@@ -235,7 +235,8 @@ class Localserve(case.LanCase):
         kept = {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key", "dkim.pem")}
         self.suite.start()
         row, = self.suite.qmctl("queue", "list")
-        self.assertEqual((row["to"], row["attempts"], row["account"]), ("temperror@example.org", 1, "local"))
+        self.assertEqual((row["to"], row["account"]), ("temperror@example.org", "local"))
+        self.assertGreaterEqual(row["attempts"], 1)
         self.assertEqual(kept, {name: (folder / name).read_bytes() for name in kept})
         self.assertIn("quartermaster_", self.api.get("/metrics").text)
         self.suite.stop()
