@@ -221,6 +221,8 @@ void act_start(struct queue *q, enum admin_action action, bool dry, struct admin
     struct action *a = mem_zero(sizeof *a);
     a->change.apply = apply;
     a->change.done = done;
+    /* Or the result of an attempt, known and not yet written down, would undo a kick. */
+    a->change.when = COMMIT_BEHIND;
     a->queue = q;
     a->settings = settings_hold(q->settings);
     a->action = action;
