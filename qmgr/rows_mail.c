@@ -189,7 +189,7 @@ int rcpt_row_peek(struct span s, struct rcpt_peek *r)
     r->held = (wire_enum(&w, 8) & 1) != 0;
     r->account = wire_u64(&w);
     (void)wire_u8(&w);
-    (void)wire_u16(&w);
+    r->attempts = wire_u16(&w);
     r->next_ms = wire_i64(&w);
     r->address = wire_span(&w, PROTO_ADDRESS_MAX);
     (void)wire_span(&w, PROTO_ADDRESS_MAX);
@@ -252,6 +252,16 @@ int retired_row_read(struct span s, struct retired_row *r)
         return 0;
     retired_row_clear(r);
     return -1;
+}
+
+int retired_row_peek(struct span s, struct admin_peek *r)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    (void)wire_i64(&w);
+    admin_row_peek(&w, r);
+    return w.bad ? -1 : 0;
 }
 
 void retired_row_clear(struct retired_row *r)

@@ -3,8 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired",   "fromid",    "hook",
-    "hookdue", "hookretired", "event", "suppress", "hold", "sts",  "tlsresult", "dmarceval", "idem",
+    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
+    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
+    "sts",    "tlsresult", "dmarceval", "idem",        "held",  "ended",
 };
 
 struct span key_span(const struct key *k)
@@ -54,6 +55,13 @@ struct key key_dest(struct stream_id s, struct due d)
     add(&k, d.class, 1);
     add(&k, s.account, 8);
     add_time(&k, d);
+    return k;
+}
+
+struct key key_ended(int64_t ended_ms, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add_time(&k, (struct due){DUE_FIRST, ended_ms, id});
     return k;
 }
 
@@ -119,6 +127,16 @@ int key_read_dest(struct span key, struct stream_id *s, struct due *d)
         return -1;
     *s = (struct stream_id){be64(key.p), be64(key.p + 9)};
     return read_time(key.p + 17, d);
+}
+
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id)
+{
+    struct due d;
+    if (key.n != 16 || read_time(key.p, &d) != 0)
+        return -1;
+    *ended_ms = d.next_ms;
+    *id = d.id;
+    return 0;
 }
 
 static uint64_t rotl(uint64_t v, int n)
