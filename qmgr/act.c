@@ -27,6 +27,7 @@ struct action {
     bool dry;
     struct listpage page;
     int64_t now_ms;
+    int64_t end_ms; /* monotonic: when its time is over */
     uint64_t count;
     act_on_done *on_done;
     void *arg;
@@ -137,7 +138,7 @@ static void apply(struct change *change, struct store_txn *t)
 
 static void finish(struct action *a, const char *why)
 {
-    if (!a->dry) {
+    if (!a->dry && a->count > 0) {
         log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
                  LU("recipients", a->count));
         if (a->action == ADMIN_KICK)
@@ -147,7 +148,7 @@ static void finish(struct action *a, const char *why)
         schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
-    a->on_done(a->arg, a->count, why);
+    a->on_done(a->arg, &(struct admin_acted){a->count, a->page.next.id, a->page.until}, why);
     listpage_clear(&a->page);
     settings_drop(&a->settings);
     mem_free(&a);
@@ -162,7 +163,7 @@ static void look(struct work *w)
 static void go_on(struct action *a)
 {
     a->page.query.after = a->page.next;
-    if (a->page.next.id == 0)
+    if (a->page.next.id == 0 || clock_mono_ms() >= a->end_ms)
         finish(a, NULL);
     else if (a->queue->reader == NULL ||
              worker_is_over(a->queue->reader)) /* at the end of the process */
@@ -211,7 +212,7 @@ static uint64_t end_of_queue(struct queue *q)
     return id + 1;
 }
 
-void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter,
+void act_start(struct queue *q, const struct act *act, struct admin_filter *filter,
                act_on_done *on_done, void *arg)
 {
     struct action *a = mem_zero(sizeof *a);
@@ -221,15 +222,17 @@ void act_start(struct queue *q, enum admin_action action, bool dry, struct admin
     a->change.done = done;
     a->queue = q;
     a->settings = settings_hold(q->settings);
-    a->action = action;
-    a->dry = dry;
+    a->action = act->action;
+    a->dry = act->dry;
     a->page =
         (struct listpage){.list = ADMIN_QUEUE,
                           .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
-                          .until = end_of_queue(q),
+                          .until = act->until != 0 ? act->until : end_of_queue(q),
                           .ids_only = true};
     *filter = (struct admin_filter){0};
+    a->page.query.after.id = act->after;
     a->now_ms = clock_wall_ms();
+    a->end_ms = clock_mono_ms() + ACT_MS;
     a->on_done = on_done;
     a->arg = arg;
     worker_add(q->reader, &a->work);

@@ -222,12 +222,12 @@ struct asked {
     uint64_t caller, request;
 };
 
-static void on_acted(void *arg, uint64_t count, const char *why)
+static void on_acted(void *arg, const struct admin_acted *acted, const char *why)
 {
     struct asked *k = arg;
     struct caller *o = find_caller(k->admin, k->caller);
     if (o != NULL && why == NULL)
-        admin_answer_acted(o->channel, k->request, count);
+        admin_answer_acted(o->channel, k->request, acted);
     else if (o != NULL)
         admin_refuse(o->channel, k->request, why);
     mem_free(&k);
@@ -237,7 +237,8 @@ static void act(struct admin *a, struct caller *o, uint64_t request, struct admi
 {
     struct asked *k = mem_alloc(sizeof *k);
     *k = (struct asked){a, o->number, request};
-    act_start(a->queue, r->action, r->dry, &r->query.filter, on_acted, k);
+    const struct act act = {r->action, r->dry, r->after, r->until};
+    act_start(a->queue, &act, &r->query.filter, on_acted, k);
 }
 
 /* ---- who may ask what ---- */

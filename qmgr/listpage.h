@@ -7,7 +7,7 @@
 /* A page of a list, read in one transaction that lasts LISTPAGE_MS at most: a page may be short,
  * even empty, and still have a next one, so that no answer waits for millions of rows. */
 
-#define LISTPAGE_MS 20
+#define LISTPAGE_MS 10
 
 struct listpage {
     /* what is asked for */

@@ -111,6 +111,12 @@ enum admin_action {
     ADMIN_ACTIONS
 };
 
+/* An action goes on for some seconds: next is then where the one who asks has it go on, 0 at the
+ * end, and until what it is to give with that, so that who comes meanwhile is not meant. */
+struct admin_acted {
+    uint64_t count, next, until;
+};
+
 struct admin_counts {
     uint64_t messages, recipients, held, trying, due, retired, hooks, events;
     uint64_t bytes_used, bytes_free; /* of the store's device and free pages */
@@ -136,9 +142,13 @@ void admin_hook_page_clear(struct admin_hook_page *p); /* frees the rows */
 int admin_ask_list(int fd, bool retired, const struct admin_query *query, struct admin_page *page,
                    struct fail *f);
 int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, struct fail *f);
-/* count: how many recipients it was done to. dry: only count. */
+/* count: how many recipients it was done to, also of a failure. dry: only count those that are
+ * meant. */
 int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
                   uint64_t *count, struct fail *f);
+/* A part of an action, from where acted says; all-zero for the first one. */
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filter *filter,
+                       bool dry, struct admin_acted *acted, struct fail *f);
 /* A page of the webhooks that wait, or retired: of their history. */
 int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
                     struct admin_hook_page *page, struct fail *f);
@@ -153,6 +163,7 @@ struct admin_request {
     uint64_t id;              /* shows */
     enum admin_action action; /* ACT */
     bool dry;                 /* ACT */
+    uint64_t after, until;    /* ACT: those with ids between; until 0: all that are there now */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. Each is answered once, with the answer of its kind or a refusal; answers copy what they
@@ -161,7 +172,7 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f);
 void admin_request_clear(struct admin_request *r);
 void admin_answer_page(struct ipc *ch, uint64_t request, const struct admin_page *p);
 void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item *i);
-void admin_answer_acted(struct ipc *ch, uint64_t request, uint64_t count);
+void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted);
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p);
 void admin_answer_counts(struct ipc *ch, uint64_t request, const struct admin_counts *c);
 void admin_refuse(struct ipc *ch, uint64_t request, const char *why);

@@ -85,21 +85,42 @@ int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, s
     return rc;
 }
 
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
-                  uint64_t *count, struct fail *f)
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filter *filter,
+                       bool dry, struct admin_acted *acted, struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     wire_put_u8(&b, (uint8_t)action);
     admin_filter_put(&b, filter);
     wire_put_bool(&b, dry);
+    wire_put_u64(&b, acted->next);
+    wire_put_u64(&b, acted->until);
     int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        *count = wire_u64(&w);
+        acted->count = wire_u64(&w);
+        acted->next = wire_u64(&w);
+        acted->until = wire_u64(&w);
         if (wire_end(&w) != 0)
             rc = malformed(f);
     }
     buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
+                  uint64_t *count, struct fail *f)
+{
+    struct admin_acted acted = {0};
+    int rc;
+    *count = 0;
+    do {
+        uint64_t after = acted.next;
+        rc = admin_ask_act_part(fd, action, filter, dry, &acted, f);
+        if (rc == 0 && acted.next != 0 && acted.next <= after)
+            rc = malformed(f);
+        if (rc == 0)
+            *count += acted.count;
+    } while (rc == 0 && acted.next != 0);
     return rc;
 }
 

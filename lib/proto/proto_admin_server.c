@@ -23,7 +23,7 @@ static enum admin_list list_of(uint16_t type)
 
 /* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST, _HOOK_LIST, _HOOKRETIRED_LIST: filter, sort u8, descending
  * bool, after (ms i64, id u64), limit u32. MSG_ADMIN_QUEUE_SHOW, _RETIRED_SHOW: id u64.
- * MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool. */
+ * MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool, after u64, until u64. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -44,6 +44,8 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
         r->action = (enum admin_action)wire_enum(&w, ADMIN_ACTIONS);
         admin_filter_get(&w, &r->query.filter);
         r->dry = wire_bool(&w);
+        r->after = wire_u64(&w);
+        r->until = wire_u64(&w);
         break;
     case MSG_ADMIN_COUNTS:
         break;
@@ -91,11 +93,13 @@ void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item
     answer(ch, MSG_ADMIN_QUEUE_ITEM, request, &b);
 }
 
-/* MSG_ADMIN_ACTED: count u64. */
-void admin_answer_acted(struct ipc *ch, uint64_t request, uint64_t count)
+/* MSG_ADMIN_ACTED: count, next, until (u64). */
+void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted)
 {
     struct buf b = {0};
-    wire_put_u64(&b, count);
+    wire_put_u64(&b, acted->count);
+    wire_put_u64(&b, acted->next);
+    wire_put_u64(&b, acted->until);
     answer(ch, MSG_ADMIN_ACTED, request, &b);
 }
 

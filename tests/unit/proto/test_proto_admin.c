@@ -77,7 +77,7 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_item item;
     struct admin_hook_page hooks;
     struct admin_counts counts;
-    uint64_t count;
+    struct admin_acted acted;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
@@ -92,7 +92,9 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
                          -1);
         break;
     case MSG_ADMIN_QUEUE_ACT:
-        assert_int_equal(admin_ask_act(fd, r->action, &r->query.filter, r->dry, &count, &f), -1);
+        acted = (struct admin_acted){0, r->after, r->until};
+        assert_int_equal(admin_ask_act_part(fd, r->action, &r->query.filter, r->dry, &acted, &f),
+                         -1);
         break;
     case MSG_ADMIN_HOOK_LIST:
     case MSG_ADMIN_HOOKRETIRED_LIST:
@@ -132,7 +134,12 @@ static void test_requests_stand_the_battery(void **state)
         {.type = MSG_ADMIN_RETIRED_LIST, .query = {.after = {1732700000123, 5}, .limit = 1}},
         {.type = MSG_ADMIN_QUEUE_SHOW, .id = 5},
         {.type = MSG_ADMIN_RETIRED_SHOW, .id = 6},
-        {.type = MSG_ADMIN_QUEUE_ACT, .action = ADMIN_FAIL, .query.filter = filter, .dry = true},
+        {.type = MSG_ADMIN_QUEUE_ACT,
+         .action = ADMIN_FAIL,
+         .query.filter = filter,
+         .dry = true,
+         .after = 5,
+         .until = UINT64_MAX},
         {.type = MSG_ADMIN_HOOK_LIST, .query = {.after = {0, 1}, .limit = 2}},
         {.type = MSG_ADMIN_HOOKRETIRED_LIST, .query = {.descending = true, .limit = 2}},
         {.type = MSG_ADMIN_COUNTS},
@@ -314,14 +321,14 @@ static int counts_again(uint16_t type, struct span payload, struct buf *out)
 
 static int acted_again(uint16_t type, struct span payload, struct buf *out)
 {
-    uint64_t count;
+    struct admin_acted acted = {0};
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_act(fd, ADMIN_KICK, &filter, false, &count, &f);
+    int rc = admin_ask_act_part(fd, ADMIN_KICK, &filter, false, &acted, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
-        admin_answer_acted(scratch.ch, 1, count);
+        admin_answer_acted(scratch.ch, 1, &acted);
         scratch_take(&scratch);
         buf_put_span(out, scratch.m.payload);
     }
@@ -337,7 +344,7 @@ static void test_counts_stand_the_battery(void **state)
     buf_put_span(&b, scratch.m.payload);
     stand_battery("counts", MSG_ADMIN_COUNTS_ARE, buf_span(&b), counts_again);
     buf_clear(&b);
-    admin_answer_acted(scratch.ch, 1, 500);
+    admin_answer_acted(scratch.ch, 1, &(struct admin_acted){500, 6, 7});
     scratch_take(&scratch);
     buf_put_span(&b, scratch.m.payload);
     stand_battery("acted", MSG_ADMIN_ACTED, buf_span(&b), acted_again);

@@ -14,9 +14,10 @@ static uint64_t acted;
 static char why_not[200];
 static bool done;
 
-static void on_done(void *arg, uint64_t count, const char *why)
+static void on_done(void *arg, const struct admin_acted *a, const char *why)
 {
-    acted = count;
+    acted = a->count;
+    assert_true(a->next == 0 || why != NULL);
     (void)snprintf(why_not, sizeof why_not, "%s", why == NULL ? "" : why);
     done = true;
 }
@@ -25,7 +26,7 @@ static void on_done(void *arg, uint64_t count, const char *why)
 static uint64_t act(enum admin_action action, struct admin_filter filter)
 {
     done = false;
-    act_start(&world.queue, action, false, &filter, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = action}, &filter, on_done, NULL);
     WORLD_UNTIL(done);
     assert_string_equal(why_not, "");
     world_settle();
@@ -259,7 +260,8 @@ static void test_filters_mean_what_they_say(void **state)
         f.account = mem_text(f.account);
         f.transport = mem_text(f.transport);
         done = false;
-        act_start(&world.queue, ADMIN_DROP, true, &f, on_done, NULL);
+        act_start(&world.queue, &(struct act){.action = ADMIN_DROP, .dry = true}, &f, on_done,
+                  NULL);
         WORLD_UNTIL(done);
         assert_int_equal(acted, cases[i].n);
     }
@@ -280,7 +282,7 @@ static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void *
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world.direct.on_job = agent_delivers;
     uint64_t other = world_send("c@d.example"); /* in between */
     WORLD_UNTIL(done);
@@ -303,7 +305,7 @@ static void test_an_action_ends_with_the_queue(void **state)
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world_restart(false);
     assert_true(done);
     assert_string_equal(why_not, "the queue is closing");
