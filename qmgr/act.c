@@ -228,6 +228,7 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
         (struct listpage){.list = ADMIN_QUEUE,
                           .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
                           .until = act->until != 0 ? act->until : end_of_queue(q),
+                          .us = LISTPAGE_US,
                           .ids_only = true};
     *filter = (struct admin_filter){0};
     a->page.query.after.id = act->after;

@@ -141,7 +141,7 @@ static int list(struct admin *a, struct caller *o, uint64_t request, struct admi
                        .admin = a,
                        .caller = o->number,
                        .request = request,
-                       .page = {.list = r->list, .query = r->query}};
+                       .page = {.list = r->list, .query = r->query, .us = LISTPAGE_US}};
     r->query = (struct admin_query){0};
     o->looking = true;
     worker_add(a->queue->reader, &k->work);

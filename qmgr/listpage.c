@@ -10,8 +10,7 @@
 /* Of a page, so that with one row more it goes over inline: what an operator does not read costs us
  * no more. */
 #define PAGE_OCTETS 24000
-#define ROW_OCTETS 80  /* of a row beside its texts */
-#define ROWS_A_LOOK 16 /* between two looks at the clock */
+#define ROW_OCTETS 80 /* of a row beside its texts */
 
 /* A page being filled. */
 struct filling {
@@ -129,7 +128,7 @@ static void fill(struct filling *f, struct listwalk *w, int64_t end_us)
         if (row.n > 0 && is_meant(f, place.id, row))
             take(f, place.id, row);
         last = place;
-        if (n % ROWS_A_LOOK == 0 && clock_mono_us() >= end_us) {
+        if (n % LISTPAGE_LEAST == 0 && clock_mono_us() >= end_us) {
             p->next = last;
             return;
         }
@@ -148,7 +147,7 @@ static void clear_rows(struct listpage *p)
 
 void listpage_read(struct listpage *p, struct store *s, const unsigned char secret[16])
 {
-    int64_t end_us = clock_mono_us() + LISTPAGE_MS * 1000;
+    int64_t end_us = clock_mono_us() + p->us;
     struct filling f = {.page = p};
     struct listwalk w;
     clear_rows(p);

@@ -240,7 +240,8 @@ static bool gather_ids(struct listwalk *w)
 {
     const struct admin_filter *f = &w->query->filter;
     for (uint32_t i = 0; i < f->ids_n; i++) {
-        if (gather_one(w, f->ids[i]))
+        bool twice = i > 0 && f->ids[i] == f->ids[i - 1];
+        if (twice || gather_one(w, f->ids[i]))
             continue;
         w->cut = !w->by_time && !w->query->descending;
         return w->cut;
