@@ -343,11 +343,20 @@ static struct listwalk_lane *first_lane(struct listwalk *w)
     return best;
 }
 
+/* Neighbours in time are mostly neighbours by id, too: a step is cheaper than a search. */
 static struct span row_of(struct listwalk *w, uint64_t id)
 {
-    struct key k = key_id(id);
-    bool there = store_seek(&w->rows, key_span(&k)) && span_equal(w->rows.key, key_span(&k));
-    return there ? w->rows.value : (struct span){0};
+    bool at = false, down = w->query->descending;
+    uint64_t there = 0;
+    if (w->row_id != 0 && id == (down ? w->row_id - 1 : w->row_id + 1))
+        at = (down ? store_prev(&w->rows) : store_next(&w->rows)) &&
+             key_read_id(w->rows.key, &there) == 0 && there == id;
+    if (!at) {
+        struct key k = key_id(id);
+        at = store_seek(&w->rows, key_span(&k)) && span_equal(w->rows.key, key_span(&k));
+    }
+    w->row_id = at ? id : 0;
+    return at ? w->rows.value : (struct span){0};
 }
 
 bool listwalk_next(struct listwalk *w, struct admin_place *place, struct span *row)

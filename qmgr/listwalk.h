@@ -37,7 +37,8 @@ struct listwalk {
     struct admin_place *places;
     size_t places_n, places_at;
     bool cut;                 /* there may be more than were gathered */
-    struct store_cursor rows; /* of the list's own table */
+    struct store_cursor rows; /* of the list's own table, at the row with this id, or 0 */
+    uint64_t row_id;
 };
 
 /* query, match and the transaction stay until close. */
