@@ -139,6 +139,7 @@ int types_read(struct span text, struct type_of *of)
     bool or_null = text.n > n && span_is(span_of(text.p + text.n - n, n), null);
     if (or_null)
         text.n -= n;
+    *of = (struct type_of){.kind = TYPE_STRING};
     int rc = read_plain(text, of);
     of->or_null = or_null;
     return rc;
@@ -175,7 +176,7 @@ static void visit_fields(struct visitor *v, const struct method_field *fields, i
         int rc = types_read(text, &of);
         while (rc == 0 && of.kind == TYPE_LIST)
             rc = types_read(of.element, &of);
-        if (rc == 0 && of.kind == TYPE_OBJECT)
+        if (rc == 0 && of.object != NULL)
             visit_type(v, of.object, depth);
     }
 }
