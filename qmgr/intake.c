@@ -10,6 +10,7 @@
 #include "bodies.h"
 #include "body.h"
 #include "file.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "log.h"
 #include "mem.h"
@@ -33,6 +34,7 @@ struct later {
     LIST_ENTRY(later) next;
     struct intake *intake;
     uint64_t peer, request, id;
+    struct ledger_ids ids;
     struct event *timer;
 };
 
@@ -54,8 +56,12 @@ struct arrival {
     struct body_source source;
     int body;
     struct fail file_fail;
+    bool makes_ids;
+    struct ledger_ids ids;
     uint64_t id;
-    bool full; /* what apply found: the store has no room for it */
+    /* What apply found: the store has no room for it; or its client chose a from id that another
+     * recipient has. */
+    bool full, taken;
 };
 
 struct intake *intake_new(struct queue *q)
@@ -84,16 +90,18 @@ static struct ipc *channel_of(const struct intake *i, uint64_t number)
     return NULL;
 }
 
-static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id)
+static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id,
+                       const struct ledger_ids *ids)
 {
     struct ipc *ch = channel_of(i, peer);
     if (ch != NULL)
-        submit_accept(ch, request, id);
+        submit_accept_ids(ch, request, id, ids->made, ids->n);
 }
 
 static void end_later(struct later *l)
 {
-    accept_now(l->intake, l->peer, l->request, l->id);
+    accept_now(l->intake, l->peer, l->request, l->id, &l->ids);
+    ledger_ids_clear(&l->ids);
     LIST_REMOVE(l, next);
     event_free(l->timer);
     mem_free(&l);
@@ -104,12 +112,15 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     end_later(arg);
 }
 
-static void accept_later(const struct arrival *a)
+/* Takes the ids. */
+static void accept_later(struct arrival *a)
 {
     int64_t ms = a->intake->queue->slow_ms;
     const struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
     struct later *l = mem_zero(sizeof *l);
-    *l = (struct later){.intake = a->intake, .peer = a->peer, .request = a->request, .id = a->id};
+    *l = (struct later){
+        .intake = a->intake, .peer = a->peer, .request = a->request, .id = a->id, .ids = a->ids};
+    a->ids = (struct ledger_ids){.n = 0};
     l->timer = evtimer_new(a->intake->queue->base, on_later, l);
     assert(l->timer != NULL);
     (void)evtimer_add(l->timer, &delay);
@@ -144,6 +155,7 @@ static void free_arrival(struct arrival *a)
 {
     submit_envelope_free(&a->envelope);
     file_close(&a->body);
+    ledger_ids_clear(&a->ids);
     mem_free(&a);
 }
 
@@ -157,6 +169,19 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
 
 #define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
 
+/* Whether its client chose a from id that the account has for another recipient. Such a message has
+ * one recipient. */
+static bool has_taken_id(const struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    for (uint32_t i = 0; e->account[0] != '\0' && i < e->recipients_n; i++) {
+        if (e->recipients[i].from_id[0] != '\0' &&
+            fromid_is_taken(&a->intake->queue->ledger, t, e->account, e->recipients[i].from_id))
+            return true;
+    }
+    return false;
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct arrival *a = (struct arrival *)change;
@@ -164,8 +189,10 @@ static void apply(struct change *change, struct store_txn *t)
     octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
     /* Refused alone: what else is in the transaction must not fail for it. */
     a->full = !store_has_room(t, octets);
-    if (!a->full)
-        a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
+    a->taken = has_taken_id(a, t);
+    if (!a->full && !a->taken)
+        a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source,
+                             a->makes_ids ? &a->ids : NULL);
 }
 
 static void schedule_all(struct arrival *a)
@@ -200,6 +227,13 @@ static void done(struct change *change, const char *why)
     struct queue *q = a->intake->queue;
     if (why == NULL && a->full)
         why = "the store is nearly full";
+    if (why == NULL && a->taken) {
+        if (a->source.type == SOURCE_FILE)
+            queue_unlink_later(q, a->source.token);
+        refuse(a, 554, "5.1.7", "the id in the sender is not unique");
+        free_arrival(a);
+        return;
+    }
     if (why != NULL) {
         log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
         if (a->source.type == SOURCE_FILE)
@@ -211,7 +245,7 @@ static void done(struct change *change, const char *why)
     if (q->slow_ms > 0 && !a->intake->stopped)
         accept_later(a);
     else
-        accept_now(a->intake, a->peer, a->request, a->id);
+        accept_now(a->intake, a->peer, a->request, a->id, &a->ids);
     service_count(q->service, COUNT_ACCEPTED, 1);
     log_accepted(a);
     schedule_all(a);
@@ -246,9 +280,24 @@ static void file_written(struct work *w)
     commit_add(a->intake->queue->commit, &a->change);
 }
 
+/* Whoever asked for from ids has seen to it that there is a place for them; its configuration may
+ * be older or newer than ours. */
+static void set_ids(struct arrival *a)
+{
+    const struct settings *s = a->intake->queue->settings;
+    struct submit_envelope *e = a->envelope;
+    if ((e->flags & SUBMIT_FROM_IDS) == 0 || e->account[0] == '\0')
+        return;
+    a->makes_ids = settings_takes_from_id(s, e->sender);
+    a->ids.plain = settings_from_id_plain(s, e->account);
+    if (!a->makes_ids)
+        log_warn(NULL, "no place for from ids in the sender", LS("from", e->sender));
+}
+
 static void store(struct arrival *a, uint64_t size)
 {
     struct queue *q = a->intake->queue;
+    set_ids(a);
     a->change.apply = apply;
     a->change.done = done;
     if (size <= q->settings->large_body) {

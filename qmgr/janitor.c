@@ -68,9 +68,21 @@ static enum verdict judge_event(struct span value, int64_t now_ms)
     return v;
 }
 
-/* Away with the cursor's row, and on to the next. */
-static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor *c, enum verdict v)
+static void forget_retired(struct ledger *l, struct store_txn *t, struct span value)
 {
+    struct retired_row r;
+    if (retired_row_read(value, &r) != 0)
+        return;
+    ledger_forget(l, t, &r);
+    retired_row_clear(&r);
+}
+
+/* Away with the cursor's row, and on to the next. */
+static bool remove_here(struct ledger *l, struct store_txn *t, unsigned table,
+                        struct store_cursor *c, enum verdict v)
+{
+    if (table == TABLE_RETIRED && v == OVER)
+        forget_retired(l, t, c->value);
     return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
 }
 
@@ -87,7 +99,8 @@ static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, u
         (void)key_read_id(cursor.key, &id);
         enum verdict v = judge_row(cursor.value, c->now_ms);
         c->removed += v != STAYS;
-        at = v == STAYS ? store_next(&cursor) : remove_here(t, table, &cursor, v);
+        at = v == STAYS ? store_next(&cursor)
+                        : remove_here(&c->janitor->queue->ledger, t, table, &cursor, v);
     }
     store_cursor_close(&cursor);
     return at ? id + 1 : 0;
@@ -104,7 +117,7 @@ static void clean_events(struct cleaning *c, struct store_txn *t)
         if (v == STAYS)
             break;
         c->removed++;
-        at = remove_here(t, TABLE_EVENT, &cursor, v);
+        at = remove_here(&c->janitor->queue->ledger, t, TABLE_EVENT, &cursor, v);
     }
     store_cursor_close(&cursor);
 }

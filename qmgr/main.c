@@ -13,6 +13,7 @@
 #include "bodies.h"
 #include "body.h"
 #include "file.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "intake.h"
 #include "janitor.h"
@@ -65,6 +66,11 @@ static void open_parts(struct qmgr *m)
     m->account = account_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
+}
+
+static int init(struct service *s, struct fail *f)
+{
+    return fromid_init(f);
 }
 
 static int start(struct service *s, struct fail *f)
@@ -185,6 +191,7 @@ static const struct service_spec spec = {
     .reader = CONF_QMGR,
     .syscalls = syscalls,
     .counters = queue_counters,
+    .init = init,
     .start = start,
     .prepare = prepare,
     .commit = commit_settings,

@@ -80,6 +80,10 @@ enum event_type {
     EVENT_CANCELED,
     EVENT_HELD,
     EVENT_RELEASED,
+    EVENT_SUPPRESSED, /* not tried, since the address is on the account's list */
+    EVENT_RELAYED,    /* these three are what DSNs that come back tell */
+    EVENT_EXPANDED,
+    EVENT_UNRECOGNIZED, /* something came back that says nothing */
     EVENT_TYPES
 };
 extern const char *const event_names[EVENT_TYPES];
@@ -101,6 +105,9 @@ void event_row_clear(struct event_row *r);
 struct retired_row {
     int64_t keep_until_ms;
     struct admin_item item;
+    /* Of a recipient with a from id, since webhooks may still follow. */
+    struct submit_extra *extra;
+    uint32_t extra_n;
 };
 /* As for msg rows. */
 void retired_row_put(struct buf *b, const struct retired_row *r);
@@ -130,6 +137,20 @@ int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
+
+/* put appends the octets; read gives 0 and a span into them, or -1. */
+void fromid_row_put(struct buf *b, uint64_t recipient, struct span text);
+int fromid_row_read(struct span octets, uint64_t *recipient, struct span *text);
+
+/* How often in a row delivery to an address failed in a way that is counted (suppress.h). */
+struct failure_row {
+    int64_t last_ms;
+    uint8_t count;  /* 0: the last one was a success */
+    uint8_t before; /* then: how many there were before it */
+};
+/* put appends the octets; read gives 0, or -1. */
+void failure_row_put(struct buf *b, const struct failure_row *r);
+int failure_row_read(struct span octets, struct failure_row *r);
 
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);

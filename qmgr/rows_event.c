@@ -8,7 +8,8 @@
 #define ATTEMPTS_MAX 1000
 
 const char *const event_names[EVENT_TYPES] = {
-    "accepted", "delivered", "delayed", "failed", "canceled", "held", "released",
+    "accepted", "delivered",  "delayed", "failed",   "canceled",     "held",
+    "released", "suppressed", "relayed", "expanded", "unrecognized",
 };
 
 /* event row: version u8 | type u8 | when_ms i64 | recipient u64 | message u64 | account, address,

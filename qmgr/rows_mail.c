@@ -6,6 +6,7 @@
 
 #define VERSION 1
 #define RCPT_VERSION 2
+#define RETIRED_EXTRA 2
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -231,23 +232,46 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
- * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
+/* retired row: version u8 (1, or 2 where there are pairs) | keep_until i64 | item (proto_admin.c) |
+ * version 2: count u32 of {key, value (texts)}. e.g. "\x01" "\x00\x00\x01\x93\x7f\x00\x00\x00"
+ * "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, r->extra_n > 0 ? RETIRED_EXTRA : VERSION);
     wire_put_i64(b, r->keep_until_ms);
     admin_item_put(b, &r->item);
+    if (r->extra_n == 0)
+        return;
+    wire_put_u32(b, r->extra_n);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        wire_put_text(b, r->extra[i].key);
+        wire_put_text(b, r->extra[i].value);
+    }
+}
+
+static void get_extra(struct wire *w, struct retired_row *r)
+{
+    r->extra_n = wire_count(w, SUBMIT_EXTRA_MAX, 8);
+    r->extra = mem_array(r->extra_n, sizeof *r->extra);
+    if (r->extra_n == 0)
+        wire_fail(w);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        r->extra[i].key = wire_text(w, PROTO_TEXT_MAX);
+        r->extra[i].value = wire_text(w, PROTO_TEXT_MAX);
+    }
 }
 
 int retired_row_read(struct span s, struct retired_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct retired_row){0};
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != RETIRED_EXTRA)
         wire_fail(&w);
     r->keep_until_ms = wire_i64(&w);
     admin_item_get(&w, &r->item);
+    if (version == RETIRED_EXTRA)
+        get_extra(&w, r);
     if (wire_end(&w) == 0)
         return 0;
     retired_row_clear(r);
@@ -257,4 +281,10 @@ int retired_row_read(struct span s, struct retired_row *r)
 void retired_row_clear(struct retired_row *r)
 {
     admin_item_clear(&r->item);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        mem_free(&r->extra[i].key);
+        mem_free(&r->extra[i].value);
+    }
+    mem_free(&r->extra);
+    r->extra_n = 0;
 }

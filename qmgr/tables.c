@@ -3,8 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired",   "fromid",    "hook",
-    "hookdue", "hookretired", "event", "suppress", "hold", "sts",  "tlsresult", "dmarceval", "idem",
+    "sys",    "msg",       "rcpt",      "due",         "dest",    "body",     "retired",
+    "fromid", "hook",      "hookdue",   "hookretired", "event",   "suppress", "hold",
+    "sts",    "tlsresult", "dmarceval", "idem",        "failure",
 };
 
 struct span key_span(const struct key *k)
@@ -57,12 +58,27 @@ struct key key_dest(struct stream_id s, struct due d)
     return k;
 }
 
-struct key key_suppress(uint64_t account, uint64_t base)
+static struct key two_hashes(uint64_t account, uint64_t of)
 {
     struct key k = {.n = 0};
     add(&k, account, 8);
-    add(&k, base, 8);
+    add(&k, of, 8);
     return k;
+}
+
+struct key key_suppress(uint64_t account, uint64_t base)
+{
+    return two_hashes(account, base);
+}
+
+struct key key_fromid(uint64_t account, uint64_t text)
+{
+    return two_hashes(account, text);
+}
+
+struct key key_failure(uint64_t account, uint64_t address)
+{
+    return two_hashes(account, address);
 }
 
 struct key key_body(uint64_t id, uint32_t chunk)

@@ -29,6 +29,7 @@ enum table {
     TABLE_TLSRESULT,
     TABLE_DMARCEVAL,
     TABLE_IDEM,
+    TABLE_FAILURE,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -82,6 +83,16 @@ struct key key_body(uint64_t id, uint32_t chunk);
  *   account hash u64 | base address hash u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
 struct key key_suppress(uint64_t account, uint64_t base);
+
+/* fromid: of which account, which id
+ *   account hash u64 | id hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_fromid(uint64_t account, uint64_t text);
+
+/* failure: whose mail, to which address
+ *   account hash u64 | address hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_failure(uint64_t account, uint64_t address);
 
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);

@@ -27,7 +27,8 @@ enum submit_flag {
     SUBMIT_SMTPUTF8 = 0x2,     /* the envelope or header needs SMTPUTF8 */
     SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
-    SUBMIT_FLAGS = 0xf
+    SUBMIT_FROM_IDS = 0x10,    /* each recipient without a from id is to get one of its own */
+    SUBMIT_FLAGS = 0x1f
 };
 
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */
@@ -39,9 +40,9 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 struct submit_recipient {
     char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX
                       octets */
-    char *from_id; /* "" or what makes this recipient's return path unique: the sender of a message
-                      with one recipient has it already, "base+id@domain"; that of a message with
-                      several is the base */
+    char *from_id; /* "" or what makes this recipient's return path unique, as the client chose it;
+                      the queue puts it behind the separator of the sender, and makes those that
+                      SUBMIT_FROM_IDS asks for */
     char *orcpt;   /* RFC 3461 original recipient "type;address", or "" */
     uint8_t notify;
 };
@@ -91,7 +92,9 @@ void submit_envelope_peek(struct wire *w, struct submit_peek *p);
 
 struct submit_reply {
     bool accepted;
-    uint64_t id;       /* accepted: the message's queue id; recipient n has id + n */
+    uint64_t id;     /* accepted: the message's queue id; recipient n has id + n */
+    char **from_ids; /* accepted: one for each recipient, or none at all; valid as long as this */
+    uint32_t from_ids_n;
     uint16_t code;     /* refused: the SMTP reply to give, 4xx or 5xx */
     char enhanced[12]; /* "4.3.1" */
     char text[PROTO_NAME_MAX + 1];
@@ -119,6 +122,9 @@ void submit_forget(struct ipc *ch, uint64_t id); /* the callback will not come *
 int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope **e, int *body,
                 uint64_t *body_size, struct fail *f);
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id);
+/* With the recipients' from ids, one for each or none. */
+void submit_accept_ids(struct ipc *ch, uint64_t request, uint64_t id, char *const *from_ids,
+                       uint32_t n);
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
                    const char *text);
 

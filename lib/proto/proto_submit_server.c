@@ -25,8 +25,17 @@ int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope
 
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id)
 {
+    submit_accept_ids(ch, request, id, NULL, 0);
+}
+
+void submit_accept_ids(struct ipc *ch, uint64_t request, uint64_t id, char *const *from_ids,
+                       uint32_t n)
+{
     struct buf b = {0};
     wire_put_u64(&b, id);
+    wire_put_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++)
+        wire_put_text(&b, from_ids[i]);
     ipc_reply(ch, MSG_SUBMIT_ACCEPTED, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }

@@ -309,7 +309,7 @@ static void on_reply(void *arg, const struct submit_reply *r)
     if (r == NULL)
         return;
     if (r->accepted)
-        submit_accept(scratch.ch, 1, r->id);
+        submit_accept_ids(scratch.ch, 1, r->id, r->from_ids, r->from_ids_n);
     else
         submit_refuse(scratch.ch, 1, r->code, r->enhanced, r->text);
     scratch_take(&scratch);
@@ -340,6 +340,12 @@ static void test_answers_stand_the_battery(void **state)
     scratch_take(&scratch);
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("accepted", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
+    buf_clear(&sample);
+    char *const ids[] = {(char *)"one", (char *)"", (char *)"three"};
+    submit_accept_ids(scratch.ch, 1, 0x0006400000000001, ids, 3);
+    scratch_take(&scratch);
+    buf_put_span(&sample, scratch.m.payload);
+    stand_battery("accepted with ids", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
     buf_clear(&sample);
     submit_refuse(scratch.ch, 1, 452, "4.3.1", "insufficient system storage");
     scratch_take(&scratch);

@@ -27,6 +27,8 @@
 
 struct world world;
 struct submit_reply world_reply;
+char *world_from_ids[WORLD_FROM_IDS];
+uint32_t world_from_ids_n;
 
 static struct service *service;
 
@@ -312,7 +314,12 @@ static void on_reply(void *arg, const struct submit_reply *reply)
 {
     bool *answered = arg;
     *answered = true;
+    for (uint32_t i = 0; i < world_from_ids_n; i++)
+        mem_free(&world_from_ids[i]);
+    world_from_ids_n = 0;
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
+    for (uint32_t i = 0; i < world_reply.from_ids_n && i < WORLD_FROM_IDS; i++)
+        world_from_ids[world_from_ids_n++] = mem_text(reply->from_ids[i]);
 }
 
 uint64_t world_submit(struct submit_envelope *e, const char *message)
@@ -573,7 +580,7 @@ bool world_retired(uint64_t id, struct retired_row *r)
 
 char *world_events(uint64_t id)
 {
-    static const char letters[EVENT_TYPES + 1] = "ADLFCHR";
+    static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEU";
     struct buf b = {0};
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);

@@ -118,6 +118,9 @@ unsigned agent_jobs_for(const struct agent *g, const char *domain);
 /* Answers all that it keeps, and from now on each at once, in this way (agent_delivers etc.). */
 void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *j));
 extern struct submit_reply world_reply;
+enum { WORLD_FROM_IDS = 8 };
+extern char *world_from_ids[WORLD_FROM_IDS]; /* of the last reply */
+extern uint32_t world_from_ids_n;
 /* A simple one: from a@b.example to that address. */
 uint64_t world_send(const char *to);
 
@@ -143,8 +146,8 @@ uint64_t world_rows(unsigned table);
 bool world_recipient(uint64_t id, struct rcpt_row *r);
 bool world_message(uint64_t id, struct msg_row *m);
 bool world_retired(uint64_t id, struct retired_row *r);
-/* The event's types of a recipient, a letter each: A D L F C H R for accepted, delivered, delayed
- * ... (mem_free) */
+/* The event's types of a recipient, a letter each: A D L F C H R S Y E U for accepted, delivered,
+ * delayed ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
 void world_check(void);             /* fails the test when the store is not consistent */
