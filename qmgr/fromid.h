@@ -24,6 +24,7 @@ enum { FROMID_SIZE = 27, FROMID_PLAIN_SIZE = 23 }; /* with a NUL */
  */
 int fromid_init(struct fail *f);
 
+/* The authenticated one of a recipient, and a plain one. */
 void fromid_make(const struct ledger *l, uint64_t id, const char *account, const char *address,
                  char out[FROMID_SIZE]);
 void fromid_make_plain(char out[FROMID_PLAIN_SIZE]);

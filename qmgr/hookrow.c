@@ -55,7 +55,7 @@ static char *error_text(const struct news *n)
     const struct deliver_result *last = n->last;
     if (n->type == EVENT_CANCELED)
         return mem_text("delivery canceled by admin");
-    if (n->dsn || n->type == EVENT_DELIVERED || last == NULL)
+    if (n->dsn || n->type == EVENT_DELIVERED || n->type == EVENT_UNRECOGNIZED || last == NULL)
         return mem_text("");
     if (last->reply[0] == '\0')
         return mem_text(last->error);

@@ -6,6 +6,7 @@
 
 #include "body.h"
 #include "clock.h"
+#include "failure.h"
 #include "ledger.h"
 #include "log.h"
 #include "mem.h"
@@ -16,54 +17,84 @@
 #define ROWS_A_TICK 1000
 #define READERS_TICKS 60
 
+/* Tables whose rows have a time of their own. Each has its round, a part in each tick. */
+enum { ROUND_RETIRED, ROUND_HOOKS, ROUND_FAILURES, ROUND_SUPPRESSIONS, ROUNDS };
+
 struct janitor {
     struct queue *queue;
     struct event *timer;
     uint64_t ticks;
-    uint64_t retired_at, hooks_at; /* where the round through the history is */
-    bool busy;                     /* a cleaning change is under way */
+    struct key at[ROUNDS]; /* where the rounds are */
+    bool busy;             /* a cleaning change is under way */
 };
 
 struct cleaning {
     struct change change;
     struct janitor *janitor;
     int64_t now_ms, keep_events_ms;
-    uint64_t retired_from, hooks_from; /* where this part of the round begins, and ends */
-    uint64_t retired_at, hooks_at;
+    struct key from[ROUNDS], at[ROUNDS]; /* where this part of the rounds begins, and ends */
     unsigned removed;
 };
 
 /* Of a row: does not decode, its time is over, it stays. */
-enum verdict { BAD, OVER, STAYS };
-typedef enum verdict judge(struct span value, int64_t now_ms);
+enum judgement { BAD, OVER, STAYS };
+typedef enum judgement judge(struct span value, int64_t now_ms);
 
-static enum verdict judge_retired(struct span value, int64_t now_ms)
+static enum judgement judge_retired(struct span value, int64_t now_ms)
 {
     struct retired_row r;
     if (retired_row_read(value, &r) != 0)
         return BAD;
-    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
+    enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     retired_row_clear(&r);
     return v;
 }
 
-static enum verdict judge_hook(struct span value, int64_t now_ms)
+static enum judgement judge_hook(struct span value, int64_t now_ms)
 {
     struct hook_row r;
     if (hook_row_read(value, &r) != 0)
         return BAD;
-    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
+    enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     hook_row_clear(&r);
     return v;
 }
 
+static enum judgement judge_failure(struct span value, int64_t now_ms)
+{
+    struct failure_row r;
+    if (failure_row_read(value, &r) != 0)
+        return BAD;
+    return r.last_ms <= now_ms - FAILURE_AGE_MS ? OVER : STAYS;
+}
+
+static enum judgement judge_suppression(struct span value, int64_t now_ms)
+{
+    struct suppression s;
+    if (suppress_row_read(value, &s) != 0)
+        return BAD;
+    enum judgement v = s.expires_ms != 0 && s.expires_ms <= now_ms ? OVER : STAYS;
+    suppression_clear(&s);
+    return v;
+}
+
+static const struct {
+    unsigned table;
+    judge *judge;
+} rounds[ROUNDS] = {
+    [ROUND_RETIRED] = {TABLE_RETIRED, judge_retired},
+    [ROUND_HOOKS] = {TABLE_HOOKRETIRED, judge_hook},
+    [ROUND_FAILURES] = {TABLE_FAILURE, judge_failure},
+    [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
+};
+
 /* now_ms: the time of the youngest event that is not kept. */
-static enum verdict judge_event(struct span value, int64_t now_ms)
+static enum judgement judge_event(struct span value, int64_t now_ms)
 {
     struct event_row e;
     if (event_row_read(value, &e) != 0)
         return BAD;
-    enum verdict v = e.when_ms <= now_ms ? OVER : STAYS;
+    enum judgement v = e.when_ms <= now_ms ? OVER : STAYS;
     event_row_clear(&e);
     return v;
 }
@@ -79,31 +110,39 @@ static void forget_retired(struct ledger *l, struct store_txn *t, struct span va
 
 /* Away with the cursor's row, and on to the next. */
 static bool remove_here(struct ledger *l, struct store_txn *t, unsigned table,
-                        struct store_cursor *c, enum verdict v)
+                        struct store_cursor *c, enum judgement v)
 {
     if (table == TABLE_RETIRED && v == OVER)
         forget_retired(l, t, c->value);
     return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
 }
 
-/* A part of the round through a table. Returns where it goes on, 0 at the end. */
-static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from,
-                      judge *judge_row)
+/* The key of the row a part of a round ended before, to go on with; the beginning at the end. */
+static struct key place_of(const struct store_cursor *c, bool at)
 {
-    struct key k = key_id(from);
+    struct key k = {.n = 0};
+    if (!at || c->key.n > sizeof k.p)
+        return k;
+    memcpy(k.p, c->key.p, c->key.n);
+    k.n = c->key.n;
+    return k;
+}
+
+/* A part of the round through a table. */
+static void clean(struct cleaning *c, struct store_txn *t, int round)
+{
+    unsigned table = rounds[round].table;
     struct store_cursor cursor = store_cursor(t, table);
-    uint64_t id = 0;
     int rows = 0;
-    bool at = store_seek(&cursor, key_span(&k));
+    bool at = store_seek(&cursor, key_span(&c->from[round]));
     while (at && rows++ < ROWS_A_TICK) {
-        (void)key_read_id(cursor.key, &id);
-        enum verdict v = judge_row(cursor.value, c->now_ms);
+        enum judgement v = rounds[round].judge(cursor.value, c->now_ms);
         c->removed += v != STAYS;
         at = v == STAYS ? store_next(&cursor)
                         : remove_here(&c->janitor->queue->ledger, t, table, &cursor, v);
     }
+    c->at[round] = place_of(&cursor, at);
     store_cursor_close(&cursor);
-    return at ? id + 1 : 0;
 }
 
 /* Events are in the order of their time: the oldest go until one is young enough. */
@@ -113,7 +152,7 @@ static void clean_events(struct cleaning *c, struct store_txn *t)
     struct store_cursor cursor = store_cursor(t, TABLE_EVENT);
     bool at = store_seek(&cursor, key_span(&zero));
     for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
-        enum verdict v = judge_event(cursor.value, c->now_ms - c->keep_events_ms);
+        enum judgement v = judge_event(cursor.value, c->now_ms - c->keep_events_ms);
         if (v == STAYS)
             break;
         c->removed++;
@@ -126,8 +165,8 @@ static void apply(struct change *change, struct store_txn *t)
 {
     struct cleaning *c = (struct cleaning *)change;
     c->removed = 0;
-    c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
-    c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
+    for (int i = 0; i < ROUNDS; i++)
+        clean(c, t, i);
     clean_events(c, t);
 }
 
@@ -140,30 +179,25 @@ static void done(struct change *change, const char *why)
     /* Where there is much it goes on at once: a busy queue makes history faster than a part a
      * second. */
     bool much = why == NULL && c->removed >= ROWS_A_TICK / 2;
-    if (why == NULL) {
-        j->retired_at = c->retired_at;
-        j->hooks_at = c->hooks_at;
-    }
+    if (why == NULL)
+        memcpy(j->at, c->at, sizeof j->at);
     j->busy = false;
     mem_free(&c);
     if (much)
         tidy(j);
 }
 
-/* Whether the part of a round that begins at *from would remove anything; where not, *from moves
- * behind it. */
-static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, judge *judge_row,
-                          int64_t now_ms)
+/* Whether the part of a round that is next would remove anything; where not, it moves behind it. */
+static bool part_has_work(struct janitor *j, struct store_txn *t, int round, int64_t now_ms)
 {
-    struct key k = key_id(*from);
-    struct store_cursor c = store_cursor(t, table);
-    bool at = store_seek(&c, key_span(&k)), found = false;
+    struct store_cursor c = store_cursor(t, rounds[round].table);
+    bool at = store_seek(&c, key_span(&j->at[round])), found = false;
     for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
-        found = judge_row(c.value, now_ms) != STAYS;
+        found = rounds[round].judge(c.value, now_ms) != STAYS;
         at = found || store_next(&c);
     }
-    if (!found && (!at || key_read_id(c.key, from) != 0))
-        *from = 0; /* the round begins anew */
+    if (!found)
+        j->at[round] = place_of(&c, at);
     store_cursor_close(&c);
     return found;
 }
@@ -178,8 +212,8 @@ static bool has_work(struct janitor *j)
     bool work = store_seek(&c, key_span(&zero)) &&
                 judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
     store_cursor_close(&c);
-    work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
-    work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
+    for (int i = 0; i < ROUNDS; i++)
+        work = part_has_work(j, t, i, now_ms) || work;
     store_abort(&t);
     return work;
 }
@@ -194,8 +228,7 @@ static void tidy(struct janitor *j)
     c->janitor = j;
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
-    c->retired_from = j->retired_at;
-    c->hooks_from = j->hooks_at;
+    memcpy(c->from, j->at, sizeof c->from);
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
 }

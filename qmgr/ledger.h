@@ -47,7 +47,7 @@ struct ledger_ids {
     char **made; /* out: one for each recipient; ledger_ids_clear. Made anew if staged again */
     uint32_t n;
 };
-void ledger_ids_clear(struct ledger_ids *ids);
+void ledger_ids_clear(struct ledger_ids *ids); /* frees those that were made */
 
 /* none → queued. Returns the message's id; recipient n has id + n. ids: from ids are to be made for
  * those that have none; or NULL. Those that there are, of an account, get their rows either way. */

@@ -46,6 +46,7 @@ struct rcpt_row {
     uint8_t notify;
     uint16_t attempts; /* made so far */
     bool delay_told;   /* the sender has had a delay notice */
+    bool is_ordinary;  /* it came to a from id of ours, and is no report on that recipient */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
     char *transport; /* chosen by the operator, or "" */

@@ -76,9 +76,9 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
- * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
- * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+ * ordinary) | account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id,
+ * transport (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -87,7 +87,8 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
 {
     wire_put_u8(b, RCPT_VERSION);
     wire_put_u64(b, r->message);
-    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0)));
+    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0) |
+                             (r->is_ordinary ? 8 : 0)));
     wire_put_u64(b, r->account);
     wire_put_u8(b, r->notify);
     wire_put_u16(b, r->attempts);
@@ -160,10 +161,11 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    uint8_t flags = wire_enum(&w, 8);
+    uint8_t flags = wire_enum(&w, 16);
     r->held = (flags & 1) != 0;
     r->delay_told = (flags & 2) != 0;
     r->again = (flags & 4) != 0;
+    r->is_ordinary = (flags & 8) != 0;
     r->account = wire_u64(&w);
     r->notify = wire_enum(&w, 16);
     r->attempts = wire_u16(&w);
@@ -187,7 +189,7 @@ int rcpt_row_peek(struct span s, struct rcpt_peek *r)
     if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    r->held = (wire_enum(&w, 8) & 1) != 0;
+    r->held = (wire_enum(&w, 16) & 1) != 0;
     r->account = wire_u64(&w);
     (void)wire_u8(&w);
     (void)wire_u16(&w);

@@ -325,7 +325,8 @@ void lab_close(void)
 
 static const char default_body[] = "Subject: hi\r\n\r\nhello\r\n";
 
-void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n)
+void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                    const struct deliver_report *report)
 {
     struct order *o = arg;
     assert_false(o->done);

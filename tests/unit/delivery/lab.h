@@ -76,7 +76,8 @@ struct order {
 };
 
 /* arg: the order; for whoever asks by hand. */
-void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n);
+void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                    const struct deliver_report *report);
 void order_send(struct order *o);
 void order_free(struct order *o);
 /* Sends it and waits for its results. */

@@ -418,7 +418,7 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
         r[i].id = j->job->recipients[i].id;
         r[i].start_ms = clock_wall_ms();
     }
-    deliver_answer(g->channel, j->request, r, n);
+    deliver_answer_report(g->channel, j->request, r, n, g->report);
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&r[i]);
     mem_free(&r);

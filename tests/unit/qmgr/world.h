@@ -38,6 +38,7 @@ struct agent {
     unsigned jobs_n;
     unsigned jobs_total, recipients_total; /* ever given */
     struct deliver_result script;          /* for agent_answers: copied for each recipient */
+    const struct deliver_report *report;   /* given with each answer; NULL for none */
 };
 
 /* A webhook call that the process hooks was given and has not answered yet. */
