@@ -29,6 +29,8 @@ struct world world;
 struct submit_reply world_reply;
 char *world_from_ids[WORLD_FROM_IDS];
 uint32_t world_from_ids_n;
+char *world_heard[WORLD_HEARD];
+unsigned world_heard_n;
 
 static struct service *service;
 
@@ -197,6 +199,8 @@ void world_open(const char *more)
 {
     log_open("test", getenv("QM_TEST_LOG") != NULL ? LOG_DEBUG_ : (enum log_level)(LOG_ERROR_ + 1));
     memset(&world, 0, sizeof world);
+    while (world_heard_n > 0)
+        mem_free(&world_heard[--world_heard_n]);
     world.fds = open_fds();
     (void)snprintf(world.folder, sizeof world.folder, "%s/qm-qmgr-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -529,6 +533,13 @@ static void answer_call(struct endpoint *e, struct call *c, uint16_t code)
 void endpoint_answers(struct endpoint *e, struct call *c)
 {
     answer_call(e, c, e->code);
+}
+
+void endpoint_hears(struct endpoint *e, struct call *c)
+{
+    assert_true(world_heard_n < WORLD_HEARD);
+    world_heard[world_heard_n++] = mem_text(c->payload);
+    answer_call(e, c, 200);
 }
 
 void endpoint_answer(struct endpoint *e, unsigned place, uint16_t code)

@@ -140,6 +140,11 @@ void endpoint_link(struct endpoint *e);
 void endpoint_unlink(struct endpoint *e);
 void endpoint_keeps(struct endpoint *e, struct call *c);
 void endpoint_answers(struct endpoint *e, struct call *c);
+/* The same with 200, and the payload is kept: world_heard, world_heard_n. */
+void endpoint_hears(struct endpoint *e, struct call *c);
+enum { WORLD_HEARD = 64 };
+extern char *world_heard[WORLD_HEARD];
+extern unsigned world_heard_n;
 void endpoint_answer(struct endpoint *e, unsigned place, uint16_t code);
 
 /* What is in the store. */
