@@ -69,10 +69,13 @@ struct order {
     const char *recipients[8]; /* instead of those, where not NULL */
     const char *orcpt;         /* of every recipient */
     uint8_t notify;
+    uint8_t wants;
     uint64_t id; /* of the message; 0: a new one */
     /* what came back */
     bool done, lost;
     struct deliver_result *results;
+    bool reported;
+    enum deliver_said said;
 };
 
 /* arg: the order; for whoever asks by hand. */
