@@ -21,6 +21,8 @@ static const struct ctl_command commands[] = {
      ctl_queue, ctl_queue_help},
     {"retired", "list|show ...", "what became of messages", ctl_retired, ctl_retired_help},
     {"hook", "list", "webhooks that wait to be delivered", ctl_hook, NULL},
+    {"suppress", "list|add|remove|lookup ...", "to which addresses no mail is sent", ctl_suppress,
+     ctl_suppress_help},
     {"account", "list|password NAME|remove NAME", "accounts and their passwords", ctl_account,
      NULL},
     {"config", "check|show", "check the configuration file; show the settings in use", ctl_config,
