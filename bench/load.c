@@ -21,7 +21,7 @@ static const char usage[] =
     "usage: bench-load --to ADDRESS:PORT [--sink ADDRESS:PORT] [--messages N] [--connections N]\n"
     "                  [--reuse] [--tls] [--no-pipelining] [--recipients N] [--domains N]\n"
     "                  [--domain NAME] [--sender ADDRESS] [--size OCTETS] [--rate PER-SECOND]\n"
-    "       bench-load --to ADDRESS:PORT --idle N [--tls]\n";
+    "       bench-load --to ADDRESS:PORT --idle N [--at-once N] [--tls]\n";
 
 static struct load load = {.o = {.messages = 1000,
                                  .connections = 1,
@@ -30,7 +30,8 @@ static struct load load = {.o = {.messages = 1000,
                                  .domains = 1,
                                  .domain = "sink.test",
                                  .sender = "load@load.test",
-                                 .size = 10240}};
+                                 .size = 10240,
+                                 .at_once = 50}};
 
 static void bad(const char *what)
 {
@@ -70,6 +71,7 @@ static void read_options(int argc, char **argv)
                                             {"size", 1, NULL, 's'},
                                             {"rate", 1, NULL, 'p'},
                                             {"idle", 1, NULL, 'i'},
+                                            {"at-once", 1, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
     struct load_options *o = &load.o;
     int c;
@@ -117,6 +119,9 @@ static void read_options(int argc, char **argv)
         case 'i':
             o->idle = true;
             o->connections = (int)number(optarg);
+            break;
+        case 'o':
+            o->at_once = (int)number(optarg);
             break;
         default:
             bad("no such option");

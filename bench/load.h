@@ -25,6 +25,7 @@ struct load_options {
     size_t size; /* octets of a message */
     double rate; /* messages begun in a second; 0: as fast as connections are free */
     bool idle;   /* the connections greet and then only stand there until stdin ends */
+    int at_once; /* of those, on their way at the same time */
 };
 
 struct load {

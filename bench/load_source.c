@@ -15,7 +15,6 @@
 
 #define INPUT_MAX (64 * 1024)
 #define PATIENCE_MS 120000
-#define IDLE_AT_ONCE 50 /* of those that are to be idle, on their way at the same time */
 
 enum step { GREETING, EHLO, STARTTLS, READY, MAIL, RCPT, DATA, CONTENT, RSET, QUIT };
 
@@ -344,10 +343,10 @@ void load_source_start(struct load *l)
     s->clients = mem_array((size_t)l->o.connections, sizeof *s->clients);
     for (int i = 0; i < l->o.connections; i++) {
         s->clients[i] = mem_zero(sizeof **s->clients);
-        if (l->o.idle ? i < IDLE_AT_ONCE : l->o.rate == 0)
+        if (l->o.idle ? i < l->o.at_once : l->o.rate == 0)
             reach(s, s->clients[i]);
     }
-    s->opened = l->o.connections < IDLE_AT_ONCE ? l->o.connections : IDLE_AT_ONCE;
+    s->opened = l->o.connections < l->o.at_once ? l->o.connections : l->o.at_once;
     if (l->o.rate > 0) {
         struct timeval each = {0, 1000};
         s->tick = event_new(l->base, -1, EV_PERSIST, on_tick, s);

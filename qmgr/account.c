@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eventlog.h"
 #include "log.h"
 #include "mem.h"
 #include "proto_types.h"
@@ -32,10 +33,9 @@ static const struct {
     uint16_t type;
     handle_request *handle;
 } handlers[] = {
-    {MSG_SUPPRESS_LIST, suppress_on_request},
-    {MSG_SUPPRESS_ADD, suppress_on_request},
-    {MSG_SUPPRESS_REMOVE, suppress_on_request},
-    {MSG_SUPPRESS_FIND, suppress_on_request},
+    {MSG_SUPPRESS_LIST, suppress_on_request},   {MSG_SUPPRESS_ADD, suppress_on_request},
+    {MSG_SUPPRESS_REMOVE, suppress_on_request}, {MSG_SUPPRESS_FIND, suppress_on_request},
+    {MSG_EVENTS_READ, eventlog_on_request},
 };
 
 struct account *account_new(struct queue *q)

@@ -148,3 +148,34 @@ bool fromid_find(const struct ledger *l, struct store_txn *t, const char *accoun
     *row = false;
     return take_apart(text, id, proof);
 }
+
+/* What its row has, of the queue or of the history; NULL: there is none. */
+static char *look_up(struct store_txn *t, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct rcpt_row r;
+    struct retired_row past;
+    char *text = NULL;
+    if (store_get(t, TABLE_RCPT, key_span(&k), &value) && rcpt_row_read(value, &r) == 0) {
+        text = mem_text(r.from_id);
+        rcpt_row_clear(&r);
+    } else if (store_get(t, TABLE_RETIRED, key_span(&k), &value) &&
+               retired_row_read(value, &past) == 0) {
+        text = mem_text(past.item.from_id);
+        retired_row_clear(&past);
+    }
+    return text;
+}
+
+char *fromid_recall(const struct ledger *l, struct store_txn *t, uint64_t id, const char *account,
+                    const char *address, bool plain)
+{
+    char made[FROMID_SIZE] = "";
+    char *text = look_up(t, id);
+    if (text != NULL)
+        return text;
+    if (!plain)
+        fromid_make(l, id, account, address, made);
+    return mem_text(made);
+}

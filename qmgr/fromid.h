@@ -33,6 +33,11 @@ void fromid_make_plain(char out[FROMID_PLAIN_SIZE]);
 bool fromid_is_genuine(const struct ledger *l, struct span text, uint64_t id, const char *account,
                        const char *address);
 
+/* The one that the recipient with this id has; an authenticated one, which is not plain, also when
+ * nothing is known of it any more, "" then otherwise. mem_free. */
+char *fromid_recall(const struct ledger *l, struct store_txn *t, uint64_t id, const char *account,
+                    const char *address, bool plain);
+
 /* The row of one that is not authenticated; or away with it, if it is this recipient's. The writing
  * thread's. */
 void fromid_put(const struct ledger *l, struct store_txn *t, const char *account, const char *text,

@@ -177,7 +177,7 @@ static void land(struct call *c)
     struct hookq *h = c->hookq;
     c->answered = true;
     h->unwritten++;
-    c->destination->inflight--;
+    c->destination->site.inflight--;
     h->inflight[c->class]--;
     window_update_destination(&h->window, c->destination);
     pump(h);
@@ -345,10 +345,11 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     c->row = *row;
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
-    c->destination->inflight++;
+    c->destination->site.inflight++;
     h->inflight[c->class]++;
     struct hook_call call = {.id = i->id,
                              .attempt = row->attempts + 1u,
+                             .incoming = strcmp(row->event, "incoming") == 0,
                              .account = row->account,
                              .url = row->url,
                              .authorization = row->authorization,

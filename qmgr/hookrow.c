@@ -108,6 +108,13 @@ static char *payload(const struct news *n, int64_t now_ms)
     put_text(&w, "SMTPEnhancedCode", quiet ? "" : n->last->enhanced);
     put_text(&w, "Error", error);
     put_extra(&w, n->envelope);
+    /* Beyond the contract, which has none of these. */
+    put_text(&w, "Recipient", n->address);
+    jsonwrite_key(&w, "Attempt");
+    jsonwrite_int64(&w, n->attempts);
+    jsonwrite_key(&w, "ReplyCode");
+    jsonwrite_int64(&w, n->last == NULL ? 0 : n->last->code);
+    put_text(&w, "Reply", n->last == NULL ? "" : n->last->reply);
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
     mem_free(&error);

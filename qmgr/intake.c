@@ -14,10 +14,13 @@
 #include "hookq.h"
 #include "log.h"
 #include "mem.h"
+#include "once.h"
 #include "proto_submit.h"
 #include "qid.h"
+#include "quota.h"
 #include "rand.h"
 #include "schedule.h"
+#include "suppress.h"
 
 /* A peer that asks us. Requests under way refer to it by number, since it may go away before they
  * are answered. */
@@ -56,12 +59,16 @@ struct arrival {
     struct body_source source;
     int body;
     struct fail file_fail;
-    bool makes_ids;
+    struct settings_limits limits;
+    int64_t once_until_ms;
+    bool makes_ids;   /* for its recipients */
+    bool looks_first; /* whether they are on the suppression list */
     struct ledger_ids ids;
+    /* what apply found */
     uint64_t id;
-    /* What apply found: the store has no room for it; or its client chose a from id that another
-     * recipient has. */
-    bool full, taken;
+    bool full;           /* the store has no room for it */
+    enum submit_why why; /* other than SUBMIT_WHY_OTHER: it is not taken */
+    char *message_id;    /* not NULL: it was taken before, with this message id */
 };
 
 struct intake *intake_new(struct queue *q)
@@ -93,9 +100,11 @@ static struct ipc *channel_of(const struct intake *i, uint64_t number)
 static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id,
                        const struct ledger_ids *ids)
 {
+    const struct submit_reply reply = {
+        .accepted = true, .id = id, .from_ids = ids->made, .from_ids_n = ids->n};
     struct ipc *ch = channel_of(i, peer);
     if (ch != NULL)
-        submit_accept_ids(ch, request, id, ids->made, ids->n);
+        submit_accept_as(ch, request, &reply);
 }
 
 static void end_later(struct later *l)
@@ -155,6 +164,7 @@ static void free_arrival(struct arrival *a)
 {
     submit_envelope_free(&a->envelope);
     file_close(&a->body);
+    mem_free(&a->message_id);
     ledger_ids_clear(&a->ids);
     mem_free(&a);
 }
@@ -164,7 +174,7 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
     struct ipc *ch = channel_of(a->intake, a->peer);
     service_count(a->intake->queue->service, COUNT_REFUSED, 1);
     if (ch != NULL)
-        submit_refuse(ch, a->request, code, enhanced, text);
+        submit_refuse(ch, a->request, code, enhanced, a->why, text);
 }
 
 #define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
@@ -182,17 +192,72 @@ static bool has_taken_id(const struct arrival *a, struct store_txn *t)
     return false;
 }
 
+static bool has_suppressed(const struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    if (!a->looks_first || store_count(t, TABLE_SUPPRESS) == 0)
+        return false;
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        if (suppress_lookup(&a->intake->queue->ledger, t, e->account, e->recipients[i].address,
+                            e->received_ms, NULL))
+            return true;
+    }
+    return false;
+}
+
+/* What was answered when the message came for the first time, as far as it is known still. */
+static void recall_ids(struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    ledger_ids_clear(&a->ids);
+    if (!a->makes_ids)
+        return;
+    a->ids.made = mem_array(e->recipients_n, sizeof *a->ids.made);
+    for (; a->ids.n < e->recipients_n; a->ids.n++)
+        a->ids.made[a->ids.n] =
+            fromid_recall(&a->intake->queue->ledger, t, a->id + a->ids.n, e->account,
+                          e->recipients[a->ids.n].address, a->ids.plain);
+}
+
+/* Whether the message is one for the queue: not one that came before, nor more than its account may
+ * send. */
+static bool is_wanted(struct arrival *a, struct store_txn *t)
+{
+    const struct ledger *l = &a->intake->queue->ledger;
+    const struct submit_envelope *e = a->envelope;
+    a->why = SUBMIT_WHY_OTHER;
+    mem_free(&a->message_id);
+    enum once once = e->once_key[0] == '\0'
+                         ? ONCE_NEW
+                         : once_find(l, t, e, e->received_ms, &a->id, &a->message_id);
+    if (once == ONCE_CONFLICT)
+        a->why = SUBMIT_WHY_CONFLICT;
+    if (once == ONCE_AGAIN)
+        recall_ids(a, t);
+    if (once != ONCE_NEW)
+        return false;
+    if (has_taken_id(a, t))
+        a->why = SUBMIT_WHY_FROM_ID;
+    else if (has_suppressed(a, t))
+        a->why = SUBMIT_WHY_SUPPRESSED;
+    else if (a->limits.messages > 0 || a->limits.new_recipients > 0)
+        a->why = quota_take(l, t, a->limits, e, e->received_ms);
+    return a->why == SUBMIT_WHY_OTHER;
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct arrival *a = (struct arrival *)change;
+    struct ledger *l = &a->intake->queue->ledger;
     uint64_t octets = a->source.type == SOURCE_FILE ? 0 : a->source.size;
     octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
     /* Refused alone: what else is in the transaction must not fail for it. */
     a->full = !store_has_room(t, octets);
-    a->taken = has_taken_id(a, t);
-    if (!a->full && !a->taken)
-        a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source,
-                             a->makes_ids ? &a->ids : NULL);
+    if (a->full || !is_wanted(a, t))
+        return;
+    a->id = ledger_stage(l, t, a->envelope, &a->source, a->makes_ids ? &a->ids : NULL);
+    if (a->envelope->once_key[0] != '\0')
+        once_remember(l, t, a->envelope, a->id, a->once_until_ms);
 }
 
 static void schedule_all(struct arrival *a)
@@ -221,24 +286,70 @@ static void log_accepted(const struct arrival *a)
              LS("account", e->account), LS("client", e->client));
 }
 
+/* It was sent before: the answer is what it was then. */
+static void answer_again(const struct arrival *a)
+{
+    const struct submit_reply reply = {.accepted = true,
+                                       .id = a->id,
+                                       .message_id = a->message_id,
+                                       .from_ids = a->ids.made,
+                                       .from_ids_n = a->ids.n};
+    struct ipc *ch = channel_of(a->intake, a->peer);
+    char id[QID_SIZE];
+    log_info(NULL, "queued before", LS("qid", qid_text(a->id, id)),
+             LS("key", a->envelope->once_key), LS("account", a->envelope->account));
+    if (ch != NULL)
+        submit_accept_as(ch, a->request, &reply);
+}
+
+static void not_wanted(const struct arrival *a)
+{
+    static const struct {
+        uint16_t code;
+        const char *enhanced, *text;
+    } words[SUBMIT_WHYS] = {
+        [SUBMIT_WHY_MESSAGE_LIMIT] = {451, "4.7.1",
+                                      "the account has sent as many messages as it may in a day"},
+        [SUBMIT_WHY_RECIPIENT_LIMIT] =
+            {451, "4.7.1", "the account has written to as many new recipients as it may in a day"},
+        [SUBMIT_WHY_CONFLICT] = {554, "5.5.0", "the key was used for another message"},
+        [SUBMIT_WHY_FROM_ID] = {554, "5.1.7", "the id in the sender is not unique"},
+        [SUBMIT_WHY_SUPPRESSED] = {550, "5.7.1",
+                                   "a recipient is on the suppression list of the account"},
+    };
+    log_warn(NULL, "message not queued", LS("account", a->envelope->account),
+             LS("from", a->envelope->sender), LU("rcpts", a->envelope->recipients_n),
+             LS("why", words[a->why].text));
+    refuse(a, words[a->why].code, words[a->why].enhanced, words[a->why].text);
+}
+
+/* True when the message is in the store, by this change. Else the one who asked has been told. */
+static bool is_taken(const struct arrival *a, const char *why)
+{
+    struct queue *q = a->intake->queue;
+    bool taken = false;
+    if (why == NULL && a->full)
+        why = "the store is nearly full";
+    if (why != NULL) {
+        log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
+        refuse(a, 452, "4.3.1", "the queue cannot be written now");
+    } else if (a->message_id != NULL) {
+        answer_again(a);
+    } else if (a->why != SUBMIT_WHY_OTHER) {
+        not_wanted(a);
+    } else {
+        taken = true;
+    }
+    if (!taken && a->source.type == SOURCE_FILE)
+        queue_unlink_later(q, a->source.token);
+    return taken;
+}
+
 static void done(struct change *change, const char *why)
 {
     struct arrival *a = (struct arrival *)change;
     struct queue *q = a->intake->queue;
-    if (why == NULL && a->full)
-        why = "the store is nearly full";
-    if (why == NULL && a->taken) {
-        if (a->source.type == SOURCE_FILE)
-            queue_unlink_later(q, a->source.token);
-        refuse(a, 554, "5.1.7", "the id in the sender is not unique");
-        free_arrival(a);
-        return;
-    }
-    if (why != NULL) {
-        log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
-        if (a->source.type == SOURCE_FILE)
-            queue_unlink_later(q, a->source.token);
-        refuse(a, 452, "4.3.1", "the queue cannot be written now");
+    if (!is_taken(a, why)) {
         free_arrival(a);
         return;
     }
@@ -285,7 +396,8 @@ static void file_written(struct work *w)
 static void set_ids(struct arrival *a)
 {
     const struct settings *s = a->intake->queue->settings;
-    struct submit_envelope *e = a->envelope;
+    const struct submit_envelope *e = a->envelope;
+    a->looks_first = settings_suppresses_at_send(s, e->account);
     if ((e->flags & SUBMIT_FROM_IDS) == 0 || e->account[0] == '\0')
         return;
     a->makes_ids = settings_takes_from_id(s, e->sender);
@@ -300,6 +412,9 @@ static void store(struct arrival *a, uint64_t size)
     set_ids(a);
     a->change.apply = apply;
     a->change.done = done;
+    if (a->envelope->origin != SUBMIT_SMTP)
+        a->limits = settings_limits(q->settings, a->envelope->account);
+    a->once_until_ms = a->envelope->received_ms + q->settings->keep_once_ms;
     if (size <= q->settings->large_body) {
         a->source = (struct body_source){.type = SOURCE_MEMORY_FILE, .fd = a->body, .size = size};
         commit_add(q->commit, &a->change);

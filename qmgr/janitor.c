@@ -10,6 +10,7 @@
 #include "ledger.h"
 #include "log.h"
 #include "mem.h"
+#include "once.h"
 #include "room.h"
 #include "tables.h"
 
@@ -25,6 +26,7 @@ struct janitor {
     struct event *timer;
     uint64_t ticks;
     struct key at[ROUNDS]; /* where the rounds are */
+    uint64_t events_at;    /* and the one through the events */
     bool busy;             /* a cleaning change is under way */
 };
 
@@ -32,7 +34,9 @@ struct cleaning {
     struct change change;
     struct janitor *janitor;
     int64_t now_ms, keep_events_ms;
-    struct key from[ROUNDS], at[ROUNDS]; /* where this part of the rounds begins, and ends */
+    /* where this part of the rounds begins, and ends; of events, with which account */
+    struct key from[ROUNDS], at[ROUNDS];
+    uint64_t events_from, events_at;
     unsigned removed;
 };
 
@@ -88,17 +92,6 @@ static const struct {
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
 };
 
-/* now_ms: the time of the youngest event that is not kept. */
-static enum judgement judge_event(struct span value, int64_t now_ms)
-{
-    struct event_row e;
-    if (event_row_read(value, &e) != 0)
-        return BAD;
-    enum judgement v = e.when_ms <= now_ms ? OVER : STAYS;
-    event_row_clear(&e);
-    return v;
-}
-
 static void forget_retired(struct ledger *l, struct store_txn *t, struct span value)
 {
     struct retired_row r;
@@ -109,15 +102,16 @@ static void forget_retired(struct ledger *l, struct store_txn *t, struct span va
 }
 
 /* Away with the cursor's row, and on to the next. */
-static bool remove_here(struct ledger *l, struct store_txn *t, unsigned table,
-                        struct store_cursor *c, enum judgement v)
+static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
+                        struct store_cursor *cursor, enum judgement v)
 {
     if (table == TABLE_RETIRED && v == OVER)
-        forget_retired(l, t, c->value);
-    return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
+        forget_retired(&c->janitor->queue->ledger, t, cursor->value);
+    return v == BAD ? ledger_quarantine_here(t, table, cursor) : store_delete_here(cursor);
 }
 
-/* The key of the row a part of a round ended before, to go on with; the beginning at the end. */
+/* The key of the row that a part of a round ended before, to go on with; the beginning at the end.
+ */
 static struct key place_of(const struct store_cursor *c, bool at)
 {
     struct key k = {.n = 0};
@@ -138,27 +132,50 @@ static void clean(struct cleaning *c, struct store_txn *t, int round)
     while (at && rows++ < ROWS_A_TICK) {
         enum judgement v = rounds[round].judge(cursor.value, c->now_ms);
         c->removed += v != STAYS;
-        at = v == STAYS ? store_next(&cursor)
-                        : remove_here(&c->janitor->queue->ledger, t, table, &cursor, v);
+        at = v == STAYS ? store_next(&cursor) : remove_here(c, t, table, &cursor, v);
     }
     c->at[round] = place_of(&cursor, at);
     store_cursor_close(&cursor);
 }
 
-/* Events are in the order of their time: the oldest go until one is young enough. */
-static void clean_events(struct cleaning *c, struct store_txn *t)
+static enum judgement judge_event(struct span value, int64_t until_ms)
 {
-    struct key zero = key_id(0);
+    int64_t when_ms;
+    if (event_row_time(value, &when_ms) != 0)
+        return BAD;
+    return when_ms <= until_ms ? OVER : STAYS;
+}
+
+/* To the oldest event of the next account. False: there is none, or the key is no event's. */
+static bool go_to_next(struct store_cursor *c, uint64_t *account)
+{
+    if (*account == UINT64_MAX)
+        return false;
+    struct key k = key_event(*account + 1, 0);
+    return store_seek(c, key_span(&k));
+}
+
+/* An account's events are in the order of their time: the oldest go until one is young enough, and
+ * then it is the next account's turn. Returns whose turn it is when this part of the round ends, 0
+ * when the round does. */
+static uint64_t clean_events(struct cleaning *c, struct store_txn *t)
+{
+    struct key from = key_event(c->events_from, 0);
     struct store_cursor cursor = store_cursor(t, TABLE_EVENT);
-    bool at = store_seek(&cursor, key_span(&zero));
+    bool at = store_seek(&cursor, key_span(&from));
+    uint64_t account = 0, number;
     for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
-        enum judgement v = judge_event(cursor.value, c->now_ms - c->keep_events_ms);
-        if (v == STAYS)
-            break;
-        c->removed++;
-        at = remove_here(&c->janitor->queue->ledger, t, TABLE_EVENT, &cursor, v);
+        enum judgement v = key_read_event(cursor.key, &account, &number) != 0
+                               ? BAD
+                               : judge_event(cursor.value, c->now_ms - c->keep_events_ms);
+        c->removed += v != STAYS;
+        at =
+            v == STAYS ? go_to_next(&cursor, &account) : remove_here(c, t, TABLE_EVENT, &cursor, v);
     }
+    if (at)
+        (void)key_read_event(cursor.key, &account, &number);
     store_cursor_close(&cursor);
+    return at ? account : 0;
 }
 
 static void apply(struct change *change, struct store_txn *t)
@@ -167,7 +184,8 @@ static void apply(struct change *change, struct store_txn *t)
     c->removed = 0;
     for (int i = 0; i < ROUNDS; i++)
         clean(c, t, i);
-    clean_events(c, t);
+    c->events_at = clean_events(c, t);
+    c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -179,8 +197,10 @@ static void done(struct change *change, const char *why)
     /* Where there is much it goes on at once: a busy queue makes history faster than a part a
      * second. */
     bool much = why == NULL && c->removed >= ROWS_A_TICK / 2;
-    if (why == NULL)
+    if (why == NULL) {
         memcpy(j->at, c->at, sizeof j->at);
+        j->events_at = c->events_at;
+    }
     j->busy = false;
     mem_free(&c);
     if (much)
@@ -202,16 +222,31 @@ static bool part_has_work(struct janitor *j, struct store_txn *t, int round, int
     return found;
 }
 
+/* The same for events. */
+static bool events_have_work(struct store_txn *t, uint64_t *from, int64_t until_ms)
+{
+    struct key k = key_event(*from, 0);
+    struct store_cursor c = store_cursor(t, TABLE_EVENT);
+    bool at = store_seek(&c, key_span(&k)), found = false;
+    uint64_t account = 0, number;
+    for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
+        found = key_read_event(c.key, &account, &number) != 0 ||
+                judge_event(c.value, until_ms) != STAYS;
+        at = found || go_to_next(&c, &account);
+    }
+    if (!found && (!at || key_read_event(c.key, from, &number) != 0))
+        *from = 0; /* the round begins anew */
+    store_cursor_close(&c);
+    return found;
+}
+
 /* A look costs no commit. */
 static bool has_work(struct janitor *j)
 {
     int64_t now_ms = clock_wall_ms();
     struct store_txn *t = store_begin(j->queue->store, false);
-    struct key zero = key_id(0);
-    struct store_cursor c = store_cursor(t, TABLE_EVENT);
-    bool work = store_seek(&c, key_span(&zero)) &&
-                judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
-    store_cursor_close(&c);
+    bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
+    work = once_is_due(t, now_ms) || work;
     for (int i = 0; i < ROUNDS; i++)
         work = part_has_work(j, t, i, now_ms) || work;
     store_abort(&t);
@@ -229,6 +264,7 @@ static void tidy(struct janitor *j)
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
     memcpy(c->from, j->at, sizeof c->from);
+    c->events_from = j->events_at;
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
 }

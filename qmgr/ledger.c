@@ -15,7 +15,7 @@
 #include "tables.h"
 #include "wire.h"
 
-#define SCHEMA 2
+#define SCHEMA 3
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
@@ -135,12 +135,12 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 }
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
-                          const struct submit_envelope *e, const struct submit_recipient *s,
-                          const char *from_id, struct buf *b)
+                          uint64_t account, const struct submit_envelope *e,
+                          const struct submit_recipient *s, const char *from_id, struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
-                         .account = name_hash(l->secret, e->account),
+                         .account = account,
                          .notify = s->notify,
                          .next_ms = next,
                          .address = s->address,
@@ -154,12 +154,13 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
     ledger_index(l, t, id, &r);
 }
 
-static void put_event(struct ledger *l, struct store_txn *t, const struct event_row *e)
+static void put_event(struct ledger *l, struct store_txn *t, uint64_t account,
+                      const struct event_item *e)
 {
     struct buf b = {0};
-    struct key k = key_id(l->next_event++);
+    struct key k = key_event(account, l->next_event++);
     event_row_put(&b, e);
-    store_append(t, TABLE_EVENT, key_span(&k), buf_span(&b));
+    store_put(t, TABLE_EVENT, key_span(&k), buf_span(&b));
     buf_free(&b);
 }
 
@@ -195,6 +196,23 @@ static const char *stage_id(const struct ledger *l, struct store_txn *t,
     return ids->made[ids->n++] = mem_text(from_id);
 }
 
+/* What every event of a message says of it. */
+static struct event_item event_of(const struct submit_envelope *e, uint64_t message,
+                                  uint64_t recipient, const char *address, const char *from_id)
+{
+    return (struct event_item){.recipient = recipient,
+                               .message = message,
+                               .account = e->account,
+                               .address = (char *)address,
+                               .message_id = e->message_id,
+                               .subject = e->subject,
+                               .from_id = (char *)from_id,
+                               .enhanced = (char *)"",
+                               .text = (char *)"",
+                               .extra = e->extra,
+                               .extra_n = e->extra_n};
+}
+
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
                       const struct body_source *body, struct ledger_ids *ids)
 {
@@ -210,6 +228,7 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
                           .size = body->size,
                           .kind = body->type == SOURCE_FILE ? BODY_FILE : BODY_CHUNKS,
                           .file = body->type == SOURCE_FILE ? body->token : 0};
+    uint64_t account = name_hash(l->secret, e->account);
     l->next_id += e->recipients_n;
     msg_row_put(&b, &row);
     struct key k = key_id(id);
@@ -218,11 +237,10 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         const struct submit_recipient *s = &e->recipients[i];
         const char *from_id = stage_id(l, t, e, s, id + i, ids);
-        put_recipient(l, t, id, id + i, e, s, from_id, &b);
-        put_event(l, t,
-                  &(struct event_row){EVENT_ACCEPTED, e->received_ms, id + i, id, e->account,
-                                      s->address, e->message_id, (char *)from_id, 0, (char *)"",
-                                      (char *)""});
+        put_recipient(l, t, id, id + i, account, e, s, from_id, &b);
+        struct event_item event = event_of(e, id, id + i, s->address, from_id);
+        event.when_ms = e->received_ms;
+        put_event(l, t, account, &event);
     }
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
@@ -384,6 +402,8 @@ void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *
                               .recipient = id,
                               .address = r->address,
                               .from_id = r->from_id,
+                              .account = r->account,
+                              .attempts = r->attempts,
                               .last = last};
     ledger_tell(l, t, s, m->id, &news, now_ms);
 }
@@ -395,11 +415,17 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     const struct deliver_result *last = n->last;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
     char *line = mem_textn(text, strcspn(text, "\n"));
-    put_event(l, t,
-              &(struct event_row){n->type, now_ms, n->recipient, message, e->account,
-                                  (char *)n->address, e->message_id, (char *)n->from_id,
-                                  last == NULL ? 0 : last->code,
-                                  last == NULL ? (char *)"" : last->enhanced, line});
+    struct event_item event = event_of(e, message, n->recipient, n->address, n->from_id);
+    event.type = n->type;
+    event.when_ms = now_ms;
+    event.text = line;
+    event.dsn = n->dsn;
+    event.suppressed = n->suppressing;
+    if (last != NULL) {
+        event.code = last->code;
+        event.enhanced = last->enhanced;
+    }
+    put_event(l, t, n->account, &event);
     mem_free(&line);
     struct hook_row hook;
     if (hookrow_make(s, n, now_ms, &hook)) {

@@ -13,6 +13,7 @@
 #include "bodies.h"
 #include "body.h"
 #include "file.h"
+#include "eventlog.h"
 #include "fromid.h"
 #include "hookq.h"
 #include "intake.h"
@@ -64,6 +65,7 @@ static void open_parts(struct qmgr *m)
     q->worker = worker_new(q->base);
     m->intake = intake_new(q);
     m->account = account_new(q);
+    q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
 }
@@ -211,6 +213,7 @@ static void close_parts(struct qmgr *m)
     commit_free(&q->commit);
     janitor_free(&m->janitor);
     intake_free(&m->intake);
+    eventlog_free(&q->eventlog);
     account_free(&m->account);
     hookq_free(&q->hookq);
     mend_free(&q->mend);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "proto_deliver.h"
+#include "proto_events.h"
 #include "proto_submit.h"
 #include "rows.h"
 
@@ -15,6 +16,8 @@ struct news {
         *envelope; /* of its message: account, message_id, subject, extra */
     uint64_t recipient;
     const char *address, *from_id;
+    uint64_t account;                  /* its hash */
+    uint16_t attempts;                 /* made so far */
     const struct deliver_result *last; /* the attempt it is about, or NULL */
     bool dsn;                          /* a DSN that came back told it */
     bool suppressing;                  /* and this has put the address on the suppression list */

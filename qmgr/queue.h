@@ -19,6 +19,7 @@ struct hookq;
 struct agents;
 struct bodies;
 struct mend;
+struct eventlog;
 
 /* Indices of queue_counters; they go to master and from there to the metrics. */
 enum queue_counter {
@@ -55,6 +56,7 @@ struct queue {
     struct agents *agents;
     struct hookq *hookq;
     struct mend *mend;
+    struct eventlog *eventlog;
     int dirfd;
     bool room;       /* enough free disk for new mail */
     int64_t slow_ms; /* by so much the answer to new mail is delayed, as room gets short */

@@ -16,7 +16,7 @@
 #define STAGE "dsn"
 
 /* The recipient that something has come back for: in the queue, or in the history. */
-struct sent {
+struct original {
     uint64_t id;
     const char *account; /* the settings' */
     bool queued;
@@ -25,7 +25,7 @@ struct sent {
     struct retired_row past; /* not queued */
 };
 
-static void clear(struct sent *s)
+static void clear(struct original *s)
 {
     if (s->queued) {
         rcpt_row_clear(&s->r);
@@ -57,14 +57,14 @@ static bool take_id(const struct settings *s, const char *text, struct address *
     return id->n > 0;
 }
 
-static bool is_genuine(const struct ledger *l, const struct sent *s, struct span id, bool row,
+static bool is_genuine(const struct ledger *l, const struct original *s, struct span id, bool row,
                        const char *account, const char *address)
 {
     return strcmp(account, s->account) == 0 &&
            (row || fromid_is_genuine(l, id, s->id, account, address));
 }
 
-static bool find_queued(const struct ledger *l, struct store_txn *t, struct sent *s, struct span id,
+static bool find_queued(const struct ledger *l, struct store_txn *t, struct original *s, struct span id,
                         bool row)
 {
     struct key k = key_id(s->id);
@@ -81,7 +81,7 @@ static bool find_queued(const struct ledger *l, struct store_txn *t, struct sent
     return false;
 }
 
-static bool find_retired(const struct ledger *l, struct store_txn *t, struct sent *s,
+static bool find_retired(const struct ledger *l, struct store_txn *t, struct original *s,
                          struct span id, bool row)
 {
     struct key k = key_id(s->id);
@@ -96,12 +96,12 @@ static bool find_retired(const struct ledger *l, struct store_txn *t, struct sen
 }
 
 static bool find(const struct ledger *l, struct store_txn *t, const struct settings *settings,
-                 const char *address, struct sent *s)
+                 const char *address, struct original *s)
 {
     struct address a;
     struct span id;
     bool row, found = false;
-    *s = (struct sent){.id = 0};
+    *s = (struct original){.id = 0};
     if (take_id(settings, address, &a, &id, &s->account) &&
         fromid_find(l, t, s->account, id, &s->id, &row)) {
         s->queued = find_queued(l, t, s, id, row);
@@ -114,7 +114,7 @@ static bool find(const struct ledger *l, struct store_txn *t, const struct setti
 bool returned_is_ours(const struct ledger *l, struct store_txn *t, const struct settings *settings,
                       const char *address, const char **account)
 {
-    struct sent s;
+    struct original s;
     if (!find(l, t, settings, address, &s))
         return false;
     *account = s.account;
@@ -189,7 +189,7 @@ static uint32_t reports_before(const struct deliver_result *results, uint32_t n)
 
 /* ---- writing it down ---- */
 
-static void write_queued(struct ledger *l, struct store_txn *t, struct sent *s,
+static void write_queued(struct ledger *l, struct store_txn *t, struct original *s,
                          const struct deliver_result *result)
 {
     const struct rcpt_row was = s->r;
@@ -197,7 +197,7 @@ static void write_queued(struct ledger *l, struct store_txn *t, struct sent *s,
     ledger_reschedule(l, t, s->id, &was, &s->r);
 }
 
-static void write_retired(struct store_txn *t, struct sent *s, const struct deliver_result *result)
+static void write_retired(struct store_txn *t, struct original *s, const struct deliver_result *result)
 {
     struct admin_item *i = &s->past.item;
     struct key k = key_id(s->id);
@@ -212,7 +212,7 @@ static void write_retired(struct store_txn *t, struct sent *s, const struct deli
 }
 
 /* The envelope as far as events and webhooks tell of it. Nothing of it is owned. */
-static struct submit_envelope envelope_of(const struct sent *s)
+static struct submit_envelope envelope_of(const struct original *s)
 {
     if (s->queued)
         return *s->m.envelope;
@@ -224,19 +224,22 @@ static struct submit_envelope envelope_of(const struct sent *s)
 }
 
 static void write_down(struct ledger *l, struct store_txn *t, const struct settings *settings,
-                       struct sent *s, const struct deliver_report *report, int64_t now_ms)
+                       struct original *s, const struct deliver_report *report, int64_t now_ms)
 {
     const struct submit_envelope envelope = envelope_of(s);
     struct deliver_result result = result_of(report, s->id, now_ms);
+    uint64_t of_hash = name_hash(l->secret, s->account);
     uint64_t message = s->queued ? s->r.message : s->past.item.row.message;
     struct news news = {.type = event_of(report),
                         .envelope = &envelope,
                         .recipient = s->id,
                         .address = s->queued ? s->r.address : s->past.item.row.recipient,
                         .from_id = s->queued ? s->r.from_id : s->past.item.from_id,
+                        .account = of_hash,
+                        .attempts = s->queued ? s->r.attempts : s->past.item.row.attempts,
                         .last = &result,
                         .dsn = report->said != DELIVER_SAID_NOTHING};
-    const struct failure_of of = {s->account, name_hash(l->secret, s->account), news.address};
+    const struct failure_of of = {s->account, of_hash, news.address};
     char id[QID_SIZE];
     if (news.type == EVENT_FAILED)
         news.suppressing = failure_note(
@@ -256,7 +259,7 @@ static void write_down(struct ledger *l, struct store_txn *t, const struct setti
 bool returned_note(struct ledger *l, struct store_txn *t, const struct settings *settings,
                    const char *address, const struct deliver_report *report, int64_t now_ms)
 {
-    struct sent s;
+    struct original s;
     char id[QID_SIZE];
     if (!find(l, t, settings, address, &s))
         return false;

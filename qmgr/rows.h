@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "proto_admin.h"
 #include "proto_deliver.h"
+#include "proto_events.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
 
@@ -73,34 +74,11 @@ char *rcpt_row_last_line(const struct rcpt_row *r);
 /* The domain in an address "local@domain", or "" when there is none. Points into it. */
 const char *address_domain(const char *address);
 
-enum event_type {
-    EVENT_ACCEPTED,
-    EVENT_DELIVERED,
-    EVENT_DELAYED,
-    EVENT_FAILED,
-    EVENT_CANCELED,
-    EVENT_HELD,
-    EVENT_RELEASED,
-    EVENT_SUPPRESSED, /* not tried, since the address is on the account's list */
-    EVENT_RELAYED,    /* these three are what DSNs that come back tell */
-    EVENT_EXPANDED,
-    EVENT_UNRECOGNIZED, /* something came back that says nothing */
-    EVENT_TYPES
-};
-extern const char *const event_names[EVENT_TYPES];
-
-struct event_row {
-    enum event_type type;
-    int64_t when_ms;
-    uint64_t recipient, message;
-    char *account, *address, *message_id, *from_id;
-    uint16_t code;
-    char *enhanced, *text;
-};
 /* As for msg rows. */
-void event_row_put(struct buf *b, const struct event_row *r);
-int event_row_read(struct span s, struct event_row *r);
-void event_row_clear(struct event_row *r);
+void event_row_put(struct buf *b, const struct event_item *e);
+int event_row_read(struct span s, struct event_item *e);
+/* When it happened, without reading the rest; 0, or -1 when the row is not good so far. */
+int event_row_time(struct span s, int64_t *when_ms);
 
 /* What became of a recipient, kept for the account's or the queue's time. */
 struct retired_row {

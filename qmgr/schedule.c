@@ -45,7 +45,7 @@ struct schedule {
     struct window window;
     struct sites sites;
     struct course courses[DUE_CLASSES];
-    enum due_class next; /* whose turn it is */
+    enum due_class next, last; /* whose turn it is; who had the last delivery */
     struct event *pump;
     struct event *second; /* set while one of the walks rests */
     struct event *tick;   /* set since something began that was put off before */
@@ -238,40 +238,66 @@ static bool is_at_most(const struct schedule *s, enum due_class c)
            s->courses[c].inflight >= window_part(c, most);
 }
 
+/* How many deliveries more those that wait in the parking may have: through the transport that it
+ * is named after, and to its server. When that is suspended none has to wait. */
+static unsigned room_for(struct schedule *s, const struct parking *p)
+{
+    struct server *server = sites_server(&s->sites, s->queue->settings, p->name);
+    if (server != NULL && server->site.pause != NULL)
+        return UINT_MAX;
+    unsigned room = agents_room(s->queue->agents, p->name, p->class);
+    unsigned here = sites_room(server, p->class);
+    return room < here ? room : here;
+}
+
 /* For each delivery that a transport may have more, the first that wait for it. */
 static void unstick_some(struct schedule *s)
 {
     struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        unsigned room = agents_room(s->queue->agents, p->name, p->class);
+        unsigned room = room_for(s, p);
         if (room > 0 && !is_at_most(s, p->class))
             unstick(s, p, room);
     }
 }
 
 /* Whether any is stuck without need: what was to go before it turned out to be nothing. */
-static bool is_any_free(const struct schedule *s)
+static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
         if (!TAILQ_EMPTY(&p->items) && !is_at_most(s, p->class) && !s->courses[p->class].no_room &&
-            agents_room(s->queue->agents, p->name, p->class) > 0)
+            room_for(s, p) > 0)
             return true;
     }
     return false;
+}
+
+static void log_suspended(const struct delivery_end *e, const struct pause *p)
+{
+    if (e->server != NULL)
+        log_info(NULL, "server of a transport suspended", LS("host", e->server->host),
+                 LI("port", e->server->port), LS("transport", e->transport),
+                 LI("ms", p->until_ms - p->since_ms), LS("why", p->why));
+    else
+        log_info(NULL, "destination suspended", LS("destination", e->domain),
+                 LS("transport", e->transport), LI("ms", p->until_ms - p->since_ms),
+                 LS("why", p->why));
 }
 
 static void on_delivered(void *arg, const struct delivery_end *e)
 {
     struct schedule *s = arg;
     struct destination *d = e->destination;
-    d->inflight--;
+    d->site.inflight--;
     s->courses[e->class].inflight--;
-    if (e->asked && sites_note(&s->sites, d, e->transport, e->results, e->results_n,
-                               clock_wall_ms(), s->queue->settings->destination_pause_ms))
-        log_info(NULL, "destination suspended", LS("destination", e->domain),
-                 LS("transport", e->transport), LI("ms", s->queue->settings->destination_pause_ms),
-                 LS("why", d->pause->why));
+    if (e->asked) {
+        const struct pause *p =
+            sites_note(&s->sites, d, e->server, e->transport, e->class, e->results, e->results_n,
+                       clock_wall_ms(), s->queue->settings->destination_pause_ms);
+        if (p != NULL)
+            log_suspended(e, p);
+    }
     window_update_destination(&s->window, d);
     pump(s);
 }
@@ -280,7 +306,8 @@ static bool has_its_deliveries(const struct schedule *s, const struct stream *st
 {
     enum due_class c = stream->class;
     uint64_t most = window_part(c, (uint64_t)s->queue->settings->concurrency);
-    return stream->destination->inflight > 0 && s->courses[c].inflight >= most - most / FIRST_PART;
+    return stream->destination->site.inflight > 0 &&
+           s->courses[c].inflight >= most - most / FIRST_PART;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -308,15 +335,17 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     if (stream->waiting == 0)
         return DELIVERY_NOTHING;
     /* Counted before it begins, since it may end before it returns. */
-    d->inflight++;
+    d->site.inflight++;
     course->inflight++;
-    enum delivery_start started = delivery_start(s->queue, &s->window, stream, on_delivered, s);
+    enum delivery_start started = delivery_start(s->queue, &s->sites, stream, on_delivered, s);
     if (started != DELIVERY_STARTED) {
-        d->inflight--;
+        d->site.inflight--;
         course->inflight--;
-    } else if (stream->class == DUE_AGAIN) {
-        count_begun(s);
+        return started;
     }
+    s->last = stream->class;
+    if (stream->class == DUE_AGAIN)
+        count_begun(s);
     return started;
 }
 
@@ -346,6 +375,8 @@ static void start_some(struct schedule *s)
 {
     struct stream *stream;
     int steps = 0;
+    /* Where there is room for one only, the classes have it in turn. */
+    s->next = (enum due_class)((s->last + 1) % DUE_CLASSES);
     for (int c = 0; c < DUE_CLASSES; c++)
         s->courses[c].no_room = false;
     while (!s->stopped && steps < STEPS_A_TURN && (stream = next_stream(s)) != NULL) {

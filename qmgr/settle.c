@@ -73,6 +73,8 @@ static void give_up(struct queue *q, struct store_txn *t, const struct settings 
                         .recipient = id,
                         .address = r->address,
                         .from_id = r->from_id,
+                        .account = r->account,
+                        .attempts = r->attempts,
                         .last = last};
     if (type == EVENT_FAILED && last != NULL)
         news.suppressing =

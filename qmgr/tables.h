@@ -29,6 +29,7 @@ enum table {
     TABLE_TLSRESULT,
     TABLE_DMARCEVAL,
     TABLE_IDEM,
+    TABLE_SENT,
     TABLE_FAILURE,
     TABLES
 };
@@ -59,7 +60,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, event:
+/* msg, rcpt, retired, hook, hookretired:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -84,6 +85,25 @@ struct key key_body(uint64_t id, uint32_t chunk);
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
 struct key key_suppress(uint64_t account, uint64_t base);
 
+/* idem: 0, whose, the client's key; and when which of these is forgotten: 1, until when, that
+ *   0 u8 | account hash u64 | key hash u64
+ *   1 u8 | until_ms u64 | account hash u64 | key hash u64
+ *   "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_once(uint64_t account, uint64_t key);
+/* of.n may be 0: below all with this time. */
+struct key key_once_until(int64_t until_ms, struct key of);
+
+/* sent: what is counted, whose, the hour since 1970 or the recipient
+ *   kind u8 | account hash u64 | hour, or recipient hash u64
+ *   "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x07\x9b\x2c" */
+enum sent { SENT_HOUR, SENT_RECIPIENT };
+struct key key_sent(enum sent kind, uint64_t account, uint64_t what);
+
+/* event: whose, which
+ *   account hash u64 | cursor u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x00\x00\x07" */
+struct key key_event(uint64_t account, uint64_t cursor);
+
 /* fromid: of which account, which id
  *   account hash u64 | id hash u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
@@ -98,6 +118,9 @@ struct key key_failure(uint64_t account, uint64_t address);
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
 int due_value_read(struct span value, struct stream_id *s);
+int key_read_once_until(struct span key, int64_t *until_ms, struct key *of);
+int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
+int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
 

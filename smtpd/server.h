@@ -14,6 +14,7 @@
 #include "settings.h"
 #include "signer.h"
 #include "site.h"
+#include "tide.h"
 
 /* What all connections of this process share. */
 
@@ -33,6 +34,7 @@ struct server {
     struct clients *clients;
     struct session_list sessions;
     unsigned sessions_n;
+    struct tide crowd, handshakes; /* sessions, and those of them in a TLS handshake */
     uint64_t memory; /* octets of messages on their way */
 
     struct ipc *queue; /* channel to qmgr; NULL while there is none */

@@ -67,6 +67,14 @@ static void set_pause(struct session *s)
     conn_pause(s->conn, s->clogged || !rules[s->step].listens);
 }
 
+static void count_handshake(struct session *s, enum step from, enum step to)
+{
+    if (from != STEP_SECURE && to == STEP_SECURE)
+        tide_rise(&s->server->handshakes);
+    else if (from == STEP_SECURE && to != STEP_SECURE)
+        (void)tide_fall(&s->server->handshakes);
+}
+
 void session_enter(struct session *s, enum step step)
 {
     if (step == STEP_COMMAND && s->server->stopping && s->step != STEP_CLOSE) {
@@ -75,6 +83,7 @@ void session_enter(struct session *s, enum step step)
     }
     if (s->step != step)
         log_debug(&s->log, "step", LS("from", rules[s->step].name), LS("to", rules[step].name));
+    count_handshake(s, s->step, step);
     s->step = step;
     set_deadline(s);
     set_pause(s);
@@ -169,6 +178,7 @@ void session_destroy(struct session **sp)
     exchange_drop(s);
     transaction_end(s);
     conn_free(&s->conn);
+    count_handshake(s, s->step, STEP_CLOSE);
     if (s->penalty != NULL)
         event_free(s->penalty);
     clients_leave(sv->clients, &s->client);
@@ -184,6 +194,7 @@ void session_destroy(struct session **sp)
     mem_free(&s->tls_cipher);
     settings_drop(&s->settings);
     mem_free(&s);
+    (void)tide_fall(&sv->crowd);
 }
 
 /* ---- the connection's calls ---- */
@@ -385,6 +396,7 @@ static struct session *make(struct server *sv, const struct port *port, int fd)
                        &handler, s);
     TAILQ_INSERT_TAIL(&sv->sessions, s, next);
     sv->sessions_n++;
+    tide_rise(&sv->crowd);
     server_count(sv, COUNT_CONNECTIONS_TOTAL, 1);
     server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     return s;

@@ -19,6 +19,10 @@ static const char *const text[] = {
     "answer comes it is on stable "
     "storage. Whatever becomes of it at each recipient is told later, by webhook or by a notice to "
     "the sender.",
+    "With a header field Idempotency-Key, of up to 256 characters, a request that is sent again, "
+    "since "
+    "it is not known whether it got through, is answered as it was the first time, and nothing is "
+    "sent twice. A key is known for a day, unless the server is set up otherwise.",
     "An address is an object of Name, which may be left out, and Address. A file is an object of "
     "Name, ContentType (found out "
     "from the data when left out), ContentID (with angle brackets) and Data (base64).",
@@ -90,6 +94,9 @@ static const enum code codes[] = {
     CODE_MESSAGE_TOO_LARGE,
     CODE_MALFORMED_MESSAGE_ID,
     CODE_USER,
+    CODE_MESSAGE_LIMIT_REACHED,
+    CODE_RECIPIENT_LIMIT_REACHED,
+    CODE_IDEMPOTENCY_CONFLICT,
     CODES,
 };
 
@@ -169,6 +176,17 @@ static void write_response(struct buf *out, const struct draft_request *r, const
     jsonwrite_close(&w);
 }
 
+/* The same request came before, and is answered as it was then. */
+static void accepted_before(struct call *c, const struct submit_reply *reply)
+{
+    struct buf json = {0};
+    log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
+             LS("msgid", reply->message_id), LS("account", c->visit->account));
+    write_response(&json, c->parameters, reply->message_id, reply);
+    end_sending(c);
+    call_answer(c, &json);
+}
+
 static void accepted(struct call *c, const struct submit_reply *reply)
 {
     struct sending *s = c->work;
@@ -195,8 +213,17 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
         [OUTGOING_LOST] = "the queue is not there at the moment; try again",
         [OUTGOING_FAILED] = "the message cannot be handled now; try again",
     };
+    static const enum code codes_of[SUBMIT_WHYS] = {
+        [SUBMIT_WHY_MESSAGE_LIMIT] = CODE_MESSAGE_LIMIT_REACHED,
+        [SUBMIT_WHY_RECIPIENT_LIMIT] = CODE_RECIPIENT_LIMIT_REACHED,
+        [SUBMIT_WHY_CONFLICT] = CODE_IDEMPOTENCY_CONFLICT,
+        [SUBMIT_WHY_FROM_ID] = CODE_USER,
+        [SUBMIT_WHY_SUPPRESSED] = CODE_USER,
+    };
     if (result != OUTGOING_REFUSED)
         (void)refuse(why, CODE_SERVER, "%s", again[result]);
+    else if (reply->why != SUBMIT_WHY_OTHER)
+        (void)refuse(why, codes_of[reply->why], "%s", reply->text);
     else if (reply->code == 552)
         (void)refuse(why, CODE_MESSAGE_TOO_LARGE, "%s", reply->text);
     else if (reply->code < 500)
@@ -207,19 +234,34 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
                      reply->enhanced, reply->text);
 }
 
+static enum count_submission counted_as(const struct submit_reply *reply)
+{
+    if (reply != NULL && reply->why == SUBMIT_WHY_MESSAGE_LIMIT)
+        return COUNT_MESSAGE_LIMIT;
+    if (reply != NULL && reply->why == SUBMIT_WHY_RECIPIENT_LIMIT)
+        return COUNT_RECIPIENT_LIMIT;
+    return COUNT_QUEUE_ERROR;
+}
+
 static void on_settled(void *arg, enum outgoing_result result, const struct submit_reply *reply,
                        const char *why)
 {
     struct call *c = arg;
     struct sending *s = c->work;
     s->outgoing = NULL;
+    if (result == OUTGOING_ACCEPTED && reply->message_id != NULL) {
+        accepted_before(c, reply);
+        return;
+    }
     if (result == OUTGOING_ACCEPTED) {
         accepted(c, reply);
         return;
     }
+    if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)
+        counts_error(c->webapi->counts,
+                     result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
     log_warn(&c->visit->log, "mail not queued", LS("why", why), LS("account", c->visit->account));
-    counts_error(c->webapi->counts, result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
-    counts_submission(c->webapi->counts, COUNT_QUEUE_ERROR);
+    counts_submission(c->webapi->counts, counted_as(reply));
     explain(result, reply, &c->refusal);
     end_sending(c);
     call_refuse(c, &c->refusal);
@@ -296,6 +338,8 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     struct buf trace = {0};
     write_trace(&trace, c, draft, hostname);
     s->message_id = mem_text(draft->composed.message_id);
+    submit_set(&envelope->once_key, c->once_key);
+    memcpy(envelope->once_digest, c->once_digest, SUBMIT_DIGEST);
     s->recipients = envelope->recipients_n;
     draft->envelope = NULL;
     c->work = s;

@@ -38,7 +38,8 @@ static const char example_response[] =
     "    {\"ID\": 1730000000001, \"Created\": \"2026-11-27T10:15:00Z\", \"Account\": \"billing\",\n"
     "     \"BaseAddress\": \"bobsmith@example.net\", \"OriginalAddress\": "
     "\"bob.smith+shop@example.net\",\n"
-    "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, enhanced "
+    "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, "
+    "enhanced "
     "code \\\"5.1.1\\\"\"}\n"
     "  ]\n"
     "}";

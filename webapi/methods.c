@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "method_events.h"
 #include "method_send.h"
 #include "method_suppressionadd.h"
 #include "method_suppressionlist.h"
@@ -15,6 +16,7 @@ const struct method *const methods[] = {
     &method_suppressionadd,
     &method_suppressionremove,
     &method_suppressionpresent,
+    &method_events,
     NULL,
 };
 

@@ -1,6 +1,7 @@
 #ifndef QM_METHODS_H
 #define QM_METHODS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "codes.h"
@@ -31,6 +32,9 @@ struct method {
 
     const struct jsonbind_field *bind; /* the request */
     size_t size;                       /* of the struct it fills */
+    /* Can be called by GET as well, its request in the query: numbers alone, their names in lower
+     * case. */
+    bool query;
     /* Does it, now or later: ends in call_answer or call_refuse. */
     void (*run)(struct call *c);
 };

@@ -86,6 +86,13 @@ static void start_call(struct httprequest *request, struct visit *v, const struc
         call_begin(request, v, m);
 }
 
+/* By GET people see a method's page; programs call it so, where that is possible. */
+static bool is_call(const struct httprequest *request, const struct method *m)
+{
+    struct span credentials;
+    return m != NULL && m->query && httprequest_header(request, "Authorization", &credentials);
+}
+
 static void serve(struct httprequest *request, struct visit *v)
 {
     const struct method *method;
@@ -105,7 +112,10 @@ static void serve(struct httprequest *request, struct visit *v)
         break;
     case ROUTING_INDEX:
     case ROUTING_PAGE:
-        show_page(request, v, method);
+        if (is_call(request, method))
+            start_call(request, v, method);
+        else
+            show_page(request, v, method);
         break;
     case ROUTING_CALL:
         start_call(request, v, method);

@@ -20,21 +20,21 @@ static const struct {
 } charsets[] = {
     {NULL, "utf-8 utf8 unicode-1-1-utf-8 x-utf-8 utf-8-mac"},
     {NULL, "us-ascii ascii ansi_x3.4-1968 ansi_x3.4-1986 iso646-us iso_646.irv:1991 us 646"},
-    {NULL, "iso-8859-1 iso8859-1 iso_8859-1 iso88591 8859-1 latin1 l1 latin-1 windows-1252 cp1252 "
+    {NULL, "iso-8859-1 iso8859-1 iso88591 8859-1 latin1 l1 latin-1 windows-1252 cp1252 "
            "cp-1252 win-1252 x-cp1252 ansi iso-8859-1-windows-3.1-latin-1"},
-    {"ISO-8859-2", "iso-8859-2 iso8859-2 iso_8859-2 latin2 l2"},
-    {"ISO-8859-3", "iso-8859-3 iso8859-3 iso_8859-3 latin3 l3"},
-    {"ISO-8859-4", "iso-8859-4 iso8859-4 iso_8859-4 latin4 l4"},
-    {"ISO-8859-5", "iso-8859-5 iso8859-5 iso_8859-5 cyrillic"},
-    {"ISO-8859-6", "iso-8859-6 iso8859-6 iso_8859-6 iso-8859-6-i iso-8859-6-e arabic"},
-    {"ISO-8859-7", "iso-8859-7 iso8859-7 iso_8859-7 greek"},
-    {"ISO-8859-8", "iso-8859-8 iso8859-8 iso_8859-8 iso-8859-8-i iso-8859-8-e hebrew"},
-    {"ISO-8859-9", "iso-8859-9 iso8859-9 iso_8859-9 latin5 l5"},
-    {"ISO-8859-10", "iso-8859-10 iso8859-10 iso_8859-10 latin6 l6"},
+    {"ISO-8859-2", "iso-8859-2 iso8859-2 latin2 l2"},
+    {"ISO-8859-3", "iso-8859-3 iso8859-3 latin3 l3"},
+    {"ISO-8859-4", "iso-8859-4 iso8859-4 latin4 l4"},
+    {"ISO-8859-5", "iso-8859-5 iso8859-5 cyrillic"},
+    {"ISO-8859-6", "iso-8859-6 iso8859-6 iso-8859-6-i iso-8859-6-e arabic"},
+    {"ISO-8859-7", "iso-8859-7 iso8859-7 greek"},
+    {"ISO-8859-8", "iso-8859-8 iso8859-8 iso-8859-8-i iso-8859-8-e hebrew"},
+    {"ISO-8859-9", "iso-8859-9 iso8859-9 latin5 l5"},
+    {"ISO-8859-10", "iso-8859-10 iso8859-10 latin6 l6"},
     {"ISO-8859-11", "iso-8859-11 iso8859-11"},
     {"ISO-8859-13", "iso-8859-13 iso8859-13 latin7"},
     {"ISO-8859-14", "iso-8859-14 iso8859-14 latin8"},
-    {"ISO-8859-15", "iso-8859-15 iso8859-15 iso_8859-15 latin9 latin-9"},
+    {"ISO-8859-15", "iso-8859-15 iso8859-15 latin9 latin-9"},
     {"ISO-8859-16", "iso-8859-16 iso8859-16 latin10"},
     {"CP874", "windows-874 cp874 x-windows-874"},
     {"CP1250", "windows-1250 cp1250 cp-1250 win-1250 x-cp1250"},
@@ -55,15 +55,17 @@ static const struct {
     {"IBM866", "ibm866 cp866 866"},
     {"MACINTOSH", "macintosh mac x-mac-roman macroman"},
     {"TIS-620", "tis-620 tis620"},
-    {"GBK", "gbk gb2312 gb_2312-80 euc-cn x-gbk cp936 ms936 windows-936 chinese csgb2312"},
+    {"GBK", "gbk gb2312 gb_2312-80 euc-cn x-gbk cp936 ms936 windows-936 chinese csgb2312 "
+            "eucgb2312-cn"},
     {"GB18030", "gb18030"},
     {"ISO-2022-CN", "iso-2022-cn"},
-    {"BIG5-HKSCS", "big5 big-5 big5-hkscs cn-big5 x-x-big5 cp950 csbig5"},
+    {"BIG5-HKSCS", "big5 big-5 big5-hkscs cn-big5 x-x-big5 cp950 csbig5 big5-tw"},
     {"EUC-TW", "euc-tw x-euc-tw"},
     {"EUC-JP-MS", "euc-jp x-euc-jp eucjp euc-jp-ms"},
-    {"CP932", "shift_jis shift-jis sjis x-sjis ms_kanji cp932 windows-31j csshiftjis"},
-    {"ISO-2022-JP-3", "iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 csiso2022jp cp50220 "
-                      "cp50221"},
+    {"CP932", "shift_jis sjis x-sjis ms_kanji cp932 windows-31j csshiftjis"},
+    {"ISO-2022-JP-3",
+     "iso-2022-jp iso2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 csiso2022jp cp50220 "
+     "cp50221"},
     {"UHC", "euc-kr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ks_c_5601 korean cp949 uhc windows-949 "
             "cseuckr"},
     {"ISO-2022-KR", "iso-2022-kr csiso2022kr"},
@@ -115,12 +117,18 @@ size_t mailcharset_missing(const struct mailcharset *set)
     return set->missing;
 }
 
+/* "shift_jis" and "Shift-JIS" are one name. */
+static int folded(int c)
+{
+    return c == '_' ? '-' : ascii_lower(c);
+}
+
 static bool is_named(size_t charset, struct span name)
 {
     struct span rest = span_text(charsets[charset].names), one;
     while (ascii_token(&rest, " ", &one)) {
         size_t i = 0;
-        while (i < name.n && i < one.n && ascii_lower(name.p[i]) == one.p[i])
+        while (i < name.n && i < one.n && folded(name.p[i]) == folded(one.p[i]))
             i++;
         if (i == name.n && i == one.n)
             return true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "once.h"
 #include "rows.h"
 
 /* The rows of the queue's store; the first octet chooses which. What decodes encodes to the same
@@ -43,11 +44,11 @@ static int rcpt(struct span s, struct buf *out)
 
 static int event(struct span s, struct buf *out)
 {
-    struct event_row r;
+    struct event_item r;
     if (event_row_read(s, &r) != 0)
         return -1;
     event_row_put(out, &r);
-    event_row_clear(&r);
+    event_item_clear(&r);
     return 0;
 }
 
@@ -104,10 +105,20 @@ static int fromid(struct span s, struct buf *out)
     return 0;
 }
 
+static int once(struct span s, struct buf *out)
+{
+    struct once_row r;
+    if (once_row_read(s, &r) != 0)
+        return -1;
+    once_row_put(out, &r);
+    once_row_clear(&r);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const again[])(struct span s, struct buf * out) = {
-        msg, rcpt, event, retired, hook, suppress, failure, fromid};
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid};
     struct buf out = {0};
     if (size == 0)
         return 0;

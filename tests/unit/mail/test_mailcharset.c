@@ -59,6 +59,7 @@ static const struct {
     SAMPLE("x-mac-roman", "\x8e", "é"),
     SAMPLE("TIS-620", "\xa1", "ก"),
     SAMPLE("gb2312", "\xc4\xe3\xba\xc3", "你好"),
+    SAMPLE("eucgb2312_cn", "\xc4\xe3", "你"), /* as Python names it */
     SAMPLE("gbk", "\x96\x7c", "東"),
     SAMPLE("GB18030", "\xc4\xe3\x81\x30\x84\x36", "你¥"),
     SAMPLE("big5", "\xa7\x41\xa6\x6e", "你好"),
@@ -213,6 +214,8 @@ static void test_names_come_in_any_case_and_in_quotes(void **state)
     assert_int_not_equal(mailcharset_find(NULL, span_text("latin1")), MAILCHARSET_UNKNOWN);
     assert_int_equal(mailcharset_find(NULL, span_text("utf-")), MAILCHARSET_UNKNOWN);
     assert_int_equal(mailcharset_find(NULL, span_text("utf-8 ascii")), MAILCHARSET_UNKNOWN);
+    assert_int_equal(mailcharset_find(NULL, span_text("ISO_8859_1")),
+                     mailcharset_find(NULL, span_text("latin1")));
     assert_int_equal(mailcharset_find(NULL, span_text("koi8-r")), MAILCHARSET_UNKNOWN);
     assert_true(mailcharset_is_wide(span_text("\"UTF-16LE\"")));
     assert_false(mailcharset_is_wide(span_text("utf-8")));

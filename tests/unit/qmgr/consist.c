@@ -101,7 +101,7 @@ static void read_sys(struct walk *w)
 {
     struct span secret;
     uint64_t schema;
-    if (!get_number(w, "schema", &schema) || schema != 2 ||
+    if (!get_number(w, "schema", &schema) || schema != 3 ||
         !get_number(w, "next_id", &w->next_id) || !get_number(w, "next_event", &w->next_event))
         complain(w, "sys: schema, next_id or next_event is missing");
     if (store_get(w->t, TABLE_SYS, span_text("secret"), &secret) && secret.n == sizeof w->secret)
@@ -307,16 +307,18 @@ static void check_retired(struct walk *w, struct span key, struct span value)
 
 static void check_event(struct walk *w, struct span key, struct span value)
 {
-    struct event_row r;
-    uint64_t id;
-    if (key_read_id(key, &id) != 0 || event_row_read(value, &r) != 0) {
+    struct event_item r;
+    uint64_t account, id;
+    if (key_read_event(key, &account, &id) != 0 || event_row_read(value, &r) != 0) {
         complain(w, "event: a row does not decode");
         return;
     }
     w->c->events++;
     if (id == 0 || id >= w->next_event)
         complain(w, "event %" PRIu64 ": the next one is %" PRIu64, id, w->next_event);
-    event_row_clear(&r);
+    if (account != name_hash(w->secret, r.account))
+        complain(w, "event %" PRIu64 ": is with another account's", id);
+    event_item_clear(&r);
 }
 
 static struct due hook_place(uint64_t id, const struct hook_row *r)

@@ -442,8 +442,9 @@ static void test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting(
 
 static void test_what_was_put_off_before_leaves_new_mail_half_of_a_transport(void **state)
 {
-    world_open("route { transport relay }\n"
-               "queue { transport-concurrency 10  window 100 }\n");
+    world_open(
+        "route { transport relay }\n"
+        "queue { transport-concurrency 10  destination-concurrency-start 10  window 100 }\n");
     put_off_many(&world.relay, 300);
     assert_int_equal(world.relay.jobs_n, 5);
     (void)world_send("c@good.example");

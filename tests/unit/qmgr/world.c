@@ -321,7 +321,10 @@ static void on_reply(void *arg, const struct submit_reply *reply)
     for (uint32_t i = 0; i < world_from_ids_n; i++)
         mem_free(&world_from_ids[i]);
     world_from_ids_n = 0;
+    mem_free(&world_reply.message_id);
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
+    if (world_reply.message_id != NULL)
+        world_reply.message_id = mem_text(world_reply.message_id);
     for (uint32_t i = 0; i < world_reply.from_ids_n && i < WORLD_FROM_IDS; i++)
         world_from_ids[world_from_ids_n++] = mem_text(reply->from_ids[i]);
 }
@@ -591,16 +594,16 @@ bool world_retired(uint64_t id, struct retired_row *r)
 
 char *world_events(uint64_t id)
 {
-    static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEU";
+    static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEUIX";
     struct buf b = {0};
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
     for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
-        struct event_row e;
+        struct event_item e;
         assert_int_equal(event_row_read(c.value, &e), 0);
         if (e.recipient == id)
             buf_putc(&b, letters[e.type]);
-        event_row_clear(&e);
+        event_item_clear(&e);
     }
     store_cursor_close(&c);
     store_abort(&t);

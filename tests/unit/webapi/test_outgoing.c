@@ -47,7 +47,7 @@ static int on_submit(struct ipc *ch, void *arg, struct ipc_message *m, struct fa
     if (fx->answer == ANSWER_ACCEPT)
         submit_accept(ch, m->id, 77);
     else if (fx->answer == ANSWER_REFUSE)
-        submit_refuse(ch, m->id, 452, "4.3.1", "no room");
+        submit_refuse(ch, m->id, 452, "4.3.1", SUBMIT_WHY_OTHER, "no room");
     return 0;
 }
 
