@@ -35,7 +35,7 @@ struct server {
     struct session_list sessions;
     unsigned sessions_n;
     struct tide crowd, handshakes; /* sessions, and those of them in a TLS handshake */
-    uint64_t memory; /* octets of messages on their way */
+    uint64_t memory;               /* octets of messages on their way */
 
     struct ipc *queue; /* channel to qmgr; NULL while there is none */
     struct handover_list waiting;

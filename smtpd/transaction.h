@@ -29,11 +29,12 @@ struct transaction {
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
     size_t octets; /* of the recipients, as the queue will be told */
     uint64_t held; /* octets that the server is accounted with for them */
-    struct recipient_names names; /* those that are in the envelope */
-    struct simulate simulate;     /* what to act out at the end of DATA */
-    struct message *message;      /* from DATA on */
-    struct signer_job *signing;   /* STEP_SIGN */
-    struct handover *handover;    /* STEP_QUEUE */
+    struct recipient_names names;     /* those that are in the envelope */
+    struct simulate simulate;         /* what to act out at the end of DATA */
+    struct listed_question *question; /* STEP_ASK */
+    struct message *message;          /* from DATA on */
+    struct signer_job *signing;       /* STEP_SIGN */
+    struct handover *handover;        /* STEP_QUEUE */
 };
 
 /* Begins one: the session has none. sender is NULL for the null reverse path. */
