@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "mem.h"
-#include "tlsclient.h"
 
 /* bench-load: sends mail to a server and takes it back from it, and tells on one line of JSON how
  * long that took. bench/run drives it. */
@@ -211,16 +210,6 @@ static void on_stdin(evutil_socket_t fd, short what, void *arg)
         (void)event_base_loopexit(load.base, NULL);
 }
 
-static void make_tls(void)
-{
-    struct tlsclient_options options = {.mode = TLSCLIENT_OPPORTUNISTIC};
-    struct fail f;
-    load.tls = tlsclient_new(&options, &f);
-    if (load.tls == NULL)
-        bad(f.text);
-    SSL_CTX_set_session_cache_mode(load.tls, SSL_SESS_CACHE_OFF);
-}
-
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -236,7 +225,7 @@ int main(int argc, char **argv)
     load.way_ms = mem_array(n, sizeof *load.way_ms);
     load.copies = mem_array(n, sizeof *load.copies);
     if (load.o.tls)
-        make_tls();
+        load.tls = load_tls_new();
     if (load.o.sink_len > 0)
         load_sink_start(&load);
     load_source_start(&load);

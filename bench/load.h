@@ -41,6 +41,11 @@ struct load {
     char *said;                          /* the first refusal or failure, as a sentence */
 };
 
+/* Where OpenSSL is not what this program is linked with, it is BoringSSL (CMakeLists.txt); only
+ * what both have is used. Each connection makes a full handshake, and trusts any certificate. */
+SSL_CTX *load_tls_new(void);
+SSL *load_tls_connect(SSL_CTX *ctx);
+
 /* Begins to send; load_source_done follows when every message was taken or refused. */
 void load_source_start(struct load *l);
 void load_source_done(struct load *l);

@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "conn.h"
 #include "mem.h"
-#include "tlsclient.h"
 
 /* The sending side: connections that go through the steps of a transaction. */
 
@@ -153,10 +152,7 @@ static void go_on(struct client *c)
 
 static void start_tls(struct client *c)
 {
-    SSL *ssl = tlsclient_connect(c->source->load->tls, "us.test", NULL);
-    if (ssl == NULL)
-        abort();
-    conn_start_tls(c->conn, ssl);
+    conn_start_tls(c->conn, load_tls_connect(c->source->load->tls));
 }
 
 /* A refusal within a message ends it; the connection may go on. */

@@ -86,7 +86,8 @@ struct job_outcome {
     int code;
     const char *enhanced, *reply, *error, *stage;
     const char *remote_host, *remote_address, *tls;
-    bool reports; /* the next hop tells the sender of success, if that is wished for */
+    bool reports;   /* the next hop tells the sender of success, if that is wished for */
+    bool complaint; /* as in struct deliver_result */
 };
 void job_settle(struct job *j, uint32_t recipient, const struct job_outcome *o);
 /* The same for every recipient that is not settled. */

@@ -122,6 +122,7 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->base = base;
     t->conf = conf;
     t->hostname = conf_text(conf_root(conf), "hostname");
+    t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
     if (rc == 0 && (t->kind == TRANSPORT_DIRECT || t->kind == TRANSPORT_SMTP)) {
         rc = make_tls(t, roots, f);

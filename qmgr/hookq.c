@@ -228,7 +228,8 @@ static void write_down(struct call *c, const struct hook_result *r)
     int64_t now = clock_wall_ms();
     w->change.apply = apply;
     w->change.done = done;
-    w->change.must = w->change.patient = true;
+    w->change.must = true;
+    w->change.when = COMMIT_SOON;
     w->call = c;
     w->was = hookrow_due(c->id, &c->row);
     add_attempt(c, r);

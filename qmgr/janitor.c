@@ -92,10 +92,15 @@ static const struct {
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
 };
 
-static void forget_retired(struct ledger *l, struct store_txn *t, struct span value)
+/* What else there is of a recipient whose history is removed next. */
+static void forget_retired(struct ledger *l, struct store_txn *t, const struct store_cursor *c)
 {
     struct retired_row r;
-    if (retired_row_read(value, &r) != 0)
+    uint64_t id;
+    bool good = retired_row_read(c->value, &r) == 0;
+    if (key_read_id(c->key, &id) == 0)
+        ledger_unindex_retired(t, id, c->value);
+    if (!good)
         return;
     ledger_forget(l, t, &r);
     retired_row_clear(&r);
@@ -105,9 +110,11 @@ static void forget_retired(struct ledger *l, struct store_txn *t, struct span va
 static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
                         struct store_cursor *cursor, enum judgement v)
 {
-    if (table == TABLE_RETIRED && v == OVER)
-        forget_retired(&c->janitor->queue->ledger, t, cursor->value);
-    return v == BAD ? ledger_quarantine_here(t, table, cursor) : store_delete_here(cursor);
+    if (v == BAD)
+        return ledger_quarantine_here(t, table, cursor);
+    if (table == TABLE_RETIRED)
+        forget_retired(&c->janitor->queue->ledger, t, cursor);
+    return store_delete_here(cursor);
 }
 
 /* The key of the row that a part of a round ended before, to go on with; the beginning at the end.

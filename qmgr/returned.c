@@ -64,8 +64,8 @@ static bool is_genuine(const struct ledger *l, const struct original *s, struct 
            (row || fromid_is_genuine(l, id, s->id, account, address));
 }
 
-static bool find_queued(const struct ledger *l, struct store_txn *t, struct original *s, struct span id,
-                        bool row)
+static bool find_queued(const struct ledger *l, struct store_txn *t, struct original *s,
+                        struct span id, bool row)
 {
     struct key k = key_id(s->id);
     struct span value;
@@ -197,10 +197,12 @@ static void write_queued(struct ledger *l, struct store_txn *t, struct original 
     ledger_reschedule(l, t, s->id, &was, &s->r);
 }
 
-static void write_retired(struct store_txn *t, struct original *s, const struct deliver_result *result)
+static void write_retired(struct store_txn *t, struct original *s,
+                          const struct deliver_result *result)
 {
     struct admin_item *i = &s->past.item;
-    struct key k = key_id(s->id);
+    struct key k = key_id(s->id), was = key_ended(i->row.next_ms, s->id),
+               is = key_ended(result->start_ms, s->id);
     struct buf b = {0};
     i->attempts = mem_resize(i->attempts, (i->attempts_n + 1) * sizeof *i->attempts);
     deliver_result_copy(&i->attempts[i->attempts_n++], result);
@@ -208,6 +210,8 @@ static void write_retired(struct store_txn *t, struct original *s, const struct 
     i->row.next_ms = result->start_ms;
     retired_row_put(&b, &s->past);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
+    (void)store_delete(t, TABLE_ENDED, key_span(&was));
+    store_put(t, TABLE_ENDED, key_span(&is), (struct span){0});
     buf_free(&b);
 }
 

@@ -18,16 +18,17 @@
 #define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 50
-/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now
- * is behind them. */
-#define UNWRITTEN_MAX 16
+/* Results that stand aside on their way to the disk, beyond which what was put off before waits:
+ * two transactions of them. */
+#define UNWRITTEN_MAX (2 * COMMIT_ASIDE_MAX)
 /* Of what was put off before: so many in a second are read only to find that their transport has
  * its fill. There may be a hundred thousand of them. */
 #define TURNED_AWAY_MAX 500
-/* Of what was put off before: so many deliveries begin in so many ms. Those that begin together
- * give up together, and new mail would be written behind the results of all of them. */
-#define BEGUN_MAX 25
-#define TICK_MS 25
+/* Of what was put off before: so many deliveries begin in so many ms, 1000 in a second. What begins
+ * together ends together, and new mail comes behind all of it in each queue on the way: the loop's,
+ * the agent's, the resolver's. */
+#define BEGUN_MAX 4
+#define TICK_MS 4
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
 /* What there is for each class of its own. */
@@ -352,7 +353,7 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
 static bool may_go(struct schedule *s, enum due_class c)
 {
     struct course *course = &s->courses[c];
-    course->unwritten = c == DUE_AGAIN && commit_waiting(s->queue->commit) >= UNWRITTEN_MAX;
+    course->unwritten = c == DUE_AGAIN && commit_aside(s->queue->commit) >= UNWRITTEN_MAX;
     return !course->unwritten && course->begun < BEGUN_MAX && !course->no_room &&
            !is_at_most(s, c) && course->held_back <= s->window.halves[c].round_n;
 }

@@ -13,6 +13,7 @@
 #include "service.h"
 #include "settings.h"
 #include "signer.h"
+#include "simulate.h"
 #include "site.h"
 #include "tide.h"
 
@@ -47,6 +48,8 @@ struct server {
     struct event *signing_end; /* the vault has closed it; NULL while there is none */
     struct signer *signer;
     struct event *relist; /* asks the vault for its keys again */
+
+    struct simulate_memory deferred; /* localserve: by failures that pass */
 
     bool stopping;
     struct event *stop_timer;

@@ -38,8 +38,8 @@ static const struct step_rule {
     [STEP_PAUSE] = {"pause", NULL, false},   [STEP_CHALLENGE] = {"challenge", auth_take, true},
     [STEP_VAULT] = {"vault", NULL, false},   [STEP_ASK] = {"ask", NULL, false},
     [STEP_DATA] = {"data", data_take, true}, [STEP_SIGN] = {"sign", NULL, false},
-    [STEP_QUEUE] = {"queue", NULL, false},   [STEP_HOLD] = {"hold", NULL, true},
-    [STEP_CLOSE] = {"close", NULL, true},
+    [STEP_QUEUE] = {"queue", NULL, false},   [STEP_SLOW] = {"slow", NULL, true},
+    [STEP_HOLD] = {"hold", NULL, true},      [STEP_CLOSE] = {"close", NULL, true},
 };
 
 const char *session_step_name(enum step step)
@@ -58,6 +58,7 @@ static void set_deadline(struct session *s)
         [STEP_DATA] = s->settings->data_timeout,
         [STEP_SIGN] = VAULT_MS,
         [STEP_QUEUE] = QUEUE_MS,
+        [STEP_SLOW] = SIMULATE_SLOW_MS + VAULT_MS,
         [STEP_HOLD] = HOLD_MS,
         [STEP_CLOSE] = CLOSE_MS,
     };
@@ -160,6 +161,7 @@ void session_say_goodbye(struct session *s)
     case STEP_PAUSE:
     case STEP_CHALLENGE:
     case STEP_HOLD:
+    case STEP_SLOW:
         release_held(s);
         answer_last(s, 421, "4.3.2", "shutting down");
         conn_flush(s->conn);

@@ -29,8 +29,11 @@ struct transaction {
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
     size_t octets; /* of the recipients, as the queue will be told */
     uint64_t held; /* octets that the server is accounted with for them */
-    struct recipient_names names;     /* those that are in the envelope */
-    struct simulate simulate;         /* what to act out at the end of DATA */
+    struct recipient_names names; /* those that are in the envelope */
+    struct simulate simulate;     /* what to act out at the end of DATA */
+    char *simulate_for;           /* the recipient of SIMULATE_DEFER, else NULL */
+    struct event *slow;           /* STEP_SLOW, and what comes behind it; else NULL */
+    void (*go_on)(struct session *s);
     struct listed_question *question; /* STEP_ASK */
     struct message *message;          /* from DATA on */
     struct signer_job *signing;       /* STEP_SIGN */

@@ -30,23 +30,7 @@ static const struct method_field request_fields[] = {
 };
 
 static const struct method_field response_fields[] = {
-    {"Events", "[event]", "The oldest first:"},
-    {"Cursor", "integer", "its number;"},
-    {"Time", "time", "when it happened;"},
-    {"Event", "string",
-     "accepted, delivered, delayed, failed, suppressed, canceled, held, released; by a notice that "
-     "came back relayed, expanded, unrecognized; of mail to the account received; complained;"},
-    {"DSN", "bool", "whether a notice from another server told it;"},
-    {"Suppressing", "bool", "whether the recipient came onto the suppression list by it;"},
-    {"QueueMsgID", "integer", "the recipient's number, as Send returned it;"},
-    {"FromID", "string", "as Send returned it;"},
-    {"MessageID", "string", "the message's;"},
-    {"Subject", "string", "the message's;"},
-    {"Recipient", "string", "the address;"},
-    {"SMTPCode", "integer", "what the other server replied, 0 without a reply;"},
-    {"SMTPEnhancedCode", "string", "likewise;"},
-    {"Reply", "string", "the first line of that reply, or what happened instead;"},
-    {"Extra", "{string: string}", "what was given to Send."},
+    {"Events", "[event]", "The oldest first."},
     {"Next", "integer", "The After of the next request."},
     {"Gap", "bool",
      "Whether the event of After is not kept any more: then some that came after it may be "

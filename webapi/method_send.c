@@ -20,12 +20,8 @@ static const char *const text[] = {
     "storage. Whatever becomes of it at each recipient is told later, by webhook or by a notice to "
     "the sender.",
     "With a header field Idempotency-Key, of up to 256 characters, a request that is sent again, "
-    "since "
-    "it is not known whether it got through, is answered as it was the first time, and nothing is "
-    "sent twice. A key is known for a day, unless the server is set up otherwise.",
-    "An address is an object of Name, which may be left out, and Address. A file is an object of "
-    "Name, ContentType (found out "
-    "from the data when left out), ContentID (with angle brackets) and Data (base64).",
+    "since it is not known whether it got through, is answered as it was the first time, and "
+    "nothing is sent twice. A key is known for a day, unless the server is set up otherwise.",
     NULL,
 };
 
@@ -50,9 +46,9 @@ static const struct method_field request_fields[] = {
     {"Extra", "{string: string}",
      "Kept with the message and given back in webhooks; recipients do not see it."},
     {"Headers", "[[name, value]]", "Further header fields, in this order."},
-    {"AlternativeFiles", "[file]", "Further forms of the text, such as a calendar event."},
-    {"InlineFiles", "[file]", "What the HTML refers to, by cid: and a ContentID."},
-    {"AttachedFiles", "[file]", "Attachments."},
+    {"AlternativeFiles", "[attachment]", "Further forms of the text, such as a calendar event."},
+    {"InlineFiles", "[attachment]", "What the HTML refers to, by cid: and a ContentID."},
+    {"AttachedFiles", "[attachment]", "Attachments."},
     {"RequireTLS", "bool or null",
      "true: over verified TLS all the way (REQUIRETLS), or not at all. false: delivery matters "
      "more than TLS. null: as the "
@@ -67,12 +63,7 @@ static const struct method_field request_fields[] = {
 
 static const struct method_field response_fields[] = {
     {"MessageID", "string", "The message's, with angle brackets."},
-    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
-    {"Address", "string", "the recipient, as it was given;"},
-    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
-    {"FromID", "string",
-     "what makes its envelope sender unique, empty when it is not: with a login that is a "
-     "from-id-login of the account."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC."},
     {NULL, NULL, NULL},
 };
 
@@ -288,7 +279,7 @@ static void write_trace(struct buf *out, const struct call *c, const struct draf
     received_write(out, &r);
 }
 
-/* The uploads of one kind. The parts keep the octets. */
+/* The uploads of one kind. The form keeps the octets. */
 static struct compose_files collect(struct httpform *form, const char *name)
 {
     struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
@@ -296,16 +287,17 @@ static struct compose_files collect(struct httpform *form, const char *name)
     for (size_t i = 0; i < httpform_count(form); i++) {
         struct httpform_part *p = httpform_part(form, i);
         if (p->filename != NULL && strcmp(p->name, name) == 0)
-            list[n++] = (struct mimepart_file){span_text(p->filename), span_text(p->type),
-                                               span_text(p->content_id), buf_span(&p->value)};
+            list[n++] =
+                (struct mimepart_file){.name = span_text(p->filename),
+                                       .content_type = span_text(p->type),
+                                       .content_id = span_text(p->content_id),
+                                       .data = buf_span(&p->value),
+                                       .form = p->spilled ? MIMEPART_RANGE : MIMEPART_OCTETS,
+                                       .fd = httpform_spill(form),
+                                       .at = p->at,
+                                       .n = p->n};
     }
     return (struct compose_files){list, n};
-}
-
-static void drop_uploads(struct httpform *form)
-{
-    for (size_t i = 0; i < httpform_count(form); i++)
-        buf_free(&httpform_part(form, i)->value);
 }
 
 static int make(struct call *c, const struct draft_context *base, struct draft *draft)
@@ -319,7 +311,6 @@ static int make(struct call *c, const struct draft_context *base, struct draft *
     mem_release((void *)(uintptr_t)context.alternative.list);
     mem_release((void *)(uintptr_t)context.inlined.list);
     mem_release((void *)(uintptr_t)context.attached.list);
-    drop_uploads(form);
     return rc;
 }
 
@@ -344,9 +335,8 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     draft->envelope = NULL;
     c->work = s;
     c->cancel = end_sending;
-    s->outgoing =
-        outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed.message,
-                       draft->domain, buf_span(&trace), on_settled, c);
+    s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed,
+                                 draft->domain, buf_span(&trace), on_settled, c);
     buf_free(&trace);
 }
 

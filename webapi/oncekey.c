@@ -2,12 +2,15 @@
 
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "mem.h"
 #include "utf8.h"
 #include "wire.h"
+
+#define PIECE 65536
 
 /* Each octet string with its length before it, so that no two requests look alike. */
 static void add(EVP_MD_CTX *md, struct span s)
@@ -22,6 +25,25 @@ static void add(EVP_MD_CTX *md, struct span s)
 static void add_text(EVP_MD_CTX *md, const char *text)
 {
     add(md, span_text(text == NULL ? "" : text));
+}
+
+/* Octets of an upload that is in a memory file. */
+static void add_spilled(EVP_MD_CTX *md, int fd, uint64_t at, uint64_t n)
+{
+    unsigned char *octets = mem_alloc(PIECE);
+    struct buf length = {0};
+    wire_put_u64(&length, n);
+    int ok = EVP_DigestUpdate(md, buf_span(&length).p, length.n) == 1;
+    while (ok && n > 0) {
+        ssize_t got = pread(fd, octets, n < PIECE ? (size_t)n : PIECE, (off_t)at);
+        assert(got > 0); /* it is memory, and as long as was written */
+        ok = EVP_DigestUpdate(md, octets, (size_t)got) == 1;
+        at += (uint64_t)got;
+        n -= (uint64_t)got;
+    }
+    assert(ok);
+    buf_free(&length);
+    mem_free(&octets);
 }
 
 static void digest(struct call *c, struct httpform *form)
@@ -40,7 +62,10 @@ static void digest(struct call *c, struct httpform *form)
         add_text(md, p->filename);
         add_text(md, p->type);
         add_text(md, p->content_id);
-        add(md, buf_span(&p->value));
+        if (p->spilled)
+            add_spilled(md, httpform_spill(form), p->at, p->n);
+        else
+            add(md, buf_span(&p->value));
     }
     ok = ok && EVP_DigestFinal_ex(md, c->once_digest, &n) == 1 && n == SUBMIT_DIGEST;
     assert(ok);

@@ -60,3 +60,8 @@ void page_webhooks(struct buf *out)
         "<code>Retry-After</code>; 12 times in all, unless the operator has set other limits. So "
         "calls can overtake each other, and one can come twice, with the same ID.</p>\n");
 }
+
+const struct method_field *page_webhook_fields(void)
+{
+    return fields;
+}

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "httpprom.h"
 #include "mem.h"
+#include "openapi.h"
 #include "page.h"
 #include "rand.h"
 
@@ -48,6 +49,15 @@ static void show_page(struct httprequest *request, const struct visit *v, const 
         page_method(&page, &site, m);
     buf_free(&base);
     httprequest_respond(request, 200, html_type, &page, NULL);
+}
+
+static void show_openapi(struct httprequest *request, const struct visit *v)
+{
+    struct buf base = {0}, document = {0};
+    const struct page_site site = site_of(v, request, &base);
+    openapi_write(&document, site.base);
+    buf_free(&base);
+    httprequest_respond(request, 200, OPENAPI_TYPE, &document, NULL);
 }
 
 static void show_health(struct httprequest *request, const struct visit *v)
@@ -109,6 +119,12 @@ static void serve(struct httprequest *request, struct visit *v)
         break;
     case ROUTING_TO_CALLS:
         redirect(request, ROUTING_CALLS);
+        break;
+    case ROUTING_TO_OPENAPI:
+        redirect(request, ROUTING_OPENAPI);
+        break;
+    case ROUTING_OPENAPI_DOCUMENT:
+        show_openapi(request, v);
         break;
     case ROUTING_INDEX:
     case ROUTING_PAGE:

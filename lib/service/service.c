@@ -21,7 +21,7 @@
 #include "sandbox.h"
 
 #define HANDS_MAX (CONF_MAX_FILES + CONF_MAX_SOCKETS + 16) /* what a configuration can ask for */
-#define LINKS_MAX 256 /* 64 workers of each kind that asks, and some */
+#define LINKS_MAX 256  /* 64 workers of each kind that asks, and some */
 #define LOST_FIRST_S 1 /* a peer that ended is started anew within this, mostly */
 #define LOST_MAX_S 60
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base64.h"
 #include "file.h"
 #include "mem.h"
 #include "outgoing.h"
@@ -41,8 +42,8 @@ static int on_submit(struct ipc *ch, void *arg, struct ipc_message *m, struct fa
     uint64_t size;
     submit_envelope_free(&fx->envelope);
     buf_clear(&fx->body);
-    assert_int_equal(submit_read(m, 1 << 20, &fx->envelope, &fd, &size, f), 0);
-    assert_int_equal(file_read_fd(fd, 1 << 20, &fx->body, f), 0);
+    assert_int_equal(submit_read(m, 8 << 20, &fx->envelope, &fd, &size, f), 0);
+    assert_int_equal(file_read_fd(fd, 8 << 20, &fx->body, f), 0);
     file_close(&fd);
     if (fx->answer == ANSWER_ACCEPT)
         submit_accept(ch, m->id, 77);
@@ -137,14 +138,14 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
 static void start(struct fixture *fx)
 {
     struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
-    struct buf message = {0};
+    struct composed message = {0};
     unsigned before = fx->settled;
     submit_set(&e->sender, "a@example.org");
     (void)submit_add_recipient(e, "b@example.net");
-    buf_puts(&message, header_and_body);
+    buf_puts(&message.frame, header_and_body);
     fx->outgoing = outgoing_start(fx->base, fx->peers, e, &message, "example.org",
                                   span_text("Received: here\r\n"), on_settled, fx);
-    assert_int_equal(message.n, 0);
+    assert_int_equal(message.frame.n, 0);
     assert_int_equal(fx->settled, before); /* from the loop only */
 }
 
@@ -186,6 +187,87 @@ static void test_the_signature_stands_between_trace_and_message(void **state)
     assert_string_equal(from + 2, header_and_body);
     /* SHA-256 of "hello\r\n" */
     assert_non_null(strstr(body, "bh=zS7KNTV0HyeorkDDGwxB1AV6enuRKzO5rthkhdHIRnY="));
+}
+
+static void start_large(struct fixture *fx, int fd, uint64_t n)
+{
+    struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
+    struct composed message = {0};
+    const struct mimepart_file file = {.form = MIMEPART_RANGE, .fd = fd, .n = n};
+    submit_set(&e->sender, "a@example.org");
+    (void)submit_add_recipient(e, "b@example.net");
+    buf_puts(&message.frame, "From: a@example.org\r\n\r\n");
+    composed_put_file(&message, &file);
+    fx->outgoing = outgoing_start(fx->base, fx->peers, e, &message, "example.org", (struct span){0},
+                                  on_settled, fx);
+}
+
+/* Somebody else in the same loop, who wants a turn again and again: how many it has before the
+ * message is settled, or until it gives the message up. */
+struct other {
+    struct fixture *fx;
+    struct event *event;
+    int turns, give_up;
+};
+
+static void on_turn_of_other(evutil_socket_t fd, short what, void *arg)
+{
+    const struct timeval now = {0, 0};
+    struct other *o = arg;
+    if (o->fx->settled > 0)
+        return;
+    if (++o->turns == o->give_up) {
+        outgoing_cancel(&o->fx->outgoing);
+        return;
+    }
+    (void)evtimer_add(o->event, &now);
+}
+
+static int turns_of_other(struct fixture *fx, int fd, uint64_t n, int give_up)
+{
+    const struct timeval now = {0, 0};
+    struct other o = {.fx = fx, .give_up = give_up};
+    fx->settled = 0;
+    start_large(fx, fd, n);
+    o.event = evtimer_new(fx->base, on_turn_of_other, &o);
+    (void)evtimer_add(o.event, &now);
+    for (int i = 0; i < 1000 && fx->settled == 0 && (give_up == 0 || o.turns < give_up); i++)
+        (void)event_base_loop(fx->base, EVLOOP_NONBLOCK);
+    event_free(o.event);
+    return o.turns;
+}
+
+enum { LARGE = 3 << 20 };
+
+static void test_a_large_message_lets_others_have_their_turn(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf content = {0}, encoded = {0};
+    struct fail f;
+    memset(buf_room(&content, LARGE), 'x', LARGE);
+    buf_grew(&content, LARGE);
+    base64_encode_lines(&encoded, buf_span(&content));
+    int fd = file_sealed("content", buf_span(&content), &f);
+    fx->signs = true;
+    know_the_key(fx);
+    assert_true(turns_of_other(fx, fd, LARGE, 0) > 2 * LARGE / (512 << 10));
+    assert_int_equal(fx->result, OUTGOING_ACCEPTED);
+    const char *end = strstr(buf_text(&fx->body), "\r\n\r\n");
+    assert_non_null(end);
+    assert_int_equal(strncmp(buf_text(&fx->body), "DKIM-Signature: ", 16), 0);
+    assert_string_equal(end + 4, buf_text(&encoded));
+    /* Short of what it should be, it is not sent. */
+    (void)turns_of_other(fx, fd, LARGE + 1, 0);
+    assert_int_equal(fx->result, OUTGOING_FAILED);
+    assert_string_equal(fx->why, "a file is shorter than it was");
+    /* And it may be given up at any turn. */
+    for (int i = 1; i < 16; i++) {
+        assert_int_equal(turns_of_other(fx, fd, LARGE, i), i);
+        assert_int_equal(fx->settled, 0);
+    }
+    file_close(&fd);
+    buf_free(&content);
+    buf_free(&encoded);
 }
 
 static void test_nothing_goes_out_unsigned(void **state)
@@ -309,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_message_without_a_key_goes_as_it_is),
         TEST(test_the_signature_stands_between_trace_and_message),
+        TEST(test_a_large_message_lets_others_have_their_turn),
         TEST(test_nothing_goes_out_unsigned),
         TEST(test_the_queue_may_refuse),
         TEST(test_a_queue_that_goes_away_leaves_it_open),
