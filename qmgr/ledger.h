@@ -25,6 +25,7 @@ struct ledger {
     uint64_t next_event;
     unsigned char secret[16]; /* of name_hash */
     unsigned char fromid_key[32];
+    bool whole_addresses; /* see suppress.h; set before the writing thread runs */
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread

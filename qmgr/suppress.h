@@ -9,7 +9,10 @@
 #include "proto_suppress.h"
 #include "store.h"
 
-/* The suppression lists: to which addresses an account's mail is not sent any more. */
+/* The suppression lists: to which addresses an account's mail is not sent any more. An address
+ * stands there for all that have its base (baseaddress.h). Where failures are made by what stands
+ * behind a "+" (localserve), one that got there by itself stands for itself alone instead:
+ * ledger.whole_addresses. */
 
 /* Puts an address on its account's list. Of s are read: account, original, expires_ms, manual,
  * class, reason. SUPPRESS_EXISTS when its base is there already. original must be an address.
