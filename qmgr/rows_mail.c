@@ -292,7 +292,8 @@ int retired_row_read(struct span s, struct retired_row *r)
 int retired_row_peek(struct span s, struct admin_peek *r)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != RETIRED_EXTRA)
         wire_fail(&w);
     (void)wire_i64(&w);
     admin_row_peek(&w, r);
