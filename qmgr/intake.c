@@ -195,7 +195,7 @@ static bool has_taken_id(const struct arrival *a, struct store_txn *t)
 static bool has_suppressed(const struct arrival *a, struct store_txn *t)
 {
     const struct submit_envelope *e = a->envelope;
-    if (!a->looks_first || store_count(t, TABLE_SUPPRESS) == 0)
+    if (!a->looks_first || !suppress_any(&a->intake->queue->ledger))
         return false;
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         if (suppress_lookup(&a->intake->queue->ledger, t, e->account, e->recipients[i].address,

@@ -88,6 +88,8 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
         memcpy(l->secret, secret.p, sizeof l->secret);
     }
     get_fromid_key(l, t);
+    l->any_suppressed = store_count(t, TABLE_SUPPRESS) > 0;
+    l->any_failed = store_count(t, TABLE_FAILURE) > 0;
     return store_commit(&t, f);
 }
 

@@ -26,6 +26,9 @@ struct ledger {
     unsigned char secret[16]; /* of name_hash */
     unsigned char fromid_key[32];
     bool whole_addresses; /* see suppress.h; set before the writing thread runs */
+    /* Atomic: whether the tables suppress and failure may have rows. What has none costs nothing.
+     */
+    bool any_suppressed, any_failed;
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread

@@ -59,6 +59,11 @@ static bool find_as(const struct ledger *l, struct store_txn *t, const char *acc
     return find(t, &k, now_ms, s);
 }
 
+bool suppress_any(const struct ledger *l)
+{
+    return __atomic_load_n(&l->any_suppressed, __ATOMIC_RELAXED);
+}
+
 bool suppress_lookup(const struct ledger *l, struct store_txn *t, const char *account,
                      const char *address, int64_t now_ms, struct suppression *s)
 {
@@ -88,6 +93,7 @@ enum suppress_result suppress_insert(struct ledger *l, struct store_txn *t,
         row.id = ledger_take_id(l, t);
         suppress_row_put(&b, &row);
         store_put(t, TABLE_SUPPRESS, key_span(&k), buf_span(&b));
+        __atomic_store_n(&l->any_suppressed, true, __ATOMIC_RELAXED);
     }
     buf_free(&b);
     mem_free(&row.base);

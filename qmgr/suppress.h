@@ -23,6 +23,8 @@ enum suppress_result suppress_insert(struct ledger *l, struct store_txn *t,
 enum suppress_result suppress_delete(struct ledger *l, struct store_txn *t, const char *account,
                                      const char *address, int64_t now_ms);
 
+/* Whether there may be anything on any list. Costs next to nothing; any thread. */
+bool suppress_any(const struct ledger *l);
 /* Whether any variant of the address is on the list at this time. s: what stands there, to be
  * cleared when true; or NULL. */
 bool suppress_lookup(const struct ledger *l, struct store_txn *t, const char *account,
