@@ -6,7 +6,8 @@
 #include "ipc.h"
 #include "queue.h"
 
-/* What webapi asks for accounts, over its link "account": the suppression list. Each kind of
+/* What webapi asks for accounts, over its link "account": the suppression list, the
+ * index of the mailbox. Each kind of
  * request has its handler in a table here; whoever handles it answers, now or later. */
 
 struct account;

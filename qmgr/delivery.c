@@ -144,7 +144,8 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
     v->window->octets[v->class] -= v->asked ? v->row.size : 0;
     if (v->asked)
         agents_end(v->queue->agents, v->job->transport, v->class);
-    settle_results(v->queue, v->job->message, results, n, strcmp(v->job->transport, "local") == 0);
+    settle_results(v->queue, v->job->message, results, n,
+                   strcmp(v->job->transport, "local") == 0 ? v->job->destination : NULL);
     v->on_end(v->arg, &e);
     free_delivery(v);
 }

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "ledger.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "room.h"
 #include "tables.h"
@@ -27,7 +28,7 @@ struct janitor {
 struct cleaning {
     struct change change;
     struct janitor *janitor;
-    int64_t now_ms, keep_events_ms;
+    int64_t now_ms, keep_events_ms, keep_removed_ms;
     uint64_t retired_from, hooks_from; /* where this part of the round begins, and ends */
     uint64_t retired_at, hooks_at;
     unsigned removed;
@@ -116,6 +117,7 @@ static void apply(struct change *change, struct store_txn *t)
     c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
     c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
     clean_events(c, t);
+    c->removed += mailindex_forget(t, c->now_ms - c->keep_removed_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -165,6 +167,7 @@ static bool has_work(struct janitor *j)
     bool work = store_seek(&c, key_span(&zero)) &&
                 judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
     store_cursor_close(&c);
+    work = mailindex_has_forgotten(t, now_ms - j->queue->settings->keep_removed_ms) || work;
     work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
     work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
     store_abort(&t);
@@ -181,6 +184,7 @@ static void tidy(struct janitor *j)
     c->janitor = j;
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
+    c->keep_removed_ms = j->queue->settings->keep_removed_ms;
     c->retired_from = j->retired_at;
     c->hooks_from = j->hooks_at;
     j->busy = true;

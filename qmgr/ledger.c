@@ -14,7 +14,7 @@
 #include "tables.h"
 #include "wire.h"
 
-#define SCHEMA 2
+#define SCHEMA 3
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20

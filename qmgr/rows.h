@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "proto_admin.h"
 #include "proto_deliver.h"
+#include "proto_mail.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
 
@@ -134,5 +135,11 @@ char *hook_row_url(struct span s);
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);
 int suppress_row_read(struct span octets, struct suppression *s);
+
+/* As for msg rows; mailfile is a number alone. */
+void mail_row_put(struct buf *b, const struct mail_message *m);
+int mail_row_read(struct span s, struct mail_message *m);
+void mailfile_row_put(struct buf *b, uint64_t id);
+int mailfile_row_read(struct span s, uint64_t *id);
 
 #endif

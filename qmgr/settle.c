@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "hookq.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "notice.h"
 #include "qid.h"
@@ -26,6 +27,7 @@ struct settle {
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
+    char *mailbox;           /* the account whose it is, or NULL */
     enum dsn_action success; /* what became of those that are done */
     /* what apply found, for the loop */
     bool message_gone;
@@ -150,6 +152,8 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
     if (result->status == DELIVER_DONE) {
         ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
         ledger_retire(l, t, c->settings, m, result->id, &r, true, c->now_ms);
+        if (c->mailbox != NULL)
+            mailindex_stored(l, t, c->mailbox, m->row.envelope, r.address, result);
         c->delivered++;
         if (is_told_of_success(c, m, &r, result))
             note_row(&told[NOTICE_SUCCESS], &r);
@@ -246,6 +250,7 @@ static void done(struct change *change, const char *why)
         deliver_result_clear(&c->results[i]);
         mem_free(&c->addresses[i]);
     }
+    mem_free(&c->mailbox);
     mem_free(&c->addresses);
     mem_free(&c->results);
     settings_drop(&c->settings);
@@ -253,7 +258,7 @@ static void done(struct change *change, const char *why)
 }
 
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox)
+                    uint32_t n, const char *mailbox)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -268,6 +273,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
-    c->success = mailbox ? DSN_DELIVERED : DSN_RELAYED;
+    c->mailbox = mem_text(mailbox);
+    c->success = mailbox != NULL ? DSN_DELIVERED : DSN_RELAYED;
     commit_add(q->commit, &c->change);
 }

@@ -8,10 +8,10 @@
 /* What became of an attempt, written down: the results of a delivery agent, or our own word where
  * nobody was asked. */
 
-/* Copies the results; all are of one message. mailbox: those that are done are in their mailboxes,
- * not with a next hop. */
+/* Copies the results; all are of one message. mailbox: those that are done are in the mailbox of
+ * this account; NULL: they are with a next hop. */
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox);
+                    uint32_t n, const char *mailbox);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */

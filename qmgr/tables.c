@@ -3,8 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",         "rcpt",  "due",      "dest", "body", "retired",   "fromid",    "hook",
-    "hookdue", "hookretired", "event", "suppress", "hold", "sts",  "tlsresult", "dmarceval", "idem",
+    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
+    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
+    "sts",    "tlsresult", "dmarceval", "idem",        "mail",  "mailfile", "mailgone",
 };
 
 struct span key_span(const struct key *k)
@@ -62,6 +63,23 @@ struct key key_suppress(uint64_t account, uint64_t base)
     struct key k = {.n = 0};
     add(&k, account, 8);
     add(&k, base, 8);
+    return k;
+}
+
+struct key key_mail(uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, account, 8);
+    add(&k, id, 8);
+    return k;
+}
+
+struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, removed_ms < 0 ? 0 : (uint64_t)removed_ms, 8);
+    add(&k, account, 8);
+    add(&k, id, 8);
     return k;
 }
 
@@ -127,6 +145,21 @@ int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
         return -1;
     *account = be64(key.p);
     *base = be64(key.p + 8);
+    return 0;
+}
+
+int key_read_mail(struct span key, uint64_t *account, uint64_t *id)
+{
+    return key_read_suppress(key, account, id);
+}
+
+int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id)
+{
+    if (key.n != 24 || (key.p[0] & 0x80) != 0)
+        return -1;
+    *removed_ms = (int64_t)be64(key.p);
+    *account = be64(key.p + 8);
+    *id = be64(key.p + 16);
     return 0;
 }
 

@@ -112,7 +112,7 @@ static void on_metrics(struct service *s, struct span text)
     buf_put_span(&w->metrics, text);
 }
 
-static const char *const syscalls[] = {"accept4", NULL};
+static const char *const syscalls[] = {"accept4", "sendfile", NULL};
 
 static const char *const counters[WEBAPI_COUNTERS + 1] = {
     [COUNT_REQUESTS] = "requests_total",

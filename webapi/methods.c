@@ -3,6 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "method_messagedelete.h"
+#include "method_messageflagsadd.h"
+#include "method_messageflagsremove.h"
+#include "method_messagelist.h"
+#include "method_messagemove.h"
+#include "method_messagerawget.h"
 #include "method_send.h"
 #include "method_suppressionadd.h"
 #include "method_suppressionlist.h"
@@ -15,6 +21,12 @@ const struct method *const methods[] = {
     &method_suppressionadd,
     &method_suppressionremove,
     &method_suppressionpresent,
+    &method_messagerawget,
+    &method_messagedelete,
+    &method_messageflagsadd,
+    &method_messageflagsremove,
+    &method_messagemove,
+    &method_messagelist,
     NULL,
 };
 

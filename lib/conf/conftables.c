@@ -197,6 +197,10 @@ static const struct conf_setting queue_settings[] = {
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
      .doc = "How long events are kept."},
+    {"keep-removed-messages", CONF_DURATION, 0, CONF_QMGR, "720h", .min = "0", .max = "3650d",
+     .doc =
+         "How long it is remembered that a message was removed from a mailbox over the HTTP API. "
+         "Afterwards its id is one that never was."},
     {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
             "before."},

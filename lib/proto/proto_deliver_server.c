@@ -55,8 +55,10 @@ void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_resul
 {
     struct buf b = {0};
     wire_put_u32(&b, n);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         deliver_result_put(&b, &results[i]);
+        deliver_stored_put(&b, &results[i]);
+    }
     ipc_reply(ch, MSG_DELIVER_RESULT, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }
