@@ -199,25 +199,12 @@ void encword_phrase(struct fold *fold, struct span name, bool utf8)
     buf_free(&word);
 }
 
-enum charset { UTF8, LATIN1, UNKNOWN };
-
-static enum charset charset_named(struct span name)
+static int charset_named(const struct mailcharset *charsets, struct span name)
 {
-    static const struct {
-        const char *name;
-        enum charset charset;
-    } known[] = {
-        {"utf-8", UTF8},        {"utf8", UTF8},        {"us-ascii", UTF8}, {"ascii", UTF8},
-        {"iso-8859-1", LATIN1}, {"iso8859-1", LATIN1}, {"latin1", LATIN1},
-    };
     ssize_t language = span_find(name, '*'); /* RFC 2231 5 */
     if (language >= 0)
         name.n = (size_t)language;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (span_is_nocase(name, known[i].name))
-            return known[i].charset;
-    }
-    return UNKNOWN;
+    return mailcharset_find(charsets, name);
 }
 
 static int decode_q(struct buf *out, struct span text)
@@ -253,7 +240,8 @@ static int decode_b(struct buf *out, struct span text)
 
 /* The octets of the encoded word that text begins with are appended to octets. Returns its length,
  * or 0 when there is none that can be decoded. */
-static size_t take_encoded_word(struct span text, struct buf *octets, enum charset *charset)
+static size_t take_encoded_word(const struct mailcharset *charsets, struct span text,
+                                struct buf *octets, int *charset)
 {
     size_t i = 2, start;
     if (text.n < 2 || text.p[0] != '=' || text.p[1] != '?')
@@ -263,11 +251,12 @@ static size_t take_encoded_word(struct span text, struct buf *octets, enum chars
         i++;
     if (i + 3 > text.n || text.p[i] != '?' || text.p[i + 2] != '?')
         return 0;
-    *charset = charset_named(span_of(text.p + 2, i - 2));
+    *charset = charset_named(charsets, span_of(text.p + 2, i - 2));
     int encoding = ascii_lower(text.p[i + 1]);
     for (start = i += 3; i < text.n && text.p[i] > ' ' && text.p[i] != '?'; i++)
         ;
-    if (*charset == UNKNOWN || i + 1 >= text.n || text.p[i] != '?' || text.p[i + 1] != '=')
+    if (*charset == MAILCHARSET_UNKNOWN || i + 1 >= text.n || text.p[i] != '?' ||
+        text.p[i + 1] != '=')
         return 0;
     struct span payload = span_of(text.p + start, i - start);
     if (encoding == 'q' ? decode_q(octets, payload) < 0
@@ -276,45 +265,33 @@ static size_t take_encoded_word(struct span text, struct buf *octets, enum chars
     return i + 2;
 }
 
-static void put_latin1(struct buf *out, struct span octets)
-{
-    for (size_t i = 0; i < octets.n; i++) {
-        int c = octets.p[i];
-        if (c >= 0x80)
-            buf_putc(out, 0xc0 | c >> 6);
-        buf_putc(out, c < 0x80 ? c : 0x80 | (c & 0x3f));
-    }
-}
-
 /* The gathered octets of adjoining encoded words, which may have cut a character in two. */
-static void flush(struct buf *out, struct buf *octets, enum charset charset)
+static void flush(const struct mailcharset *charsets, struct buf *out, struct buf *octets,
+                  int charset)
 {
-    struct span rest = buf_span(octets);
-    assert(rest.n == 0 || octets->p != NULL);
-    for (size_t i = 0; i < rest.n; i++) {
-        if (rest.p[i] < 0x20 || rest.p[i] == 0x7f)
-            octets->p[octets->head + i] = ' ';
-    }
-    if (charset == LATIN1) {
-        put_latin1(out, rest);
-    } else {
-        while (rest.n > 0)
-            buf_put_span(out, next_char(&rest));
+    size_t before = out->n;
+    if (octets->n == 0)
+        return;
+    mailcharset_decode(charsets, charset, buf_span(octets), false, out);
+    for (size_t i = before; i < out->n; i++) {
+        unsigned char *c = out->p + out->head + i;
+        if (*c < 0x20 || *c == 0x7f)
+            *c = ' ';
     }
     buf_clear(octets);
 }
 
-void encword_decode(struct buf *out, struct span text)
+void encword_decode_in(const struct mailcharset *charsets, struct buf *out, struct span text)
 {
     struct buf octets = {0}, spaces = {0}; /* spaces: since the last encoded word */
-    enum charset gathered = UTF8, charset = UTF8;
+    int gathered = MAILCHARSET_UNKNOWN, charset = MAILCHARSET_UNKNOWN;
     bool after_word = false;
     while (text.n > 0) {
         struct buf word = {0};
-        size_t n = take_encoded_word(text, &word, &charset);
+        size_t n = take_encoded_word(charsets, text, &word, &charset);
         if (n > 0) {
             if (charset != gathered)
-                flush(out, &octets, gathered);
+                flush(charsets, out, &octets, gathered);
             gathered = charset;
             if (!after_word)
                 buf_put_span(out, buf_span(&spaces));
@@ -325,7 +302,7 @@ void encword_decode(struct buf *out, struct span text)
         } else if (ascii_is_space(text.p[0])) {
             buf_put_span(&spaces, next_char(&text));
         } else {
-            flush(out, &octets, gathered);
+            flush(charsets, out, &octets, gathered);
             buf_put_span(out, buf_span(&spaces));
             buf_clear(&spaces);
             buf_put_span(out, next_char(&text));
@@ -333,8 +310,13 @@ void encword_decode(struct buf *out, struct span text)
         }
         buf_free(&word);
     }
-    flush(out, &octets, gathered);
+    flush(charsets, out, &octets, gathered);
     buf_put_span(out, buf_span(&spaces));
     buf_free(&octets);
     buf_free(&spaces);
+}
+
+void encword_decode(struct buf *out, struct span text)
+{
+    encword_decode_in(NULL, out, text);
 }

@@ -74,6 +74,12 @@ static void put_line_end(struct buf *out, struct span s)
     buf_puts(out, s.n > 1 && s.p[s.n - 2] == '\r' ? "\r\n" : "\n");
 }
 
+/* Whether an octet may stand for something else than itself. */
+static bool is_special(int c)
+{
+    return c == '=' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 void quotedprintable_decode(struct buf *out, struct span encoded)
 {
     for (size_t i = 0; i < encoded.n;) {
@@ -92,8 +98,10 @@ void quotedprintable_decode(struct buf *out, struct span encoded)
             for (; encoded.p[i] == ' ' || encoded.p[i] == '\t'; i++)
                 buf_putc(out, encoded.p[i]);
         } else {
-            buf_putc(out, c);
-            i++;
+            size_t start = i;
+            while (++i < encoded.n && !is_special(encoded.p[i]))
+                ;
+            buf_put(out, encoded.p + start, i - start);
         }
     }
 }

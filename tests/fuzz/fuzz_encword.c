@@ -91,10 +91,16 @@ static void round_trip(struct span in, bool utf8, bool phrase)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct mailcharset *charsets; /* a converter is opened once */
     struct buf out = {0};
+    if (charsets == NULL)
+        charsets = mailcharset_open();
     encword_decode(&out, span_of(data, size));
     assert(utf8_valid(buf_span(&out)));
     assert(out.n <= 3 * size);
+    buf_clear(&out);
+    encword_decode_in(charsets, &out, span_of(data, size));
+    assert(utf8_valid(buf_span(&out)));
     buf_free(&out);
     for (int k = 0; k < 4; k++)
         round_trip(span_of(data, size), k & 1, k & 2);

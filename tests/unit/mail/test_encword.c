@@ -64,6 +64,26 @@ static void test_words_of_known_charsets_are_decoded_and_nothing_else(void **sta
     }
 }
 
+static const char *const converted[][2] = {
+    {"=?koi8-r?Q?=F0=D2=C9?= =?KOI8-R*ru?B?18XU?=", "Привет"},
+    {"=?iso-2022-jp?B?GyRCJUYlOSVIGyhC?=", "テスト"}, /* an escape is no control character here */
+    {"=?gb2312?B?xOO6ww==?= =?big5?B?p0Gmbg==?=", "你好你好"},
+    {"=?windows-1251?Q?=CF=0A=F0?=", "П р"},
+    {"=?x-unknown?Q?=CF?=", "=?x-unknown?Q?=CF?="},
+};
+
+static void test_words_are_decoded_in_every_charset_there_is_a_converter_for(void **state)
+{
+    struct mailcharset *charsets = mailcharset_open();
+    for (size_t i = 0; i < sizeof converted / sizeof converted[0]; i++) {
+        struct buf out = {0};
+        encword_decode_in(charsets, &out, span_text(converted[i][0]));
+        assert_string_equal(buf_text(&out), converted[i][1]);
+        buf_free(&out);
+    }
+    mailcharset_close(&charsets);
+}
+
 static char *subject(const char *text, bool utf8)
 {
     struct buf out = {0};
@@ -163,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_of_known_charsets_are_decoded_and_nothing_else),
+        cmocka_unit_test(test_words_are_decoded_in_every_charset_there_is_a_converter_for),
         cmocka_unit_test(test_subjects_are_encoded_word_by_word_and_folded),
         cmocka_unit_test(test_a_word_too_long_for_a_line_is_encoded_in_pieces),
         cmocka_unit_test(test_display_names_are_quoted_or_encoded),
