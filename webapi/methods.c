@@ -6,8 +6,10 @@
 #include "method_messagedelete.h"
 #include "method_messageflagsadd.h"
 #include "method_messageflagsremove.h"
+#include "method_messageget.h"
 #include "method_messagelist.h"
 #include "method_messagemove.h"
+#include "method_messagepartget.h"
 #include "method_messagerawget.h"
 #include "method_send.h"
 #include "method_suppressionadd.h"
@@ -21,7 +23,9 @@ const struct method *const methods[] = {
     &method_suppressionadd,
     &method_suppressionremove,
     &method_suppressionpresent,
+    &method_messageget,
     &method_messagerawget,
+    &method_messagepartget,
     &method_messagedelete,
     &method_messageflagsadd,
     &method_messageflagsremove,
