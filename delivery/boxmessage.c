@@ -158,14 +158,33 @@ static struct boxname_info translate(struct boxop *op, const struct boxwords *to
     return info;
 }
 
+/* The base name stays; but where the file has another name a copy of the message may have this very
+ * name in the other folder. */
+static void choose_base(struct boxop *op, char *base, size_t size)
+{
+    const char *name = op->search.name;
+    struct mail_place *place = &op->a.files[0].place;
+    if (op->a.files[0].links == 1) {
+        (void)snprintf(base, size, "%.*s", (int)boxname_base(name), name);
+        return;
+    }
+    const char *size_of_it = strstr(place->name, ",S=");
+    boxop_unique(op, base, size);
+    (void)snprintf(base + strlen(base), size - strlen(base), "%s",
+                   size_of_it == NULL ? "" : size_of_it);
+    mem_free(&place->name);
+    place->name = mem_text(base);
+}
+
 static bool move_into(struct boxop *op, const struct boxwords *words)
 {
-    char name[MAILPLACE_NAME_MAX + 1];
+    char base[MAILPLACE_NAME_MAX + 1], name[MAILPLACE_NAME_MAX + 1];
     struct boxname_info info = translate(op, words);
     int sub = op->search.in_cur ? op->folder.cur : op->folder.new, rc;
-    rc = boxname_write(name, sizeof name, op->search.name, boxname_base(op->search.name), &info);
+    choose_base(op, base, sizeof base);
+    rc = boxname_write(name, sizeof name, base, strlen(base), &info);
     if (!op->search.in_cur)
-        (void)snprintf(name, sizeof name, "%s", op->search.name);
+        (void)snprintf(name, sizeof name, "%s", base);
     if (rc != 0)
         errno = ENAMETOOLONG;
     else
@@ -204,7 +223,8 @@ static bool search(struct boxop *op)
         return boxop_end(op, MAILBOX_ABSENT);
     if (read_file(op) != 0)
         return search_again(op);
-    if (!boxname_has_base(op->search.name, op->r.place.name)) {
+    if (!boxname_has_base(op->search.name, op->r.place.name) ||
+        strcmp(boxsearch_folder(&op->search), op->r.place.folder) != 0) {
         op->a.result = MAILBOX_ELSEWHERE;
         return true;
     }

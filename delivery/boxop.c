@@ -1,12 +1,15 @@
 #include "boxop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "log.h"
 #include "mem.h"
+#include "rand.h"
 
 struct boxop *boxop_new(struct mailbox_request *r, int account, boxop_step *first)
 {
@@ -42,6 +45,14 @@ void boxop_free(struct boxop **opp)
     mailbox_answer_clear(&op->a);
     mailbox_request_clear(&op->r);
     mem_free(opp);
+}
+
+void boxop_unique(const struct boxop *op, char *name, size_t size)
+{
+    int64_t now = clock_wall_ms();
+    (void)snprintf(name, size, "%lld.M%03lldP%dR%016llx.%.128s", (long long)(now / 1000),
+                   (long long)(now % 1000), (int)getpid(), (unsigned long long)rand_u64(),
+                   op->hostname);
 }
 
 bool boxop_end(struct boxop *op, enum mailbox_result result)

@@ -59,6 +59,10 @@ struct boxop {
 struct boxop *boxop_new(struct mailbox_request *r, int account, boxop_step *first);
 void boxop_free(struct boxop **op);
 
+/* A name for a file that no other has, in name[]: whoever makes another on the same disk at the
+ * same time is another process, or has another random number. */
+void boxop_unique(const struct boxop *op, char *name, size_t size);
+
 /* Ends it with this result, whatever the answer had before. Always true. */
 bool boxop_end(struct boxop *op, enum mailbox_result result);
 /* Likewise with what errno stands for, and a line in the log. */

@@ -8,8 +8,8 @@
 #include "mailplace.h"
 
 /* Where a message is now: under the name it had last, in the folder it was in; else anywhere in the
- * mailbox, under that name, or under another if it is the same file. Programs rename messages
- * whenever a flag changes, so what is found may be gone a moment later. */
+ * mailbox, under that name, which a copy may have too, or under another if it is the same file.
+ * Programs rename messages whenever a flag changes, so what is found may be gone a moment later. */
 
 enum boxsearch_result { BOXSEARCH_MORE, BOXSEARCH_FOUND, BOXSEARCH_ABSENT };
 

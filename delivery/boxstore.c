@@ -6,22 +6,11 @@
 #include <unistd.h>
 
 #include "boxop.h"
-#include "clock.h"
 #include "file.h"
-#include "log.h"
 #include "mem.h"
-#include "rand.h"
 
 /* A new message: written and synced in tmp, then renamed into cur with its flags, since whoever
  * stores it has seen it. */
-
-static void make_name(struct boxop *op)
-{
-    int64_t now = clock_wall_ms();
-    (void)snprintf(op->name, sizeof op->name, "%lld.M%03lldP%dR%016llx.%.128s",
-                   (long long)(now / 1000), (long long)(now % 1000), (int)getpid(),
-                   (unsigned long long)rand_u64(), op->hostname);
-}
 
 static int put_into_place(struct boxop *op, const struct boxname_info *info, char *base,
                           size_t base_size, char *name, size_t name_size)
@@ -86,7 +75,7 @@ bool boxop_store(struct boxop *op)
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
                    ? boxop_end(op, MAILBOX_NO_FOLDER)
                    : boxop_end_failed(op, f.text);
-    make_name(op);
+    boxop_unique(op, op->name, sizeof op->name);
     op->file = openat(op->folder.tmp, op->name,
                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (op->file < 0)

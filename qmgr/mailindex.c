@@ -12,8 +12,8 @@
 
 /* ---- rows ---- */
 
-/* A message that was delivered begins with its id, and is found by that. Any other is found by the
- * name of its file and by its inode, each by a row of the table mailfile. */
+/* A message that was delivered begins with its id, and is found by that. Any other is found by its
+ * folder and the name of its file, and by its inode, each by a row of the table mailfile. */
 static struct key file_key(const struct ledger *l, uint64_t account, char kind, const char *text)
 {
     char *name = mem_format("%c%s", kind, text);
@@ -22,9 +22,12 @@ static struct key file_key(const struct ledger *l, uint64_t account, char kind, 
     return k;
 }
 
-static struct key name_key(const struct ledger *l, uint64_t account, const char *name)
+static struct key name_key(const struct ledger *l, uint64_t account, const struct mail_place *p)
 {
-    return file_key(l, account, 'n', name);
+    char *path = mem_format("%s/%s", p->folder, p->name);
+    struct key k = file_key(l, account, 'n', path);
+    mem_free(&path);
+    return k;
 }
 
 static struct key inode_key(const struct ledger *l, uint64_t account, uint64_t inode)
@@ -88,7 +91,7 @@ static void unindex(const struct ledger *l, struct store_txn *t, uint64_t accoun
 {
     if (m->place.mtime_ms == 0)
         return;
-    struct key name = name_key(l, account, m->place.name),
+    struct key name = name_key(l, account, &m->place),
                inode = inode_key(l, account, m->place.inode);
     unindex_one(t, &name, m->id);
     unindex_one(t, &inode, m->id);
@@ -100,7 +103,7 @@ static void index_file(const struct ledger *l, struct store_txn *t, uint64_t acc
     if (m->place.mtime_ms == 0)
         return;
     struct buf b = {0};
-    struct key name = name_key(l, account, m->place.name),
+    struct key name = name_key(l, account, &m->place),
                inode = inode_key(l, account, m->place.inode);
     mailfile_row_put(&b, m->id);
     store_put(t, TABLE_MAILFILE, key_span(&name), buf_span(&b));
@@ -160,10 +163,15 @@ void mailindex_stored(struct ledger *l, struct store_txn *t, const char *account
 
 enum known { KNOWN, ELSEWHERE, NEW };
 
+static bool is_at(const struct mail_message *m, const struct mail_place *place)
+{
+    return strcmp(m->place.name, place->name) == 0 && strcmp(m->place.folder, place->folder) == 0;
+}
+
 /* Which message the file is. ELSEWHERE: it was seen under another name, or in another folder. NEW:
  * *m has the id 0, or the one that the file itself names. Another program makes a second name of a
- * file for a copy, and one more for a while when it moves it: so what has one name only, and is the
- * file that was seen before, was moved. */
+ * file for a copy, perhaps the same one in another folder, and for a while when it moves it: so
+ * what has one name only, and is the file that was seen before, was moved. */
 static enum known identify(const struct ledger *l, struct store_txn *t, uint64_t account,
                            const struct mail_seen *s, struct mail_message *m)
 {
@@ -174,7 +182,7 @@ static enum known identify(const struct ledger *l, struct store_txn *t, uint64_t
             *m = mail_message_new(s->line_id);
             return NEW;
         }
-        bool same = row.removed_ms == 0 && strcmp(row.place.name, place->name) == 0,
+        bool same = row.removed_ms == 0 && is_at(&row, place),
              moved = row.removed_ms == 0 && row.place.inode == place->inode && s->links == 1;
         if (same || moved) {
             *m = row;
@@ -182,9 +190,9 @@ static enum known identify(const struct ledger *l, struct store_txn *t, uint64_t
         }
         mail_message_clear(&row);
     }
-    struct key k = name_key(l, account, place->name);
+    struct key k = name_key(l, account, place);
     if (follow(t, account, &k, m)) {
-        if (strcmp(m->place.name, place->name) == 0)
+        if (is_at(m, place))
             return mail_place_equal(&m->place, place) ? KNOWN : ELSEWHERE;
         mail_message_clear(m);
     }
@@ -260,11 +268,11 @@ static enum mail_result change_keywords(const struct mail_request *r, struct sto
 static bool is_taken(const struct ledger *l, struct store_txn *t, uint64_t account, uint64_t id,
                      const struct mail_place *place)
 {
-    struct key k = name_key(l, account, place->name);
+    struct key k = name_key(l, account, place);
     struct mail_message other;
     if (!follow(t, account, &k, &other))
         return false;
-    bool taken = other.id != id && strcmp(other.place.name, place->name) == 0;
+    bool taken = other.id != id && is_at(&other, place);
     mail_message_clear(&other);
     return taken;
 }

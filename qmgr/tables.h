@@ -89,9 +89,8 @@ struct key key_suppress(uint64_t account, uint64_t base);
 /* mail: whose mailbox, which message
  *   account hash u64 | id u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x06\x40\x00\x00\x00\x00\x01"
- * mailfile: whose mailbox, and the hash of "n" and the name of a file, or of "i" and its inode as a
- * decimal number
- *   account hash u64 | file hash u64 */
+ * mailfile: whose mailbox, and the hash of "n", a folder, a slash and the name of a file, or of "i"
+ * and its inode as a decimal number account hash u64 | file hash u64 */
 struct key key_mail(uint64_t account, uint64_t id);
 /* mailgone: since when, whose, which message was removed
  *   removed_ms u64 | account hash u64 | id u64

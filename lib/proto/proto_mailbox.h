@@ -45,8 +45,8 @@ void mailbox_file_get(struct wire *w, struct mailbox_file *f);
 
 enum mailbox_result {
     MAILBOX_DONE,
-    /* Nothing was done: the file has another name now. Whoever asks finds out whether the message
-     * of that name is still the one that is meant, and asks again. */
+    /* Nothing was done: the file has another name now, or is in another folder. Whoever asks finds
+     * out whether the message there is still the one that is meant, and asks again. */
     MAILBOX_ELSEWHERE,
     MAILBOX_ABSENT,      /* there is no such message any more */
     MAILBOX_NO_FOLDER,   /* of move, store and list: there is no such folder */
@@ -83,7 +83,7 @@ void mailbox_answer_clear(struct mailbox_answer *a);
 typedef void mailbox_on_answer(void *arg, struct mailbox_answer *answer);
 
 /* Which message: its id, and where it was seen last. It is looked for in the whole mailbox when it
- * is not there: by its name, which is enough, and by its inode. */
+ * is not there: by its name, and by its inode. */
 struct mailbox_which {
     const char *account;
     uint64_t id;
