@@ -6,11 +6,13 @@
 #include "call.h"
 #include "clock.h"
 #include "draft.h"
+#include "file.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "outgoing.h"
 #include "qid.h"
 #include "received.h"
+#include "sent.h"
 
 /* ---- the page ---- */
 
@@ -56,7 +58,9 @@ static const struct method_field request_fields[] = {
      "Not delivered before then, which may be 60 days ahead at most. A time that has passed is "
      "now."},
     {"SaveSent", "bool",
-     "Taken, and without effect: no copy of what an account sends is stored on this server."},
+     "Store a copy, with the field Bcc, as a message that was seen: in the mailbox Sent if there "
+     "is "
+     "one, or in the one that the account's settings name."},
     {NULL, NULL, NULL},
 };
 
@@ -87,6 +91,7 @@ static const enum code codes[] = {
     CODE_MESSAGE_TOO_LARGE,
     CODE_MALFORMED_MESSAGE_ID,
     CODE_USER,
+    CODE_SENT_OVER_QUOTA,
     CODES,
 };
 
@@ -117,6 +122,8 @@ static const char example_response[] =
 
 struct sending {
     struct outgoing *outgoing;
+    struct sent *sent; /* once it is queued, until its copy is stored */
+    uint64_t id;       /* in the queue, once it is there */
     char *message_id;
     uint32_t recipients;
 };
@@ -126,6 +133,7 @@ static void end_sending(struct call *c)
     struct sending *s = c->work;
     c->work = NULL;
     outgoing_cancel(&s->outgoing);
+    sent_cancel(&s->sent);
     mem_free(&s->message_id);
     mem_free(&s);
 }
@@ -163,11 +171,48 @@ static void write_response(struct buf *out, const struct draft_request *r, const
     jsonwrite_close(&w);
 }
 
-static void accepted(struct call *c, uint64_t id)
+static void answer(struct call *c)
+{
+    const struct sending *s = c->work;
+    struct buf json = {0};
+    write_response(&json, c->parameters, s->message_id, s->id);
+    end_sending(c);
+    call_answer(c, &json);
+}
+
+/* The message is on its way, whatever became of the copy. */
+static void on_saved(void *arg, enum sent_result result)
+{
+    struct call *c = arg;
+    struct sending *s = c->work;
+    s->sent = NULL;
+    if (result == SENT_SAVED || result == SENT_NOWHERE) {
+        answer(c);
+        return;
+    }
+    log_warn(&c->visit->log, "copy of a sent message not stored", LS("account", c->visit->account));
+    counts_submission(c->webapi->counts, COUNT_STORE_SENT_ERROR);
+    (void)refuse(&c->refusal, result == SENT_FULL ? CODE_SENT_OVER_QUOTA : CODE_SERVER,
+                 "the message was queued, but its copy cannot be stored: %s",
+                 result == SENT_FULL ? "the mailbox is full" : "the mailbox cannot be reached now");
+    end_sending(c);
+    call_refuse(c, &c->refusal);
+}
+
+static void save(struct call *c, int copy)
 {
     struct sending *s = c->work;
+    enum sent_result result;
+    s->sent = sent_save(c->webapi->peers, c->account, copy, on_saved, c, &result);
+    if (s->sent == NULL)
+        on_saved(c, result);
+}
+
+static void accepted(struct call *c, uint64_t id, int copy)
+{
+    const struct draft_request *r = c->parameters;
+    struct sending *s = c->work;
     struct webapi *w = c->webapi;
-    struct buf json = {0};
     char qid[QID_SIZE];
     log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(id, qid)),
              LU("rcpts", s->recipients), LS("msgid", s->message_id),
@@ -175,9 +220,11 @@ static void accepted(struct call *c, uint64_t id)
     counts_submission(w->counts, COUNT_SUBMITTED);
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
-    write_response(&json, c->parameters, s->message_id, id);
-    end_sending(c);
-    call_answer(c, &json);
+    s->id = id;
+    if (r->save_sent)
+        save(c, copy);
+    else
+        answer(c);
 }
 
 /* What the client is told when the message is not in the queue. */
@@ -206,11 +253,13 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
 {
     struct call *c = arg;
     struct sending *s = c->work;
+    int copy = outgoing_take_copy(s->outgoing);
     s->outgoing = NULL;
     if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply->id);
+        accepted(c, reply->id, copy);
         return;
     }
+    file_close(&copy);
     log_warn(&c->visit->log, "mail not queued", LS("why", why), LS("account", c->visit->account));
     counts_error(c->webapi->counts, result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
     counts_submission(c->webapi->counts, COUNT_QUEUE_ERROR);
@@ -285,6 +334,8 @@ static void count_refusal(struct call *c)
 
 static void send_draft(struct call *c, struct draft *draft, const char *hostname)
 {
+    const struct draft_request *r = c->parameters;
+    const struct span bcc = buf_span(&draft->bcc);
     struct sending *s = mem_zero(sizeof *s);
     struct submit_envelope *envelope = draft->envelope;
     struct buf trace = {0};
@@ -296,7 +347,7 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     c->cancel = end_sending;
     s->outgoing =
         outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed.message,
-                       draft->domain, buf_span(&trace), on_settled, c);
+                       draft->domain, buf_span(&trace), r->save_sent ? &bcc : NULL, on_settled, c);
     buf_free(&trace);
 }
 

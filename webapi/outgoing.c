@@ -12,7 +12,9 @@
 struct outgoing {
     struct peers *peers;
     struct submit_envelope *envelope;
-    struct buf trace, message;
+    struct buf trace, message, copy_head;
+    bool copies;
+    int copy;                   /* -1: none */
     struct signer_job *signing; /* NULL: no step of that kind is under way */
     uint64_t submitting;        /* 0: likewise */
     struct event *settle;       /* when it is over without anybody's answer */
@@ -27,6 +29,8 @@ static void free_outgoing(struct outgoing *o)
     submit_envelope_free(&o->envelope);
     buf_free(&o->trace);
     buf_free(&o->message);
+    buf_free(&o->copy_head);
+    file_close(&o->copy);
     event_free(o->settle);
     mem_free(&o);
 }
@@ -64,10 +68,17 @@ static void on_reply(void *arg, const struct submit_reply *reply)
         settled(o, OUTGOING_REFUSED, reply, reply->text);
 }
 
-static int write_file(struct outgoing *o, struct span signatures)
+int outgoing_take_copy(struct outgoing *o)
+{
+    int fd = o->copy;
+    o->copy = -1;
+    return fd;
+}
+
+static int write_file(struct outgoing *o, struct span head, struct span signatures)
 {
     struct fail *f = &o->why;
-    const struct span pieces[] = {buf_span(&o->trace), signatures, buf_span(&o->message)};
+    const struct span pieces[] = {head, signatures, buf_span(&o->message)};
     int fd = file_memory("message", f);
     for (size_t i = 0; fd >= 0 && i < sizeof pieces / sizeof pieces[0]; i++) {
         if (file_write_all(fd, pieces[i].p, pieces[i].n) != 0) {
@@ -99,7 +110,9 @@ static void submit(struct outgoing *o, struct span signatures)
         settle_soon(o, OUTGOING_LOST);
         return;
     }
-    int fd = write_file(o, signatures);
+    int fd = write_file(o, buf_span(&o->trace), signatures);
+    if (fd >= 0 && o->copies)
+        o->copy = write_file(o, buf_span(&o->copy_head), signatures);
     buf_free(&o->message); /* the file is all that is needed from here on */
     if (fd < 0 || !has_descriptor(fd, &o->why)) {
         file_close(&fd);
@@ -140,17 +153,21 @@ static void sign(struct outgoing *o, const char *domain)
 
 struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
                                 struct submit_envelope *envelope, struct buf *message,
-                                const char *domain, struct span trace,
+                                const char *domain, struct span trace, const struct span *copy_head,
                                 outgoing_on_settled *on_settled, void *arg)
 {
     struct outgoing *o = mem_zero(sizeof *o);
     *o = (struct outgoing){.peers = peers,
                            .envelope = envelope,
                            .message = *message,
+                           .copies = copy_head != NULL,
+                           .copy = -1,
                            .on_settled = on_settled,
                            .arg = arg};
     *message = (struct buf){0};
     buf_put_span(&o->trace, trace);
+    if (copy_head != NULL)
+        buf_put_span(&o->copy_head, *copy_head);
     o->settle = evtimer_new(base, on_settle, o);
     assert(o->settle != NULL);
     sign(o, domain);

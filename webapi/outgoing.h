@@ -30,13 +30,18 @@ typedef void outgoing_on_settled(void *arg, enum outgoing_result result,
                                  const struct submit_reply *reply, const char *why);
 
 /* Takes the envelope and the content of message, a whole message whose header is in it. domain:
- * that of From, which signs. trace: the Received field, put before all. on_settled comes once, from
- * the loop and never before this returns, unless outgoing_cancel comes first; *outgoing is gone
- * then. */
+ * that of From, which signs. trace: the Received field, put before all. copy_head: what stands
+ * there instead in a copy that is made for outgoing_take_copy; NULL: none is. on_settled comes
+ * once, from the loop and never before this returns, unless outgoing_cancel comes first; *outgoing
+ * is gone then. */
 struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
                                 struct submit_envelope *envelope, struct buf *message,
-                                const char *domain, struct span trace,
+                                const char *domain, struct span trace, const struct span *copy_head,
                                 outgoing_on_settled *on_settled, void *arg);
+
+/* The copy, a sealed memory file that is the caller's, or -1 when it could not be made, or was
+ * taken. For on_settled. */
+int outgoing_take_copy(struct outgoing *o);
 
 /* on_settled will not come. What qmgr already has it may keep. *o may be NULL. */
 void outgoing_cancel(struct outgoing **o);

@@ -4,7 +4,7 @@ import email
 import email.policy
 import smtplib
 
-from harness import api, case, mailbox, suite
+from harness import api, case, dovecot, mailbox, net, suite, wait
 
 CONFIG = """
 hostname mail.example.org
@@ -188,6 +188,204 @@ class Messages(MailboxCase):
                          sorted(f"m{i}" for i in range(23)))
         for limit in (-1, 1001):
             self.assertEqual(self.code("MessageList", Limit=limit), "user")
+
+    def test_parts(self):
+        text = message("parts", "To: =?utf-8?q?M_J_L?= <mjl@mox.example>", "Cc: c@xn--bcher-kva.example",
+                       "Message-Id: <Parts@remote.example>", "References: <a@x> <B@x>", "In-Reply-To: <r@x>",
+                       "Date: Fri, 27 Nov 2026 10:15:00 +0100", "MIME-Version: 1.0",
+                       "Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Type: multipart/alternative; boundary=c",
+                       "", "--c", "Content-Type: text/plain; charset=iso-8859-1", "Content-Transfer-Encoding: quoted-printable",
+                       "", "gr=FC=DFe", "--c", "Content-Type: text/html", "", "<b>hi</b>", "--c--", "--b",
+                       "Content-Type: application/pdf; name=x.pdf", "Content-Disposition: attachment; filename=y.pdf",
+                       "Content-Transfer-Encoding: base64", "", "JVBERi0xLjQK", "--b--").partition("\r\n\r\nbody")[0] + "\r\n"
+        with smtplib.SMTP(self.us.v4, 25, local_hostname="client.example", timeout=20) as client:
+            client.sendmail("a@xn--bcher-kva.example", ["mjl+t@mox.example"], text)
+        self.maildir.wait(1)
+        row, = self.listed()
+        got = self.ok("MessageGet", MsgID=row["MsgID"])
+        self.assertEqual(got["Message"] | {"Date": None}, {
+            "From": [{"Name": "", "Address": "a@remote.example"}], "To": [{"Name": "M J L", "Address": "mjl@mox.example"}],
+            "CC": [{"Name": "", "Address": "c@b\u00fccher.example"}], "BCC": [], "ReplyTo": [],
+            "MessageID": "<Parts@remote.example>", "References": ["<r@x>", "<a@x>", "<B@x>"], "Date": None,
+            "Subject": "parts", "Text": "gr\u00fc\u00dfe", "HTML": "<b>hi</b>"})
+        top = got["Structure"]
+        self.assertEqual([top["ContentType"], [p["ContentType"] for p in top["Parts"]], top["Parts"][1]["Filename"]],
+                         ["multipart/mixed", ["multipart/alternative", "application/pdf"], "y.pdf"])
+        size = len(self.raw(row["MsgID"]))
+        self.assertEqual(got["Meta"], {
+            "Size": size, "DSN": False, "Flags": [], "MailFrom": "a@xn--bcher-kva.example", "MailFromValidated": False,
+            "RcptTo": "mjl+t@mox.example", "MsgFrom": "a@remote.example", "MsgFromValidated": False,
+            "DKIMVerifiedDomains": [], "RemoteIP": net.TEST_V4, "MailboxName": "Inbox"})
+        for path, octets in (([0, 0], "gr\u00fc\u00dfe".encode("latin-1")), ([0, 1], b"<b>hi</b>"), ([1], b"%PDF-1.4\n")):
+            answer = self.mjl.call("MessagePartGet", {"MsgID": row["MsgID"], "PartPath": path})
+            self.assertEqual((answer.status, answer.body), (200, octets))
+        self.assertEqual(answer.headers["Content-Type"], "application/pdf")
+        whole = self.mjl.call("MessagePartGet", {"MsgID": row["MsgID"], "PartPath": []})
+        self.assertTrue(whole.body.startswith(b"--b\r\nContent-Type: multipart/alternative"))
+        for path in ([2], [0, 2], [1, 0], [-1], [0, 0, 0]):
+            self.assertEqual(self.code("MessagePartGet", MsgID=row["MsgID"], PartPath=path), "partNotFound")
+        for method in ("MessageGet", "MessagePartGet"):
+            self.assertEqual(self.code(method, MsgID=0), "server")
+            self.assertEqual(self.code(method, MsgID=NEVER), "messageNotFound")
+        self.ok("MessageDelete", MsgID=row["MsgID"])
+        for method in ("MessageGet", "MessagePartGet"):
+            self.assertEqual(self.code(method, MsgID=row["MsgID"]), "messageNotFound")
+        self.suite.qmctl("clock", "step", 721 * 3600_000)
+        wait.until(lambda: self.code("MessageDelete", MsgID=row["MsgID"]) == "messageNotFound", 10, "forgotten")
+
+    SENT = {"To": [{"Address": "mjl+1@mox.example"}], "CC": [{"Name": "O \u00f6", "Address": "other@mox.example"}],
+            "BCC": [{"Name": "B", "Address": "mjl+2@mox.example"}], "Subject": "sent", "Text": "hi\n", "HTML": "<p>hi",
+            "SaveSent": True}
+
+    def test_a_copy_of_what_is_sent(self):
+        self.ok("Send", **self.SENT)
+        self.assertFalse((self.maildir.path / ".Sent").exists())
+        self.maildir.wait(2)
+        self.make_folder(".Sent")
+        answer = self.ok("Send", **self.SENT)
+        row, = self.listed("Sent")
+        self.assertEqual(row["Flags"], ["$notjunk", "\\seen"])
+        raw = self.raw(row["MsgID"]).decode()
+        self.assertTrue(raw.startswith('Bcc: "B" <mjl+2@mox.example>\r\nFrom: '), raw)
+        self.assertNotIn("Received:", raw)
+        got = self.ok("MessageGet", MsgID=row["MsgID"])
+        self.assertEqual(got["Message"] | {"Date": None}, {
+            "From": [{"Name": "M J L", "Address": "mjl@mox.example"}],
+            "To": [{"Name": "", "Address": "mjl+1@mox.example"}],
+            "CC": [{"Name": "O \u00f6", "Address": "other@mox.example"}],
+            "BCC": [{"Name": "B", "Address": "mjl+2@mox.example"}], "ReplyTo": [], "MessageID": answer["MessageID"],
+            "References": [], "Date": None, "Subject": "sent", "Text": "hi\n", "HTML": "<p>hi\n"})
+        self.assertEqual((got["Meta"]["MailboxName"], got["Meta"]["RcptTo"]), ("Sent", ""))
+        self.maildir.wait(4)
+        self.assertTrue(all(b"Bcc" not in octets for octets in self.maildir.raw()))
+        self.suite.stop()
+        self.suite.start()
+        self.assertEqual(self.listed("Sent"), [row])
+        self.suite.write_config(CONFIG.format(us=self.us.v4, mjl='sent-folder "Mail/Gesendet \u00fc"'))
+        self.suite.qmctl("reload")
+        self.ok("Send", **self.SENT)
+        row, = self.listed("Mail/Gesendet \u00fc")
+        self.assertEqual(row["Flags"], ["$notjunk", "\\seen"])
+        self.assertEqual(self.ok("Send", self.other, **self.SENT)["Submissions"][0]["FromID"], "")
+
+    def test_a_mailbox_without_room_for_the_copy(self):
+        self.deliver("one")
+        self.make_folder(".Sent")
+        self.us.run(["sh", "-c", f"cd '{self.maildir.path}/.Sent' && mount -t tmpfs -o size=64k tmpfs tmp"
+                     " && chown --reference=.. tmp && dd if=/dev/zero of=tmp/full bs=1k count=64 status=none || true"])
+        self.suite.allow_error("a mailbox cannot be changed or read")
+        before = len(self.maildir.files())
+        self.assertEqual(self.code("Send", **self.SENT), "sentOverQuota")
+        self.maildir.wait(before + 2)
+        self.assertEqual(self.listed("Sent"), [])
+
+
+class WithDovecot(MailboxCase):
+    SOFTWARE = ["dovecot"]
+
+    def setUp(self):
+        super().setUp()
+        self.deliver("one", "two", "three")
+        self.dovecot = dovecot.Dovecot(self.us, {"mjl": "secret"}, owner="qm-deliver",
+                                       location=f"maildir:{self.suite.folder}/state/mail/%u").start()
+        self.imap = self.dovecot.imap("mjl")
+
+    def do(self, command, *words):
+        status, data = getattr(self.imap, command)(*words)
+        self.assertEqual(status, "OK", (command, words, data))
+        return data
+
+    def uid(self, *words):
+        return self.do("uid", *words)
+
+    def find(self, subject):
+        """The UID in the selected folder."""
+        self.do("noop")
+        return self.uid("search", None, "SUBJECT", subject)[0].decode()
+
+    def imap_flags(self, uid):
+        return sorted(flag.lower() for flag in self.uid("fetch", uid, "(FLAGS)")[0].decode().partition("FLAGS (")[2]
+                      .partition(")")[0].split())
+
+    def test_what_imap_does_is_seen_by_the_api(self):
+        ids = self.ids()
+        self.do("create", "Archive")
+        self.do("create", "Archive.Entw&APw-rfe")
+        self.do("select", "INBOX")
+        self.assertEqual(set(ids), {"one", "two", "three"})
+        self.uid("store", self.find("one"), "+FLAGS", "(\\Seen \\Flagged $Junk blue)")
+        self.assertEqual(self.flags(ids["one"]), ["$junk", "\\flagged", "\\seen", "blue"])
+        self.ok("MessageFlagsRemove", MsgID=ids["one"], Flags=["$junk", "\\flagged"])
+        self.assertEqual(self.flags(ids["one"]), ["\\seen", "blue"])
+        self.assertEqual(self.imap_flags(self.find("one")), ["\\recent", "\\seen", "blue"])
+        # moved: a hard link under another name, then the first name is removed
+        self.uid("move", self.find("one"), "Archive")
+        self.assertEqual(self.parsed(ids["one"])["Subject"], "one")
+        self.assertEqual(self.ok("MessageGet", MsgID=ids["one"])["Meta"]["MailboxName"], "Archive")
+        self.assertEqual(self.flags(ids["one"], "Archive"), ["\\seen", "blue"])
+        self.assertEqual(self.ids("Archive"), {"one": ids["one"]})
+        # moved, and listed before it is asked for
+        self.uid("move", self.find("two"), "Archive.Entw&APw-rfe")
+        self.assertEqual(self.ids("Archive/Entw\u00fcrfe"), {"two": ids["two"]})
+        self.assertEqual(self.ids(), {"three": ids["three"]})
+        # copied: another message, with an id of its own, which stays
+        self.uid("copy", self.find("three"), "Archive")
+        copied = self.ids("Archive")["three"]
+        self.assertNotEqual(copied, ids["three"])
+        self.assertEqual(self.ids(), {"three": ids["three"]})
+        # two of one name in one folder
+        self.ok("MessageMove", MsgID=copied, DestMailboxName="Inbox")
+        self.assertEqual(sorted(row["MsgID"] for row in self.listed()), sorted([ids["three"], copied]))
+        self.ok("MessageMove", MsgID=copied, DestMailboxName="Archive")
+        self.ok("MessageDelete", MsgID=ids["three"])
+        self.assertEqual(self.parsed(copied)["Subject"], "three")
+        self.assertEqual(self.code("MessageRawGet", MsgID=ids["three"]), "messageNotFound")
+        self.assertEqual(self.ids("Archive"), {"one": ids["one"], "three": copied})
+        # removed
+        self.do("select", "Archive")
+        self.uid("store", self.find("one"), "+FLAGS", "(\\Deleted)")
+        self.assertEqual(self.flags(ids["one"], "Archive"), ["\\deleted", "\\seen", "blue"])
+        self.do("expunge")
+        self.assertEqual(self.code("MessageRawGet", MsgID=ids["one"]), "messageNotFound")
+        self.assertEqual(self.code("MessageDelete", MsgID=ids["one"]), "user")
+
+    def test_what_imap_appends_gets_an_id_that_follows_it(self):
+        self.do("create", "Archive")
+        self.do("append", "Archive", "(\\Draft yellow)", None, message("appended").encode())
+        ids = self.ids("Archive")
+        self.assertEqual(list(ids), ["appended"])
+        self.assertEqual(self.flags(ids["appended"], "Archive"), ["\\draft", "yellow"])
+        self.ok("MessageFlagsAdd", MsgID=ids["appended"], Flags=["$phishing"])
+        self.do("select", "Archive")
+        self.uid("move", self.find("appended"), "INBOX")
+        self.assertEqual(self.ids()["appended"], ids["appended"])
+        self.assertEqual(self.flags(ids["appended"]), ["$phishing", "\\draft", "yellow"])
+        # what claims to have an id that is another message's
+        claimed = self.ids()["one"]
+        self.do("append", "INBOX", "()", None, self.raw(claimed).replace(b"body of one", b"another"))
+        self.assertEqual(len(self.listed()), 5)
+        self.assertIn(b"body of one", self.raw(claimed))
+
+    def test_what_the_api_does_is_seen_by_imap(self):
+        ids = self.ids()
+        self.do("create", "Archive")
+        self.do("select", "INBOX")
+        self.ok("MessageFlagsAdd", MsgID=ids["one"], Flags=["\\seen", "\\answered", "$Forwarded", "green"])
+        flags = self.imap_flags(self.find("one"))
+        self.assertEqual([flag for flag in flags if flag != "\\recent"], ["\\answered", "\\seen"])
+        self.uid("store", self.find("two"), "+FLAGS", "(green)")
+        self.ok("MessageFlagsAdd", MsgID=ids["three"], Flags=["GREEN"])
+        self.assertIn("green", self.imap_flags(self.find("three")))
+        self.ok("MessageMove", MsgID=ids["three"], DestMailboxName="Archive")
+        self.assertEqual(self.find("three"), "")
+        self.do("select", "Archive")
+        self.assertNotEqual(self.find("three"), "")
+        self.assertEqual(self.flags(ids["three"], "Archive"), ["green"])
+        self.ok("MessageMove", MsgID=ids["three"], DestMailboxName="Inbox")
+        self.do("select", "INBOX")
+        self.assertEqual(self.flags(ids["three"]), ["green"])
+        self.ok("MessageDelete", MsgID=ids["two"])
+        self.assertEqual(self.find("two"), "")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ struct fixture {
     struct event_base *base;
     struct peers *peers;
     struct ipc *qmgr, *vault; /* the ends that answer */
-    bool has_key, signs;
+    bool has_key, signs, keeps_copy;
+    int copy; /* what was taken of it */
     unsigned signatures;
     enum { ANSWER_ACCEPT, ANSWER_REFUSE, ANSWER_NOT } answer;
     struct submit_envelope *envelope; /* as it arrived */
@@ -129,6 +130,7 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
     struct fixture *fx = arg;
     fx->settled++;
     fx->result = result;
+    fx->copy = outgoing_take_copy(fx->outgoing);
     fx->id = reply == NULL ? 0 : reply->id;
     fx->code = reply == NULL ? 0 : reply->code;
     (void)snprintf(fx->why, sizeof fx->why, "%s", why == NULL ? "" : why);
@@ -138,12 +140,14 @@ static void start(struct fixture *fx)
 {
     struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
     struct buf message = {0};
+    const struct span copy_head = span_text("Bcc: c@example.net\r\n");
     unsigned before = fx->settled;
     submit_set(&e->sender, "a@example.org");
     (void)submit_add_recipient(e, "b@example.net");
     buf_puts(&message, header_and_body);
     fx->outgoing = outgoing_start(fx->base, fx->peers, e, &message, "example.org",
-                                  span_text("Received: here\r\n"), on_settled, fx);
+                                  span_text("Received: here\r\n"),
+                                  fx->keeps_copy ? &copy_head : NULL, on_settled, fx);
     assert_int_equal(message.n, 0);
     assert_int_equal(fx->settled, before); /* from the loop only */
 }
@@ -303,6 +307,29 @@ static void test_what_is_cancelled_is_heard_of_no_more(void **state)
     assert_int_equal(fx->settled, 0);
 }
 
+static void test_a_copy_has_the_signature_and_a_head_of_its_own(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf copy = {0};
+    struct fail f;
+    start(fx);
+    turn(fx, 1);
+    assert_int_equal(fx->copy, -1); /* none was wished for */
+    fx->keeps_copy = fx->signs = true;
+    know_the_key(fx);
+    start(fx);
+    turn(fx, 2);
+    assert_int_equal(fx->result, OUTGOING_ACCEPTED);
+    assert_true(fx->copy >= 0);
+    assert_int_equal(file_read_fd(fx->copy, 1 << 20, &copy, &f), 0);
+    char *wanted = mem_format("Bcc: c@example.net\r\n%s", buf_text(&fx->body) + 16);
+    assert_int_equal(strncmp(wanted + 20, "DKIM-Signature: ", 16), 0);
+    assert_string_equal(buf_text(&copy), wanted);
+    mem_free(&wanted);
+    buf_free(&copy);
+    file_close(&fx->copy);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -315,6 +342,7 @@ int main(void)
         TEST(test_a_new_channel_answers_for_the_old_one),
         TEST(test_without_a_descriptor_left_the_message_fails_and_the_channel_stays),
         TEST(test_what_is_cancelled_is_heard_of_no_more),
+        TEST(test_a_copy_has_the_signature_and_a_head_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
