@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "mem.h"
-#include "tlsclient.h"
 
 /* bench-load: sends mail to a server and takes it back from it, and tells on one line of JSON how
  * long that took. bench/run drives it. */
@@ -21,7 +20,7 @@ static const char usage[] =
     "usage: bench-load --to ADDRESS:PORT [--sink ADDRESS:PORT] [--messages N] [--connections N]\n"
     "                  [--reuse] [--tls] [--no-pipelining] [--recipients N] [--domains N]\n"
     "                  [--domain NAME] [--sender ADDRESS] [--size OCTETS] [--rate PER-SECOND]\n"
-    "       bench-load --to ADDRESS:PORT --idle N [--tls]\n";
+    "       bench-load --to ADDRESS:PORT --idle N [--at-once N] [--tls]\n";
 
 static struct load load = {.o = {.messages = 1000,
                                  .connections = 1,
@@ -30,7 +29,8 @@ static struct load load = {.o = {.messages = 1000,
                                  .domains = 1,
                                  .domain = "sink.test",
                                  .sender = "load@load.test",
-                                 .size = 10240}};
+                                 .size = 10240,
+                                 .at_once = 50}};
 
 static void bad(const char *what)
 {
@@ -70,6 +70,7 @@ static void read_options(int argc, char **argv)
                                             {"size", 1, NULL, 's'},
                                             {"rate", 1, NULL, 'p'},
                                             {"idle", 1, NULL, 'i'},
+                                            {"at-once", 1, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
     struct load_options *o = &load.o;
     int c;
@@ -117,6 +118,9 @@ static void read_options(int argc, char **argv)
         case 'i':
             o->idle = true;
             o->connections = (int)number(optarg);
+            break;
+        case 'o':
+            o->at_once = (int)number(optarg);
             break;
         default:
             bad("no such option");
@@ -206,16 +210,6 @@ static void on_stdin(evutil_socket_t fd, short what, void *arg)
         (void)event_base_loopexit(load.base, NULL);
 }
 
-static void make_tls(void)
-{
-    struct tlsclient_options options = {.mode = TLSCLIENT_OPPORTUNISTIC};
-    struct fail f;
-    load.tls = tlsclient_new(&options, &f);
-    if (load.tls == NULL)
-        bad(f.text);
-    SSL_CTX_set_session_cache_mode(load.tls, SSL_SESS_CACHE_OFF);
-}
-
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -231,7 +225,7 @@ int main(int argc, char **argv)
     load.way_ms = mem_array(n, sizeof *load.way_ms);
     load.copies = mem_array(n, sizeof *load.copies);
     if (load.o.tls)
-        make_tls();
+        load.tls = load_tls_new();
     if (load.o.sink_len > 0)
         load_sink_start(&load);
     load_source_start(&load);

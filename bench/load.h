@@ -25,6 +25,7 @@ struct load_options {
     size_t size; /* octets of a message */
     double rate; /* messages begun in a second; 0: as fast as connections are free */
     bool idle;   /* the connections greet and then only stand there until stdin ends */
+    int at_once; /* of those, on their way at the same time */
 };
 
 struct load {
@@ -39,6 +40,11 @@ struct load {
     long taken, refused, arrived, twice; /* messages; arrived: with all recipients */
     char *said;                          /* the first refusal or failure, as a sentence */
 };
+
+/* Where OpenSSL is not what this program is linked with, it is BoringSSL (CMakeLists.txt); only
+ * what both have is used. Each connection makes a full handshake, and trusts any certificate. */
+SSL_CTX *load_tls_new(void);
+SSL *load_tls_connect(SSL_CTX *ctx);
 
 /* Begins to send; load_source_done follows when every message was taken or refused. */
 void load_source_start(struct load *l);

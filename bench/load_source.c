@@ -9,13 +9,11 @@
 #include "clock.h"
 #include "conn.h"
 #include "mem.h"
-#include "tlsclient.h"
 
 /* The sending side: connections that go through the steps of a transaction. */
 
 #define INPUT_MAX (64 * 1024)
 #define PATIENCE_MS 120000
-#define IDLE_AT_ONCE 50 /* of those that are to be idle, on their way at the same time */
 
 enum step { GREETING, EHLO, STARTTLS, READY, MAIL, RCPT, DATA, CONTENT, RSET, QUIT };
 
@@ -154,10 +152,7 @@ static void go_on(struct client *c)
 
 static void start_tls(struct client *c)
 {
-    SSL *ssl = tlsclient_connect(c->source->load->tls, "us.test", NULL);
-    if (ssl == NULL)
-        abort();
-    conn_start_tls(c->conn, ssl);
+    conn_start_tls(c->conn, load_tls_connect(c->source->load->tls));
 }
 
 /* A refusal within a message ends it; the connection may go on. */
@@ -344,10 +339,10 @@ void load_source_start(struct load *l)
     s->clients = mem_array((size_t)l->o.connections, sizeof *s->clients);
     for (int i = 0; i < l->o.connections; i++) {
         s->clients[i] = mem_zero(sizeof **s->clients);
-        if (l->o.idle ? i < IDLE_AT_ONCE : l->o.rate == 0)
+        if (l->o.idle ? i < l->o.at_once : l->o.rate == 0)
             reach(s, s->clients[i]);
     }
-    s->opened = l->o.connections < IDLE_AT_ONCE ? l->o.connections : IDLE_AT_ONCE;
+    s->opened = l->o.connections < l->o.at_once ? l->o.connections : l->o.at_once;
     if (l->o.rate > 0) {
         struct timeval each = {0, 1000};
         s->tick = event_new(l->base, -1, EV_PERSIST, on_tick, s);

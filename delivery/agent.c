@@ -43,6 +43,7 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->status = o->status;
     r->code = (uint16_t)o->code;
     r->reports = o->reports;
+    r->complaint = o->complaint;
     submit_set(&r->enhanced, o->enhanced);
     set_text(&r->reply, o->reply,
              j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);

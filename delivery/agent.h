@@ -88,7 +88,8 @@ struct job_outcome {
     int code;
     const char *enhanced, *reply, *error, *stage;
     const char *remote_host, *remote_address, *tls;
-    bool reports; /* the next hop tells the sender of success, if that is wished for */
+    bool reports;   /* the next hop tells the sender of success, if that is wished for */
+    bool complaint; /* as in struct deliver_result */
     const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
     uint64_t stored_inode;
 };

@@ -35,6 +35,17 @@ static enum boxcopy_result put(struct boxcopy *c, const struct buf *b)
     return file_write_all(c->to, octets.p, octets.n) == 0 ? BOXCOPY_MORE : BOXCOPY_FAILED;
 }
 
+enum boxcopy_result boxcopy_put(struct boxcopy *c, struct span octets)
+{
+    struct buf b = {0};
+    convert(c, &b, octets.p, octets.n);
+    enum boxcopy_result result = put(c, &b);
+    int error = errno;
+    buf_free(&b);
+    errno = error;
+    return result;
+}
+
 static enum boxcopy_result copy_piece(struct boxcopy *c, unsigned char *octets, struct buf *b)
 {
     ssize_t got = pread(c->from, octets, PIECE, (off_t)c->at);

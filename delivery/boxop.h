@@ -23,6 +23,8 @@ struct boxcopy {
 enum boxcopy_result { BOXCOPY_MORE, BOXCOPY_DONE, BOXCOPY_TOO_LARGE, BOXCOPY_FAILED };
 /* A part of it. BOXCOPY_FAILED: errno says why. */
 enum boxcopy_result boxcopy_step(struct boxcopy *c);
+/* The same for octets in front of it. */
+enum boxcopy_result boxcopy_put(struct boxcopy *c, struct span octets);
 
 /* A name of a page that is being gathered. */
 struct boxname_entry {

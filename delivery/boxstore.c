@@ -80,7 +80,10 @@ bool boxop_store(struct boxop *op)
                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (op->file < 0)
         return boxop_end_failed(op, "a message cannot be created in tmp");
-    op->copy = (struct boxcopy){.from = op->r.fd, .to = op->file, .most = UINT64_MAX};
+    op->copy =
+        (struct boxcopy){.from = op->r.fd, .to = op->file, .at = op->r.skip, .most = UINT64_MAX};
+    if (boxcopy_put(&op->copy, buf_span(&op->r.head)) != BOXCOPY_MORE)
+        return boxop_end_failed(op, "a message cannot be written");
     op->step = copy_in;
     return false;
 }

@@ -4,9 +4,11 @@
 
 #include "clock.h"
 #include "esmtp.h"
+#include "log.h"
 #include "mem.h"
 #include "proto_submit.h"
 #include "session_impl.h"
+#include "simulate.h"
 
 /* One message to one server: MAIL, RCPT for each recipient, DATA, the message. Where the server has
  * PIPELINING the first three leave in one go; the replies are counted through all the same. */
@@ -53,6 +55,17 @@ static bool insists_on_tls(const struct session *s, const struct reply *r)
            !conn_is_secure(s->conn);
 }
 
+/* What an application does about a complaint can be tried in a suite for development: the name of
+ * the recipient asks for one. */
+static bool complains(const struct session *s, uint32_t index)
+{
+    const char *address = s->t.job->order->recipients[index].address, *at = strrchr(address, '@');
+    if (!s->transport->localserve || at == NULL)
+        return false;
+    struct span localpart = span_of(address, (size_t)(at - address));
+    return simulate_at(SIMULATE_DATA, localpart).kind == SIMULATE_COMPLAINT;
+}
+
 /* A recipient's fate by a reply. Only the one to the message itself delivers: a 250 that comes
  * anywhere else says nothing of where the message is. */
 static void settle_by(struct session *s, uint32_t index, const struct reply *r, const char *stage,
@@ -71,6 +84,10 @@ static void settle_by(struct session *s, uint32_t index, const struct reply *r, 
     if (status == DELIVER_DEFERRED)
         e.class = 4;
     reply_text(&text, r, "\n");
+    o.complaint = status == DELIVER_DONE && complains(s, index);
+    if (o.complaint)
+        log_info(NULL, "complaint simulated",
+                 LS("rcpt", s->t.job->order->recipients[index].address));
     o.code = r->code;
     o.reply = buf_text(&text);
     if (status == DELIVER_DEFERRED && !refused) {

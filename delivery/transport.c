@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "dnsconf.h"
+#include "fdlimit.h"
 #include "mem.h"
 #include "tlsclient.h"
+
+#define DESCRIPTORS_A_DELIVERY 2 /* the connection and the message */
 
 static struct dns *open_dns(const struct conf *conf, struct event_base *base,
                             struct span resolv_conf, struct fail *f)
@@ -50,7 +53,8 @@ static void read_relay(struct transport *t, const struct conf_block *b)
     t->tls = (enum conf_tls)conf_word(b, "tls");
     t->family = (enum conf_family)conf_word(b, "ip-family");
     t->sources = conf_list(b, "source-address", &t->sources_n);
-    t->connections = conf_int(b, "connections");
+    t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
+                                      DESCRIPTORS_A_DELIVERY);
     read_timeouts(&t->timeouts, b);
 }
 
@@ -118,6 +122,7 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->base = base;
     t->conf = conf;
     t->hostname = conf_text(conf_root(conf), "hostname");
+    t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
     if (rc == 0 && (t->kind == TRANSPORT_DIRECT || t->kind == TRANSPORT_SMTP)) {
         rc = make_tls(t, roots, f);

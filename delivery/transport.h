@@ -34,6 +34,7 @@ struct transport {
     size_t sources_n;
     int connections, max_hosts;
     bool allow_loopback;
+    bool localserve; /* what recipients' names ask for is acted out */
     struct transport_timeouts timeouts;
     int fail_code; /* TRANSPORT_FAIL */
     const char *fail_text;

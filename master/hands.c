@@ -105,6 +105,24 @@ static int send_dkim(struct process *p, const struct conf *conf, struct fail *f)
     return rc;
 }
 
+static int send_webhook_keys(struct process *p, const struct conf *conf, struct fail *f)
+{
+    static const char *const files[] = {"signing-key-file", "old-signing-key-file"};
+    const struct conf_block *account = NULL, *webhook;
+    int rc = 0;
+    while (rc == 0 && (account = conf_next(conf_root(conf), "account", account)) != NULL) {
+        webhook = NULL;
+        while (rc == 0 && (webhook = conf_next(account, "webhook", webhook)) != NULL) {
+            for (size_t i = 0; rc == 0 && i < sizeof files / sizeof files[0]; i++) {
+                if (conf_is_set(webhook, files[i]))
+                    rc = send_file(p, webhook, files[i], f, "webhook %s %s", conf_label(webhook),
+                                   conf_label(account));
+            }
+        }
+    }
+    return rc;
+}
+
 static int send_passwords(struct process *p, const struct conf *conf, struct fail *f)
 {
     static const char *const kinds[] = {"submission", "submissions"};
@@ -143,6 +161,8 @@ int hands_send(struct process *p, const struct conf *conf, struct fail *f)
         rc = send_credentials(p, conf, f);
     if (rc == 0 && p->role == ROLE_VAULT)
         rc = send_dkim(p, conf, f);
+    if (rc == 0 && p->role == ROLE_VAULT)
+        rc = send_webhook_keys(p, conf, f);
     if (rc == 0 && p->role == ROLE_VAULT)
         rc = send_passwords(p, conf, f);
     return rc;

@@ -28,6 +28,7 @@ static const struct edge {
     /* A TLS handshake cannot wait in steps for its signature: it has a channel to block on. */
     {ROLE_SMTPD, ROLE_VAULT, "sign", false, NULL},
     {ROLE_WEBAPI, ROLE_VAULT, "secret", false, NULL},
+    {ROLE_HOOKS, ROLE_VAULT, "secret", false, NULL},
 };
 
 _Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");

@@ -145,8 +145,11 @@ static void write_config(const struct localserve *l, struct buf *b)
         /* A minute is what a developer waits for the failure "timeout". */
         "transport loop { smtp { host 127.0.0.1  port %d  tls opportunistic  final-timeout 1m } }\n"
         "route { transport loop }\n"
-        /* Each recipient's failure is its own. */
-        "queue { destination-recipients 1 }\n"
+        /* Each recipient's failure is its own. The third retry is two minutes after the first
+         * attempt: a developer sees it. */
+        "queue { destination-recipients 1  first-retry 15s }\n"
+        /* What is put off so many times is counted by the one process. */
+        "workers { smtpd 1 }\n"
         "webhooks { allow-private yes }\n"
         "include \"local.d/*.conf\"\n",
         25 + at);
@@ -219,7 +222,8 @@ void localserve_greet(const struct localserve *l, FILE *out)
         "\n"
         "Everything sent ends in that mailbox. Failures are asked for by the recipient's local "
         "part: it ends\n"
-        "in temperror, permerror, timeout or a code 400 to 599, as in you+550@example.org.\n"
+        "in temperror, permerror, timeout or a code 400 to 599, as in you+550@example.org, or in\n"
+        "+bounce-550-5.1.1, +defer3, +slow or +complaint.\n"
         "\n"
         "Send a first message:\n"
         "\n"

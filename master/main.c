@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -20,6 +19,7 @@
 #include "ascii.h"
 #include "clock.h"
 #include "control.h"
+#include "fdlimit.h"
 #include "file.h"
 #include "folders.h"
 #include "listen.h"
@@ -35,7 +35,6 @@
 
 #define DEFAULT_CONFIG "/etc/quartermaster/quartermaster.conf"
 #define LIBEXEC_DIR "/usr/libexec/quartermaster"
-#define DESCRIPTORS 65536
 
 struct master {
     struct world world;
@@ -84,16 +83,6 @@ static void on_sigchld(evutil_socket_t fd, short what, void *arg)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         process_reaped(arg, pid, status);
-}
-
-/* Key files are open by the thousand until the vault has taken them. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-        return;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Whoever starts us may have closed them: a socket in the place of one would be written to by
@@ -222,7 +211,7 @@ static int run(struct master *m)
     notify_init();
     w->started_ms = clock_mono_ms();
     w->loaded_ms = clock_wall_ms();
-    raise_descriptors();
+    fdlimit_raise(); /* key files are open by the thousand until the vault has taken them */
     w->privileged = geteuid() == 0;
     w->program_dir = find_programs();
     TAILQ_INIT(&w->processes);

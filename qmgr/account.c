@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eventlog.h"
 #include "log.h"
 #include "mailindex.h"
 #include "mem.h"
@@ -37,7 +38,7 @@ static const struct {
     {MSG_SUPPRESS_REMOVE, suppress_on_request}, {MSG_SUPPRESS_FIND, suppress_on_request},
     {MSG_MAIL_GET, mailindex_on_request},       {MSG_MAIL_NOTE, mailindex_on_request},
     {MSG_MAIL_KEYWORDS, mailindex_on_request},  {MSG_MAIL_MOVED, mailindex_on_request},
-    {MSG_MAIL_DELETED, mailindex_on_request},
+    {MSG_MAIL_DELETED, mailindex_on_request},   {MSG_EVENTS_READ, eventlog_on_request},
 };
 
 struct account *account_new(struct queue *q)

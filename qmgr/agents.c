@@ -86,17 +86,6 @@ struct ipc *agents_find(struct agents *a, const char *transport)
     return g == NULL ? NULL : g->channel;
 }
 
-/* Deliveries beyond the connections would only wait in the agent, one behind the other, whatever
- * their class. */
-static unsigned most_of(const struct agents *a, const char *transport)
-{
-    const struct settings *s = a->queue->settings;
-    int connections = settings_connections(s, transport);
-    return (unsigned)(connections > 0 && connections < s->transport_concurrency
-                          ? connections
-                          : s->transport_concurrency);
-}
-
 static unsigned room(unsigned most, unsigned used)
 {
     return used < most ? most - used : 0;
@@ -107,7 +96,9 @@ unsigned agents_room(struct agents *a, const char *transport, enum due_class cla
     const struct agent *g = find(a, transport);
     if (g == NULL || g->channel == NULL)
         return 0;
-    unsigned most = most_of(a, transport);
+    /* Deliveries beyond the connections would only wait in the agent, one behind the other,
+     * whatever their class. */
+    unsigned most = settings_deliveries(a->queue->settings, transport);
     unsigned in_all = room(most, g->inflight[DUE_FIRST] + g->inflight[DUE_AGAIN]);
     unsigned here = room((unsigned)window_part(class, most), g->inflight[class]);
     return in_all < here ? in_all : here;

@@ -7,8 +7,7 @@
 #include "mem.h"
 #include "trees.h"
 
-#define PAGE 4096     /* what the smallest memory file takes */
-#define IDLE_MAX 1000 /* bodies that nobody uses */
+#define PAGE 4096 /* what the smallest memory file takes */
 
 /* Somebody who asked while the message was being read. */
 struct waiter {
@@ -99,7 +98,8 @@ static void make_room(struct bodies *b, uint64_t cost)
 {
     struct body *body;
     while ((body = TAILQ_FIRST(&b->idle)) != NULL &&
-           (b->idle_n > IDLE_MAX || b->total + cost > b->queue->settings->body_memory)) {
+           (b->idle_n > b->queue->settings->bodies ||
+            b->total + cost > b->queue->settings->body_memory)) {
         unset_idle(b, body);
         drop(b, body);
     }

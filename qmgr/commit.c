@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -9,8 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
+
+#define ASIDE_A_TURN 16 /* done in one turn of the loop: then others have their turn */
 
 STAILQ_HEAD(changes, change);
 
@@ -19,15 +23,20 @@ struct commit {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t arrived;
-    struct changes waiting, finished; /* under lock */
-    bool urgent;                      /* under lock: one of those that wait is not patient */
-    struct timespec patience;         /* under lock: until when the others wait for such a one */
-    struct changes again;             /* the loop's: to be tried again when the timer fires */
+    /* under lock: */
+    struct changes waiting, finished;
+    struct changes aside, aside_finished; /* the same of those that stand aside */
+    bool urgent;                          /* somebody waits for one of those that wait */
+    bool ending;
+    unsigned aside_n;    /* in aside */
+    int64_t patience_us; /* until when the others wait for such a one */
+    int64_t aside_us;    /* until when those that stand aside rest */
+    /* the loop's: */
+    struct changes again; /* to be tried again when the timer fires */
     struct event *wake, *retry;
     int wake_fd;
-    bool ending; /* under lock */
-    bool ended;  /* the loop's: the thread is gone */
-    size_t count, late;
+    bool ended;                /* the thread is gone */
+    size_t count, late, stand; /* not done; of them those that failed, those that stand aside */
 };
 
 static void join(struct changes *to, struct changes *from)
@@ -93,40 +102,121 @@ static void write_changes(struct store *store, struct changes *group)
         STAILQ_FIRST(group)->fail = f;
 }
 
+/* With the lock held: when the next group is to be written, by the clock of clock_mono_us. */
+static int64_t due_us(const struct commit *k)
+{
+    int64_t soon = STAILQ_EMPTY(&k->waiting) ? INT64_MAX : k->patience_us;
+    int64_t aside = STAILQ_EMPTY(&k->aside) ? INT64_MAX : k->aside_us;
+    if (k->ending || k->urgent)
+        return 0;
+    return soon < aside ? soon : aside;
+}
+
 /* With the lock held. Returns when there is something to write, or the end. */
 static void wait_for_changes(struct commit *k)
 {
-    int rc = 0;
-    while (!k->ending && !k->urgent && rc != ETIMEDOUT) {
-        if (STAILQ_EMPTY(&k->waiting))
-            rc = pthread_cond_wait(&k->arrived, &k->lock);
-        else
-            rc = pthread_cond_timedwait(&k->arrived, &k->lock, &k->patience);
+    int64_t due;
+    while ((due = due_us(k)) > clock_mono_us()) {
+        const struct timespec until = {due / 1000000, due % 1000000 * 1000};
+        int rc = due == INT64_MAX ? pthread_cond_wait(&k->arrived, &k->lock)
+                                  : pthread_cond_timedwait(&k->arrived, &k->lock, &until);
         assert(rc == 0 || rc == ETIMEDOUT);
     }
+}
+
+/* How many of those that stand aside go into the group that is to be written now. */
+static unsigned aside_share(const struct commit *k, int64_t now)
+{
+    bool others = k->urgent || (!STAILQ_EMPTY(&k->waiting) && k->patience_us <= now);
+    int64_t since = k->aside_us + (others ? COMMIT_ASIDE_MS * 1000 : 0);
+    unsigned part = k->aside_n / COMMIT_ASIDE_PART;
+    if (k->ending)
+        return UINT_MAX;
+    return since > now ? 0 : part > COMMIT_ASIDE_MAX ? part : COMMIT_ASIDE_MAX;
+}
+
+/* With the lock held: the group, those that stand aside last. Returns whether there are any. */
+static bool take_group(struct commit *k, struct changes *group)
+{
+    struct change *c;
+    bool any = false;
+    unsigned n = aside_share(k, clock_mono_us());
+    join(group, &k->waiting);
     k->urgent = false;
+    for (; n > 0 && (c = STAILQ_FIRST(&k->aside)) != NULL; n--) {
+        STAILQ_REMOVE_HEAD(&k->aside, next);
+        STAILQ_INSERT_TAIL(group, c, next);
+        k->aside_n--;
+        any = true;
+    }
+    return any;
+}
+
+/* Each to the end of the list that is its own. */
+static void sort(struct changes *from, struct changes *others, struct changes *aside)
+{
+    struct change *c;
+    while ((c = STAILQ_FIRST(from)) != NULL) {
+        STAILQ_REMOVE_HEAD(from, next);
+        STAILQ_INSERT_TAIL(c->when == COMMIT_ASIDE ? aside : others, c, next);
+    }
+}
+
+static void wake_loop(struct commit *k)
+{
+    const uint64_t one = 1;
+    ssize_t ignored = write(k->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+static int64_t pause_us(int64_t took_us)
+{
+    int64_t pause = took_us * COMMIT_ASIDE_PAUSE;
+    if (pause < COMMIT_ASIDE_MS * 1000)
+        return COMMIT_ASIDE_MS * 1000;
+    return pause < COMMIT_ASIDE_PAUSE_MAX_MS * 1000 ? pause : COMMIT_ASIDE_PAUSE_MAX_MS * 1000;
 }
 
 static void *run(void *arg)
 {
     struct commit *k = arg;
-    const uint64_t one = 1;
     (void)pthread_mutex_lock(&k->lock);
     for (;;) {
         struct changes group = STAILQ_HEAD_INITIALIZER(group);
         wait_for_changes(k);
-        if (STAILQ_EMPTY(&k->waiting))
+        bool aside = take_group(k, &group);
+        if (STAILQ_EMPTY(&group))
             break;
-        join(&group, &k->waiting);
         (void)pthread_mutex_unlock(&k->lock);
+        int64_t began = clock_mono_us();
         write_changes(k->store, &group);
+        int64_t ended = clock_mono_us();
         (void)pthread_mutex_lock(&k->lock);
-        join(&k->finished, &group);
-        ssize_t ignored = write(k->wake_fd, &one, sizeof one);
-        (void)ignored;
+        if (aside)
+            k->aside_us = ended + pause_us(ended - began);
+        sort(&group, &k->finished, &k->aside_finished);
+        wake_loop(k);
     }
     (void)pthread_mutex_unlock(&k->lock);
     return NULL;
+}
+
+static void end_change(struct commit *k, struct change *c, bool last)
+{
+    bool failed = c->fail.text[0] != '\0';
+    if (failed && c->must && !last) {
+        const struct timeval second = {1, 0};
+        k->late += !c->late;
+        c->late = true;
+        STAILQ_INSERT_TAIL(&k->again, c, next);
+        if (!evtimer_pending(k->retry, NULL))
+            (void)evtimer_add(k->retry, &second);
+        return;
+    }
+    k->count--;
+    k->stand -= c->when == COMMIT_ASIDE;
+    k->late -= c->late;
+    c->done(c, failed ? c->fail.text : NULL);
 }
 
 static void finish(struct commit *k, bool last)
@@ -135,22 +225,16 @@ static void finish(struct commit *k, bool last)
     struct change *c;
     (void)pthread_mutex_lock(&k->lock);
     join(&done, &k->finished);
+    for (int n = 0; (last || n < ASIDE_A_TURN) && (c = STAILQ_FIRST(&k->aside_finished)); n++) {
+        STAILQ_REMOVE_HEAD(&k->aside_finished, next);
+        STAILQ_INSERT_TAIL(&done, c, next);
+    }
+    if (!STAILQ_EMPTY(&k->aside_finished))
+        wake_loop(k);
     (void)pthread_mutex_unlock(&k->lock);
     while ((c = STAILQ_FIRST(&done)) != NULL) {
         STAILQ_REMOVE_HEAD(&done, next);
-        bool failed = c->fail.text[0] != '\0';
-        if (failed && c->must && !last) {
-            const struct timeval second = {1, 0};
-            k->late += !c->late;
-            c->late = true;
-            STAILQ_INSERT_TAIL(&k->again, c, next);
-            if (!evtimer_pending(k->retry, NULL))
-                (void)evtimer_add(k->retry, &second);
-            continue;
-        }
-        k->count--;
-        k->late -= c->late;
-        c->done(c, failed ? c->fail.text : NULL);
+        end_change(k, c, last);
     }
 }
 
@@ -162,25 +246,26 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     finish(arg, false);
 }
 
-static struct timespec patience(void)
+/* With the lock held. */
+static void begin_patience(struct commit *k)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += COMMIT_PATIENCE_MS * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000L;
-    t.tv_nsec %= 1000000000L;
-    return t;
+    int64_t patience_us = clock_mono_us() + COMMIT_PATIENCE_MS * 1000;
+    if (STAILQ_EMPTY(&k->waiting))
+        k->patience_us = patience_us;
+    if (STAILQ_EMPTY(&k->aside) && k->aside_us < patience_us)
+        k->aside_us = patience_us;
 }
 
 static void hand_over(struct commit *k, struct changes *changes)
 {
     const struct change *c;
     (void)pthread_mutex_lock(&k->lock);
-    STAILQ_FOREACH (c, changes, next)
-        k->urgent = k->urgent || !c->patient;
-    if (STAILQ_EMPTY(&k->waiting))
-        k->patience = patience();
-    join(&k->waiting, changes);
+    begin_patience(k);
+    STAILQ_FOREACH (c, changes, next) {
+        k->urgent = k->urgent || c->when == COMMIT_NOW;
+        k->aside_n += c->when == COMMIT_ASIDE;
+    }
+    sort(changes, &k->waiting, &k->aside);
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
 }
@@ -197,6 +282,8 @@ struct commit *commit_new(struct event_base *base, struct store *store)
     k->store = store;
     STAILQ_INIT(&k->waiting);
     STAILQ_INIT(&k->finished);
+    STAILQ_INIT(&k->aside);
+    STAILQ_INIT(&k->aside_finished);
     STAILQ_INIT(&k->again);
     k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(k->wake_fd >= 0);
@@ -242,6 +329,7 @@ void commit_add(struct commit *k, struct change *change)
     STAILQ_INSERT_TAIL(&one, change, next);
     if (!k->ended) {
         k->count++;
+        k->stand += change->when == COMMIT_ASIDE;
         hand_over(k, &one);
         return;
     }
@@ -255,6 +343,11 @@ void commit_add(struct commit *k, struct change *change)
 size_t commit_waiting(const struct commit *k)
 {
     return k->count;
+}
+
+size_t commit_aside(const struct commit *k)
+{
+    return k->stand;
 }
 
 bool commit_is_late(const struct commit *k)

@@ -18,11 +18,13 @@
 
 struct delivery {
     struct queue *queue;
+    struct sites *sites;
     struct window *window;
     struct stream *stream;           /* while recipients are gathered */
     struct destination *destination; /* which stays as long as this is counted as its delivery */
+    struct server *server; /* all of the transport's mail goes there; NULL where it does not */
     enum due_class class;
-    bool asked; /* the agent counts it */
+    bool asked; /* the agent counts it, and the server */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     char *from_id;      /* of all its recipients: they have one sender */
@@ -138,12 +140,14 @@ static void free_delivery(struct delivery *v)
 
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
 {
-    const struct delivery_end e = {
-        v->destination, v->class, v->job->transport, v->job->destination, v->asked, results, n};
+    const struct delivery_end e = {v->destination,      v->server, v->class, v->job->transport,
+                                   v->job->destination, v->asked,  results,  n};
     bodies_put_back(v->queue->bodies, v->body);
     v->window->octets[v->class] -= v->asked ? v->row.size : 0;
-    if (v->asked)
+    if (v->asked) {
         agents_end(v->queue->agents, v->job->transport, v->class);
+        sites_end(v->server, v->class);
+    }
     settle_results(v->queue, v->job->message, results, n,
                    strcmp(v->job->transport, "local") == 0 ? v->job->destination : NULL);
     v->on_end(v->arg, &e);
@@ -206,6 +210,14 @@ static bool has_room(const struct delivery *v, uint64_t message)
            bodies_have_room(v->queue->bodies, message, v->row.size);
 }
 
+/* For the transport, or for the server that it leads to. */
+static bool has_to_wait(const struct delivery *v, const char *transport)
+{
+    return agents_room(v->queue->agents, transport, v->class) == 0 ||
+           sites_room(v->server, v->class) == 0 ||
+           window_is_behind(v->window, v->stream, transport);
+}
+
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
                                    const struct rcpt_row *r, const struct pause **pause)
 {
@@ -217,8 +229,9 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         return DELIVERY_NOTHING;
     }
     struct route route = route_choose(q->settings, v->row.envelope, r);
-    *pause = sites_pause(v->destination, route.transport, v->start_ms);
-    if (*pause == NULL && agents_room(q->agents, route.transport, v->class) == 0) {
+    v->server = sites_server(v->sites, q->settings, route.transport);
+    *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
+    if (*pause == NULL && has_to_wait(v, route.transport)) {
         /* Half of the class's places stays for those that need not wait. */
         window_park(v->window, i, route.transport, (uint64_t)q->settings->window / DUE_CLASSES / 2);
         return DELIVERY_NOTHING;
@@ -228,6 +241,7 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->from_id = mem_text(r->from_id);
     add_recipient(v->job, i->id, r);
+    window_use_right(v->stream);
     window_set_trying(v->window, i);
     gather(v, t);
     return DELIVERY_STARTED;
@@ -238,10 +252,11 @@ static void ask(struct delivery *v)
     v->asked = true;
     v->window->octets[v->class] += v->row.size;
     agents_begin(v->queue->agents, v->job->transport, v->class);
+    sites_begin(v->server, v->class);
     bodies_get(v->queue->bodies, v->job->message, &v->row, on_body, v);
 }
 
-enum delivery_start delivery_start(struct queue *q, struct window *w, struct stream *s,
+enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct stream *s,
                                    delivery_on_end *on_end, void *arg)
 {
     struct delivery *v = mem_zero(sizeof *v);
@@ -249,7 +264,8 @@ enum delivery_start delivery_start(struct queue *q, struct window *w, struct str
     enum delivery_start outcome = DELIVERY_NOTHING;
     struct item *i;
     *v = (struct delivery){.queue = q,
-                           .window = w,
+                           .sites = sites,
+                           .window = sites->window,
                            .stream = s,
                            .destination = s->destination,
                            .class = s->class,
@@ -260,7 +276,7 @@ enum delivery_start delivery_start(struct queue *q, struct window *w, struct str
     while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&s->items)) != NULL) {
         struct rcpt_row r;
         if (!read_due(v, t, i, &r)) {
-            window_remove(w, i);
+            window_remove(v->window, i);
             continue;
         }
         outcome = prepare(v, t, i, &r, &pause);

@@ -3,6 +3,7 @@
 
 #include "proto_deliver.h"
 #include "queue.h"
+#include "sites.h"
 #include "window.h"
 
 /* One delivery: a message for some recipients of one destination, from the window through a
@@ -18,6 +19,7 @@ enum delivery_start {
 /* What became of one. */
 struct delivery_end {
     struct destination *destination;
+    struct server *server; /* the one that has all of the transport's mail, or NULL (sites.h) */
     enum due_class class;
     const char *transport, *domain;
     bool asked; /* the transport's agent was to do it */
@@ -29,9 +31,9 @@ struct delivery_end {
 typedef void delivery_on_end(void *arg, const struct delivery_end *e);
 
 /* Begins one for the first recipient that waits in the stream and is due, with those behind it of
- * the same message and transport. Where the destination is suspended (sites.h) it ends at once,
- * before this returns. */
-enum delivery_start delivery_start(struct queue *q, struct window *w, struct stream *s,
+ * the same message and transport. Where the destination, or the server of its transport, is
+ * suspended (sites.h) it ends at once, before this returns. */
+enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct stream *s,
                                    delivery_on_end *on_end, void *arg);
 
 #endif

@@ -7,7 +7,7 @@
 #include "mend.h"
 #include "tables.h"
 
-#define ROWS_A_TURN 500    /* then the loop does something else */
+#define ROWS_A_TURN 100    /* then the loop does something else */
 #define SLEEP_MAX_MS 60000 /* the wall clock may be set */
 #define CLOCK_CHECK_MS 200 /* while a test may step it */
 

@@ -177,7 +177,7 @@ static void land(struct call *c)
     struct hookq *h = c->hookq;
     c->answered = true;
     h->unwritten++;
-    c->destination->inflight--;
+    c->destination->site.inflight--;
     h->inflight[c->class]--;
     window_update_destination(&h->window, c->destination);
     pump(h);
@@ -228,7 +228,8 @@ static void write_down(struct call *c, const struct hook_result *r)
     int64_t now = clock_wall_ms();
     w->change.apply = apply;
     w->change.done = done;
-    w->change.must = w->change.patient = true;
+    w->change.must = true;
+    w->change.when = COMMIT_SOON;
     w->call = c;
     w->was = hookrow_due(c->id, &c->row);
     add_attempt(c, r);
@@ -345,10 +346,11 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     c->row = *row;
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
-    c->destination->inflight++;
+    c->destination->site.inflight++;
     h->inflight[c->class]++;
     struct hook_call call = {.id = i->id,
                              .attempt = row->attempts + 1u,
+                             .incoming = strcmp(row->event, "incoming") == 0,
                              .account = row->account,
                              .url = row->url,
                              .authorization = row->authorization,

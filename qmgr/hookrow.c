@@ -93,6 +93,13 @@ static char *payload(const struct submit_envelope *e, uint64_t recipient, const 
     put_text(&w, "SMTPEnhancedCode", quiet || last->code == 0 ? "" : last->enhanced);
     put_text(&w, "Error", error);
     put_extra(&w, e);
+    /* Beyond the contract, which has none of these. */
+    put_text(&w, "Recipient", r->address);
+    jsonwrite_key(&w, "Attempt");
+    jsonwrite_int64(&w, r->attempts);
+    jsonwrite_key(&w, "ReplyCode");
+    jsonwrite_int64(&w, last == NULL ? 0 : last->code);
+    put_text(&w, "Reply", last == NULL ? "" : last->reply);
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
     mem_free(&error);

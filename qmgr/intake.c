@@ -13,8 +13,10 @@
 #include "hookq.h"
 #include "log.h"
 #include "mem.h"
+#include "once.h"
 #include "proto_submit.h"
 #include "qid.h"
+#include "quota.h"
 #include "rand.h"
 #include "schedule.h"
 
@@ -54,8 +56,13 @@ struct arrival {
     struct body_source source;
     int body;
     struct fail file_fail;
+    struct settings_limits limits;
+    int64_t once_until_ms;
+    /* what apply found */
     uint64_t id;
-    bool full; /* what apply found: the store has no room for it */
+    bool full;           /* the store has no room for it */
+    enum submit_why why; /* other than SUBMIT_WHY_OTHER: it is not taken */
+    char *message_id;    /* not NULL: it was taken before, with this message id */
 };
 
 struct intake *intake_new(struct queue *q)
@@ -144,6 +151,7 @@ static void free_arrival(struct arrival *a)
 {
     submit_envelope_free(&a->envelope);
     file_close(&a->body);
+    mem_free(&a->message_id);
     mem_free(&a);
 }
 
@@ -152,20 +160,44 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
     struct ipc *ch = channel_of(a->intake, a->peer);
     service_count(a->intake->queue->service, COUNT_REFUSED, 1);
     if (ch != NULL)
-        submit_refuse(ch, a->request, code, enhanced, text);
+        submit_refuse(ch, a->request, code, enhanced, a->why, text);
 }
 
 #define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
 
+/* Whether the message is one for the queue: not one that came before, nor more than its account may
+ * send. */
+static bool is_wanted(struct arrival *a, struct store_txn *t)
+{
+    const struct ledger *l = &a->intake->queue->ledger;
+    const struct submit_envelope *e = a->envelope;
+    a->why = SUBMIT_WHY_OTHER;
+    mem_free(&a->message_id);
+    enum once once = e->once_key[0] == '\0'
+                         ? ONCE_NEW
+                         : once_find(l, t, e, e->received_ms, &a->id, &a->message_id);
+    if (once == ONCE_CONFLICT)
+        a->why = SUBMIT_WHY_CONFLICT;
+    if (once != ONCE_NEW)
+        return false;
+    if (a->limits.messages > 0 || a->limits.new_recipients > 0)
+        a->why = quota_take(l, t, a->limits, e, e->received_ms);
+    return a->why == SUBMIT_WHY_OTHER;
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct arrival *a = (struct arrival *)change;
+    struct ledger *l = &a->intake->queue->ledger;
     uint64_t octets = a->source.type == SOURCE_FILE ? 0 : a->source.size;
     octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
     /* Refused alone: what else is in the transaction must not fail for it. */
     a->full = !store_has_room(t, octets);
-    if (!a->full)
-        a->id = ledger_stage(&a->intake->queue->ledger, t, a->envelope, &a->source);
+    if (a->full || !is_wanted(a, t))
+        return;
+    a->id = ledger_stage(l, t, a->envelope, &a->source);
+    if (a->envelope->once_key[0] != '\0')
+        once_remember(l, t, a->envelope, a->id, a->once_until_ms);
 }
 
 static void schedule_all(struct arrival *a)
@@ -194,17 +226,62 @@ static void log_accepted(const struct arrival *a)
              LS("account", e->account), LS("client", e->client));
 }
 
-static void done(struct change *change, const char *why)
+/* It was sent before: the answer is what it was then. */
+static void answer_again(const struct arrival *a)
 {
-    struct arrival *a = (struct arrival *)change;
+    struct ipc *ch = channel_of(a->intake, a->peer);
+    char id[QID_SIZE];
+    log_info(NULL, "queued before", LS("qid", qid_text(a->id, id)),
+             LS("key", a->envelope->once_key), LS("account", a->envelope->account));
+    if (ch != NULL)
+        submit_accept_again(ch, a->request, a->id, a->message_id);
+}
+
+static void not_wanted(const struct arrival *a)
+{
+    static const struct {
+        uint16_t code;
+        const char *enhanced, *text;
+    } words[SUBMIT_WHYS] = {
+        [SUBMIT_WHY_MESSAGE_LIMIT] = {451, "4.7.1",
+                                      "the account has sent as many messages as it may in a day"},
+        [SUBMIT_WHY_RECIPIENT_LIMIT] =
+            {451, "4.7.1", "the account has written to as many new recipients as it may in a day"},
+        [SUBMIT_WHY_CONFLICT] = {554, "5.5.0", "the key was used for another message"},
+    };
+    log_warn(NULL, "message not queued", LS("account", a->envelope->account),
+             LS("from", a->envelope->sender), LU("rcpts", a->envelope->recipients_n),
+             LS("why", words[a->why].text));
+    refuse(a, words[a->why].code, words[a->why].enhanced, words[a->why].text);
+}
+
+/* True when the message is in the store, by this change. Else the one who asked has been told. */
+static bool is_taken(const struct arrival *a, const char *why)
+{
     struct queue *q = a->intake->queue;
+    bool taken = false;
     if (why == NULL && a->full)
         why = "the store is nearly full";
     if (why != NULL) {
         log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
-        if (a->source.type == SOURCE_FILE)
-            queue_unlink_later(q, a->source.token);
         refuse(a, 452, "4.3.1", "the queue cannot be written now");
+    } else if (a->message_id != NULL) {
+        answer_again(a);
+    } else if (a->why != SUBMIT_WHY_OTHER) {
+        not_wanted(a);
+    } else {
+        taken = true;
+    }
+    if (!taken && a->source.type == SOURCE_FILE)
+        queue_unlink_later(q, a->source.token);
+    return taken;
+}
+
+static void done(struct change *change, const char *why)
+{
+    struct arrival *a = (struct arrival *)change;
+    struct queue *q = a->intake->queue;
+    if (!is_taken(a, why)) {
         free_arrival(a);
         return;
     }
@@ -251,6 +328,9 @@ static void store(struct arrival *a, uint64_t size)
     struct queue *q = a->intake->queue;
     a->change.apply = apply;
     a->change.done = done;
+    if (a->envelope->origin != SUBMIT_SMTP)
+        a->limits = settings_limits(q->settings, a->envelope->account);
+    a->once_until_ms = a->envelope->received_ms + q->settings->keep_once_ms;
     if (size <= q->settings->large_body) {
         a->source = (struct body_source){.type = SOURCE_MEMORY_FILE, .fd = a->body, .size = size};
         commit_add(q->commit, &a->change);

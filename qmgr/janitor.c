@@ -10,6 +10,7 @@
 #include "log.h"
 #include "mailindex.h"
 #include "mem.h"
+#include "once.h"
 #include "room.h"
 #include "tables.h"
 
@@ -21,16 +22,17 @@ struct janitor {
     struct queue *queue;
     struct event *timer;
     uint64_t ticks;
-    uint64_t retired_at, hooks_at; /* where the round through the history is */
-    bool busy;                     /* a cleaning change is under way */
+    uint64_t retired_at, hooks_at, events_at; /* where the round through the history is */
+    bool busy;                                /* a cleaning change is under way */
 };
 
 struct cleaning {
     struct change change;
     struct janitor *janitor;
     int64_t now_ms, keep_events_ms, keep_removed_ms;
-    uint64_t retired_from, hooks_from; /* where this part of the round begins, and ends */
-    uint64_t retired_at, hooks_at;
+    /* where this part of the round begins, and ends; of events, with which account */
+    uint64_t retired_from, hooks_from, events_from;
+    uint64_t retired_at, hooks_at, events_at;
     unsigned removed;
 };
 
@@ -58,21 +60,15 @@ static enum verdict judge_hook(struct span value, int64_t now_ms)
     return v;
 }
 
-/* now_ms: the time of the youngest event that is not kept. */
-static enum verdict judge_event(struct span value, int64_t now_ms)
-{
-    struct event_row e;
-    if (event_row_read(value, &e) != 0)
-        return BAD;
-    enum verdict v = e.when_ms <= now_ms ? OVER : STAYS;
-    event_row_clear(&e);
-    return v;
-}
-
 /* Away with the cursor's row, and on to the next. */
 static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor *c, enum verdict v)
 {
-    return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
+    uint64_t id;
+    if (v == BAD)
+        return ledger_quarantine_here(t, table, c);
+    if (table == TABLE_RETIRED && key_read_id(c->key, &id) == 0)
+        ledger_unindex_retired(t, id, c->value);
+    return store_delete_here(c);
 }
 
 /* A part of the round through a table. Returns where it goes on, 0 at the end. */
@@ -94,20 +90,43 @@ static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, u
     return at ? id + 1 : 0;
 }
 
-/* Events are in the order of their time: the oldest go until one is young enough. */
-static void clean_events(struct cleaning *c, struct store_txn *t)
+static enum verdict judge_event(struct span value, int64_t until_ms)
 {
-    struct key zero = key_id(0);
+    int64_t when_ms;
+    if (event_row_time(value, &when_ms) != 0)
+        return BAD;
+    return when_ms <= until_ms ? OVER : STAYS;
+}
+
+/* To the oldest event of the next account. False: there is none, or the key is no event's. */
+static bool go_to_next(struct store_cursor *c, uint64_t *account)
+{
+    if (*account == UINT64_MAX)
+        return false;
+    struct key k = key_event(*account + 1, 0);
+    return store_seek(c, key_span(&k));
+}
+
+/* An account's events are in the order of their time: the oldest go until one is young enough, and
+ * then it is the next account's turn. Returns whose turn it is when this part of the round ends, 0
+ * when the round does. */
+static uint64_t clean_events(struct cleaning *c, struct store_txn *t)
+{
+    struct key from = key_event(c->events_from, 0);
     struct store_cursor cursor = store_cursor(t, TABLE_EVENT);
-    bool at = store_seek(&cursor, key_span(&zero));
+    bool at = store_seek(&cursor, key_span(&from));
+    uint64_t account = 0, number;
     for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
-        enum verdict v = judge_event(cursor.value, c->now_ms - c->keep_events_ms);
-        if (v == STAYS)
-            break;
-        c->removed++;
-        at = remove_here(t, TABLE_EVENT, &cursor, v);
+        enum verdict v = key_read_event(cursor.key, &account, &number) != 0
+                             ? BAD
+                             : judge_event(cursor.value, c->now_ms - c->keep_events_ms);
+        c->removed += v != STAYS;
+        at = v == STAYS ? go_to_next(&cursor, &account) : remove_here(t, TABLE_EVENT, &cursor, v);
     }
+    if (at)
+        (void)key_read_event(cursor.key, &account, &number);
     store_cursor_close(&cursor);
+    return at ? account : 0;
 }
 
 static void apply(struct change *change, struct store_txn *t)
@@ -116,7 +135,8 @@ static void apply(struct change *change, struct store_txn *t)
     c->removed = 0;
     c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
     c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
-    clean_events(c, t);
+    c->events_at = clean_events(c, t);
+    c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
     c->removed += mailindex_forget(t, c->now_ms - c->keep_removed_ms, ROWS_A_TICK);
 }
 
@@ -132,6 +152,7 @@ static void done(struct change *change, const char *why)
     if (why == NULL) {
         j->retired_at = c->retired_at;
         j->hooks_at = c->hooks_at;
+        j->events_at = c->events_at;
     }
     j->busy = false;
     mem_free(&c);
@@ -157,16 +178,31 @@ static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, j
     return found;
 }
 
+/* The same for events. */
+static bool events_have_work(struct store_txn *t, uint64_t *from, int64_t until_ms)
+{
+    struct key k = key_event(*from, 0);
+    struct store_cursor c = store_cursor(t, TABLE_EVENT);
+    bool at = store_seek(&c, key_span(&k)), found = false;
+    uint64_t account = 0, number;
+    for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
+        found = key_read_event(c.key, &account, &number) != 0 ||
+                judge_event(c.value, until_ms) != STAYS;
+        at = found || go_to_next(&c, &account);
+    }
+    if (!found && (!at || key_read_event(c.key, from, &number) != 0))
+        *from = 0; /* the round begins anew */
+    store_cursor_close(&c);
+    return found;
+}
+
 /* A look costs no commit. */
 static bool has_work(struct janitor *j)
 {
     int64_t now_ms = clock_wall_ms();
     struct store_txn *t = store_begin(j->queue->store, false);
-    struct key zero = key_id(0);
-    struct store_cursor c = store_cursor(t, TABLE_EVENT);
-    bool work = store_seek(&c, key_span(&zero)) &&
-                judge_event(c.value, now_ms - j->queue->settings->keep_events_ms) != STAYS;
-    store_cursor_close(&c);
+    bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
+    work = once_is_due(t, now_ms) || work;
     work = mailindex_has_forgotten(t, now_ms - j->queue->settings->keep_removed_ms) || work;
     work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
     work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
@@ -187,6 +223,7 @@ static void tidy(struct janitor *j)
     c->keep_removed_ms = j->queue->settings->keep_removed_ms;
     c->retired_from = j->retired_at;
     c->hooks_from = j->hooks_at;
+    c->events_from = j->events_at;
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
 }

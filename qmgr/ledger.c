@@ -14,7 +14,6 @@
 #include "tables.h"
 #include "wire.h"
 
-#define SCHEMA 3
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
@@ -45,7 +44,7 @@ static void begin_anew(struct ledger *l, struct store_txn *t)
     rand_bytes(l->secret, sizeof l->secret);
     l->next_id = (uint64_t)(clock_wall_ms() / 1000) << IDS_A_SECOND_SHIFT;
     l->next_event = 1;
-    put_number(t, "schema", SCHEMA);
+    put_number(t, "schema", LEDGER_SCHEMA);
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
@@ -59,10 +58,10 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     struct store_txn *t = store_begin(store, true);
     if (!get_number(t, "schema", &schema)) {
         begin_anew(l, t);
-    } else if (schema != SCHEMA) {
+    } else if (schema != LEDGER_SCHEMA) {
         char why[80];
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
-                       (unsigned long long)schema, SCHEMA);
+                       (unsigned long long)schema, LEDGER_SCHEMA);
         store_fail(t, why);
     } else if (!get_number(t, "next_id", &l->next_id) ||
                !get_number(t, "next_event", &l->next_event) ||
@@ -94,6 +93,11 @@ struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r)
 
 void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        store_put(t, TABLE_HELD, key_span(&k), (struct span){0});
+        return;
+    }
     struct stream_id stream = ledger_stream(l, r);
     struct key due = key_due(ledger_due(id, r)), dest = key_dest(stream, ledger_due(id, r)),
                value = due_value(stream);
@@ -103,6 +107,11 @@ void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const stru
 
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        (void)store_delete(t, TABLE_HELD, key_span(&k));
+        return;
+    }
     struct key due = key_due(ledger_due(id, r)),
                dest = key_dest(ledger_stream(l, r), ledger_due(id, r));
     (void)store_delete(t, TABLE_DUE, key_span(&due));
@@ -118,12 +127,12 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 }
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
-                          const struct submit_envelope *e, const struct submit_recipient *s,
-                          struct buf *b)
+                          uint64_t account, const struct submit_envelope *e,
+                          const struct submit_recipient *s, struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
-                         .account = name_hash(l->secret, e->account),
+                         .account = account,
                          .notify = s->notify,
                          .next_ms = next,
                          .address = s->address,
@@ -137,13 +146,31 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
     ledger_index(l, t, id, &r);
 }
 
-static void put_event(struct ledger *l, struct store_txn *t, const struct event_row *e)
+static void put_event(struct ledger *l, struct store_txn *t, uint64_t account,
+                      const struct event_item *e)
 {
     struct buf b = {0};
-    struct key k = key_id(l->next_event++);
+    struct key k = key_event(account, l->next_event++);
     event_row_put(&b, e);
-    store_append(t, TABLE_EVENT, key_span(&k), buf_span(&b));
+    store_put(t, TABLE_EVENT, key_span(&k), buf_span(&b));
     buf_free(&b);
+}
+
+/* What every event of a message says of it. */
+static struct event_item event_of(const struct submit_envelope *e, uint64_t message,
+                                  uint64_t recipient, const char *address, const char *from_id)
+{
+    return (struct event_item){.recipient = recipient,
+                               .message = message,
+                               .account = e->account,
+                               .address = (char *)address,
+                               .message_id = e->message_id,
+                               .subject = e->subject,
+                               .from_id = (char *)from_id,
+                               .enhanced = (char *)"",
+                               .text = (char *)"",
+                               .extra = e->extra,
+                               .extra_n = e->extra_n};
 }
 
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
@@ -157,6 +184,7 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
                           .size = body->size,
                           .kind = body->type == SOURCE_FILE ? BODY_FILE : BODY_CHUNKS,
                           .file = body->type == SOURCE_FILE ? body->token : 0};
+    uint64_t account = name_hash(l->secret, e->account);
     l->next_id += e->recipients_n;
     msg_row_put(&b, &row);
     struct key k = key_id(id);
@@ -164,16 +192,24 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     put_body(t, id, body);
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         const struct submit_recipient *s = &e->recipients[i];
-        put_recipient(l, t, id, id + i, e, s, &b);
-        put_event(l, t,
-                  &(struct event_row){EVENT_ACCEPTED, e->received_ms, id + i, id, e->account,
-                                      s->address, e->message_id, s->from_id, 0, (char *)"",
-                                      (char *)""});
+        put_recipient(l, t, id, id + i, account, e, s, &b);
+        struct event_item event = event_of(e, id, id + i, s->address, s->from_id);
+        event.when_ms = e->received_ms;
+        put_event(l, t, account, &event);
     }
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     buf_free(&b);
     return id;
+}
+
+void ledger_unindex_retired(struct store_txn *t, uint64_t id, struct span value)
+{
+    struct admin_peek r;
+    if (retired_row_peek(value, &r) != 0)
+        return;
+    struct key k = key_ended(r.next_ms, id);
+    (void)store_delete(t, TABLE_ENDED, key_span(&k));
 }
 
 static void put_aside(struct store_txn *t, unsigned table, struct span key, struct span value)
@@ -254,10 +290,10 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
     store_put(t, TABLE_RCPT, key_span(&k), buf_span(&b));
     buf_free(&b);
     bool moved = was->next_ms != r->next_ms || was->again != r->again || was->held != r->held;
-    if (moved && !was->held)
+    if (moved) {
         ledger_unindex(l, t, id, was);
-    if (moved && !r->held)
         ledger_index(l, t, id, r);
+    }
 }
 
 static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id,
@@ -290,9 +326,10 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
                  .attempts_n = r->results_n},
     };
     struct buf b = {0};
-    struct key k = key_id(id);
+    struct key k = key_id(id), ended = key_ended(now_ms, id);
     retired_row_put(&b, &row);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
+    store_put(t, TABLE_ENDED, key_span(&ended), (struct span){0});
     buf_free(&b);
     mem_free(&last);
 }
@@ -304,8 +341,7 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     struct key k = key_id(id);
     int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
     (void)store_delete(t, TABLE_RCPT, key_span(&k));
-    if (!r->held)
-        ledger_unindex(l, t, id, r);
+    ledger_unindex(l, t, id, r);
     if (keep_ms > 0)
         put_retired(t, m, id, r, success, now_ms, keep_ms);
     m->gone++;
@@ -318,10 +354,15 @@ void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *
     const struct submit_envelope *e = m->row.envelope;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
     char *line = mem_textn(text, strcspn(text, "\n"));
-    put_event(l, t,
-              &(struct event_row){type, now_ms, id, m->id, e->account, r->address, e->message_id,
-                                  r->from_id, last == NULL ? 0 : last->code,
-                                  last == NULL ? (char *)"" : last->enhanced, line});
+    struct event_item event = event_of(e, m->id, id, r->address, r->from_id);
+    event.type = type;
+    event.when_ms = now_ms;
+    event.text = line;
+    if (last != NULL) {
+        event.code = last->code;
+        event.enhanced = last->enhanced;
+    }
+    put_event(l, t, r->account, &event);
     mem_free(&line);
     struct hook_row hook;
     if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {

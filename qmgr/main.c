@@ -13,6 +13,7 @@
 #include "bodies.h"
 #include "body.h"
 #include "file.h"
+#include "eventlog.h"
 #include "hookq.h"
 #include "intake.h"
 #include "janitor.h"
@@ -61,8 +62,10 @@ static void open_parts(struct qmgr *m)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     m->intake = intake_new(q);
     m->account = account_new(q);
+    q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
 }
@@ -199,11 +202,13 @@ static const struct service_spec spec = {
 static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
     janitor_free(&m->janitor);
     intake_free(&m->intake);
+    eventlog_free(&q->eventlog);
     account_free(&m->account);
     hookq_free(&q->hookq);
     mend_free(&q->mend);

@@ -19,6 +19,7 @@ struct hookq;
 struct agents;
 struct bodies;
 struct mend;
+struct eventlog;
 
 /* Indices of queue_counters; they go to master and from there to the metrics. */
 enum queue_counter {
@@ -50,11 +51,13 @@ struct queue {
     struct ledger ledger; /* the writing thread's, once that runs */
     struct commit *commit;
     struct worker *worker;
+    struct worker *reader; /* looks through the store for operators, who keep no mail waiting so */
     struct schedule *schedule;
     struct bodies *bodies;
     struct agents *agents;
     struct hookq *hookq;
     struct mend *mend;
+    struct eventlog *eventlog;
     int dirfd;
     bool room;       /* enough free disk for new mail */
     int64_t slow_ms; /* by so much the answer to new mail is delayed, as room gets short */

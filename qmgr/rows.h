@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "proto_admin.h"
 #include "proto_deliver.h"
+#include "proto_events.h"
 #include "proto_mail.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
@@ -62,6 +63,7 @@ void rcpt_row_clear(struct rcpt_row *r);
 struct rcpt_peek {
     uint64_t message, account;
     bool held;
+    uint16_t attempts;
     int64_t next_ms;
     struct span address, transport;
 };
@@ -73,30 +75,11 @@ char *rcpt_row_last_line(const struct rcpt_row *r);
 /* The domain in an address "local@domain", or "" when there is none. Points into it. */
 const char *address_domain(const char *address);
 
-enum event_type {
-    EVENT_ACCEPTED,
-    EVENT_DELIVERED,
-    EVENT_DELAYED,
-    EVENT_FAILED,
-    EVENT_CANCELED,
-    EVENT_HELD,
-    EVENT_RELEASED,
-    EVENT_TYPES
-};
-extern const char *const event_names[EVENT_TYPES];
-
-struct event_row {
-    enum event_type type;
-    int64_t when_ms;
-    uint64_t recipient, message;
-    char *account, *address, *message_id, *from_id;
-    uint16_t code;
-    char *enhanced, *text;
-};
 /* As for msg rows. */
-void event_row_put(struct buf *b, const struct event_row *r);
-int event_row_read(struct span s, struct event_row *r);
-void event_row_clear(struct event_row *r);
+void event_row_put(struct buf *b, const struct event_item *e);
+int event_row_read(struct span s, struct event_item *e);
+/* When it happened, without reading the rest; 0, or -1 when the row is not good so far. */
+int event_row_time(struct span s, int64_t *when_ms);
 
 /* What became of a recipient, kept for the account's or the queue's time. */
 struct retired_row {
@@ -107,6 +90,8 @@ struct retired_row {
 void retired_row_put(struct buf *b, const struct retired_row *r);
 int retired_row_read(struct span s, struct retired_row *r);
 void retired_row_clear(struct retired_row *r);
+/* As rcpt_row_peek. */
+int retired_row_peek(struct span s, struct admin_peek *r);
 
 struct hook_attempt {
     int64_t start_ms;
@@ -129,6 +114,15 @@ struct hook_row {
 void hook_row_put(struct buf *b, const struct hook_row *r);
 int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
+/* As rcpt_row_peek, with the tail: what is between the two is not looked at. */
+struct hook_peek {
+    uint64_t recipient;
+    struct span account, event;
+    uint16_t attempts;
+    int64_t submitted_ms, next_ms;
+    bool success;
+};
+int hook_row_peek(struct span s, struct hook_peek *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
 

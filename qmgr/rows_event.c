@@ -7,62 +7,40 @@
 #define PAYLOAD_MAX (16u << 20)
 #define ATTEMPTS_MAX 1000
 
-const char *const event_names[EVENT_TYPES] = {
-    "accepted", "delivered", "delayed", "failed", "canceled", "held", "released",
-};
+#define EVENT_VERSION 2
 
-/* event row: version u8 | type u8 | when_ms i64 | recipient u64 | message u64 | account, address,
- * message_id, from_id (texts) | code u16 | enhanced, text (texts). e.g. "\x01" "\x01"
- * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01"
- * "\x00\x06\x40\x00\x00\x00\x00\x01"
- *      "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok" */
-void event_row_put(struct buf *b, const struct event_row *r)
+/* event row: version u8 | the octets of the event (proto_events.c), which begin with type u8 | DSN,
+ * suppressed (bools) | when i64. e.g. "\x02" "\x01" "\x00\x00" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
+ * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
+ * "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok"
+ * "\x00\x00\x00\x00" */
+void event_row_put(struct buf *b, const struct event_item *e)
 {
-    wire_put_u8(b, VERSION);
-    wire_put_u8(b, (uint8_t)r->type);
-    wire_put_i64(b, r->when_ms);
-    wire_put_u64(b, r->recipient);
-    wire_put_u64(b, r->message);
-    wire_put_text(b, r->account);
-    wire_put_text(b, r->address);
-    wire_put_text(b, r->message_id);
-    wire_put_text(b, r->from_id);
-    wire_put_u16(b, r->code);
-    wire_put_text(b, r->enhanced);
-    wire_put_text(b, r->text);
+    wire_put_u8(b, EVENT_VERSION);
+    event_item_put(b, e);
 }
 
-int event_row_read(struct span s, struct event_row *r)
+int event_row_read(struct span s, struct event_item *e)
 {
     struct wire w = wire_open(s);
-    *r = (struct event_row){0};
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != EVENT_VERSION)
         wire_fail(&w);
-    r->type = (enum event_type)wire_enum(&w, EVENT_TYPES);
-    r->when_ms = wire_i64(&w);
-    r->recipient = wire_u64(&w);
-    r->message = wire_u64(&w);
-    r->account = wire_text(&w, PROTO_NAME_MAX);
-    r->address = wire_text(&w, PROTO_ADDRESS_MAX);
-    r->message_id = wire_text(&w, PROTO_TEXT_MAX);
-    r->from_id = wire_text(&w, PROTO_NAME_MAX);
-    r->code = wire_u16(&w);
-    r->enhanced = wire_text(&w, PROTO_NAME_MAX);
-    r->text = wire_text(&w, PROTO_TEXT_MAX);
+    event_item_get(&w, e);
     if (wire_end(&w) == 0)
         return 0;
-    event_row_clear(r);
+    event_item_clear(e);
     return -1;
 }
 
-void event_row_clear(struct event_row *r)
+int event_row_time(struct span s, int64_t *when_ms)
 {
-    mem_free(&r->account);
-    mem_free(&r->address);
-    mem_free(&r->message_id);
-    mem_free(&r->from_id);
-    mem_free(&r->enhanced);
-    mem_free(&r->text);
+    struct wire w = wire_open(s);
+    bool good = wire_u8(&w) == EVENT_VERSION;
+    (void)wire_enum(&w, EVENT_TYPES);
+    (void)wire_bool(&w);
+    (void)wire_bool(&w);
+    *when_ms = wire_i64(&w);
+    return good && !w.bad ? 0 : -1;
 }
 
 /* hook and hookretired row: version u8 | recipient u64 | account, url, authorization, event (texts)
@@ -146,6 +124,24 @@ void hook_row_clear(struct hook_row *r)
     mem_free(&r->event);
     mem_free(&r->payload);
     r->results_n = 0;
+}
+
+int hook_row_peek(struct span s, struct hook_peek *r)
+{
+    const size_t tail = 9; /* success and keep_until_ms are the last of a row */
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION || s.n < tail)
+        wire_fail(&w);
+    r->recipient = wire_u64(&w);
+    r->account = wire_span(&w, PROTO_NAME_MAX);
+    (void)wire_span(&w, PROTO_TEXT_MAX); /* url, authorization */
+    (void)wire_span(&w, PROTO_TEXT_MAX);
+    r->event = wire_span(&w, PROTO_NAME_MAX);
+    r->submitted_ms = wire_i64(&w);
+    r->next_ms = wire_i64(&w);
+    r->attempts = wire_u16(&w);
+    r->success = !w.bad && s.p[s.n - tail] != 0;
+    return w.bad ? -1 : 0;
 }
 
 char *hook_row_url(struct span s)

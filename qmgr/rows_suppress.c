@@ -6,7 +6,8 @@
 /* suppress row: version u8 | id u64 | created i64 | expires i64 | account, base, original (texts) |
  * manual bool | class u8 | reason (text). e.g. "\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x00\x00\x00\x00\x00\x00\x00" "\x00\x00\x00\x07billing"
- * "\x00\x00\x00\x0f""bob@example.net" "\x00\x00\x00\x13""b.ob+x@example.net"... "\x00" "\x00" ... */
+ * "\x00\x00\x00\x0f""bob@example.net" "\x00\x00\x00\x13""b.ob+x@example.net"... "\x00" "\x00" ...
+ */
 void suppress_row_put(struct buf *b, const struct suppression *s)
 {
     wire_put_u8(b, VERSION);

@@ -18,16 +18,17 @@
 #define STREAM_PART 2  /* and an account half of that */
 #define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 50
-/* Changes on their way to the disk, beyond which what was put off before waits: what comes in now
- * is behind them. */
-#define UNWRITTEN_MAX 16
+/* Results that stand aside on their way to the disk, beyond which what was put off before waits:
+ * two transactions of them. */
+#define UNWRITTEN_MAX (2 * COMMIT_ASIDE_MAX)
 /* Of what was put off before: so many in a second are read only to find that their transport has
  * its fill. There may be a hundred thousand of them. */
 #define TURNED_AWAY_MAX 500
-/* Of what was put off before: so many deliveries begin in so many ms. Those that begin together
- * give up together, and new mail would be written behind the results of all of them. */
-#define BEGUN_MAX 25
-#define TICK_MS 25
+/* Of what was put off before: so many deliveries begin in so many ms, 1000 in a second. What begins
+ * together ends together, and new mail comes behind all of it in each queue on the way: the loop's,
+ * the agent's, the resolver's. */
+#define BEGUN_MAX 4
+#define TICK_MS 4
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
 /* What there is for each class of its own. */
@@ -45,7 +46,7 @@ struct schedule {
     struct window window;
     struct sites sites;
     struct course courses[DUE_CLASSES];
-    enum due_class next; /* whose turn it is */
+    enum due_class next, last; /* whose turn it is; who had the last delivery */
     struct event *pump;
     struct event *second; /* set while one of the walks rests */
     struct event *tick;   /* set since something began that was put off before */
@@ -238,40 +239,66 @@ static bool is_at_most(const struct schedule *s, enum due_class c)
            s->courses[c].inflight >= window_part(c, most);
 }
 
+/* How many deliveries more those that wait in the parking may have: through the transport that it
+ * is named after, and to its server. When that is suspended none has to wait. */
+static unsigned room_for(struct schedule *s, const struct parking *p)
+{
+    struct server *server = sites_server(&s->sites, s->queue->settings, p->name);
+    if (server != NULL && server->site.pause != NULL)
+        return UINT_MAX;
+    unsigned room = agents_room(s->queue->agents, p->name, p->class);
+    unsigned here = sites_room(server, p->class);
+    return room < here ? room : here;
+}
+
 /* For each delivery that a transport may have more, the first that wait for it. */
 static void unstick_some(struct schedule *s)
 {
     struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        unsigned room = agents_room(s->queue->agents, p->name, p->class);
+        unsigned room = room_for(s, p);
         if (room > 0 && !is_at_most(s, p->class))
             unstick(s, p, room);
     }
 }
 
 /* Whether any is stuck without need: what was to go before it turned out to be nothing. */
-static bool is_any_free(const struct schedule *s)
+static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
         if (!TAILQ_EMPTY(&p->items) && !is_at_most(s, p->class) && !s->courses[p->class].no_room &&
-            agents_room(s->queue->agents, p->name, p->class) > 0)
+            room_for(s, p) > 0)
             return true;
     }
     return false;
+}
+
+static void log_suspended(const struct delivery_end *e, const struct pause *p)
+{
+    if (e->server != NULL)
+        log_info(NULL, "server of a transport suspended", LS("host", e->server->host),
+                 LI("port", e->server->port), LS("transport", e->transport),
+                 LI("ms", p->until_ms - p->since_ms), LS("why", p->why));
+    else
+        log_info(NULL, "destination suspended", LS("destination", e->domain),
+                 LS("transport", e->transport), LI("ms", p->until_ms - p->since_ms),
+                 LS("why", p->why));
 }
 
 static void on_delivered(void *arg, const struct delivery_end *e)
 {
     struct schedule *s = arg;
     struct destination *d = e->destination;
-    d->inflight--;
+    d->site.inflight--;
     s->courses[e->class].inflight--;
-    if (e->asked && sites_note(&s->sites, d, e->transport, e->results, e->results_n,
-                               clock_wall_ms(), s->queue->settings->destination_pause_ms))
-        log_info(NULL, "destination suspended", LS("destination", e->domain),
-                 LS("transport", e->transport), LI("ms", s->queue->settings->destination_pause_ms),
-                 LS("why", d->pause->why));
+    if (e->asked) {
+        const struct pause *p =
+            sites_note(&s->sites, d, e->server, e->transport, e->class, e->results, e->results_n,
+                       clock_wall_ms(), s->queue->settings->destination_pause_ms);
+        if (p != NULL)
+            log_suspended(e, p);
+    }
     window_update_destination(&s->window, d);
     pump(s);
 }
@@ -280,7 +307,8 @@ static bool has_its_deliveries(const struct schedule *s, const struct stream *st
 {
     enum due_class c = stream->class;
     uint64_t most = window_part(c, (uint64_t)s->queue->settings->concurrency);
-    return stream->destination->inflight > 0 && s->courses[c].inflight >= most - most / FIRST_PART;
+    return stream->destination->site.inflight > 0 &&
+           s->courses[c].inflight >= most - most / FIRST_PART;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -308,22 +336,24 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     if (stream->waiting == 0)
         return DELIVERY_NOTHING;
     /* Counted before it begins, since it may end before it returns. */
-    d->inflight++;
+    d->site.inflight++;
     course->inflight++;
-    enum delivery_start started = delivery_start(s->queue, &s->window, stream, on_delivered, s);
+    enum delivery_start started = delivery_start(s->queue, &s->sites, stream, on_delivered, s);
     if (started != DELIVERY_STARTED) {
-        d->inflight--;
+        d->site.inflight--;
         course->inflight--;
-    } else if (stream->class == DUE_AGAIN) {
-        count_begun(s);
+        return started;
     }
+    s->last = stream->class;
+    if (stream->class == DUE_AGAIN)
+        count_begun(s);
     return started;
 }
 
 static bool may_go(struct schedule *s, enum due_class c)
 {
     struct course *course = &s->courses[c];
-    course->unwritten = c == DUE_AGAIN && commit_waiting(s->queue->commit) >= UNWRITTEN_MAX;
+    course->unwritten = c == DUE_AGAIN && commit_aside(s->queue->commit) >= UNWRITTEN_MAX;
     return !course->unwritten && course->begun < BEGUN_MAX && !course->no_room &&
            !is_at_most(s, c) && course->held_back <= s->window.halves[c].round_n;
 }
@@ -346,6 +376,8 @@ static void start_some(struct schedule *s)
 {
     struct stream *stream;
     int steps = 0;
+    /* Where there is room for one only, the classes have it in turn. */
+    s->next = (enum due_class)((s->last + 1) % DUE_CLASSES);
     for (int c = 0; c < DUE_CLASSES; c++)
         s->courses[c].no_room = false;
     while (!s->stopped && steps < STEPS_A_TURN && (stream = next_stream(s)) != NULL) {

@@ -4,8 +4,14 @@
 
 #include "address.h"
 #include "confaddr.h"
+#include "fdlimit.h"
 #include "mem.h"
 #include "rows.h"
+
+#define BODIES_MAX 1000
+#define DESCRIPTORS_A_DELIVERY 2 /* of the agent: the connection and the message */
+/* One on its way out, one that is kept for its first attempt, one that comes in. */
+#define DESCRIPTORS_A_MESSAGE 3
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
@@ -13,6 +19,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
     s->keep_removed_ms = conf_ms(queue, "keep-removed-messages");
+    s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
     s->attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
     s->jitter_percent = conf_int(queue, "retry-jitter");
@@ -20,9 +27,11 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
     s->destination_pause_ms = conf_ms(queue, "destination-pause");
     s->destination_recipients = conf_int(queue, "destination-recipients");
+    s->bodies = fdlimit_room(BODIES_MAX, DESCRIPTORS_A_MESSAGE);
     s->transport_concurrency = conf_int(queue, "transport-concurrency");
     s->window = conf_int(queue, "window");
-    s->concurrency = conf_int(queue, "concurrency");
+    s->concurrency = (int)fdlimit_fit("queue.concurrency", (unsigned)conf_int(queue, "concurrency"),
+                                      DESCRIPTORS_A_MESSAGE);
     s->body_memory = conf_size(queue, "body-memory");
     s->large_body = conf_size(queue, "large-body");
     s->slow_down_ms = conf_ms(queue, "slow-down");
@@ -88,21 +97,50 @@ int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
     return keep_ms(s, account, "keep-retired-webhooks");
 }
 
-int settings_connections(const struct settings *s, const char *transport)
+/* The block of the transport's kind, if that is one of these. */
+static const struct conf_block *kind_of(const struct settings *s, const char *transport,
+                                        const char *const *kinds, size_t n)
 {
-    static const char *const kinds[] = {"direct",      "smtp",  "submission",
-                                        "submissions", "socks", "lmtp"};
-    const struct conf_block *root = conf_root(s->conf), *kind;
-    const struct conf_block *block = conf_find(root, "transport", transport);
-    if (block == NULL)
-        return strcmp(transport, "direct") == 0
-                   ? conf_int(conf_child(root, "deliver"), "connections")
-                   : 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    const struct conf_block *block = conf_find(conf_root(s->conf), "transport", transport), *kind;
+    for (size_t i = 0; block != NULL && i < n; i++) {
         if ((kind = conf_child(block, kinds[i])) != NULL)
-            return conf_int(kind, "connections");
+            return kind;
     }
-    return 0;
+    return NULL;
+}
+
+static const char *const connecting[] = {"smtp", "submission", "submissions",
+                                         "lmtp", "direct",     "socks"};
+#define CONNECTING (sizeof connecting / sizeof connecting[0])
+#define TO_ONE_SERVER 4 /* the first so many of them */
+
+/* 0 for one that opens none. */
+static int connections_of(const struct settings *s, const char *transport)
+{
+    const struct conf_block *root = conf_root(s->conf);
+    const struct conf_block *kind = kind_of(s, transport, connecting, CONNECTING);
+    if (kind == NULL && strcmp(transport, "direct") == 0 &&
+        conf_find(root, "transport", transport) == NULL)
+        kind = conf_child(root, "deliver");
+    return kind == NULL ? 0 : conf_int(kind, "connections");
+}
+
+unsigned settings_deliveries(const struct settings *s, const char *transport)
+{
+    int connections = connections_of(s, transport), most = s->transport_concurrency;
+    /* Its process has the same limit of descriptors as this one. */
+    return fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
+                        DESCRIPTORS_A_DELIVERY);
+}
+
+bool settings_server(const struct settings *s, const char *transport, const char **host, int *port)
+{
+    const struct conf_block *kind = kind_of(s, transport, connecting, TO_ONE_SERVER);
+    if (kind == NULL)
+        return false;
+    *host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
+    *port = conf_int(kind, "port");
+    return true;
 }
 
 const char *settings_mailbox(const struct settings *s, const char *address)
@@ -144,4 +182,13 @@ char *settings_return_path(const struct settings *s, const char *sender, const c
         text = with_id(s, &a, from_id);
     address_clear(&a);
     return text == NULL ? mem_text(sender) : text;
+}
+
+struct settings_limits settings_limits(const struct settings *s, const char *account)
+{
+    const struct conf_block *block = account[0] == '\0' ? NULL : settings_account(s, account);
+    if (block == NULL)
+        return (struct settings_limits){0, 0};
+    return (struct settings_limits){conf_int(block, "messages-per-day"),
+                                    conf_int(block, "new-recipients-per-day")};
 }

@@ -16,11 +16,13 @@ struct settings {
     const char *hostname, *mailname;
     char *postmaster;
     bool localserve;
-    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_removed_ms, slow_down_ms;
+    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms,
+        slow_down_ms;
     int attempts, delay_notice_attempt, jitter_percent;
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;
+    unsigned bodies; /* that nobody uses at the moment, each a descriptor */
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
 };
@@ -34,12 +36,21 @@ const struct conf_block *settings_account(const struct settings *s, const char *
 /* How long a message of this account ("" or an unknown one: the queue's value) is remembered. */
 int64_t settings_keep_messages_ms(const struct settings *s, const char *account);
 int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account);
+/* How much the account may send in a day; 0 for no limit. */
+struct settings_limits {
+    int64_t messages, new_recipients;
+};
+struct settings_limits settings_limits(const struct settings *s, const char *account);
 /* The reverse path under which a message of this sender goes out for a recipient with this from id:
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
-/* How many connections the transport of this name opens at once; 0 for one that opens none. */
-int settings_connections(const struct settings *s, const char *transport);
+/* How many deliveries the transport of this name may have at once, at least 1: as
+ * transport-concurrency says, and no more than the connections it opens. */
+unsigned settings_deliveries(const struct settings *s, const char *transport);
+/* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
+ * for a local socket; valid as long as the settings) and *port are that server. */
+bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

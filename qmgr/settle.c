@@ -257,13 +257,25 @@ static void done(struct change *change, const char *why)
     mem_free(&c);
 }
 
+/* An attempt that came to nothing may be made again. What was done must not be, so it is written
+ * down soon. */
+static enum commit_when when_to_write(const struct deliver_result *results, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (results[i].status != DELIVER_DEFERRED)
+            return COMMIT_SOON;
+    }
+    return COMMIT_ASIDE;
+}
+
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
                     uint32_t n, const char *mailbox)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
     c->change.done = done;
-    c->change.must = c->change.patient = true;
+    c->change.must = true;
+    c->change.when = when_to_write(results, n);
     c->queue = q;
     c->settings = settings_hold(q->settings);
     c->message = message;

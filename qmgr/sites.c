@@ -1,5 +1,6 @@
 #include "sites.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "mem.h"
@@ -48,35 +49,128 @@ void sites_init(struct sites *s, struct window *w)
 {
     *s = (struct sites){.window = w};
     TAILQ_INIT(&s->pauses);
+    SLIST_INIT(&s->servers);
 }
 
-static struct destination *end(struct sites *s, struct pause *p)
+static void end(struct sites *s, struct pause *p)
 {
-    struct destination *d = p->destination;
     TAILQ_REMOVE(&s->pauses, p, next);
-    s->n--;
-    d->pause = NULL;
+    s->n -= p->destination != NULL;
+    p->site->pause = NULL;
     mem_free(&p->transport);
     mem_free(&p->enhanced);
     mem_free(&p->stage);
     mem_free(&p->host);
     mem_free(&p->why);
     mem_free(&p);
-    return d;
 }
+
+/* And lets the destination go, if nothing else keeps it. */
+static void end_and_update(struct sites *s, struct pause *p)
+{
+    struct destination *d = p->destination;
+    end(s, p);
+    if (d != NULL)
+        window_update_destination(s->window, d);
+}
+
+/* ---- servers ---- */
+
+static void forget(struct sites *s, struct server *server)
+{
+    SLIST_REMOVE(&s->servers, server, server, next);
+    mem_free(&server->transport);
+    mem_free(&server->host);
+    mem_free(&server);
+}
+
+static struct server *find(const struct sites *s, const char *transport, const char *host, int port)
+{
+    struct server *v;
+    SLIST_FOREACH (v, &s->servers, next) {
+        if (v->port == port && strcmp(v->transport, transport) == 0 && strcmp(v->host, host) == 0)
+            return v;
+    }
+    return NULL;
+}
+
+struct server *sites_server(struct sites *s, const struct settings *settings, const char *transport)
+{
+    const char *host;
+    int port;
+    if (!settings_server(settings, transport, &host, &port))
+        return NULL;
+    struct server *v = find(s, transport, host, port);
+    if (v == NULL) {
+        v = mem_zero(sizeof *v);
+        v->transport = mem_text(transport);
+        v->host = mem_text(host);
+        v->port = port;
+        v->site.limit = (unsigned)settings->destination_concurrency_start;
+        SLIST_INSERT_HEAD(&s->servers, v, next);
+    }
+    v->most = settings_deliveries(settings, transport);
+    return v;
+}
+
+static unsigned room(unsigned most, unsigned used)
+{
+    return used < most ? most - used : 0;
+}
+
+static unsigned limit_of(const struct server *server)
+{
+    return server->site.limit < server->most ? server->site.limit : server->most;
+}
+
+unsigned sites_room(const struct server *server, enum due_class class)
+{
+    if (server == NULL)
+        return UINT_MAX;
+    unsigned in_all = room(limit_of(server), server->site.inflight);
+    unsigned here = room((unsigned)window_part(class, limit_of(server)), server->inflight[class]);
+    return in_all < here ? in_all : here;
+}
+
+void sites_begin(struct server *server, enum due_class class)
+{
+    if (server == NULL)
+        return;
+    server->site.inflight++;
+    server->inflight[class]++;
+}
+
+void sites_end(struct server *server, enum due_class class)
+{
+    if (server == NULL)
+        return;
+    server->site.inflight--;
+    server->inflight[class]--;
+}
+
+/* ---- all ---- */
 
 void sites_clear(struct sites *s)
 {
     struct pause *p;
+    struct server *v;
     while ((p = TAILQ_FIRST(&s->pauses)) != NULL)
-        (void)end(s, p);
+        end(s, p);
+    while ((v = SLIST_FIRST(&s->servers)) != NULL)
+        forget(s, v);
 }
 
 void sites_forgive(struct sites *s)
 {
     struct pause *p;
+    struct server *v, *next;
     while ((p = TAILQ_FIRST(&s->pauses)) != NULL)
-        window_update_destination(s->window, end(s, p));
+        end_and_update(s, p);
+    SLIST_FOREACH_SAFE(v, &s->servers, next, next)
+    {
+        if (v->site.inflight == 0)
+            forget(s, v);
+    }
 }
 
 static bool is_over(const struct pause *p, int64_t now_ms)
@@ -88,20 +182,32 @@ void sites_expire(struct sites *s, int64_t now_ms)
 {
     struct pause *p;
     while ((p = TAILQ_FIRST(&s->pauses)) != NULL && is_over(p, now_ms))
-        window_update_destination(s->window, end(s, p));
+        end_and_update(s, p);
 }
 
-static void suspend(struct sites *s, struct destination *d, const char *transport,
-                    const struct deliver_result *last, int64_t now_ms, int64_t pause_ms)
+/* There is a suspended destination: the one that has been for the longest. */
+static struct pause *oldest(const struct sites *s)
+{
+    struct pause *p = TAILQ_FIRST(&s->pauses);
+    while (p->destination == NULL)
+        p = TAILQ_NEXT(p, next);
+    return p;
+}
+
+/* d: whose the site is, or NULL. */
+static void suspend(struct sites *s, struct site *site, struct destination *d,
+                    const char *transport, const struct deliver_result *last, int64_t now_ms,
+                    int64_t pause_ms)
 {
     const char *text = last->reply[0] != '\0' ? last->reply : last->error;
     size_t n = strcspn(text, "\n");
-    if (d->pause != NULL)
-        (void)end(s, d->pause);
-    if (s->n >= PAUSES_MAX)
-        window_update_destination(s->window, end(s, TAILQ_FIRST(&s->pauses)));
+    if (site->pause != NULL)
+        end(s, site->pause);
+    if (d != NULL && s->n >= PAUSES_MAX)
+        end_and_update(s, oldest(s));
     struct pause *p = mem_zero(sizeof *p);
-    *p = (struct pause){.destination = d,
+    *p = (struct pause){.site = site,
+                        .destination = d,
                         .since_ms = now_ms,
                         .until_ms = now_ms + pause_ms,
                         .transport = mem_text(transport),
@@ -111,42 +217,70 @@ static void suspend(struct sites *s, struct destination *d, const char *transpor
                         .why = mem_format("delivery temporarily suspended: %.*s",
                                           (int)(n < WHY_MAX ? n : WHY_MAX), text)};
     TAILQ_INSERT_TAIL(&s->pauses, p, next);
-    s->n++;
-    d->pause = p;
+    s->n += d != NULL;
+    site->pause = p;
 }
 
-static void grow(struct sites *s, struct destination *d, const char *transport)
+/* What was not in use proves nothing. */
+static void grow(struct destination *d, unsigned most)
 {
-    d->failed = 0;
-    if (d->pause != NULL && strcmp(d->pause->transport, transport) == 0)
-        (void)end(s, d->pause);
-    /* What was not in use proves nothing. */
-    if (d->inflight + 1 >= d->limit && d->limit < s->window->limit_max)
-        d->limit++;
+    if (d->site.inflight + 1 >= d->site.limit && d->site.limit < most)
+        d->site.limit++;
 }
 
-bool sites_note(struct sites *s, struct destination *d, const char *transport,
-                const struct deliver_result *results, uint32_t n, int64_t now_ms, int64_t pause_ms)
+/* A class that has all of its part in use needs more, though the other may leave its own. */
+static void grow_server(struct server *server, enum due_class class)
 {
-    const struct deliver_result *most = most_telling(results, n);
-    enum word word = most == NULL ? NOTHING : word_of(most);
-    if (word == REACHED)
-        grow(s, d, transport);
-    if (word != UNREACHED)
-        return false;
-    if (d->limit > 1) {
-        d->limit /= 2;
+    struct site *site = &server->site;
+    bool used = site->inflight + 1 >= site->limit ||
+                server->inflight[class] + 1 >= window_part(class, site->limit);
+    if (used && site->limit < server->most)
+        site->limit++;
+}
+
+static void recover(struct sites *s, struct site *site, const char *transport)
+{
+    site->failed = 0;
+    if (site->pause != NULL && strcmp(site->pause->transport, transport) == 0)
+        end(s, site->pause);
+}
+
+/* Whether it is to be suspended. */
+static bool shrink(struct site *site)
+{
+    if (site->limit > 1) {
+        site->limit /= 2;
         return false;
     }
-    if (++d->failed < FAILED_MAX || pause_ms == 0)
+    if (++site->failed < FAILED_MAX)
         return false;
-    d->failed = FAILED_MAX; /* the next attempt, when the time is over, is the last one again */
-    suspend(s, d, transport, most, now_ms, pause_ms);
+    site->failed = FAILED_MAX; /* the next attempt, when the time is over, is the last one again */
     return true;
 }
 
-const struct pause *sites_pause(const struct destination *d, const char *transport, int64_t now_ms)
+const struct pause *sites_note(struct sites *s, struct destination *d, struct server *server,
+                               const char *transport, enum due_class class,
+                               const struct deliver_result *results, uint32_t n, int64_t now_ms,
+                               int64_t pause_ms)
 {
-    const struct pause *p = d->pause;
+    struct site *site = server != NULL ? &server->site : &d->site;
+    const struct deliver_result *most = most_telling(results, n);
+    enum word word = most == NULL ? NOTHING : word_of(most);
+    if (word == REACHED) {
+        recover(s, site, transport);
+        grow(d, s->window->limit_max);
+        if (server != NULL)
+            grow_server(server, class);
+    }
+    if (word != UNREACHED || !shrink(site) || pause_ms == 0)
+        return NULL;
+    suspend(s, site, server != NULL ? NULL : d, transport, most, now_ms, pause_ms);
+    return site->pause;
+}
+
+const struct pause *sites_pause(const struct destination *d, const struct server *server,
+                                const char *transport, int64_t now_ms)
+{
+    const struct pause *p = server != NULL ? server->site.pause : d->site.pause;
     return p != NULL && !is_over(p, now_ms) && strcmp(p->transport, transport) == 0 ? p : NULL;
 }

@@ -121,8 +121,8 @@ static void done(struct change *change, const char *why)
         log_error(NULL, "suppression list not changed", LS("account", a->request.s.account),
                   LS("why", why));
     else if (a->result == SUPPRESS_DONE)
-        log_info(NULL, a->request.type == MSG_SUPPRESS_ADD ? "suppression added"
-                                                          : "suppression removed",
+        log_info(NULL,
+                 a->request.type == MSG_SUPPRESS_ADD ? "suppression added" : "suppression removed",
                  LS("account", a->request.s.account), LS("rcpt", a->request.s.original));
     if (ch != NULL)
         suppress_reply(ch, a->ask.request, &answer);

@@ -3,9 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
-    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
-    "sts",    "tlsresult", "dmarceval", "idem",        "mail",  "mailfile", "mailgone",
+    "sys",       "msg",     "rcpt",        "due",   "dest",     "body", "retired",  "fromid",
+    "hook",      "hookdue", "hookretired", "event", "suppress", "hold", "sts",      "tlsresult",
+    "dmarceval", "idem",    "sent",        "held",  "ended",    "mail", "mailfile", "mailgone",
 };
 
 struct span key_span(const struct key *k)
@@ -58,11 +58,58 @@ struct key key_dest(struct stream_id s, struct due d)
     return k;
 }
 
-struct key key_suppress(uint64_t account, uint64_t base)
+static struct key pair(uint64_t a, uint64_t b)
 {
     struct key k = {.n = 0};
+    add(&k, a, 8);
+    add(&k, b, 8);
+    return k;
+}
+
+struct key key_suppress(uint64_t account, uint64_t base)
+{
+    return pair(account, base);
+}
+
+struct key key_event(uint64_t account, uint64_t cursor)
+{
+    return pair(account, cursor);
+}
+
+struct key key_once(uint64_t account, uint64_t name)
+{
+    struct key k = {.n = 0};
+    add(&k, 0, 1);
     add(&k, account, 8);
-    add(&k, base, 8);
+    add(&k, name, 8);
+    return k;
+}
+
+struct key key_once_until(int64_t until_ms, struct key of)
+{
+    struct key k = {.n = 0};
+    add(&k, 1, 1);
+    add(&k, (uint64_t)until_ms, 8);
+    if (of.n > 0) {
+        memcpy(k.p + k.n, of.p + 1, of.n - 1);
+        k.n += of.n - 1;
+    }
+    return k;
+}
+
+struct key key_sent(enum sent kind, uint64_t account, uint64_t what)
+{
+    struct key k = {.n = 0};
+    add(&k, kind, 1);
+    add(&k, account, 8);
+    add(&k, what, 8);
+    return k;
+}
+
+struct key key_ended(int64_t ended_ms, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add_time(&k, (struct due){DUE_FIRST, ended_ms, id});
     return k;
 }
 
@@ -139,13 +186,42 @@ int due_value_read(struct span value, struct stream_id *s)
     return 0;
 }
 
-int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
+int key_read_once_until(struct span key, int64_t *until_ms, struct key *of)
+{
+    if (key.n != 25 || key.p[0] != 1 || key.p[1] > 0x7f)
+        return -1;
+    *until_ms = (int64_t)be64(key.p + 1);
+    *of = key_once(be64(key.p + 9), be64(key.p + 17));
+    return 0;
+}
+
+static int read_pair(struct span key, uint64_t *a, uint64_t *b)
 {
     if (key.n != 16)
         return -1;
-    *account = be64(key.p);
-    *base = be64(key.p + 8);
+    *a = be64(key.p);
+    *b = be64(key.p + 8);
     return 0;
+}
+
+int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what)
+{
+    if (key.n != 17 || key.p[0] > SENT_RECIPIENT)
+        return -1;
+    *kind = (enum sent)key.p[0];
+    *account = be64(key.p + 1);
+    *what = be64(key.p + 9);
+    return 0;
+}
+
+int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
+{
+    return read_pair(key, account, base);
+}
+
+int key_read_event(struct span key, uint64_t *account, uint64_t *cursor)
+{
+    return read_pair(key, account, cursor);
 }
 
 int key_read_mail(struct span key, uint64_t *account, uint64_t *id)
@@ -169,6 +245,16 @@ int key_read_dest(struct span key, struct stream_id *s, struct due *d)
         return -1;
     *s = (struct stream_id){be64(key.p), be64(key.p + 9)};
     return read_time(key.p + 17, d);
+}
+
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id)
+{
+    struct due d;
+    if (key.n != 16 || read_time(key.p, &d) != 0)
+        return -1;
+    *ended_ms = d.next_ms;
+    *id = d.id;
+    return 0;
 }
 
 static uint64_t rotl(uint64_t v, int n)

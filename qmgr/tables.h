@@ -29,6 +29,9 @@ enum table {
     TABLE_TLSRESULT,
     TABLE_DMARCEVAL,
     TABLE_IDEM,
+    TABLE_SENT,
+    TABLE_HELD,
+    TABLE_ENDED,
     TABLE_MAIL,
     TABLE_MAILFILE,
     TABLE_MAILGONE,
@@ -61,7 +64,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, event:
+/* msg, rcpt, retired, hook, hookretired, held:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -77,6 +80,10 @@ struct key due_value(struct stream_id s);
  *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_dest(struct stream_id s, struct due d);
+/* ended: when a recipient of the history ended, who; the value is empty
+ *   ended_ms u64 | recipient u64
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_ended(int64_t ended_ms, uint64_t id);
 /* body: whose, which piece
  *   message u64 | chunk u32 */
 struct key key_body(uint64_t id, uint32_t chunk);
@@ -85,6 +92,25 @@ struct key key_body(uint64_t id, uint32_t chunk);
  *   account hash u64 | base address hash u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
 struct key key_suppress(uint64_t account, uint64_t base);
+
+/* idem: 0, whose, the client's key; and when which of these is forgotten: 1, until when, that
+ *   0 u8 | account hash u64 | key hash u64
+ *   1 u8 | until_ms u64 | account hash u64 | key hash u64
+ *   "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_once(uint64_t account, uint64_t key);
+/* of.n may be 0: below all with this time. */
+struct key key_once_until(int64_t until_ms, struct key of);
+
+/* sent: what is counted, whose, the hour since 1970 or the recipient
+ *   kind u8 | account hash u64 | hour, or recipient hash u64
+ *   "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x07\x9b\x2c" */
+enum sent { SENT_HOUR, SENT_RECIPIENT };
+struct key key_sent(enum sent kind, uint64_t account, uint64_t what);
+
+/* event: whose, which
+ *   account hash u64 | cursor u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x00\x00\x07" */
+struct key key_event(uint64_t account, uint64_t cursor);
 
 /* mail: whose mailbox, which message
  *   account hash u64 | id u64
@@ -102,10 +128,14 @@ struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id);
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
 int due_value_read(struct span value, struct stream_id *s);
+int key_read_once_until(struct span key, int64_t *until_ms, struct key *of);
+int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
+int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
 int key_read_mail(struct span key, uint64_t *account, uint64_t *id);
 int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id);
 
 /* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this
  * store, so that nobody can choose domains that share one. */

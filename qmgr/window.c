@@ -93,7 +93,7 @@ static struct destination *reach_destination(struct window *w, uint64_t hash)
         return d;
     d = mem_zero(sizeof *d);
     d->hash = hash;
-    d->limit = w->limit;
+    d->site.limit = w->limit;
     for (int c = 0; c < DUE_CLASSES; c++) {
         d->sides[c].destination = d;
         TAILQ_INIT(&d->sides[c].turns);
@@ -192,13 +192,21 @@ void window_set_trying(struct window *w, struct item *i)
     w->trying++;
 }
 
-static struct parking *parking_of(struct window *w, const char *name, enum due_class class)
+static struct parking *find_parking(const struct window *w, const char *name, enum due_class class)
 {
     struct parking *p;
     SLIST_FOREACH (p, &w->parkings, next) {
         if (p->class == class && strcmp(p->name, name) == 0)
             return p;
     }
+    return NULL;
+}
+
+static struct parking *parking_of(struct window *w, const char *name, enum due_class class)
+{
+    struct parking *p = find_parking(w, name, class);
+    if (p != NULL)
+        return p;
     size_t n = strlen(name) + 1;
     p = mem_zero(sizeof *p + n);
     p->class = class;
@@ -206,6 +214,26 @@ static struct parking *parking_of(struct window *w, const char *name, enum due_c
     TAILQ_INIT(&p->items);
     SLIST_INSERT_HEAD(&w->parkings, p, next);
     return p;
+}
+
+void window_use_right(struct stream *s)
+{
+    if (s->right != NULL)
+        s->right->rights--;
+    s->right = NULL;
+}
+
+static void give_right(struct stream *s, struct parking *p)
+{
+    window_use_right(s);
+    s->right = p;
+    p->rights++;
+}
+
+bool window_is_behind(const struct window *w, const struct stream *s, const char *name)
+{
+    const struct parking *p = find_parking(w, name, s->class);
+    return p != NULL && s->right != p && (p->n > 0 || p->rights > 0);
 }
 
 static void turn_away(struct window *w, struct item *i, struct parking *p)
@@ -225,6 +253,8 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
     struct parking *p = parking_of(w, name, i->stream->class);
     uint64_t left = half->parked < most ? most - half->parked : 0;
     assert(i->state == ITEM_WAITING);
+    if (i->stream->right == p)
+        window_use_right(i->stream);
     if (p->n > 0 && p->n >= left) {
         turn_away(w, i, p);
         return;
@@ -258,6 +288,7 @@ void window_unstick(struct window *w, struct parking *p, unsigned runs)
         before = TAILQ_PREV(i, items, next);
         leave(w, i);
         enter(i->stream, i, true);
+        give_right(i->stream, p);
         window_update(w, i->stream); /* which frees none that has items */
     }
 }
@@ -274,6 +305,8 @@ void window_update(struct window *w, struct stream *s)
 {
     struct destination *d = s->destination;
     struct streams *turns = &side_of(s)->turns;
+    if (s->waiting == 0)
+        window_use_right(s);
     bool wants = s->waiting > 0 || (s->more && s->parked == 0);
     if (wants && !s->in_turns)
         TAILQ_INSERT_TAIL(turns, s, turn);
@@ -300,10 +333,10 @@ static void update_side(struct half *half, struct side *side, bool may)
 
 void window_update_destination(struct window *w, struct destination *d)
 {
-    bool may = d->inflight < (d->limit < w->limit_max ? d->limit : w->limit_max);
+    bool may = d->site.inflight < (d->site.limit < w->limit_max ? d->site.limit : w->limit_max);
     for (int c = 0; c < DUE_CLASSES; c++)
         update_side(&w->halves[c], &d->sides[c], may);
-    if (d->streams == 0 && d->inflight == 0 && d->pause == NULL) {
+    if (d->streams == 0 && d->site.inflight == 0 && d->site.pause == NULL) {
         RB_REMOVE(destination_tree, &w->destinations, d);
         mem_free(&d);
     }

@@ -46,6 +46,7 @@ struct stream {
     int64_t more_ms; /* and none of those is before this place, where that is known */
     uint64_t more_id;
     bool in_turns;
+    struct parking *right; /* the last one that let items of this go on, for one delivery */
 };
 TAILQ_HEAD(streams, stream);
 
@@ -59,15 +60,20 @@ struct side {
 };
 TAILQ_HEAD(sides, side);
 
+/* How much one place takes (sites.h). */
+struct site {
+    unsigned inflight; /* deliveries or calls; whoever begins one counts it */
+    unsigned limit;    /* how many of those it may have at once */
+    unsigned failed;
+    struct pause *pause;
+};
+
 struct destination {
     RB_ENTRY(destination) by_hash;
     uint64_t hash;
     struct side sides[DUE_CLASSES];
     unsigned streams;
-    unsigned inflight;   /* deliveries or calls; whoever begins one counts it */
-    unsigned limit;      /* how many of those it may have at once */
-    unsigned failed;     /* sites.h */
-    struct pause *pause; /* sites.h; a destination that has one is not forgotten */
+    struct site site; /* a destination with a pause is not forgotten */
 };
 
 /* Those of one class that wait for the same thing, such as a transport, whatever their
@@ -77,7 +83,8 @@ struct parking {
     enum due_class class;
     struct items items;
     uint64_t n;
-    bool more; /* one had no place here; the first of them in the index was at this place */
+    unsigned rights; /* streams that have a right of this one */
+    bool more;       /* one had no place here; the first of them in the index was at this place */
     int64_t more_ms;
     uint64_t more_id;
     char name[];
@@ -129,8 +136,15 @@ void window_set_trying(struct window *w, struct item *i); /* a waiting one */
  * instead, and the parking notes where it was in the index. */
 void window_park(struct window *w, struct item *i, const char *name, uint64_t most);
 /* The first of those in the parking wait for their turn again, before those that came later: so
- * many runs of neighbours that have the same destination. */
+ * many runs of neighbours that have the same stream. Each such stream has the right to a delivery,
+ * until it has begun one or waits in that parking again. */
 void window_unstick(struct window *w, struct parking *p, unsigned runs);
+/* Whether others are before the stream in what has this name: some wait for it, or were let go on
+ * and have not begun, and it was not its turn. Without this the destination whose delivery has just
+ * ended would always be there first. */
+bool window_is_behind(const struct window *w, const struct stream *s, const char *name);
+/* The stream begins a delivery. */
+void window_use_right(struct stream *s);
 /* The stream has changed: it is in its destination's turns exactly when it has waiting items, or
  * more to be fetched that are not kept back by stuck ones. Then as window_update_destination. Frees
  * a stream that has nothing. */

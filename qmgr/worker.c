@@ -8,6 +8,8 @@
 #include "mem.h"
 #include "worker.h"
 
+#define DONE_A_TURN 16 /* of the loop: then others have their turn */
+
 STAILQ_HEAD(works, work);
 
 struct worker {
@@ -22,10 +24,16 @@ struct worker {
     size_t count;
 };
 
+static void wake_loop(struct worker *k)
+{
+    const uint64_t one = 1;
+    ssize_t ignored = write(k->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
 static void *run(void *arg)
 {
     struct worker *k = arg;
-    const uint64_t one = 1;
     struct work *w;
     (void)pthread_mutex_lock(&k->lock);
     for (;;) {
@@ -38,8 +46,7 @@ static void *run(void *arg)
         w->run(w);
         (void)pthread_mutex_lock(&k->lock);
         STAILQ_INSERT_TAIL(&k->finished, w, next);
-        ssize_t ignored = write(k->wake_fd, &one, sizeof one);
-        (void)ignored;
+        wake_loop(k);
     }
     (void)pthread_mutex_unlock(&k->lock);
     return NULL;
@@ -50,7 +57,12 @@ static void finish(struct worker *k)
     struct works done = STAILQ_HEAD_INITIALIZER(done);
     struct work *w;
     (void)pthread_mutex_lock(&k->lock);
-    STAILQ_CONCAT(&done, &k->finished);
+    for (int n = 0; (k->ended || n < DONE_A_TURN) && (w = STAILQ_FIRST(&k->finished)); n++) {
+        STAILQ_REMOVE_HEAD(&k->finished, next);
+        STAILQ_INSERT_TAIL(&done, w, next);
+    }
+    if (!STAILQ_EMPTY(&k->finished))
+        wake_loop(k);
     (void)pthread_mutex_unlock(&k->lock);
     while ((w = STAILQ_FIRST(&done)) != NULL) {
         STAILQ_REMOVE_HEAD(&done, next);
@@ -115,6 +127,11 @@ void worker_add(struct worker *k, struct work *work)
     STAILQ_INSERT_TAIL(&k->waiting, work, next);
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
+}
+
+bool worker_is_over(const struct worker *k)
+{
+    return k->ended;
 }
 
 size_t worker_waiting(const struct worker *k)

@@ -125,6 +125,14 @@ static void sign(struct session *s)
                     digest, clock_wall_ms() / 1000, on_fields, s);
 }
 
+static void go_on(struct session *s)
+{
+    if (message_signed_by(s->transaction->message) != NULL)
+        sign(s);
+    else
+        hand_over(s);
+}
+
 void finish_message(struct session *s)
 {
     struct transaction *t = s->transaction;
@@ -134,9 +142,7 @@ void finish_message(struct session *s)
     } else if (pretend_now(s)) {
         server_count(s->server, COUNT_MESSAGES_REFUSED, 1);
         end(s);
-    } else if (message_signed_by(t->message) != NULL) {
-        sign(s);
-    } else {
-        hand_over(s);
+    } else if (!pretend_slow(s, go_on)) {
+        go_on(s);
     }
 }

@@ -1,8 +1,13 @@
 #include "handover.h"
 
+#include "fdlimit.h"
 #include "log.h"
 #include "mem.h"
 #include "qid.h"
+
+/* Of qmgr's descriptors: it has some messages of its own, and several processes that hand it new
+ * ones. */
+#define DESCRIPTORS_A_MESSAGE 8
 
 struct handover {
     TAILQ_ENTRY(handover) next; /* while it waits */
@@ -42,7 +47,8 @@ static void on_submitted(void *arg, const struct submit_reply *reply)
 
 static bool may_send(const struct server *sv)
 {
-    return sv->queue != NULL && sv->outstanding < HANDOVER_MAX;
+    /* qmgr, which has the same limit, gets as many from each of us. */
+    return sv->queue != NULL && sv->outstanding < fdlimit_room(HANDOVER_MAX, DESCRIPTORS_A_MESSAGE);
 }
 
 static void submit(struct handover *h)

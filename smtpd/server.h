@@ -13,7 +13,9 @@
 #include "service.h"
 #include "settings.h"
 #include "signer.h"
+#include "simulate.h"
 #include "site.h"
+#include "tide.h"
 
 /* What all connections of this process share. */
 
@@ -33,7 +35,8 @@ struct server {
     struct clients *clients;
     struct session_list sessions;
     unsigned sessions_n;
-    uint64_t memory; /* octets of messages on their way */
+    struct tide crowd, handshakes; /* sessions, and those of them in a TLS handshake */
+    uint64_t memory;               /* octets of messages on their way */
 
     struct ipc *queue; /* channel to qmgr; NULL while there is none */
     struct handover_list waiting;
@@ -45,6 +48,8 @@ struct server {
     struct event *signing_end; /* the vault has closed it; NULL while there is none */
     struct signer *signer;
     struct event *relist; /* asks the vault for its keys again */
+
+    struct simulate_memory deferred; /* localserve: by failures that pass */
 
     bool stopping;
     struct event *stop_timer;

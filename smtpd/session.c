@@ -38,7 +38,8 @@ static const struct step_rule {
     [STEP_PAUSE] = {"pause", NULL, false},  [STEP_CHALLENGE] = {"challenge", auth_take, true},
     [STEP_VAULT] = {"vault", NULL, false},  [STEP_DATA] = {"data", data_take, true},
     [STEP_SIGN] = {"sign", NULL, false},    [STEP_QUEUE] = {"queue", NULL, false},
-    [STEP_HOLD] = {"hold", NULL, true},     [STEP_CLOSE] = {"close", NULL, true},
+    [STEP_SLOW] = {"slow", NULL, true},     [STEP_HOLD] = {"hold", NULL, true},
+    [STEP_CLOSE] = {"close", NULL, true},
 };
 
 const char *session_step_name(enum step step)
@@ -56,6 +57,7 @@ static void set_deadline(struct session *s)
         [STEP_DATA] = s->settings->data_timeout,
         [STEP_SIGN] = VAULT_MS,
         [STEP_QUEUE] = QUEUE_MS,
+        [STEP_SLOW] = SIMULATE_SLOW_MS + VAULT_MS,
         [STEP_HOLD] = HOLD_MS,
         [STEP_CLOSE] = CLOSE_MS,
     };
@@ -67,6 +69,14 @@ static void set_pause(struct session *s)
     conn_pause(s->conn, s->clogged || !rules[s->step].listens);
 }
 
+static void count_handshake(struct session *s, enum step from, enum step to)
+{
+    if (from != STEP_SECURE && to == STEP_SECURE)
+        tide_rise(&s->server->handshakes);
+    else if (from == STEP_SECURE && to != STEP_SECURE)
+        (void)tide_fall(&s->server->handshakes);
+}
+
 void session_enter(struct session *s, enum step step)
 {
     if (step == STEP_COMMAND && s->server->stopping && s->step != STEP_CLOSE) {
@@ -75,6 +85,7 @@ void session_enter(struct session *s, enum step step)
     }
     if (s->step != step)
         log_debug(&s->log, "step", LS("from", rules[s->step].name), LS("to", rules[step].name));
+    count_handshake(s, s->step, step);
     s->step = step;
     set_deadline(s);
     set_pause(s);
@@ -149,6 +160,7 @@ void session_say_goodbye(struct session *s)
     case STEP_PAUSE:
     case STEP_CHALLENGE:
     case STEP_HOLD:
+    case STEP_SLOW:
         release_held(s);
         answer_last(s, 421, "4.3.2", "shutting down");
         conn_flush(s->conn);
@@ -169,6 +181,7 @@ void session_destroy(struct session **sp)
     exchange_drop(s);
     transaction_end(s);
     conn_free(&s->conn);
+    count_handshake(s, s->step, STEP_CLOSE);
     if (s->penalty != NULL)
         event_free(s->penalty);
     clients_leave(sv->clients, &s->client);
@@ -184,6 +197,7 @@ void session_destroy(struct session **sp)
     mem_free(&s->tls_cipher);
     settings_drop(&s->settings);
     mem_free(&s);
+    (void)tide_fall(&sv->crowd);
 }
 
 /* ---- the connection's calls ---- */
@@ -385,6 +399,7 @@ static struct session *make(struct server *sv, const struct port *port, int fd)
                        &handler, s);
     TAILQ_INSERT_TAIL(&sv->sessions, s, next);
     sv->sessions_n++;
+    tide_rise(&sv->crowd);
     server_count(sv, COUNT_CONNECTIONS_TOTAL, 1);
     server_gauge(sv, COUNT_CONNECTIONS, sv->sessions_n);
     return s;

@@ -23,6 +23,7 @@ enum step {
     STEP_DATA,      /* the rest of a message */
     STEP_SIGN,      /* signatures */
     STEP_QUEUE,     /* the queue's answer */
+    STEP_SLOW,      /* the end of a simulated delay, then it is signed and queued */
     STEP_HOLD,      /* the client to give up: a simulated time-out */
     STEP_CLOSE,     /* the last reply to leave */
     STEPS,

@@ -6,8 +6,11 @@
 #include "ascii.h"
 #include "confaddr.h"
 #include "domain.h"
+#include "fdlimit.h"
 #include "file.h"
 #include "mem.h"
+
+#define DESCRIPTORS_A_SESSION 2 /* the connection and a message */
 
 static const char *const kinds[] = {
     [PORT_SMTP] = "smtp",
@@ -41,7 +44,8 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->local_recipients = (unsigned)conf_int(smtp, "local-recipients");
     s->errors = (unsigned)conf_int(smtp, "errors");
     s->transactions = (unsigned)conf_int(smtp, "transactions");
-    s->connections = (unsigned)conf_int(smtp, "connections");
+    s->connections = fdlimit_fit("smtp.connections", (unsigned)conf_int(smtp, "connections"),
+                                 DESCRIPTORS_A_SESSION);
     s->connections_per_address = (unsigned)conf_int(smtp, "connections-per-address");
     s->auth_failures = (unsigned)conf_int(smtp, "auth-failures");
     s->idle_commands = (unsigned)conf_int(smtp, "idle-commands");

@@ -184,6 +184,9 @@ void transaction_end(struct session *s)
     forget_names(t);
     address_clear(&t->only);
     mem_free(&t->from_id);
+    mem_free(&t->simulate_for);
+    if (t->slow != NULL)
+        event_free(t->slow);
     submit_envelope_free(&t->envelope);
     server_hold(s->server, -(int64_t)t->held);
     mem_free(&t);

@@ -32,9 +32,12 @@ struct transaction {
     uint64_t held; /* octets that the server is accounted with for them */
     struct recipient_names names; /* those that are in the envelope */
     struct simulate simulate;     /* what to act out at the end of DATA */
-    struct message *message;      /* from DATA on */
-    struct signer_job *signing;   /* STEP_SIGN */
-    struct handover *handover;    /* STEP_QUEUE */
+    char *simulate_for;           /* the recipient of SIMULATE_DEFER, else NULL */
+    struct event *slow;           /* STEP_SLOW, and what comes behind it; else NULL */
+    void (*go_on)(struct session *s);
+    struct message *message;    /* from DATA on */
+    struct signer_job *signing; /* STEP_SIGN */
+    struct handover *handover;  /* STEP_QUEUE */
 };
 
 /* Begins one: the session has none. sender is NULL for the null reverse path. */

@@ -93,6 +93,28 @@ static int take_dkim_key(struct keyring *k, const struct service_hand *h, const 
     return 0;
 }
 
+static int take_hook_key(struct keyring *k, const struct service_hand *h, const char *webhook,
+                         struct fail *f)
+{
+    struct buf text = {0};
+    struct hookkey key;
+    if (read_hand(h, PEM_MAX, &text, f) != 0)
+        return -1;
+    int rc = hookkey_parse(buf_span(&text), &key, f);
+    buf_wipe(&text);
+    if (rc != 0)
+        return fail_prefix(f, "signing key of webhook %s", webhook);
+    struct keyring_hook *list = mem_array(k->hooks_n + 1, sizeof *list);
+    if (k->hooks_n > 0)
+        memcpy(list, k->hooks, k->hooks_n * sizeof *list);
+    mem_wipe(k->hooks, k->hooks_n * sizeof *list);
+    mem_free(&k->hooks);
+    list[k->hooks_n++] = (struct keyring_hook){mem_text(webhook), key};
+    k->hooks = list;
+    hookkey_wipe(&key);
+    return 0;
+}
+
 static int take(struct keyring *k, const struct service_hand *h, struct fail *f)
 {
     const char *rest;
@@ -102,6 +124,8 @@ static int take(struct keyring *k, const struct service_hand *h, struct fail *f)
         return take_tls_key(k, h, rest, f);
     if ((rest = behind(h->purpose, "dkim ")) != NULL)
         return take_dkim_key(k, h, rest, f);
+    if ((rest = behind(h->purpose, "webhook ")) != NULL)
+        return take_hook_key(k, h, rest, f);
     return 0; /* certificates come after their keys; passwords are not used yet */
 }
 
@@ -160,6 +184,11 @@ void keyring_drop(struct keyring **kp)
         mem_free(&k->dkim[i].selector);
         EVP_PKEY_free(k->dkim[i].key);
     }
+    for (size_t i = 0; i < k->hooks_n; i++) {
+        mem_free(&k->hooks[i].webhook);
+        hookkey_wipe(&k->hooks[i].key);
+    }
+    mem_free(&k->hooks);
     mem_free(&k->tls);
     mem_free(&k->dkim);
     credfile_free(&k->credentials);
@@ -185,6 +214,21 @@ const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *dom
             return &k->dkim[i];
     }
     return NULL;
+}
+
+size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct span input,
+                         struct buf *signatures)
+{
+    unsigned char signature[HOOKKEY_SIGNATURE];
+    size_t n = 0;
+    for (size_t i = 0; i < k->hooks_n; i++) {
+        if (strcmp(k->hooks[i].webhook, webhook) != 0)
+            continue;
+        hookkey_sign(&k->hooks[i].key, input, signature);
+        buf_put(signatures, signature, sizeof signature);
+        n++;
+    }
+    return n;
 }
 
 static void put_canonical(const struct keyring *k, const struct address *a, struct buf *out)

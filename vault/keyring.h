@@ -9,17 +9,23 @@
 #include "credfile.h"
 #include "dkim.h"
 #include "fail.h"
+#include "hookkey.h"
 #include "service.h"
 #include "tlskey.h"
 
 /* All secrets of one configuration: account verifiers, TLS keys by listener, DKIM keys by domain
- * and selector. Read from descriptors that master opened and never looked into. Counted references:
- * an exchange under way keeps its own. */
+ * and selector, keys of webhooks by account and direction. Read from descriptors that master opened
+ * and never looked into. Counted references: an exchange under way keeps its own. */
 
 struct keyring_dkim {
     char *domain, *selector;
     EVP_PKEY *key;
     enum dkim_algorithm algorithm;
+};
+
+struct keyring_hook {
+    char *webhook; /* "outgoing billing" */
+    struct hookkey key;
 };
 
 struct keyring {
@@ -33,6 +39,8 @@ struct keyring {
         struct tlskey *key;
     } * tls;
     size_t tls_n;
+    struct keyring_hook *hooks; /* of one webhook the newer first */
+    size_t hooks_n;
     unsigned char fake_key[32]; /* from which unknown logins' verifiers are derived */
 };
 
@@ -47,6 +55,11 @@ void keyring_drop(struct keyring **k); /* wipes and frees with the last referenc
 const struct tlskey *keyring_tls(const struct keyring *k, const char *listener);
 const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *domain,
                                         const char *selector);
+
+/* Appends the signature of input with each key of this webhook ("outgoing billing"), the newer
+ * first, HOOKKEY_SIGNATURE octets each. Returns how many there are. */
+size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct span input,
+                         struct buf *signatures);
 
 /* The account that a login name belongs to and its verifier; false when there is none. canonical
  * (may be NULL) gets the one spelling of a login that does not exist. */

@@ -61,8 +61,13 @@ static void on_link(struct service *s, const char *name, int fd)
 }
 
 static const char *const counters[VAULT_COUNTERS + 1] = {
-    "auth_ok_total",        "auth_failed_total", "dkim_signatures_total",
-    "tls_signatures_total", "refused_total",     NULL,
+    "auth_ok_total",
+    "auth_failed_total",
+    "dkim_signatures_total",
+    "tls_signatures_total",
+    "webhook_signatures_total",
+    "refused_total",
+    NULL,
 };
 
 static const struct service_spec spec = {

@@ -25,16 +25,21 @@ struct peers {
     uint64_t last_number;
 };
 
-enum kind { SMTPD_SECRET = 1, SMTPD_SIGN = 2, WEBAPI_SECRET = 4, DELIVERY_SECRET = 8 };
+enum kind {
+    SMTPD_SECRET = 1,
+    SMTPD_SIGN = 2,
+    WEBAPI_SECRET = 4,
+    DELIVERY_SECRET = 8,
+    HOOKS_SECRET = 16
+};
 
 static const struct {
     const char *prefix;
     enum kind kind;
 } kinds[] = {
-    {"secret smtpd/", SMTPD_SECRET},
-    {"sign smtpd/", SMTPD_SIGN},
-    {"secret webapi/", WEBAPI_SECRET},
-    {"secret delivery/", DELIVERY_SECRET},
+    {"secret smtpd/", SMTPD_SECRET},   {"sign smtpd/", SMTPD_SIGN},
+    {"secret webapi/", WEBAPI_SECRET}, {"secret delivery/", DELIVERY_SECRET},
+    {"secret hooks", HOOKS_SECRET},
 };
 
 static void answer_auth(struct peer *p, uint64_t request, struct secret_auth *a)
@@ -134,6 +139,18 @@ static void on_tls_sign(struct peer *p, uint64_t request, const struct secret_re
     buf_free(&signature);
 }
 
+static void on_hook_sign(struct peer *p, uint64_t request, const struct secret_request *r)
+{
+    struct buf signatures = {0};
+    if (keyring_sign_hook(p->vault->keyring, r->key, r->message, &signatures) == 0) {
+        refuse(p, request, "no signing key for this webhook");
+    } else {
+        service_count(p->vault->service, COUNT_HOOK_SIGNED, 1);
+        secret_answer_signature(p->channel, request, buf_span(&signatures));
+    }
+    buf_free(&signatures);
+}
+
 static const struct {
     uint16_t type;
     unsigned who;
@@ -145,6 +162,7 @@ static const struct {
     {MSG_SECRET_PASSWORD, WEBAPI_SECRET, on_password},
     {MSG_SECRET_DKIM_SIGN, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_sign},
     {MSG_SECRET_DKIM_LIST, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_list},
+    {MSG_SECRET_HOOK_SIGN, HOOKS_SECRET, on_hook_sign},
     {MSG_SECRET_TLS_SIGN, SMTPD_SIGN, on_tls_sign},
 };
 

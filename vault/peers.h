@@ -13,6 +13,7 @@ enum vault_counter {
     COUNT_AUTH_FAILED,
     COUNT_DKIM,
     COUNT_TLS,
+    COUNT_HOOK_SIGNED,
     COUNT_REFUSED,
     VAULT_COUNTERS
 };

@@ -1,12 +1,15 @@
 #include "call.h"
 
+#include <assert.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "clock.h"
 #include "httpbasic.h"
 #include "httpform.h"
 #include "jsonwrite.h"
 #include "mem.h"
+#include "oncekey.h"
 #include "proto_secret.h"
 #include "proto_types.h"
 
@@ -29,6 +32,7 @@ static void free_call(struct call *c)
     drop_credentials(c);
     jsonread_free(&c->doc);
     mem_free(&c->login);
+    mem_free(&c->once_key);
     mem_free(&c);
 }
 
@@ -87,7 +91,7 @@ void call_refuse(struct call *c, const struct refusal *why)
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
     buf_putc(&body, '\n');
-    httprequest_respond(c->request, 400, json_type, &body, NULL);
+    httprequest_respond(c->request, code_status(why->code), json_type, &body, NULL);
     free_call(c);
 }
 
@@ -108,6 +112,8 @@ static int decode(struct call *c, struct httpform *form)
     if (part == NULL || part->value.n == 0)
         return refuse(&c->refusal, CODE_PROTOCOL,
                       "the form has no field \"request\", or an empty one");
+    if (oncekey_read(c, form) != 0)
+        return -1;
     /* The form has its own limit for the octets. */
     const struct json_limits limits = {.octets = part->value.n, .values = VALUES + 4 * recipients};
     c->doc = jsonread_parse(buf_span(&part->value), &limits, &f);
@@ -140,6 +146,44 @@ static void on_form(struct httprequest *request, void *arg)
         c->method->run(c);
 }
 
+/* ---- a request in the query ---- */
+
+static int get_number(const struct call *c, const struct jsonbind_field *field, int64_t *number)
+{
+    struct buf value = {0};
+    char name[64];
+    uint64_t n = 0;
+    size_t i = 0;
+    assert(field->type == JSONBIND_INT64 && strlen(field->name) < sizeof name);
+    for (; field->name[i] != '\0'; i++)
+        name[i] = (char)ascii_lower((unsigned char)field->name[i]);
+    name[i] = '\0';
+    bool given = httprequest_query(c->request, name, &value);
+    int rc = given ? ascii_u64(buf_span(&value), INT64_MAX, &n) : 0;
+    if (given && rc == 0)
+        *number = (int64_t)n;
+    buf_free(&value);
+    return rc;
+}
+
+static void run_query(struct call *c)
+{
+    static const struct json_limits limits = {.octets = 2, .values = 1};
+    struct fail f;
+    c->once_key = mem_text("");
+    c->doc = jsonread_parse(span_text("{}"), &limits, &f);
+    assert(c->doc != NULL);
+    c->parameters = jsonread_alloc(c->doc, c->method->size);
+    for (const struct jsonbind_field *field = c->method->bind; field->name != NULL; field++) {
+        if (get_number(c, field, (int64_t *)(void *)((char *)c->parameters + field->offset)) != 0) {
+            (void)refuse(&c->refusal, CODE_PROTOCOL, "%s must be a number", field->name);
+            call_refuse(c, &c->refusal);
+            return;
+        }
+    }
+    c->method->run(c);
+}
+
 /* ---- read ---- */
 
 static void read_form(struct call *c)
@@ -168,7 +212,10 @@ static void on_right(struct call *c, const struct secret_auth *answer)
     }
     service_count(c->webapi->service, COUNT_CALLS, 1);
     c->visit->account = mem_text(answer->account);
-    read_form(c);
+    if (strcmp(httprequest_method(c->request), "GET") == 0)
+        run_query(c);
+    else
+        read_form(c);
 }
 
 static void on_auth(void *arg, const struct secret_auth *answer)

@@ -4,6 +4,7 @@
 #include "front.h"
 #include "httprequest.h"
 #include "methods.h"
+#include "proto_submit.h"
 
 /* A POST to a method, in steps:
  *
@@ -25,6 +26,8 @@ struct call {
     /* For run. */
     char *login; /* the address that was logged in with, as the client wrote it */
     const struct conf_block *account;
+    char *once_key; /* of Idempotency-Key, or "" */
+    unsigned char once_digest[SUBMIT_DIGEST];
     void *parameters; /* the struct that the method's table fills */
     void *work;       /* the method's own; NULL again before it answers */
     void (*cancel)(
@@ -49,7 +52,7 @@ void call_answer_octets(struct call *c, const char *type, struct buf *octets);
 /* Likewise with the size octets of a memory file, which is taken. */
 void call_answer_file(struct call *c, const char *type, int fd, uint64_t size);
 
-/* The call is over: 400 with code and sentence. */
+/* The call is over: 400 (or what else code_status has) with code and sentence. */
 void call_refuse(struct call *c, const struct refusal *why);
 
 #endif

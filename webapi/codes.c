@@ -31,12 +31,21 @@ static const struct {
         {"sentOverQuota", "The message was queued, but not stored: the account's mailbox is full."},
     [CODE_MESSAGE_NOT_FOUND] = {"messageNotFound", "There is no such message."},
     [CODE_PART_NOT_FOUND] = {"partNotFound", "The message has no such part."},
+    [CODE_IDEMPOTENCY_CONFLICT] = {"idempotencyConflict",
+                                   "The Idempotency-Key was used for another request; the status "
+                                   "is 409."},
 };
 
 const char *code_name(enum code code)
 {
     assert(code < CODES);
     return codes[code].name;
+}
+
+unsigned code_status(enum code code)
+{
+    assert(code < CODES);
+    return code == CODE_IDEMPOTENCY_CONFLICT ? 409 : 400;
 }
 
 const char *code_meaning(enum code code)

@@ -24,11 +24,15 @@ enum code {
     CODE_SENT_OVER_QUOTA,
     CODE_MESSAGE_NOT_FOUND,
     CODE_PART_NOT_FOUND,
+    CODE_IDEMPOTENCY_CONFLICT,
     CODES
 };
 
 /* "malformedMessageID". */
 const char *code_name(enum code code);
+
+/* The HTTP status that goes with it: 400, but for what clients of the contract do not know. */
+unsigned code_status(enum code code);
 
 /* When it is sent, in a sentence for people. */
 const char *code_meaning(enum code code);

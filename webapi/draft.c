@@ -79,11 +79,10 @@ struct mailboxes {
     size_t n;
 };
 
-/* The files of one kind: those of the request, decoded, and the uploads behind them. */
+/* The files of one kind: those of the request, and the uploads behind them. */
 struct files {
     struct mimepart_file *list;
-    struct buf *decoded;
-    size_t n, decoded_n;
+    size_t n;
 };
 
 struct work {
@@ -101,14 +100,6 @@ static void free_mailboxes(struct mailboxes *m)
         address_clear(&m->addresses[i]);
     mem_free(&m->addresses);
     mem_free(&m->list);
-}
-
-static void free_files(struct files *files)
-{
-    for (size_t i = 0; i < files->decoded_n; i++)
-        buf_free(&files->decoded[i]);
-    mem_free(&files->decoded);
-    mem_free(&files->list);
 }
 
 /* ---- addresses ---- */
@@ -216,7 +207,7 @@ static int check_extra(struct work *w)
     return 0;
 }
 
-/* The uploads lie ready; what came in JSON is base64. */
+/* The uploads lie ready; what came in JSON is base64, and stays where it is. */
 static int read_files(struct work *w, const struct jsonbind_array *given,
                       const struct compose_files *uploads, const char *field, struct files *files)
 {
@@ -225,14 +216,15 @@ static int read_files(struct work *w, const struct jsonbind_array *given,
         return refuse(w->why, CODE_USER, "%s: more than %d files", field, FILES_MAX);
     files->n = given->n + uploads->n;
     files->list = mem_array(files->n, sizeof *files->list);
-    files->decoded = mem_array(given->n, sizeof *files->decoded);
-    files->decoded_n = given->n;
     for (size_t i = 0; i < given->n; i++, file++) {
-        if (base64_decode_loose(&files->decoded[i], file->data) != 0)
+        if (base64_check_loose(file->data) != 0)
             return refuse(w->why, CODE_USER, "%s: the data of file %zu is not base64", field,
                           i + 1);
-        files->list[i] = (struct mimepart_file){file->name, file->content_type, file->content_id,
-                                                buf_span(&files->decoded[i])};
+        files->list[i] = (struct mimepart_file){.name = file->name,
+                                                .content_type = file->content_type,
+                                                .content_id = file->content_id,
+                                                .data = file->data,
+                                                .form = MIMEPART_BASE64};
     }
     if (uploads->n > 0)
         memcpy(files->list + given->n, uploads->list, uploads->n * sizeof *uploads->list);
@@ -438,15 +430,15 @@ int draft_make(const struct draft_request *request, const struct draft_context *
     free_mailboxes(&w.cc);
     free_mailboxes(&w.bcc);
     free_mailboxes(&w.reply_to);
-    free_files(&w.alternative);
-    free_files(&w.inlined);
-    free_files(&w.attached);
+    mem_free(&w.alternative.list);
+    mem_free(&w.inlined.list);
+    mem_free(&w.attached.list);
     return rc;
 }
 
 void draft_clear(struct draft *draft)
 {
-    compose_clear(&draft->composed);
+    composed_clear(&draft->composed);
     submit_envelope_free(&draft->envelope);
     mem_free(&draft->domain);
     buf_free(&draft->bcc);

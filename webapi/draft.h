@@ -65,7 +65,7 @@ struct draft_context {
 
 /* What is to be sent. The caller ends it with draft_clear, having taken out what it needs. */
 struct draft {
-    struct composed composed;
+    struct composed composed; /* its files are where request and uploads have them */
     struct submit_envelope *envelope;
     char *domain;   /* of From */
     struct buf bcc; /* the field Bcc, for the copy that the sender keeps; empty without one, and

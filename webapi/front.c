@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "fdlimit.h"
 #include "file.h"
 #include "mem.h"
 #include "serve.h"
 
 #define LISTENER_PURPOSE "listen "
+#define DESCRIPTORS_A_REQUEST 2 /* the connection and a message */
 #define LIMIT_NETWORKS 4096
 #define NO_LIMIT 100000000 /* more than a window of time has room for */
 
@@ -77,7 +79,8 @@ static struct httpserver *new_server(struct front *front, const struct conf *con
 {
     const struct conf_block *c = conf_child(conf_root(conf), "webapi");
     const struct httpserver_settings settings = {
-        .connections = (unsigned)conf_int(c, "connections"),
+        .connections = fdlimit_fit("webapi.connections", (unsigned)conf_int(c, "connections"),
+                                   DESCRIPTORS_A_REQUEST),
         .connections_per_ip = (unsigned)conf_int(c, "connections-per-address"),
         .header_timeout_ms = conf_ms(c, "header-timeout"),
         .idle_timeout_ms = conf_ms(c, "idle-timeout"),

@@ -5,8 +5,9 @@
 #include "mem.h"
 
 #define RENAMED_MAX 3
-#define HEAD_ROOM (1u << 20) /* trace fields, and the carriage returns that a file does not have   \
-                              */
+#define HEAD_ROOM                                                                                  \
+    (1u << 20) /* trace fields, and the carriage returns that a file does not have                 \
+                */
 
 uint64_t messages_octets_max(const struct call *c)
 {

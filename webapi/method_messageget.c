@@ -15,9 +15,6 @@ static const char *const text[] = {
     "The message is shown in the form in which Send takes one. Text and HTML are the first parts "
     "of "
     "these kinds, as UTF-8, cut at 1 MiB.",
-    "Structure has what the message is made of: an object for each part, with ContentType, "
-    "ContentTypeParams, ContentID, ContentDisposition, Filename, DecodedSize, and Parts, the parts "
-    "in it.",
     NULL};
 
 static const struct method_field request_fields[] = {
@@ -26,26 +23,9 @@ static const struct method_field request_fields[] = {
 };
 
 static const struct method_field response_fields[] = {
-    {"Message", "message",
-     "From, To, CC, BCC, ReplyTo, MessageID, References, Date (null when the "
-     "message has none), Subject, Text, HTML."},
-    {"Structure", "part", "The message itself as a part."},
-    {"Meta", "meta", "What is known of it beside:"},
-    {"Size", "integer", "octets of the message, as MessageRawGet gives it;"},
-    {"DSN", "bool", "whether it is a notice about the delivery of another message;"},
-    {"Flags", "[string]", "the well-known flags, then keywords, in lower case;"},
-    {"MailFrom", "string", "the reverse path, empty for the null one;"},
-    {"MailFromValidated", "bool",
-     "whether SPF says that it may come from RemoteIP. false also when "
-     "nobody looked;"},
-    {"RcptTo", "string", "the recipient it was delivered for;"},
-    {"MsgFrom", "string", "the address in From;"},
-    {"MsgFromValidated", "bool",
-     "whether DMARC says that it comes from that domain. false also when "
-     "nobody looked;"},
-    {"DKIMVerifiedDomains", "[string]", "domains whose signatures are good;"},
-    {"RemoteIP", "string", "the address of the client that brought it, empty when unknown;"},
-    {"MailboxName", "string", "where it is."},
+    {"Message", "message", "What it says."},
+    {"Structure", "part", "What it is made of."},
+    {"Meta", "meta", "What is known of it beside."},
     {NULL, NULL, NULL},
 };
 

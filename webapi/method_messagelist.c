@@ -31,12 +31,7 @@ static const struct method_field request_fields[] = {
 };
 
 static const struct method_field response_fields[] = {
-    {"Messages", "[message]", "In the order of their arrival, as far as file names tell it:"},
-    {"MsgID", "integer", "what the other methods know it by;"},
-    {"Flags", "[string]", "as in MessageGet;"},
-    {"Received", "time", "when it was accepted for delivery, or put there;"},
-    {"MailFrom", "string", "the reverse path it came with, empty for the null one;"},
-    {"RcptTo", "string", "the recipient it was delivered for, empty when unknown."},
+    {"Messages", "[listed]", "In the order of their arrival, as far as file names tell it."},
     {"Next", "string", "To be given as After for the page behind this one; empty for the last."},
     {NULL, NULL, NULL},
 };

@@ -21,9 +21,9 @@ static const char *const text[] = {
     "answer comes it is on stable "
     "storage. Whatever becomes of it at each recipient is told later, by webhook or by a notice to "
     "the sender.",
-    "An address is an object of Name, which may be left out, and Address. A file is an object of "
-    "Name, ContentType (found out "
-    "from the data when left out), ContentID (with angle brackets) and Data (base64).",
+    "With a header field Idempotency-Key, of up to 256 characters, a request that is sent again, "
+    "since it is not known whether it got through, is answered as it was the first time, and "
+    "nothing is sent twice. A key is known for a day, unless the server is set up otherwise.",
     NULL,
 };
 
@@ -47,9 +47,9 @@ static const struct method_field request_fields[] = {
     {"Extra", "{string: string}",
      "Kept with the message and given back in webhooks; recipients do not see it."},
     {"Headers", "[[name, value]]", "Further header fields, in this order."},
-    {"AlternativeFiles", "[file]", "Further forms of the text, such as a calendar event."},
-    {"InlineFiles", "[file]", "What the HTML refers to, by cid: and a ContentID."},
-    {"AttachedFiles", "[file]", "Attachments."},
+    {"AlternativeFiles", "[attachment]", "Further forms of the text, such as a calendar event."},
+    {"InlineFiles", "[attachment]", "What the HTML refers to, by cid: and a ContentID."},
+    {"AttachedFiles", "[attachment]", "Attachments."},
     {"RequireTLS", "bool or null",
      "true: over verified TLS all the way (REQUIRETLS), or not at all. false: delivery matters "
      "more than TLS. null: as the "
@@ -66,10 +66,7 @@ static const struct method_field request_fields[] = {
 
 static const struct method_field response_fields[] = {
     {"MessageID", "string", "The message's, with angle brackets."},
-    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
-    {"Address", "string", "the recipient, as it was given;"},
-    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
-    {"FromID", "string", "what makes its return path unique, empty when it is not."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC."},
     {NULL, NULL, NULL},
 };
 
@@ -92,6 +89,9 @@ static const enum code codes[] = {
     CODE_MALFORMED_MESSAGE_ID,
     CODE_USER,
     CODE_SENT_OVER_QUOTA,
+    CODE_MESSAGE_LIMIT_REACHED,
+    CODE_RECIPIENT_LIMIT_REACHED,
+    CODE_IDEMPOTENCY_CONFLICT,
     CODES,
 };
 
@@ -124,6 +124,7 @@ struct sending {
     struct outgoing *outgoing;
     struct sent *sent; /* once it is queued, until its copy is stored */
     uint64_t id;       /* in the queue, once it is there */
+    struct buf bcc;    /* the field, for the copy */
     char *message_id;
     uint32_t recipients;
 };
@@ -134,6 +135,7 @@ static void end_sending(struct call *c)
     c->work = NULL;
     outgoing_cancel(&s->outgoing);
     sent_cancel(&s->sent);
+    buf_free(&s->bcc);
     mem_free(&s->message_id);
     mem_free(&s);
 }
@@ -180,6 +182,17 @@ static void answer(struct call *c)
     call_answer(c, &json);
 }
 
+/* The same request came before, and is answered as it was then. */
+static void accepted_before(struct call *c, const struct submit_reply *reply)
+{
+    struct buf json = {0};
+    log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
+             LS("msgid", reply->message_id), LS("account", c->visit->account));
+    write_response(&json, c->parameters, reply->message_id, reply->id);
+    end_sending(c);
+    call_answer(c, &json);
+}
+
 /* The message is on its way, whatever became of the copy. */
 static void on_saved(void *arg, enum sent_result result)
 {
@@ -199,16 +212,17 @@ static void on_saved(void *arg, enum sent_result result)
     call_refuse(c, &c->refusal);
 }
 
-static void save(struct call *c, int copy)
+static void save(struct call *c, int file, uint64_t trace)
 {
     struct sending *s = c->work;
     enum sent_result result;
-    s->sent = sent_save(c->webapi->peers, c->account, copy, on_saved, c, &result);
+    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc), on_saved, c,
+                        &result);
     if (s->sent == NULL)
         on_saved(c, result);
 }
 
-static void accepted(struct call *c, uint64_t id, int copy)
+static void accepted(struct call *c, uint64_t id, int file, uint64_t trace)
 {
     const struct draft_request *r = c->parameters;
     struct sending *s = c->work;
@@ -221,10 +235,12 @@ static void accepted(struct call *c, uint64_t id, int copy)
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
     s->id = id;
-    if (r->save_sent)
-        save(c, copy);
-    else
-        answer(c);
+    if (r->save_sent) {
+        save(c, file, trace);
+        return;
+    }
+    file_close(&file);
+    answer(c);
 }
 
 /* What the client is told when the message is not in the queue. */
@@ -236,8 +252,15 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
         [OUTGOING_LOST] = "the queue is not there at the moment; try again",
         [OUTGOING_FAILED] = "the message cannot be handled now; try again",
     };
+    static const enum code codes_of[SUBMIT_WHYS] = {
+        [SUBMIT_WHY_MESSAGE_LIMIT] = CODE_MESSAGE_LIMIT_REACHED,
+        [SUBMIT_WHY_RECIPIENT_LIMIT] = CODE_RECIPIENT_LIMIT_REACHED,
+        [SUBMIT_WHY_CONFLICT] = CODE_IDEMPOTENCY_CONFLICT,
+    };
     if (result != OUTGOING_REFUSED)
         (void)refuse(why, CODE_SERVER, "%s", again[result]);
+    else if (reply->why != SUBMIT_WHY_OTHER)
+        (void)refuse(why, codes_of[reply->why], "%s", reply->text);
     else if (reply->code == 552)
         (void)refuse(why, CODE_MESSAGE_TOO_LARGE, "%s", reply->text);
     else if (reply->code < 500)
@@ -248,21 +271,37 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
                      reply->enhanced, reply->text);
 }
 
+static enum count_submission counted_as(const struct submit_reply *reply)
+{
+    if (reply != NULL && reply->why == SUBMIT_WHY_MESSAGE_LIMIT)
+        return COUNT_MESSAGE_LIMIT;
+    if (reply != NULL && reply->why == SUBMIT_WHY_RECIPIENT_LIMIT)
+        return COUNT_RECIPIENT_LIMIT;
+    return COUNT_QUEUE_ERROR;
+}
+
 static void on_settled(void *arg, enum outgoing_result result, const struct submit_reply *reply,
                        const char *why)
 {
     struct call *c = arg;
     struct sending *s = c->work;
-    int copy = outgoing_take_copy(s->outgoing);
+    uint64_t trace;
+    int file = outgoing_take_file(s->outgoing, &trace);
     s->outgoing = NULL;
-    if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply->id, copy);
+    if (result == OUTGOING_ACCEPTED && reply->message_id != NULL) {
+        file_close(&file);
+        accepted_before(c, reply);
         return;
     }
-    file_close(&copy);
+    if (result == OUTGOING_ACCEPTED) {
+        accepted(c, reply->id, file, trace);
+        return;
+    }
+    if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)
+        counts_error(c->webapi->counts,
+                     result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
     log_warn(&c->visit->log, "mail not queued", LS("why", why), LS("account", c->visit->account));
-    counts_error(c->webapi->counts, result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
-    counts_submission(c->webapi->counts, COUNT_QUEUE_ERROR);
+    counts_submission(c->webapi->counts, counted_as(reply));
     explain(result, reply, &c->refusal);
     end_sending(c);
     call_refuse(c, &c->refusal);
@@ -289,7 +328,7 @@ static void write_trace(struct buf *out, const struct call *c, const struct draf
     received_write(out, &r);
 }
 
-/* The uploads of one kind. The parts keep the octets. */
+/* The uploads of one kind. The form keeps the octets. */
 static struct compose_files collect(struct httpform *form, const char *name)
 {
     struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
@@ -297,16 +336,17 @@ static struct compose_files collect(struct httpform *form, const char *name)
     for (size_t i = 0; i < httpform_count(form); i++) {
         struct httpform_part *p = httpform_part(form, i);
         if (p->filename != NULL && strcmp(p->name, name) == 0)
-            list[n++] = (struct mimepart_file){span_text(p->filename), span_text(p->type),
-                                               span_text(p->content_id), buf_span(&p->value)};
+            list[n++] =
+                (struct mimepart_file){.name = span_text(p->filename),
+                                       .content_type = span_text(p->type),
+                                       .content_id = span_text(p->content_id),
+                                       .data = buf_span(&p->value),
+                                       .form = p->spilled ? MIMEPART_RANGE : MIMEPART_OCTETS,
+                                       .fd = httpform_spill(form),
+                                       .at = p->at,
+                                       .n = p->n};
     }
     return (struct compose_files){list, n};
-}
-
-static void drop_uploads(struct httpform *form)
-{
-    for (size_t i = 0; i < httpform_count(form); i++)
-        buf_free(&httpform_part(form, i)->value);
 }
 
 static int make(struct call *c, const struct draft_context *base, struct draft *draft)
@@ -320,7 +360,6 @@ static int make(struct call *c, const struct draft_context *base, struct draft *
     mem_release((void *)(uintptr_t)context.alternative.list);
     mem_release((void *)(uintptr_t)context.inlined.list);
     mem_release((void *)(uintptr_t)context.attached.list);
-    drop_uploads(form);
     return rc;
 }
 
@@ -334,20 +373,21 @@ static void count_refusal(struct call *c)
 
 static void send_draft(struct call *c, struct draft *draft, const char *hostname)
 {
-    const struct draft_request *r = c->parameters;
-    const struct span bcc = buf_span(&draft->bcc);
     struct sending *s = mem_zero(sizeof *s);
     struct submit_envelope *envelope = draft->envelope;
     struct buf trace = {0};
     write_trace(&trace, c, draft, hostname);
     s->message_id = mem_text(draft->composed.message_id);
+    submit_set(&envelope->once_key, c->once_key);
+    memcpy(envelope->once_digest, c->once_digest, SUBMIT_DIGEST);
     s->recipients = envelope->recipients_n;
     draft->envelope = NULL;
+    s->bcc = draft->bcc;
+    draft->bcc = (struct buf){0};
     c->work = s;
     c->cancel = end_sending;
-    s->outgoing =
-        outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed.message,
-                       draft->domain, buf_span(&trace), r->save_sent ? &bcc : NULL, on_settled, c);
+    s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed,
+                                 draft->domain, buf_span(&trace), on_settled, c);
     buf_free(&trace);
 }
 

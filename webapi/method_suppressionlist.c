@@ -17,16 +17,7 @@ static const char *const text[] = {
 static const struct method_field request_fields[] = {{NULL, NULL, NULL}};
 
 static const struct method_field response_fields[] = {
-    {"Suppressions", "[suppression]", "All of them, in no particular order:"},
-    {"ID", "integer", "a number of its own;"},
-    {"Created", "time", "since when;"},
-    {"Account", "string", "whose list;"},
-    {"BaseAddress", "string",
-     "what is compared: lower case, without dots in the local part, which ends before its first + "
-     "and its first -;"},
-    {"OriginalAddress", "string", "the address as it came onto the list;"},
-    {"Manual", "bool", "whether somebody put it there;"},
-    {"Reason", "string", "why."},
+    {"Suppressions", "[suppression]", "All of them, in no particular order."},
     {NULL, NULL, NULL},
 };
 
@@ -38,7 +29,8 @@ static const char example_response[] =
     "    {\"ID\": 1730000000001, \"Created\": \"2026-11-27T10:15:00Z\", \"Account\": \"billing\",\n"
     "     \"BaseAddress\": \"bobsmith@example.net\", \"OriginalAddress\": "
     "\"bob.smith+shop@example.net\",\n"
-    "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, enhanced "
+    "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, "
+    "enhanced "
     "code \\\"5.1.1\\\"\"}\n"
     "  ]\n"
     "}";

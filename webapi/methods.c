@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "method_events.h"
 #include "method_messagedelete.h"
 #include "method_messageflagsadd.h"
 #include "method_messageflagsremove.h"
@@ -23,6 +24,7 @@ const struct method *const methods[] = {
     &method_suppressionadd,
     &method_suppressionremove,
     &method_suppressionpresent,
+    &method_events,
     &method_messageget,
     &method_messagerawget,
     &method_messagepartget,

@@ -1,6 +1,7 @@
 #ifndef QM_METHODS_H
 #define QM_METHODS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "codes.h"
@@ -11,9 +12,11 @@
 
 struct call;
 
-/* A row of a table on a method's page. */
+/* A row of a table on a method's page, and of its description for machines. name: one, or several
+ * with commas between; NULL ends the list. type: see types.h, where further objects have their
+ * rows. */
 struct method_field {
-    const char *name, *type, *text; /* name NULL ends the list */
+    const char *name, *type, *text;
 };
 
 struct method {
@@ -21,7 +24,7 @@ struct method {
     const char *summary;     /* one sentence */
     const char *const *text; /* paragraphs for the page; NULL at the end */
     const struct method_field *request,
-        *response;                    /* for the page; response NULL: octets, not JSON */
+        *response; /* each field that is bound or written; response NULL: octets, not JSON */
     const struct method_field *files; /* names of file uploads, or NULL */
     const enum code
         *codes; /* what it may be refused with beside protocol and server; CODES at the end */
@@ -31,6 +34,9 @@ struct method {
 
     const struct jsonbind_field *bind; /* the request */
     size_t size;                       /* of the struct it fills */
+    /* Can be called by GET as well, its request in the query: numbers alone, their names in lower
+     * case. */
+    bool query;
     /* Does it, now or later: ends in call_answer or call_refuse. */
     void (*run)(struct call *c);
 };

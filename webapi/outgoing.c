@@ -9,15 +9,22 @@
 #include "header.h"
 #include "mem.h"
 
+#define TURN_OCTETS (512u << 10) /* of the message, before others have their turn */
+
 struct outgoing {
     struct peers *peers;
     struct submit_envelope *envelope;
-    struct buf trace, message, copy_head;
-    bool copies;
-    int copy;                   /* -1: none */
-    struct signer_job *signing; /* NULL: no step of that kind is under way */
+    struct composed message;
+    char *domain;
+    struct buf trace;
+    struct composed_reader reader; /* of what is hashed or written */
+    struct buf piece;
+    struct dkim_body *hash;     /* NULL: no step of that kind is under way */
+    struct signer_job *signing; /* likewise */
+    int fd;                     /* the memory file; -1: not yet */
     uint64_t submitting;        /* 0: likewise */
-    struct event *settle;       /* when it is over without anybody's answer */
+    struct event *turn;
+    void (*step)(struct outgoing *o); /* for the next turn */
     enum outgoing_result result;
     struct fail why;
     outgoing_on_settled *on_settled;
@@ -27,11 +34,14 @@ struct outgoing {
 static void free_outgoing(struct outgoing *o)
 {
     submit_envelope_free(&o->envelope);
+    composed_close(&o->reader);
+    composed_clear(&o->message);
+    dkim_body_free(&o->hash);
+    file_close(&o->fd);
     buf_free(&o->trace);
-    buf_free(&o->message);
-    buf_free(&o->copy_head);
-    file_close(&o->copy);
-    event_free(o->settle);
+    buf_free(&o->piece);
+    mem_free(&o->domain);
+    event_free(o->turn);
     mem_free(&o);
 }
 
@@ -42,19 +52,53 @@ static void settled(struct outgoing *o, enum outgoing_result result,
     free_outgoing(o);
 }
 
-static void on_settle(evutil_socket_t fd, short what, void *arg)
+static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     struct outgoing *o = arg;
+    o->step(o);
+}
+
+/* Others first. */
+static void next_turn(struct outgoing *o, void (*step)(struct outgoing *o))
+{
+    const struct timeval now = {0, 0};
+    o->step = step;
+    (void)evtimer_add(o->turn, &now);
+}
+
+static void settle(struct outgoing *o)
+{
     settled(o, o->result, NULL, o->why.text);
 }
 
 /* Nobody will answer any more: tells so from the loop. o->why says why. */
 static void settle_soon(struct outgoing *o, enum outgoing_result result)
 {
-    const struct timeval now = {0, 0};
     o->result = result;
-    (void)evtimer_add(o->settle, &now);
+    next_turn(o, settle);
 }
+
+/* Has take work on what one turn may read of the message. Returns 1 when there may be more, 0 at
+ * its end, -1 with o->why. */
+static int read_turn(struct outgoing *o, int (*take)(struct outgoing *o, struct span piece))
+{
+    size_t n = 0;
+    int rc = 1;
+    while (rc > 0 && n < TURN_OCTETS) {
+        buf_clear(&o->piece);
+        rc = composed_next(&o->reader, &o->piece, &o->why);
+        n += o->piece.n;
+        if (rc > 0 && take(o, buf_span(&o->piece)) != 0)
+            rc = -1;
+    }
+    if (rc <= 0) {
+        composed_close(&o->reader);
+        buf_free(&o->piece);
+    }
+    return rc;
+}
+
+/* ---- submit ---- */
 
 static void on_reply(void *arg, const struct submit_reply *reply)
 {
@@ -68,29 +112,6 @@ static void on_reply(void *arg, const struct submit_reply *reply)
         settled(o, OUTGOING_REFUSED, reply, reply->text);
 }
 
-int outgoing_take_copy(struct outgoing *o)
-{
-    int fd = o->copy;
-    o->copy = -1;
-    return fd;
-}
-
-static int write_file(struct outgoing *o, struct span head, struct span signatures)
-{
-    struct fail *f = &o->why;
-    const struct span pieces[] = {head, signatures, buf_span(&o->message)};
-    int fd = file_memory("message", f);
-    for (size_t i = 0; fd >= 0 && i < sizeof pieces / sizeof pieces[0]; i++) {
-        if (file_write_all(fd, pieces[i].p, pieces[i].n) != 0) {
-            (void)fail_errno(f, "cannot write a memory file");
-            file_close(&fd);
-        }
-    }
-    if (fd >= 0 && file_seal(fd, f) != 0)
-        file_close(&fd);
-    return fd;
-}
-
 /* What is handed over is a descriptor of its own. */
 static bool has_descriptor(int fd, struct fail *f)
 {
@@ -102,75 +123,131 @@ static bool has_descriptor(int fd, struct fail *f)
     return found;
 }
 
-static void submit(struct outgoing *o, struct span signatures)
+static void submit(struct outgoing *o)
 {
     struct ipc *qmgr = peers_qmgr(o->peers);
+    composed_clear(&o->message); /* the file is all that is needed from here on */
     if (qmgr == NULL) {
         (void)fail_set(&o->why, "qmgr is not there");
         settle_soon(o, OUTGOING_LOST);
-        return;
+    } else if (file_seal(o->fd, &o->why) != 0 || !has_descriptor(o->fd, &o->why)) {
+        settle_soon(o, OUTGOING_FAILED);
+    } else {
+        o->submitting = submit_message(qmgr, o->envelope, o->fd, on_reply, o);
     }
-    int fd = write_file(o, buf_span(&o->trace), signatures);
-    if (fd >= 0 && o->copies)
-        o->copy = write_file(o, buf_span(&o->copy_head), signatures);
-    buf_free(&o->message); /* the file is all that is needed from here on */
-    if (fd < 0 || !has_descriptor(fd, &o->why)) {
-        file_close(&fd);
+}
+
+int outgoing_take_file(struct outgoing *o, uint64_t *trace)
+{
+    int fd = o->fd;
+    o->fd = -1;
+    *trace = o->trace.n;
+    return fd;
+}
+
+/* ---- write ---- */
+
+static int put_piece(struct outgoing *o, struct span piece)
+{
+    if (file_write_all(o->fd, piece.p, piece.n) == 0)
+        return 0;
+    return fail_errno(&o->why, "cannot write a memory file");
+}
+
+static void write_on(struct outgoing *o)
+{
+    int rc = read_turn(o, put_piece);
+    if (rc > 0)
+        next_turn(o, write_on);
+    else if (rc == 0)
+        submit(o);
+    else
+        settle_soon(o, OUTGOING_FAILED);
+}
+
+static void begin_file(struct outgoing *o, struct span signatures)
+{
+    o->fd = file_memory("message", &o->why);
+    if (o->fd < 0 || put_piece(o, buf_span(&o->trace)) != 0 || put_piece(o, signatures) != 0) {
         settle_soon(o, OUTGOING_FAILED);
         return;
     }
-    o->submitting = submit_message(qmgr, o->envelope, fd, on_reply, o);
-    file_close(&fd);
+    composed_open(&o->reader, &o->message, 0);
+    write_on(o);
 }
+
+/* ---- hash, sign ---- */
 
 static void on_fields(void *arg, struct span fields, const char *why, bool never)
 {
     struct outgoing *o = arg;
     o->signing = NULL;
     if (why == NULL)
-        submit(o, fields);
+        begin_file(o, fields);
     else
         settled(o, OUTGOING_UNSIGNED, NULL, why);
 }
 
-static void sign(struct outgoing *o, const char *domain)
+static struct span header_of(const struct outgoing *o)
 {
-    struct signer *signer = peers_signer(o->peers);
-    struct span message = buf_span(&o->message);
+    struct span frame = buf_span(&o->message.frame);
+    return span_of(frame.p, header_end(frame));
+}
+
+static int hash_piece(struct outgoing *o, struct span piece)
+{
+    dkim_body_update(o->hash, piece);
+    return 0;
+}
+
+static void hash_on(struct outgoing *o)
+{
     unsigned char digest[DKIM_DIGEST];
-    if (!signer_has_key(signer, domain)) {
-        submit(o, (struct span){0});
+    int rc = read_turn(o, hash_piece);
+    if (rc > 0) {
+        next_turn(o, hash_on);
         return;
     }
-    size_t header = header_end(message);
-    struct dkim_body *body = dkim_body_new(signer_dkim(signer), DKIMCANON_RELAXED);
-    dkim_body_update(body, span_of(message.p + header, message.n - header));
-    dkim_body_final(body, digest);
-    dkim_body_free(&body);
-    o->signing = signer_sign(signer, domain, span_of(message.p, header), digest,
+    if (rc < 0) {
+        settle_soon(o, OUTGOING_FAILED);
+        return;
+    }
+    dkim_body_final(o->hash, digest);
+    dkim_body_free(&o->hash);
+    o->signing = signer_sign(peers_signer(o->peers), o->domain, header_of(o), digest,
                              clock_wall_ms() / 1000, on_fields, o);
 }
 
+static void begin(struct outgoing *o)
+{
+    struct signer *signer = peers_signer(o->peers);
+    if (!signer_has_key(signer, o->domain)) {
+        begin_file(o, (struct span){0});
+        return;
+    }
+    o->hash = dkim_body_new(signer_dkim(signer), DKIMCANON_RELAXED);
+    composed_open(&o->reader, &o->message, header_of(o).n);
+    hash_on(o);
+}
+
 struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
-                                struct submit_envelope *envelope, struct buf *message,
-                                const char *domain, struct span trace, const struct span *copy_head,
+                                struct submit_envelope *envelope, struct composed *message,
+                                const char *domain, struct span trace,
                                 outgoing_on_settled *on_settled, void *arg)
 {
     struct outgoing *o = mem_zero(sizeof *o);
     *o = (struct outgoing){.peers = peers,
                            .envelope = envelope,
                            .message = *message,
-                           .copies = copy_head != NULL,
-                           .copy = -1,
+                           .domain = mem_text(domain),
+                           .fd = -1,
                            .on_settled = on_settled,
                            .arg = arg};
-    *message = (struct buf){0};
+    *message = (struct composed){0};
     buf_put_span(&o->trace, trace);
-    if (copy_head != NULL)
-        buf_put_span(&o->copy_head, *copy_head);
-    o->settle = evtimer_new(base, on_settle, o);
-    assert(o->settle != NULL);
-    sign(o, domain);
+    o->turn = evtimer_new(base, on_turn, o);
+    assert(o->turn != NULL);
+    begin(o);
     return o;
 }
 

@@ -4,15 +4,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "composed.h"
 #include "peers.h"
 #include "proto_submit.h"
 
 /* A composed message on its way into the queue, in steps:
  *
- *     sign      the vault signs it with every key that the domain of From has; without a key there
- * is nothing to do submit    trace field, signatures and message go to qmgr as one sealed memory
- * file, for all recipients at once settled   qmgr has it on stable storage, or has refused it */
+ *     hash     its body, piece by piece, if the domain of From has a key
+ *     sign     the vault signs it with every such key
+ *     write    trace field, signatures and message, piece by piece, into a sealed memory file
+ *     submit   that goes to qmgr, for all recipients at once
+ *     settled  qmgr has it on stable storage, or has refused it
+ *
+ * Between pieces the process does what else there is to do. */
 
 enum outgoing_result {
     OUTGOING_ACCEPTED,
@@ -29,19 +33,18 @@ struct outgoing;
 typedef void outgoing_on_settled(void *arg, enum outgoing_result result,
                                  const struct submit_reply *reply, const char *why);
 
-/* Takes the envelope and the content of message, a whole message whose header is in it. domain:
- * that of From, which signs. trace: the Received field, put before all. copy_head: what stands
- * there instead in a copy that is made for outgoing_take_copy; NULL: none is. on_settled comes
- * once, from the loop and never before this returns, unless outgoing_cancel comes first; *outgoing
- * is gone then. */
+/* Takes the envelope and the message, which is all-zero afterwards; what its files point to must
+ * stay until it is over. domain: that of From, which signs. trace: the Received field, put before
+ * all. on_settled comes once, from the loop and never before this returns, unless outgoing_cancel
+ * comes first; *outgoing is gone then. */
 struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
-                                struct submit_envelope *envelope, struct buf *message,
-                                const char *domain, struct span trace, const struct span *copy_head,
+                                struct submit_envelope *envelope, struct composed *message,
+                                const char *domain, struct span trace,
                                 outgoing_on_settled *on_settled, void *arg);
 
-/* The copy, a sealed memory file that is the caller's, or -1 when it could not be made, or was
- * taken. For on_settled. */
-int outgoing_take_copy(struct outgoing *o);
+/* The message as it was handed over, a sealed memory file that is the caller's from now on; its
+ * first *trace octets are the trace field. For on_settled, once the message is accepted. */
+int outgoing_take_file(struct outgoing *o, uint64_t *trace);
 
 /* on_settled will not come. What qmgr already has it may keep. *o may be NULL. */
 void outgoing_cancel(struct outgoing **o);

@@ -1,6 +1,7 @@
 #include "page.h"
 
 #include "routing.h"
+#include "types.h"
 
 static const char style[] =
     ":root{color-scheme:light "
@@ -13,7 +14,7 @@ static const char style[] =
     "4rem;max-width:54rem;color:var(--ink);background:var(--back);"
     "font:16px/1.55 system-ui,sans-serif}"
     "h1{font-size:1.7rem;line-height:1.2;margin:.4em 0 .3em}h2{font-size:1.15rem;margin:2.2em 0 "
-    ".5em}"
+    ".5em}h3{font-size:1rem;margin:1.6em 0 .3em}"
     "p{margin:.6em 0}a{color:var(--link)}nav{font-size:.9rem;color:var(--soft)}"
     "code,pre,textarea{font:13.5px/1.5 ui-monospace,monospace}p "
     "code{overflow-wrap:anywhere}td:first-child code{white-space:nowrap}"
@@ -91,17 +92,26 @@ static void put_url(struct buf *out, const struct page_site *site, const char *m
     put_text(out, method);
 }
 
-static void put_command(struct buf *out, const struct page_site *site, const struct method *m)
+/* option: of curl, for the field. file: the name of a field for a file, or NULL. */
+static void put_curl(struct buf *out, const struct page_site *site, const struct method *m,
+                     const char *option, const char *file)
 {
     buf_puts(out, "<pre>curl --user ");
     put_text(out, site->login);
     buf_putc(out, ':');
     put_text(out, site->password);
-    buf_puts(out, " \\\n  --data-urlencode 'request=");
+    buf_putf(out, " \\\n  --%s 'request=", option);
     put_text(out, m->example_short);
     buf_puts(out, "' \\\n  ");
+    if (file != NULL)
+        buf_putf(out, "--form %s=@report.pdf \\\n  ", file);
     put_url(out, site, m->name);
     buf_puts(out, "</pre>\n");
+}
+
+static void put_command(struct buf *out, const struct page_site *site, const struct method *m)
+{
+    put_curl(out, site, m, "data-urlencode", NULL);
 }
 
 void page_fields(struct buf *out, const struct method_field *f)
@@ -178,6 +188,9 @@ void page_index(struct buf *out, const struct page_site *site)
                                 "address of the account, and the account's "
                                 "password.</p>\n");
     put_command(out, site, methods[0]);
+    buf_puts(out, "<p>For programs that write clients there is a description of all methods in "
+                  "OpenAPI 3.1: <a href=\"" ROUTING_OPENAPI "\"><code>" ROUTING_OPENAPI
+                  "</code></a>.</p>\n");
     buf_puts(out, "<h2>Answers</h2>\n<p>Status 200 comes with the method's response as JSON, "
                   "<code>{}</code> when there is "
                   "nothing to tell. A call that failed is answered with status 400 and an object "
@@ -196,6 +209,25 @@ void page_index(struct buf *out, const struct page_site *site)
 
 /* ---- the page of a method ---- */
 
+static void put_type(const struct type *type, void *arg)
+{
+    struct buf *out = arg;
+    buf_puts(out, "<h3><code>");
+    put_text(out, type->name);
+    buf_puts(out, "</code></h3>\n");
+    put_element(out, "p", type->text);
+    page_fields(out, type->fields);
+}
+
+/* The fields, and those of the objects in them. */
+static void put_fields(struct buf *out, const struct method_field *fields)
+{
+    if (fields->name == NULL)
+        return;
+    page_fields(out, fields);
+    types_visit(fields, put_type, out);
+}
+
 static void put_response(struct buf *out, const struct method *m)
 {
     buf_puts(out, "<h2>Response</h2>\n");
@@ -204,8 +236,7 @@ static void put_response(struct buf *out, const struct method *m)
         return;
     }
     put_element(out, "pre", m->example_response);
-    if (m->response->name != NULL)
-        page_fields(out, m->response);
+    put_fields(out, m->response);
 }
 
 static size_t count_lines(const char *text)
@@ -249,13 +280,14 @@ void page_method(struct buf *out, const struct page_site *site, const struct met
     put_command(out, site, m);
     buf_puts(out, "<h2>Request</h2>\n");
     put_element(out, "pre", m->example_request);
-    page_fields(out, m->request);
+    put_fields(out, m->request);
     if (m->files != NULL) {
         buf_puts(out, "<h2>Uploads</h2>\n<p>As <code>multipart/form-data</code> the form may carry "
                       "files beside "
                       "<code>request</code>. File name, Content-Type and Content-ID are those of "
                       "the part.</p>\n");
         page_fields(out, m->files);
+        put_curl(out, site, m, "form-string", m->files->name);
     }
     put_response(out, m);
     buf_puts(out, "<h2>Errors</h2>\n");

@@ -20,6 +20,7 @@ void page_method(struct buf *out, const struct page_site *site,
                  const struct method *m); /* and the page of one */
 
 void page_webhooks(struct buf *out);                             /* the section about them */
+const struct method_field *page_webhook_fields(void);            /* of the outgoing one */
 void page_fields(struct buf *out, const struct method_field *f); /* and a table of fields */
 
 /* Appends text with the characters that HTML gives a meaning replaced, for content and quoted

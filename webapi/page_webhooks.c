@@ -23,6 +23,11 @@ static const struct method_field fields[] = {
     {"DSN", "bool", "Whether another server told it later, by a notice. Always false as yet."},
     {"Suppressing", "bool",
      "Whether the recipient will get no more mail because of it. Always false as yet."},
+    {"Recipient", "string", "The address."},
+    {"Attempt", "integer", "Which attempt it was, 1 for the first; 0 when there was none."},
+    {"ReplyCode", "integer",
+     "What the other server replied to it, also with delivered; 0 for none."},
+    {"Reply", "string", "All of that reply, its lines with their codes, ended by \\n."},
     {NULL, NULL, NULL},
 };
 
@@ -38,10 +43,19 @@ void page_webhooks(struct buf *out)
         out,
         "<p>The headers <code>X-Quartermaster-Webhook-ID</code> and "
         "<code>X-Quartermaster-Webhook-Attempt</code> (also as <code>X-Mox-</code>) tell calls "
-        "and their attempts apart, <code>Authorization</code> is what the configuration says.</p>\n"
+        "and their attempts apart, <code>Authorization</code> is what the configuration says. With "
+        "a <code>signing-key-file</code> in the configuration the call is signed, in "
+        "<code>webhook-id</code>, <code>webhook-timestamp</code> and "
+        "<code>webhook-signature</code>, as <a href=\"https://www.standardwebhooks.com\">Standard "
+        "Webhooks</a> has it, and with two keys while one takes over from the other.</p>\n"
         "<p>Any 2xx is an answer that ends it, and so is 410. After all others, redirects among "
         "them, and when nothing comes for 60 seconds, it is tried again: after 1, 2, 4, 7\302\275, "
         "15 and 30 minutes and 1, 2, 4, 8 and 16 hours, or later if 429 or 503 comes with "
         "<code>Retry-After</code>; 12 times in all, unless the operator has set other limits. So "
         "calls can overtake each other, and one can come twice, with the same ID.</p>\n");
+}
+
+const struct method_field *page_webhook_fields(void)
+{
+    return fields;
 }

@@ -78,13 +78,17 @@ static enum routing in_calls(const char *http_method, const char *name,
 static enum routing in_webapi(const char *http_method, const char *path,
                               const struct method **method)
 {
-    bool get = strcmp(http_method, "GET") == 0;
+    bool get = strcmp(http_method, "GET") == 0, reads = get || strcmp(http_method, "HEAD") == 0;
     if (strcmp(path, "/") == 0)
         return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
     if (strcmp(path, "/webapi") == 0)
         return ROUTING_TO_BASE;
     if (strcmp(path, ROUTING_BASE) == 0)
         return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+    if (strcmp(path, ROUTING_OPENAPI) == 0)
+        return reads ? ROUTING_OPENAPI_DOCUMENT : ROUTING_NOT_ALLOWED;
+    if (strcmp(path, ROUTING_CALLS "openapi.json") == 0)
+        return reads ? ROUTING_TO_OPENAPI : ROUTING_NOT_ALLOWED;
     if (strncmp(path, ROUTING_CALLS, strlen(ROUTING_CALLS)) != 0)
         return ROUTING_NOT_FOUND;
     return in_calls(http_method, path + strlen(ROUTING_CALLS), method);

@@ -10,12 +10,15 @@
 
 #define ROUTING_BASE "/webapi/"
 #define ROUTING_CALLS ROUTING_BASE "v0/"
+#define ROUTING_OPENAPI ROUTING_BASE "openapi.json"
 
 enum routing {
     ROUTING_NOT_FOUND,
     ROUTING_NOT_ALLOWED, /* 405 */
     ROUTING_TO_BASE,     /* 303 to ROUTING_BASE */
     ROUTING_TO_CALLS,    /* 303 to ROUTING_CALLS */
+    ROUTING_TO_OPENAPI,  /* 303 to ROUTING_OPENAPI, from beside the methods */
+    ROUTING_OPENAPI_DOCUMENT,
     ROUTING_INDEX,
     ROUTING_PAGE, /* of the method */
     ROUTING_CALL, /* of the method */

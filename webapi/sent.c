@@ -83,26 +83,26 @@ static void on_stored(void *arg, struct mailbox_answer *answer)
         saved(s, results[answer->result]);
 }
 
-struct sent *sent_save(struct peers *p, const struct conf_block *account, int copy,
-                       sent_on_saved *on_saved, void *arg, enum sent_result *result)
+struct sent *sent_save(struct peers *p, const struct conf_block *account, int file, uint64_t skip,
+                       struct span head, sent_on_saved *on_saved, void *arg,
+                       enum sent_result *result)
 {
     char *words[] = {(char *)"$notjunk"};
-    const struct mail_words keywords = {words, 1};
+    const struct mailbox_copy copy = {file, skip, head, MAILBOX_SEEN, {words, 1}};
     bool named = conf_is_set(account, "sent-folder");
     char *folder = foldername_stored(span_text(named ? conf_text(account, "sent-folder") : FOLDER));
     struct ipc *ch = peers_mailboxes(p);
     struct sent *s = NULL;
     *result = !conf_bool(account, "mailbox")             ? SENT_NOWHERE
-              : copy < 0 || ch == NULL || folder == NULL ? SENT_FAILED
+              : file < 0 || ch == NULL || folder == NULL ? SENT_FAILED
                                                          : SENT_SAVED;
     if (*result == SENT_SAVED) {
         s = mem_zero(sizeof *s);
         *s = (struct sent){
             .peers = p, .account = mem_text(conf_label(account)), .on_saved = on_saved, .arg = arg};
-        s->asked_box = mailbox_store(ch, s->account, folder, named, MAILBOX_SEEN, &keywords, copy,
-                                     on_stored, s);
+        s->asked_box = mailbox_store(ch, s->account, folder, named, &copy, on_stored, s);
     }
-    file_close(&copy);
+    file_close(&file);
     mem_free(&folder);
     return s;
 }

@@ -23,11 +23,13 @@ enum sent_result {
 struct sent;
 typedef void sent_on_saved(void *arg, enum sent_result result);
 
-/* account: its block. copy: a sealed memory file, which is taken. on_saved comes once, from the
- * loop, and *sent is gone then. Returns NULL, and on_saved does not come, when there is nothing to
- * wait for: *result says what became of it. */
-struct sent *sent_save(struct peers *p, const struct conf_block *account, int copy,
-                       sent_on_saved *on_saved, void *arg, enum sent_result *result);
+/* account: its block. file: a sealed memory file, which is taken; of it what stands behind the
+ * first skip octets is stored, with head in front. on_saved comes once, from the loop, and *sent is
+ * gone then. Returns NULL, and on_saved does not come, when there is nothing to wait for: *result
+ * says what became of it. */
+struct sent *sent_save(struct peers *p, const struct conf_block *account, int file, uint64_t skip,
+                       struct span head, sent_on_saved *on_saved, void *arg,
+                       enum sent_result *result);
 /* on_saved will not come. What was asked for is done all the same. *sent may be NULL. */
 void sent_cancel(struct sent **sent);
 

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "httpprom.h"
 #include "mem.h"
+#include "openapi.h"
 #include "page.h"
 #include "rand.h"
 
@@ -50,6 +51,15 @@ static void show_page(struct httprequest *request, const struct visit *v, const 
     httprequest_respond(request, 200, html_type, &page, NULL);
 }
 
+static void show_openapi(struct httprequest *request, const struct visit *v)
+{
+    struct buf base = {0}, document = {0};
+    const struct page_site site = site_of(v, request, &base);
+    openapi_write(&document, site.base);
+    buf_free(&base);
+    httprequest_respond(request, 200, OPENAPI_TYPE, &document, NULL);
+}
+
 static void show_health(struct httprequest *request, const struct visit *v)
 {
     const char *queue = peers_qmgr(v->webapi->peers) == NULL ? " queue" : "";
@@ -86,6 +96,13 @@ static void start_call(struct httprequest *request, struct visit *v, const struc
         call_begin(request, v, m);
 }
 
+/* By GET people see a method's page; programs call it so, where that is possible. */
+static bool is_call(const struct httprequest *request, const struct method *m)
+{
+    struct span credentials;
+    return m != NULL && m->query && httprequest_header(request, "Authorization", &credentials);
+}
+
 static void serve(struct httprequest *request, struct visit *v)
 {
     const struct method *method;
@@ -103,9 +120,18 @@ static void serve(struct httprequest *request, struct visit *v)
     case ROUTING_TO_CALLS:
         redirect(request, ROUTING_CALLS);
         break;
+    case ROUTING_TO_OPENAPI:
+        redirect(request, ROUTING_OPENAPI);
+        break;
+    case ROUTING_OPENAPI_DOCUMENT:
+        show_openapi(request, v);
+        break;
     case ROUTING_INDEX:
     case ROUTING_PAGE:
-        show_page(request, v, method);
+        if (is_call(request, method))
+            start_call(request, v, method);
+        else
+            show_page(request, v, method);
         break;
     case ROUTING_CALL:
         start_call(request, v, method);

@@ -16,6 +16,8 @@ void base64url_encode(struct buf *out, struct span in); /* section 5, without pa
 int base64_decode(struct buf *out, struct span in);
 /* As base64_decode, but spaces, tabs, CR and LF between characters are passed over. */
 int base64_decode_loose(struct buf *out, struct span in);
+/* Whether base64_decode_loose would take it: 0 or -1. */
+int base64_check_loose(struct span in);
 
 void hex_encode(struct buf *out, struct span in); /* lower case */
 int hex_decode(struct buf *out, struct span in);  /* either case; 0 or -1 */

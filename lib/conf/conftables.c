@@ -118,7 +118,12 @@ static const struct conf_setting smtp_settings[] = {
     {"transactions", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "1000000",
      .doc = "Messages taken over one connection."},
     {"connections", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "100000",
-     .doc = "Connections open at once in one SMTP server process; more get 421."},
+     .doc = "Connections open at once in one SMTP server process, of which there are as many as "
+            "workers.smtpd says; the kernel spreads connections over them. More get 421 and are "
+            "closed. Each takes two descriptors: where the limit of the process (ulimit -n, "
+            "LimitNOFILE) is too low for that, there are as many as it allows, and a line in the "
+            "log says so. That goes for deliver.connections, queue.concurrency and "
+            "webapi.connections too."},
     {"connections-per-address", CONF_INT, 0, CONF_SMTPD, "50", .min = "1", .max = "100000",
      .doc = "The same from one IPv4 address or one IPv6 /64 network."},
     {"command-timeout", CONF_DURATION, 0, CONF_SMTPD, "5m", .min = "1s", .max = "1h",
@@ -158,14 +163,16 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Age of a message at which an attempt that fails is its last, however few there were."},
     {"destination-concurrency", CONF_INT, 0, CONF_QMGR, "20", .min = "1", .max = "1000",
      .doc = "Deliveries in flight to one destination, at most. One is added whenever all it has "
-            "were in use and one ended well."},
+            "were in use and one ended well. The server of a transport that has one begins "
+            "likewise, and may come to the connections of the transport."},
     {"destination-concurrency-start", CONF_INT, 0, CONF_QMGR, "5", .min = "1", .max = "1000",
      .doc = "Deliveries in flight to a destination that nothing is known of yet. When it cannot be "
             "reached, they are halved."},
     {"destination-pause", CONF_DURATION, 0, CONF_QMGR, "1m", .min = "0", .max = "1d",
      .doc = "How long a destination is left alone that could not be reached three times in a row, "
             "one delivery at a time. An attempt that is due meanwhile is put off without a "
-            "connection, and counts. 0 never leaves one alone."},
+            "connection, and counts. 0 never leaves one alone. The server of a transport that "
+            "has one is left alone as one destination, for all mail that goes there."},
     {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1000", .min = "1", .max = "10000",
      .doc = "Deliveries in flight through one transport, no more than its connections either, so "
             "that one that is slow or does not answer leaves some of concurrency to the others. "
@@ -201,6 +208,9 @@ static const struct conf_setting queue_settings[] = {
      .doc =
          "How long it is remembered that a message was removed from a mailbox over the HTTP API. "
          "Afterwards its id is one that never was."},
+    {"keep-idempotency-keys", CONF_DURATION, 0, CONF_QMGR, "24h", .min = "1m", .max = "365d",
+     .doc = "How long a message's Idempotency-Key is known: a client of the HTTP API that sends it "
+            "again with the same request gets the first answer again, and nothing is sent."},
     {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
             "before."},

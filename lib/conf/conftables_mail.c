@@ -72,6 +72,12 @@ static const struct conf_setting webhook_settings[] = {
     {"url", CONF_URL, CONF_REQUIRED, CONF_QMGR | CONF_HOOKS, .doc = "Where to POST to."},
     {"authorization", CONF_TEXT, CONF_SECRET, CONF_QMGR | CONF_HOOKS, .min = "1", .max = "2048",
      .doc = "The whole value of the Authorization header to send, such as \"Bearer ...\"."},
+    {"signing-key-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT | CONF_HOOKS,
+     .doc = "Signs what is sent as \"Standard Webhooks\" has it: the headers webhook-id, "
+            "webhook-timestamp and webhook-signature. The file has one line, \"whsec_\" and 24 to "
+            "64 octets in base64."},
+    {"old-signing-key-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT | CONF_HOOKS,
+     .doc = "A second key to sign with: the one before, until the application knows the new one."},
     {"events", CONF_WORD, CONF_LIST, CONF_QMGR,
      .words = "delivered suppressed delayed failed relayed expanded canceled unrecognized",
      .doc = "Which events of outgoing mail to tell of. Without any, all."},
@@ -82,7 +88,7 @@ static const struct conf_block_type webhook = {
     .label = CONF_LABEL_SET,
     .words = "outgoing incoming",
     .label_doc = "outgoing | incoming",
-    .readers = CONF_QMGR | CONF_HOOKS,
+    .readers = CONF_QMGR | CONF_HOOKS | CONF_VAULT,
     CONF_TABLE(webhook_settings),
     .doc = "An HTTP endpoint of the application: outgoing is told what becomes of mail it sent, "
            "incoming gets the mail that arrives for the account.",
@@ -104,6 +110,12 @@ static const struct conf_setting account_settings[] = {
     {"keep-retired-webhooks", CONF_DURATION, 0, CONF_QMGR, .from = "queue/keep-retired-webhooks",
      .min = "0", .max = "3650d",
      .doc = "How long what became of a webhook call is kept; 0 keeps nothing."},
+    {"messages-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
+     .doc = "How many messages the account may send in 24 hours, each recipient counted as one, by "
+            "whatever way they come in; 0 for no limit. The day moves on by the hour."},
+    {"new-recipients-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
+     .doc = "To how many addresses that it has not written to in a year the account may send in 24 "
+            "hours; 0 for no limit."},
     {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
      .doc = "Deliver incoming mail to a Maildir of this account."},
     {"sent-folder", CONF_TEXT, 0, CONF_WEBAPI, .min = "1", .max = "128",

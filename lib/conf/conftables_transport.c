@@ -94,7 +94,7 @@
 
 #define CONNECTIONS_SETTING(D)                                                                     \
     {                                                                                              \
-        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1000"),                       \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1200"),                       \
             .min = "1", .max = "10000",                                                            \
             .doc = "Connections open at once over one transport that goes to MX hosts."            \
     }
@@ -159,11 +159,11 @@ const struct conf_block_type conftables_deliver = {
     }
 
 #define HOST_SETTINGS(flags, number)                                                               \
-    {"host", CONF_PEER, (flags), OUT,                                                              \
+    {"host", CONF_PEER, (flags), OUT_AND_QUEUE,                                                    \
      .doc = "The server, by name (its A and AAAA records are used, not MX) or IP address."},       \
     {                                                                                              \
-        "port", CONF_INT, 0, OUT, (number), .min = "1", .max = "65535",                            \
-                                            .doc = "Port of that server."                          \
+        "port", CONF_INT, 0, OUT_AND_QUEUE, (number), .min = "1", .max = "65535",                  \
+                                                      .doc = "Port of that server."                \
     }
 
 #define RELAY_TLS_SETTING                                                                          \

@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -114,6 +113,8 @@ static bool take_form(struct httprequest *req, struct span octets)
         return body_failed(req, HTTPREQUEST_MALFORMED, NULL);
     if (error == HTTPFORM_TOO_LARGE)
         return body_failed(req, HTTPREQUEST_TOO_LARGE, NULL);
+    if (error == HTTPFORM_BUSY)
+        return body_failed(req, HTTPREQUEST_BUSY, NULL);
     return true;
 }
 
@@ -193,6 +194,22 @@ static enum MHD_Result cut_short(struct httprequest *req)
     return MHD_NO;
 }
 
+bool httpcall_reads_body(const struct httprequest *req)
+{
+    return req->past_head && !req->suspended && !req->queued && !req->cut && !req->gone;
+}
+
+void httpcall_give_up(struct httprequest *req, const char *why)
+{
+    assert(httpcall_reads_body(req));
+    if (!req->answered && !req->body_over) {
+        (void)body_failed(req, HTTPREQUEST_MALFORMED, why);
+        finish_body(req);
+    }
+    if (req->answered && req->reply.fd < 0)
+        (void)cut_short(req);
+}
+
 /* --- the calls --- */
 
 void *httpcall_begin(void *server, const char *target, struct MHD_Connection *mhd)
@@ -204,13 +221,7 @@ void *httpcall_begin(void *server, const char *target, struct MHD_Connection *mh
     req->conn->request = req;
     req->begun_ms = clock_mono_ms();
     req->target = mem_text(target == NULL ? "" : target);
-    const struct sockaddr *peer = httprequest_peer(req);
-    if (peer->sa_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
-                        req->client, sizeof req->client);
-    else if (peer->sa_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
-                        req->client, sizeof req->client);
+    httpserver_client(httprequest_peer(req), req->client);
     httpserver_enter(req->conn, HTTPCONN_HEADER);
     return req;
 }
@@ -302,7 +313,8 @@ enum MHD_Result httpcall_run(void *server, struct MHD_Connection *mhd, const cha
                              size_t *data_n, void **request)
 {
     struct httprequest *req = *request;
-    if (req == NULL || req->gone)
+    ((struct httpserver *)server)->calls++;
+    if (req == NULL || req->gone || req->cut)
         return MHD_NO;
     if (*data_n > 0) {
         struct span octets = span_of(data, *data_n);
@@ -346,7 +358,7 @@ static void note_access(struct httprequest *req, enum MHD_RequestTerminationCode
 static bool may_linger(const struct httprequest *req, enum MHD_RequestTerminationCode why)
 {
     if (why == MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN ||
-        why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+        (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && !req->cut))
         return false;
     return (req->queued && req->reply.close) || own_refusal(req) != 0;
 }
@@ -369,6 +381,7 @@ void httpcall_end(void *server, struct MHD_Connection *mhd, void **request,
     if (req->server->draining && !req->reply.close)
         (void)shutdown(req->conn->fd, SHUT_RDWR);
     req->conn->request = NULL;
+    req->conn->received = httpserver_received(req->conn);
     hold(req, 0);
     if (req->watch != NULL)
         event_free(req->watch);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "file.h"
 #include "httpheader.h"
 #include "httpmultipart.h"
 #include "httpurl.h"
@@ -15,6 +16,9 @@ struct httpform {
     struct httpform_part *parts;
     size_t n, cap;
     size_t fields, files; /* octets counted so far */
+    size_t in_memory;     /* of files */
+    int spill;            /* the memory file, or -1 */
+    uint64_t spilled;     /* octets in it */
     struct httpmultipart *multipart;
     bool urlencoded;
     struct buf pair; /* urlencoded: what came since the last "&" */
@@ -77,6 +81,41 @@ static int begin_part(void *arg, const struct httpmultipart_head *head, struct f
     return 0;
 }
 
+static int append_spill(struct httpform *form, struct span octets)
+{
+    struct fail f;
+    if (form->spill < 0)
+        form->spill = file_memory("upload", &f);
+    if (form->spill < 0 || file_write_all(form->spill, octets.p, octets.n) != 0)
+        return refuse(form, HTTPFORM_BUSY, "there is no room for the form's files at the moment");
+    form->spilled += octets.n;
+    return 0;
+}
+
+/* The part being read goes on in the memory file. */
+static int begin_spill(struct httpform *form, struct httpform_part *part)
+{
+    part->spilled = true;
+    part->at = form->spilled;
+    form->in_memory -= part->value.n;
+    int rc = append_spill(form, buf_span(&part->value));
+    buf_free(&part->value);
+    return rc;
+}
+
+static int file_data(struct httpform *form, struct httpform_part *part, struct span octets)
+{
+    part->n += octets.n;
+    if (!part->spilled && octets.n > form->limits.memory - form->in_memory &&
+        begin_spill(form, part) != 0)
+        return -1;
+    if (part->spilled)
+        return append_spill(form, octets);
+    form->in_memory += octets.n;
+    buf_put_span(&part->value, octets);
+    return 0;
+}
+
 static int part_data(void *arg, struct span octets, struct fail *f)
 {
     struct httpform *form = arg;
@@ -84,9 +123,11 @@ static int part_data(void *arg, struct span octets, struct fail *f)
     int rc = part->filename == NULL ? count_fields(form, octets.n)
                                     : count(form, &form->files, octets.n, form->limits.files,
                                             "the form's files are too large");
-    if (rc == 0)
-        buf_put_span(&part->value, octets);
-    return rc;
+    if (rc != 0 || part->filename != NULL)
+        return rc != 0 ? rc : file_data(form, part, octets);
+    part->n += octets.n;
+    buf_put_span(&part->value, octets);
+    return 0;
 }
 
 static void end_part(void *arg)
@@ -117,6 +158,7 @@ static int take_pair(struct httpform *form)
     if (part != NULL) {
         part->name = span_dup(buf_span(&name));
         part->value = value;
+        part->n = value.n;
         value = (struct buf){0};
     }
     buf_free(&name);
@@ -176,7 +218,9 @@ struct httpform *httpform_new(struct span content_type, const struct httpform_li
         limits = &standard;
     form->limits = (struct httpform_limits){.parts = or_default(limits->parts, 1000),
                                             .fields = or_default(limits->fields, 10 << 20),
-                                            .files = or_default(limits->files, 100 << 20)};
+                                            .files = or_default(limits->files, 100 << 20),
+                                            .memory = or_default(limits->memory, 200 << 10)};
+    form->spill = -1;
     if (choose(form, content_type, f) < 0)
         httpform_free(&form);
     return form;
@@ -197,6 +241,7 @@ void httpform_free(struct httpform **form)
     mem_release((*form)->parts);
     httpmultipart_free(&(*form)->multipart);
     buf_free(&(*form)->pair);
+    file_close(&(*form)->spill);
     mem_free(form);
 }
 
@@ -237,6 +282,11 @@ enum httpform_error httpform_end(struct httpform *form, struct fail *f)
 size_t httpform_held(const struct httpform *form)
 {
     return form->fields + form->files;
+}
+
+int httpform_spill(const struct httpform *form)
+{
+    return form->spill;
 }
 
 size_t httpform_count(const struct httpform *form)

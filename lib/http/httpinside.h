@@ -39,6 +39,9 @@ struct httpconn {
     int fd;
     enum httpconn_phase phase;
     int64_t since_ms;
+    uint64_t received; /* octets, up to the end of the last request or further */
+    uint64_t taken;    /* octets out of the socket, when it was last looked at; see is_stuck */
+    bool stuck;
 };
 
 struct httpserver {
@@ -53,8 +56,11 @@ struct httpserver {
     int64_t deadline_ms; /* when deadline_event is due; INT64_MAX: it is not */
     struct httpserver_listener *listeners;
     size_t n_listeners;
-    const void *adding; /* the listener of the connection that is being added */
-    bool paused;        /* no connection is accepted at the moment */
+    const void *adding;         /* the listener of the connection that is being added */
+    bool paused;                /* no connection is accepted at the moment */
+    unsigned calls;             /* of libmicrohttpd into here; */
+    unsigned calls_seen, spins; /* and how often it wanted to run again without one */
+    unsigned stuck;             /* connections */
     bool draining;
     void (*drained)(void *arg);
     void *drained_arg;
@@ -66,6 +72,11 @@ struct httpserver {
 
 /* Puts a connection into a phase that begins now. */
 void httpserver_enter(struct httpconn *conn, enum httpconn_phase phase);
+
+/* How many octets the kernel has received for a connection, a FIN counting for one. */
+uint64_t httpserver_received(const struct httpconn *conn);
+/* Writes a client's address as text; "" for a local socket. */
+void httpserver_client(const struct sockaddr *peer, char text[INET6_ADDRSTRLEN]);
 
 /* Has libmicrohttpd run soon, from the loop. */
 void httpserver_run_soon(struct httpserver *s);
@@ -128,6 +139,13 @@ void httpcall_end(void *server, struct MHD_Connection *mhd, void **request,
 
 /* Lets libmicrohttpd go on with a request that is suspended; nothing otherwise. */
 void httpcall_wake(struct httprequest *req);
+
+/* Whether libmicrohttpd is still to bring a piece of the request's body, or its end. */
+bool httpcall_reads_body(const struct httprequest *req);
+
+/* The body will not be read any further: the response goes out now, if the handler has one when it
+ * hears of this. */
+void httpcall_give_up(struct httprequest *req, const char *why);
 
 /* Cancels the request if it waits for its handler, and returns whether it did: the client has gone,
  * or the server itself ends. */

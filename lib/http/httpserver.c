@@ -1,7 +1,9 @@
 #include "httpserver.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +16,8 @@
 
 #define ACCEPT_BATCH 32 /* connections accepted before others get their turn */
 #define RETRY_MS 200    /* after the kernel could not give a descriptor */
+#define SPINS 50        /* of libmicrohttpd, before somebody looks why */
+#define STUCK_MS 10     /* it runs every so often while a connection is stuck */
 #define DRAIN_MS 1000   /* for a connection that has sent no request yet, once draining */
 
 struct httpserver_listener {
@@ -93,6 +97,70 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 /* --- libmicrohttpd in the loop --- */
 
+/* Octets that lie in the socket; 0 for one that is not TCP. */
+static uint64_t unread(const struct httpconn *conn)
+{
+    int on = 1, n = 0;
+    union {
+        struct cmsghdr align;
+        char octets[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    char octet;
+    struct iovec into = {&octet, 1};
+    struct msghdr m = {.msg_iov = &into,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof control};
+    if (setsockopt(conn->fd, IPPROTO_TCP, TCP_INQ, &on, sizeof on) != 0 ||
+        recvmsg(conn->fd, &m, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        return 0;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (c != NULL && c->cmsg_level == IPPROTO_TCP && c->cmsg_type == TCP_CM_INQ)
+        memcpy(&n, CMSG_DATA(c), sizeof n);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* A line of a chunked body's framing does not fit into libmicrohttpd's buffer: it neither reads on
+ * nor gives up, and wants to run all the time. So this is looked at when it has run often for
+ * nothing: there are octets in the socket, and it has taken none since the last look, though it
+ * would have with each run. */
+static bool is_stuck(struct httpconn *conn)
+{
+    uint64_t before = conn->taken, left;
+    if (conn->stuck || conn->request == NULL || !httpcall_reads_body(conn->request))
+        return false;
+    left = unread(conn);
+    conn->taken = httpserver_received(conn) - left;
+    return left > 0 && conn->taken == before;
+}
+
+static void look_for_stuck(struct httpserver *s)
+{
+    struct httpconn *conn;
+    TAILQ_FOREACH (conn, &s->phases[HTTPCONN_TRANSFER], link) {
+        if (!is_stuck(conn))
+            continue;
+        conn->stuck = true;
+        s->stuck++;
+        httpcall_give_up(conn->request, "a line of the body's framing is too long");
+        /* The shortest that there is; nothing else has libmicrohttpd close it. */
+        (void)MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+    }
+}
+
+/* When libmicrohttpd is to run again, having asked for `ms`. */
+static int64_t pace(struct httpserver *s, int64_t ms)
+{
+    if (ms > 0 || s->calls != s->calls_seen) {
+        s->calls_seen = s->calls;
+        s->spins = 0;
+        return ms;
+    }
+    if (++s->spins % SPINS == 0)
+        look_for_stuck(s);
+    return s->stuck > 0 ? STUCK_MS : ms;
+}
+
 static void on_run(evutil_socket_t fd, short what, void *arg)
 {
     struct httpserver *s = arg;
@@ -101,7 +169,7 @@ static void on_run(evutil_socket_t fd, short what, void *arg)
     /* Always: its sockets are edge-triggered inside, and what it has not worked off by now is
      * announced by nothing but this. A timer of 0 lets the loop look at other events first. */
     if (MHD_get_timeout(s->mhd, &ms) == MHD_YES)
-        set_timer(s->run_event, ms > INT32_MAX ? INT32_MAX : (int64_t)ms);
+        set_timer(s->run_event, pace(s, ms > INT32_MAX ? INT32_MAX : (int64_t)ms));
     else
         (void)event_del(s->run_event);
 }
@@ -163,12 +231,49 @@ static void connection_opened(struct httpserver *s, struct MHD_Connection *mhd, 
     *context = conn;
 }
 
+uint64_t httpserver_received(const struct httpconn *conn)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+    if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
+        return 0;
+    return info.tcpi_bytes_received;
+}
+
+void httpserver_client(const struct sockaddr *peer, char text[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+    text[0] = '\0';
+    if (peer->sa_family == AF_INET)
+        (void)inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
+    else if (peer->sa_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN);
+}
+
+/* Something came that did not even become a request: a line that libmicrohttpd refused by itself,
+ * or one that was never ended. Which it was is not told. */
+static void note_rest(struct httpserver *s, const struct httpconn *conn)
+{
+    char client[INET6_ADDRSTRLEN];
+    struct httpserver_access access = {.method = "-", .path = "-", .client = client};
+    if (s->access == NULL || httpserver_received(conn) <= conn->received + 1)
+        return;
+    httpserver_client(
+        MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        client);
+    access.ms = clock_mono_ms() - conn->since_ms;
+    s->access(&access, s->access_arg);
+}
+
 static void connection_closed(struct httpserver *s, void **context)
 {
     struct httpconn *conn = *context;
     assert(conn->request == NULL);
+    note_rest(s, conn);
     TAILQ_REMOVE(&s->phases[conn->phase], conn, link);
     event_free(conn->hangup_event);
+    s->stuck -= conn->stuck;
     mem_release(conn);
     *context = NULL;
     s->connections--;

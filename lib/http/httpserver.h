@@ -41,7 +41,7 @@ typedef void httpserver_handler(struct httprequest *req, void *arg);
 
 /* One request, when it is over. The texts are valid during the call. */
 struct httpserver_access {
-    const char *method, *path; /* "-" when the request line was all that could be read */
+    const char *method, *path; /* "-" when the request line, or less, was all that could be read */
     const char *client;        /* numeric address, "" for a local socket */
     unsigned status;           /* 0 if it ended without a response */
     uint64_t bytes;            /* of the response's body, as announced */

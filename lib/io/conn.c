@@ -304,7 +304,9 @@ static enum io_result read_some(struct conn *c, char *why, size_t size)
     append(c, &c->in, octets, (size_t)got);
     if (c->secret)
         mem_wipe(octets, (size_t)got);
-    return c->tls == TLS_UP || (size_t)got == room ? IO_DONE : IO_AGAIN;
+    /* A read more would mostly find nothing; if there is something, the socket tells. */
+    return (c->tls == TLS_UP ? SSL_has_pending(c->ssl) == 1 : (size_t)got == room) ? IO_DONE
+                                                                                   : IO_AGAIN;
 }
 
 /* False when the conn is gone. */
@@ -398,7 +400,8 @@ static void handshake(struct conn *c)
         update(c);
         if (c->handler->on_secure != NULL && !CALL(c, on_secure))
             return;
-        kick(c);
+        if (SSL_has_pending(c->ssl) == 1)
+            kick(c);
         return;
     }
     if (tls_outcome(c, rc, &c->read_wants_write, EV_WRITE, why, sizeof why) == IO_AGAIN)

@@ -170,7 +170,7 @@ static void put_mailboxes(struct work *w, const char *name, const struct compose
     struct fold fold;
     if (m->n == 0)
         return;
-    fold_begin(&fold, &w->out->message, name, "\t");
+    fold_begin(&fold, &w->out->frame, name, "\t");
     for (size_t i = 0; i < m->n; i++)
         fold_mailbox(&fold, m->list[i].name, m->list[i].address, w->out->needs_smtputf8,
                      i + 1 == m->n);
@@ -180,7 +180,7 @@ static void put_mailboxes(struct work *w, const char *name, const struct compose
 static void put_encoded(struct work *w, const char *name, struct span value)
 {
     struct fold fold;
-    fold_begin(&fold, &w->out->message, name, " ");
+    fold_begin(&fold, &w->out->frame, name, " ");
     encword_text(&fold, value, w->out->needs_smtputf8);
     fold_end(&fold);
 }
@@ -188,15 +188,15 @@ static void put_encoded(struct work *w, const char *name, struct span value)
 static void put_date_and_id(struct work *w)
 {
     struct buf id = {0};
-    buf_puts(&w->out->message, "Date: ");
-    maildate_write_short(&w->out->message, w->in->date_ms, w->in->zone_min);
+    buf_puts(&w->out->frame, "Date: ");
+    maildate_write_short(&w->out->frame, w->in->date_ms, w->in->zone_min);
     if (w->in->message_id.n > 0)
         buf_put_span(&id, w->in->message_id);
     else
         msgid_generate(&id, w->in->hostname);
-    buf_puts(&w->out->message, "\r\nMessage-Id: ");
-    buf_put_span(&w->out->message, buf_span(&id));
-    buf_puts(&w->out->message, "\r\n");
+    buf_puts(&w->out->frame, "\r\nMessage-Id: ");
+    buf_put_span(&w->out->frame, buf_span(&id));
+    buf_puts(&w->out->frame, "\r\n");
     w->out->message_id = buf_take_text(&id);
 }
 
@@ -212,7 +212,7 @@ static bool has_field(const struct compose *in, const char *name)
 static void put_references(struct work *w)
 {
     const struct compose *in = w->in;
-    struct buf *message = &w->out->message;
+    struct buf *message = &w->out->frame;
     for (size_t i = 0; i < in->n_references; i++) {
         buf_puts(message, i == 0 ? "References: " : "\r\n\t");
         buf_put_span(message, in->references[i]);
@@ -231,10 +231,10 @@ static void put_field(struct work *w, const struct compose_field *field)
 {
     bool raw_8bit = !utf8_is_ascii(field->value) && !w->out->needs_smtputf8;
     if (!raw_8bit && field->name.n + 2 + field->value.n <= LINE_MAX_OCTETS) {
-        buf_put_span(&w->out->message, field->name);
-        buf_puts(&w->out->message, ": ");
-        buf_put_span(&w->out->message, field->value);
-        buf_puts(&w->out->message, "\r\n");
+        buf_put_span(&w->out->frame, field->name);
+        buf_puts(&w->out->frame, ": ");
+        buf_put_span(&w->out->frame, field->value);
+        buf_puts(&w->out->frame, "\r\n");
         return;
     }
     char *name = span_dup(field->name);
@@ -261,7 +261,7 @@ static void put_header(struct work *w)
         put_encoded(w, "Subject", w->in->subject);
     put_date_and_id(w);
     put_references(w);
-    buf_puts(&w->out->message, "MIME-Version: 1.0\r\n");
+    buf_puts(&w->out->frame, "MIME-Version: 1.0\r\n");
     for (size_t i = 0; i < w->in->n_fields; i++)
         put_field(w, &w->in->fields[i]);
     put_user_agent(w);
@@ -278,17 +278,18 @@ static void begin_multipart(struct work *w, const char *subtype, const char *mor
                             struct buf *boundary)
 {
     make_boundary(w, boundary);
-    mimepart_multipart_begin(&w->out->message, subtype, more, buf_span(boundary), w->out->has_8bit);
+    mimepart_multipart_begin(&w->out->frame, subtype, more, buf_span(boundary), w->out->has_8bit);
 }
 
 static void put_files(struct work *w, const struct compose_files *files, const char *disposition,
                       struct buf *boundary)
 {
     for (size_t i = 0; i < files->n; i++) {
-        mimepart_multipart_next(&w->out->message, buf_span(boundary), false);
-        mimepart_file_write(&w->out->message, &files->list[i], disposition);
+        mimepart_multipart_next(&w->out->frame, buf_span(boundary), false);
+        mimepart_file_begin(&w->out->frame, &files->list[i], disposition);
+        composed_put_file(w->out, &files->list[i]);
     }
-    mimepart_multipart_end(&w->out->message, buf_span(boundary));
+    mimepart_multipart_end(&w->out->frame, buf_span(boundary));
     buf_free(boundary);
 }
 
@@ -299,7 +300,7 @@ static bool needs_alternative(const struct compose *in)
 
 static void put_alternative(struct work *w)
 {
-    struct buf *message = &w->out->message;
+    struct buf *message = &w->out->frame;
     struct buf boundary = {0};
     bool several = needs_alternative(w->in), first = true;
     if (several)
@@ -332,7 +333,7 @@ static void put_related(struct work *w)
                     : w->in->html.n > 0      ? "; type=\"text/html\""
                                              : "; type=\"text/plain\"",
                     &boundary);
-    mimepart_multipart_next(&w->out->message, buf_span(&boundary), true);
+    mimepart_multipart_next(&w->out->frame, buf_span(&boundary), true);
     put_alternative(w);
     put_files(w, &w->in->inlined, "inline", &boundary);
 }
@@ -345,7 +346,7 @@ static void put_mixed(struct work *w)
         return;
     }
     begin_multipart(w, "mixed", "", &boundary);
-    mimepart_multipart_next(&w->out->message, buf_span(&boundary), true);
+    mimepart_multipart_next(&w->out->frame, buf_span(&boundary), true);
     put_related(w);
     put_files(w, &w->in->attached, "attachment", &boundary);
 }
@@ -359,8 +360,9 @@ static int compose_all(struct work *w)
     w->out->has_8bit = w->text.encoding[0] == '8' || w->html.encoding[0] == '8';
     put_header(w);
     put_mixed(w);
+    w->out->size += w->out->frame.n;
     w->out->has_8bit |= w->out->needs_smtputf8;
-    if (w->in->max_size > 0 && w->out->message.n > w->in->max_size)
+    if (w->in->max_size > 0 && w->out->size > w->in->max_size)
         return refuse(w, COMPOSE_TOO_LARGE, "message is larger than %zu octets", w->in->max_size);
     return 0;
 }
@@ -374,17 +376,8 @@ int compose_message(const struct compose *in, struct composed *out, enum compose
     buf_free(&w.text.body);
     buf_free(&w.html.body);
     if (rc < 0) {
-        compose_clear(out);
+        composed_clear(out);
         *why = w.why;
     }
     return rc;
-}
-
-void compose_clear(struct composed *out)
-{
-    if (out == NULL)
-        return;
-    buf_free(&out->message);
-    mem_free(&out->message_id);
-    *out = (struct composed){0};
 }

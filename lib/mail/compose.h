@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "buf.h"
+#include "composed.h"
 #include "fail.h"
 #include "mimepart.h"
 
@@ -35,7 +36,8 @@ struct compose_files {
     size_t n;
 };
 
-/* All texts are UTF-8. The caller keeps everything; nothing is held after compose_message. */
+/* All texts are UTF-8. The caller keeps everything; after compose_message only what the files' data
+ * and descriptors point to is needed. */
 struct compose {
     struct compose_mailboxes from; /* at least one */
     struct compose_mailboxes reply_to, to, cc;
@@ -57,13 +59,6 @@ struct compose {
     size_t max_size;        /* octets the message may have; 0: any number */
 };
 
-struct composed {
-    struct buf message; /* CRLF line ends, no line over 998 octets */
-    char *message_id;   /* with <> */
-    bool has_8bit;      /* octets above 127 anywhere: needs 8BITMIME */
-    bool needs_smtputf8;
-};
-
 enum compose_refusal {
     COMPOSE_NO_BODY,        /* neither text nor HTML */
     COMPOSE_BAD_MESSAGE_ID, /* not <...> */
@@ -71,10 +66,10 @@ enum compose_refusal {
     COMPOSE_TOO_LARGE
 };
 
-/* Writes the message into out, which is overwritten and the caller's to clear. The fields come in
- * this order: From, Reply-To, To, Cc, Subject, Date, Message-Id, References, In-Reply-To,
- * MIME-Version, those in fields, User-Agent, then those of MIME. Only as many multiparts as are
- * needed, nested mixed > related > alternative.
+/* Writes the message into out, which is overwritten and the caller's to clear with composed_clear.
+ * The fields come in this order: From, Reply-To, To, Cc, Subject, Date, Message-Id, References,
+ * In-Reply-To, MIME-Version, those in fields, User-Agent, then those of MIME. Only as many
+ * multiparts as are needed, nested mixed > related > alternative.
  *
  * The header is ASCII unless a local part needs SMTPUTF8 (or smtputf8 is set); then all of it is
  * UTF-8. A field of the caller's stays as given if it can, else it is encoded (RFC 2047) or folded.
@@ -84,7 +79,5 @@ enum compose_refusal {
  * Returns 0, or -1 with *why and out all-zero. */
 int compose_message(const struct compose *in, struct composed *out, enum compose_refusal *why,
                     struct fail *f);
-
-void compose_clear(struct composed *out); /* frees what it holds; NULL is let be */
 
 #endif

@@ -155,19 +155,29 @@ void mimedecode_part(const struct mimeread_part *part, size_t max, struct buf *o
     (void)decode(part, max, out);
 }
 
+/* How many LFs lack a CR before them. */
+static size_t missing_crs(struct content *c, struct span raw)
+{
+    if (raw.n == 0)
+        return 0;
+    size_t n = raw.p[0] == '\n' && !c->after_cr;
+    for (size_t i = 1; i < raw.n; i++)
+        n += raw.p[i] == '\n' && raw.p[i - 1] != '\r';
+    c->after_cr = raw.p[raw.n - 1] == '\r';
+    return n;
+}
+
 uint64_t mimedecode_size(const struct mimeread_part *part)
 {
     if (mimeread_is_multipart(part))
         return 0;
     struct content c = content_of(part);
-    struct span raw, line;
+    struct span raw;
     uint64_t size = 0;
     if (c.encoding == MIMEREAD_IDENTITY && !c.crlf)
         return c.rest.n;
     while (next_raw(&c, &raw)) {
-        size += raw.n;
-        while (c.crlf && raw.n > 0)
-            size += next_line(&c, &raw, &line);
+        size += raw.n + (c.crlf ? missing_crs(&c, raw) : 0);
     }
     buf_free(&c.raw);
     return size;

@@ -1,6 +1,7 @@
 #include "mimepart.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "ascii.h"
 #include "base64.h"
@@ -77,9 +78,21 @@ static bool is_html(struct span data)
     return false;
 }
 
+/* Without a character that goes on beyond the end. */
+static struct span whole_characters(struct span s)
+{
+    while (s.n > 0 && (s.p[s.n - 1] & 0xc0) == 0x80)
+        s.n--;
+    if (s.n > 0 && s.p[s.n - 1] >= 0xc0)
+        s.n--;
+    return s;
+}
+
 static bool is_text(struct span data)
 {
-    for (size_t i = 0; i < data.n && i < SNIFFED; i++) {
+    if (data.n > SNIFFED)
+        data = whole_characters(span_of(data.p, SNIFFED));
+    for (size_t i = 0; i < data.n; i++) {
         int c = data.p[i];
         if (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r' && c != 0x1b)
             return false;
@@ -231,14 +244,49 @@ void mimepart_parameter(struct fold *fold, const char *name, struct span value)
     buf_free(&word);
 }
 
-void mimepart_file_write(struct buf *out, const struct mimepart_file *file, const char *disposition)
+/* The first octets of a file, more than are looked at if it has as many; none of one that cannot be
+ * read. */
+static void peek(const struct mimepart_file *file, struct buf *out)
+{
+    struct buf digits = {0};
+    size_t most = SNIFFED + 4;
+    ssize_t n;
+    switch (file->form) {
+    case MIMEPART_OCTETS:
+        buf_put(out, file->data.p, file->data.n < most ? file->data.n : most);
+        break;
+    case MIMEPART_RANGE:
+        n = pread(file->fd, buf_room(out, most), file->n < most ? (size_t)file->n : most,
+                  (off_t)file->at);
+        buf_grew(out, n < 0 ? 0 : (size_t)n);
+        break;
+    case MIMEPART_BASE64:
+        for (size_t i = 0; i < file->data.n && digits.n < (most + 2) / 3 * 4; i++) {
+            if (!ascii_is_space(file->data.p[i]))
+                buf_putc(&digits, file->data.p[i]);
+        }
+        (void)base64_decode(out, buf_span(&digits));
+        buf_free(&digits);
+        break;
+    }
+}
+
+static void put_sniffed(struct buf *out, const struct mimepart_file *file)
+{
+    struct buf beginning = {0};
+    peek(file, &beginning);
+    buf_puts(out, mimepart_sniff(buf_span(&beginning)));
+    buf_free(&beginning);
+}
+
+void mimepart_file_begin(struct buf *out, const struct mimepart_file *file, const char *disposition)
 {
     struct fold fold;
     buf_puts(out, "Content-Type: ");
     if (file->content_type.n > 0)
         buf_put_span(out, file->content_type);
     else
-        buf_puts(out, mimepart_sniff(file->data));
+        put_sniffed(out, file);
     buf_puts(out, "\r\nContent-Transfer-Encoding: base64\r\n");
     fold_begin(&fold, out, "Content-Disposition", " ");
     fold_words(&fold, disposition);
@@ -250,7 +298,6 @@ void mimepart_file_write(struct buf *out, const struct mimepart_file *file, cons
         buf_puts(out, "\r\n");
     }
     buf_puts(out, "\r\n");
-    base64_encode_lines(out, file->data);
 }
 
 bool mimepart_boundary_fits(struct span boundary, const struct span *contents, size_t n)

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buf.h"
 #include "fail.h"
@@ -13,20 +14,29 @@
 
 enum { MIMEPART_FIELD_MAX = 900 /* octets of a content type or content id, and of a file name */ };
 
+enum mimepart_form {
+    MIMEPART_OCTETS,
+    MIMEPART_BASE64, /* data is in base64 already, as base64_check_loose has it */
+    MIMEPART_RANGE,  /* data is empty: it is read from a descriptor */
+};
+
 /* A file to put into a message. Content type and content id are in the form of their fields. */
 struct mimepart_file {
     struct span name;         /* UTF-8; may be empty */
     struct span content_type; /* empty: found out from the data */
     struct span content_id;   /* with its angle brackets; empty: none */
     struct span data;
+    enum mimepart_form form; /* of data, or that it is elsewhere */
+    int fd;                  /* MIMEPART_RANGE: n octets of it, from `at` on */
+    uint64_t at, n;
 };
 
 /* Whether a file's fields can be written: content type "type/subtype" and perhaps parameters, not
  * multipart; both type and id printable ASCII; nothing over MIMEPART_FIELD_MAX. Returns 0 or -1. */
 int mimepart_check_file(const struct mimepart_file *file, struct fail *f);
 
-/* The content type of data by its first octets: PDF, PNG, JPEG, GIF, WebP, ZIP, gzip, HTML, plain
- * text in UTF-8; "application/octet-stream" for all else. A static string. */
+/* The content type of data by its first 512 octets: PDF, PNG, JPEG, GIF, WebP, ZIP, gzip, HTML,
+ * plain text in UTF-8; "application/octet-stream" for all else. A static string. */
 const char *mimepart_sniff(struct span data);
 
 /* How a text will be written. */
@@ -43,8 +53,9 @@ void mimepart_text_prepare(struct mimepart_text *t, struct span text);
 /* Writes a prepared text as a part of type "text/subtype". */
 void mimepart_text_write(struct buf *out, const struct mimepart_text *t, const char *subtype);
 
-/* Writes a file, in base64. disposition is "inline" or "attachment". */
-void mimepart_file_write(struct buf *out, const struct mimepart_file *file,
+/* Writes a file's fields and the empty line behind them; its content in base64, lines ended by
+ * CRLF, is to follow. disposition is "inline" or "attachment". */
+void mimepart_file_begin(struct buf *out, const struct mimepart_file *file,
                          const char *disposition);
 
 /* Appends "; name=value" to a field: a quoted string, or RFC 2231's form when the value is not

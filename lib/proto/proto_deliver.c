@@ -73,7 +73,26 @@ void deliver_result_copy(struct deliver_result *to, const struct deliver_result 
         *texts[i] = mem_text(*texts[i]);
 }
 
-#define DONE_AND_REPORTS DELIVER_STATUSES /* a status on the wire only */
+/* Of what is done, the status on the wire and in rows says more: one of the first three, or
+ * DONE_AND with these bits, not both of them clear. */
+#define DONE_AND (DELIVER_STATUSES - 1)
+#define DONE_REPORTS 1u
+#define DONE_COMPLAINT 2u
+
+static uint8_t status_put(const struct deliver_result *r)
+{
+    unsigned bits = (r->reports ? DONE_REPORTS : 0) | (r->complaint ? DONE_COMPLAINT : 0);
+    return (uint8_t)(r->status == DELIVER_DONE && bits != 0 ? DONE_AND + bits : r->status);
+}
+
+static void status_get(struct wire *w, struct deliver_result *r)
+{
+    unsigned status = wire_enum(w, DONE_AND + (DONE_REPORTS | DONE_COMPLAINT) + 1);
+    unsigned bits = status < DELIVER_STATUSES ? 0 : status - DONE_AND;
+    r->status = bits != 0 ? DELIVER_DONE : (enum deliver_status)status;
+    r->reports = (bits & DONE_REPORTS) != 0;
+    r->complaint = (bits & DONE_COMPLAINT) != 0;
+}
 
 /* id u64, status u8, code u16, the seven texts, start i64, duration u32. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r)
@@ -82,8 +101,7 @@ void deliver_result_put(struct buf *b, const struct deliver_result *r)
     char **texts[RESULT_TEXTS];
     texts_of(&alias, texts);
     wire_put_u64(b, r->id);
-    bool reports = r->status == DELIVER_DONE && r->reports;
-    wire_put_u8(b, (uint8_t)(reports ? DONE_AND_REPORTS : r->status));
+    wire_put_u8(b, status_put(r));
     wire_put_u16(b, r->code);
     for (int i = 0; i < ROW_TEXTS; i++)
         wire_put_span(b, span_of(*texts[i], strnlen(*texts[i], text_max[i])));
@@ -96,9 +114,7 @@ void deliver_result_get(struct wire *w, struct deliver_result *r)
     char **texts[RESULT_TEXTS];
     *r = (struct deliver_result){.id = wire_u64(w)};
     texts_of(r, texts);
-    unsigned status = wire_enum(w, DELIVER_STATUSES + 1);
-    r->reports = status == DONE_AND_REPORTS;
-    r->status = r->reports ? DELIVER_DONE : (enum deliver_status)status;
+    status_get(w, r);
     r->code = wire_u16(w);
     for (int i = 0; i < ROW_TEXTS; i++)
         *texts[i] = wire_text(w, text_max[i]);

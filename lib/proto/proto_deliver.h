@@ -55,6 +55,9 @@ struct deliver_result {
     /* Of one that is done: the next hop took the sender's wish to hear of success (NOTIFY, RFC 3461
      * section 5.2.1) along with the message, and is the one to tell it. */
     bool reports;
+    /* Of one that is done: the recipient complains of the message. Simulated, in a suite for
+     * development (simulate.h). */
+    bool complaint;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
                     "dns" */
     int64_t start_ms; /* wall clock */

@@ -13,6 +13,7 @@
 struct hook_call {
     uint64_t id;
     uint32_t attempt; /* 1 for the first */
+    bool incoming;    /* of mail that came; else of what became of mail that was sent */
     char *account, *url;
     char *authorization; /* the complete header value, or "" */
     struct span payload; /* JSON */

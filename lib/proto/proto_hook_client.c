@@ -32,7 +32,8 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
     return m == NULL || good ? 0 : fail_set(f, "malformed webhook result");
 }
 
-/* MSG_HOOK_CALL: id u64, attempt u32, account, url, authorization (texts), payload. */
+/* MSG_HOOK_CALL: id u64, attempt u32, incoming bool, account, url, authorization (texts), payload.
+ */
 void hook_ask(struct ipc *ch, const struct hook_call *call, hook_on_result *on_result, void *arg)
 {
     struct asked *a = mem_alloc(sizeof *a);
@@ -40,6 +41,7 @@ void hook_ask(struct ipc *ch, const struct hook_call *call, hook_on_result *on_r
     *a = (struct asked){on_result, arg};
     wire_put_u64(&b, call->id);
     wire_put_u32(&b, call->attempt);
+    wire_put_bool(&b, call->incoming);
     wire_put_text(&b, call->account);
     wire_put_text(&b, call->url);
     wire_put_text(&b, call->authorization);

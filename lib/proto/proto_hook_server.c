@@ -10,6 +10,7 @@ int hook_read(struct ipc_message *m, struct hook_call *call, struct fail *f)
     struct wire w = wire_open(m->payload);
     *call = (struct hook_call){.id = wire_u64(&w)};
     call->attempt = wire_u32(&w);
+    call->incoming = wire_bool(&w);
     call->account = wire_text(&w, PROTO_NAME_MAX);
     call->url = wire_text(&w, PROTO_TEXT_MAX);
     call->authorization = wire_text(&w, PROTO_TEXT_MAX);

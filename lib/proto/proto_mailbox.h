@@ -40,6 +40,7 @@ void mailbox_file_clear(struct mailbox_file *f);
 void mailbox_file_put(struct buf *b, const struct mailbox_file *f);
 void mailbox_file_get(struct wire *w, struct mailbox_file *f);
 
+#define MAILBOX_HEAD_MAX (16u << 20)
 #define MAILBOX_PAGE_MAX 1000
 #define MAILBOX_FOLDERS_MAX 4096
 
@@ -102,11 +103,18 @@ uint64_t mailbox_move(struct ipc *ch, const struct mailbox_which *which, const c
                       mailbox_on_answer *on_answer, void *arg);
 uint64_t mailbox_delete(struct ipc *ch, const struct mailbox_which *which,
                         mailbox_on_answer *on_answer, void *arg);
-/* A new message: octets is a sealed memory file with it that stays the caller's. make: make the
- * folder if it is not there. */
+/* A new message: head, MAILBOX_HEAD_MAX octets at most, and behind it what the sealed memory file
+ * octets has behind its first skip ones; it stays the caller's. make: make the folder if it is not
+ * there. */
+struct mailbox_copy {
+    int octets;
+    uint64_t skip;
+    struct span head;
+    unsigned flags;
+    struct mail_words keywords;
+};
 uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, bool make,
-                       unsigned flags, const struct mail_words *keywords, int octets,
-                       mailbox_on_answer *on_answer, void *arg);
+                       const struct mailbox_copy *copy, mailbox_on_answer *on_answer, void *arg);
 /* The folder's messages in the order of their names; after is "" for the first page. */
 uint64_t mailbox_list(struct ipc *ch, const char *account, const char *folder, const char *after,
                       uint32_t limit, mailbox_on_answer *on_answer, void *arg);
@@ -127,7 +135,8 @@ struct mailbox_request {
     char *folder;                  /* MOVE: to; STORE: into; LIST: of; NULL for the others */
     bool make;                     /* STORE */
     int fd;                        /* STORE: sealed; else -1 */
-    uint64_t size;                 /* STORE: its octets */
+    uint64_t size, skip;           /* STORE: its octets, and how many are left out */
+    struct buf head;               /* STORE */
     char *after;                   /* LIST; NULL for the others */
     uint32_t limit;                /* LIST: 1 .. MAILBOX_PAGE_MAX */
 };

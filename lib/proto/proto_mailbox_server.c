@@ -35,6 +35,8 @@ static void get_store(struct wire *w, struct mailbox_request *r)
     r->make = wire_bool(w);
     r->set = wire_enum(w, MAILBOX_FLAGS + 1);
     mail_words_get(w, &r->add);
+    r->skip = wire_u64(w);
+    buf_put_span(&r->head, wire_span(w, MAILBOX_HEAD_MAX));
 }
 
 static void get_list(struct wire *w, struct mailbox_request *r)
@@ -80,6 +82,8 @@ static int take_octets(struct ipc_message *m, struct mailbox_request *r, struct 
         return 0;
     if (file_check_sealed(m->fd[0], UINT64_MAX, &r->size, f) != 0)
         return -1;
+    if (r->skip > r->size)
+        return fail_set(f, "more octets left out than there are");
     r->fd = m->fd[0];
     m->fd[0] = -1;
     return 0;
@@ -108,6 +112,7 @@ void mailbox_request_clear(struct mailbox_request *r)
     mail_words_clear(&r->remove);
     mem_free(&r->folder);
     mem_free(&r->after);
+    buf_free(&r->head);
     file_close(&r->fd);
 }
 

@@ -52,6 +52,11 @@ typedef void secret_on_signature(void *arg, struct span signature, const char *w
 uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *selector,
                           struct span digest, secret_on_signature *on_signature, void *arg);
 
+/* Signs a webhook (HMAC-SHA256) with each key that it has: webhook is "outgoing" or "incoming", a
+ * space and the account. The signatures come one behind the other, 32 octets each. */
+uint64_t secret_hook_sign(struct ipc *ch, const char *webhook, struct span input,
+                          secret_on_signature *on_signature, void *arg);
+
 /* Which DKIM keys there are: what kind of signature each makes has to be said in the field before
  * it is signed. */
 struct secret_dkim_key {
@@ -82,7 +87,7 @@ struct secret_request {
         message; /* AUTH_START: initial; AUTH_STEP; PASSWORD: the password; signing: the input */
     char *login; /* PASSWORD */
     char *domain, *selector; /* DKIM_SIGN */
-    char *key;               /* TLS_SIGN */
+    char *key;               /* TLS_SIGN; HOOK_SIGN: which webhook */
     uint32_t kind, scheme;   /* TLS_SIGN */
 };
 

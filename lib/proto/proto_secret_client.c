@@ -151,6 +151,21 @@ uint64_t secret_dkim_sign(struct ipc *ch, const char *domain, const char *select
     return id;
 }
 
+/* MSG_SECRET_HOOK_SIGN: webhook (text), input. */
+uint64_t secret_hook_sign(struct ipc *ch, const char *webhook, struct span input,
+                          secret_on_signature *on_signature, void *arg)
+{
+    struct asked *a = mem_zero(sizeof *a);
+    struct buf b = {0};
+    *a = (struct asked){.on_signature = on_signature, .arg = arg};
+    wire_put_text(&b, webhook);
+    wire_put_span(&b, input);
+    uint64_t id =
+        ipc_request(ch, MSG_SECRET_HOOK_SIGN, buf_span(&b), NULL, 0, on_signature_answer, a);
+    buf_free(&b);
+    return id;
+}
+
 static int on_keys_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;

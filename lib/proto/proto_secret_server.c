@@ -34,6 +34,10 @@ int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
         break;
     case MSG_SECRET_DKIM_LIST:
         break;
+    case MSG_SECRET_HOOK_SIGN:
+        r->key = wire_text(&w, PROTO_NAME_MAX + 16);
+        r->message = wire_span(&w, IPC_PAYLOAD_MAX);
+        break;
     case MSG_SECRET_TLS_SIGN:
         r->key = wire_text(&w, PROTO_NAME_MAX);
         r->kind = wire_u32(&w);

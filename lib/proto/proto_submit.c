@@ -13,8 +13,8 @@
 struct submit_envelope *submit_envelope_new(enum submit_origin origin)
 {
     struct submit_envelope *e = mem_zero(sizeof *e);
-    char **const texts[] = {&e->account,    &e->sender,  &e->envid, &e->ret,
-                            &e->message_id, &e->subject, &e->client};
+    char **const texts[] = {&e->account,    &e->sender,  &e->envid,  &e->ret,
+                            &e->message_id, &e->subject, &e->client, &e->once_key};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = mem_text("");
     e->origin = origin;
@@ -51,6 +51,25 @@ void submit_add_extra(struct submit_envelope *e, const char *key, const char *va
     e->extra[e->extra_n++] = (struct submit_extra){mem_text(key), mem_text(value)};
 }
 
+void submit_extra_free(struct submit_extra **extra, uint32_t *n)
+{
+    for (uint32_t i = 0; i < *n; i++) {
+        mem_free(&(*extra)[i].key);
+        mem_free(&(*extra)[i].value);
+    }
+    mem_free(extra);
+    *n = 0;
+}
+
+void submit_extra_put(struct buf *b, const struct submit_extra *extra, uint32_t n)
+{
+    wire_put_u32(b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        wire_put_text(b, extra[i].key);
+        wire_put_text(b, extra[i].value);
+    }
+}
+
 void submit_envelope_free(struct submit_envelope **ep)
 {
     struct submit_envelope *e = *ep;
@@ -61,12 +80,8 @@ void submit_envelope_free(struct submit_envelope **ep)
         mem_free(&e->recipients[i].from_id);
         mem_free(&e->recipients[i].orcpt);
     }
-    for (uint32_t i = 0; i < e->extra_n; i++) {
-        mem_free(&e->extra[i].key);
-        mem_free(&e->extra[i].value);
-    }
+    submit_extra_free(&e->extra, &e->extra_n);
     mem_free(&e->recipients);
-    mem_free(&e->extra);
     mem_free(&e->account);
     mem_free(&e->sender);
     mem_free(&e->envid);
@@ -74,6 +89,7 @@ void submit_envelope_free(struct submit_envelope **ep)
     mem_free(&e->message_id);
     mem_free(&e->subject);
     mem_free(&e->client);
+    mem_free(&e->once_key);
     mem_free(ep);
 }
 
@@ -102,11 +118,7 @@ void submit_envelope_put(struct buf *b, const struct submit_envelope *e)
         wire_put_text(b, e->recipients[i].orcpt);
         wire_put_u8(b, e->recipients[i].notify);
     }
-    wire_put_u32(b, e->extra_n);
-    for (uint32_t i = 0; i < e->extra_n; i++) {
-        wire_put_text(b, e->extra[i].key);
-        wire_put_text(b, e->extra[i].value);
-    }
+    submit_extra_put(b, e->extra, e->extra_n);
 }
 
 /* An address whose domain no DNS name can be is none that the queue could ever find a place for. */
@@ -135,16 +147,16 @@ static void get_recipients(struct wire *w, struct submit_envelope *e)
     }
 }
 
-static void get_extra(struct wire *w, struct submit_envelope *e)
+void submit_extra_get(struct wire *w, struct submit_extra **extra, uint32_t *n)
 {
-    uint32_t n = wire_count(w, SUBMIT_EXTRA_MAX, 8);
     size_t total = 0;
-    e->extra = mem_array(n, sizeof *e->extra);
-    e->extra_n = n;
-    for (uint32_t i = 0; i < n; i++) {
-        e->extra[i].key = wire_text(w, PROTO_TEXT_MAX);
-        e->extra[i].value = wire_text(w, PROTO_TEXT_MAX);
-        total += strlen(e->extra[i].key) + strlen(e->extra[i].value);
+    *n = wire_count(w, SUBMIT_EXTRA_MAX, 8);
+    *extra = mem_array(*n, sizeof **extra);
+    for (uint32_t i = 0; i < *n; i++) {
+        struct submit_extra *x = &(*extra)[i];
+        x->key = wire_text(w, PROTO_TEXT_MAX);
+        x->value = wire_text(w, PROTO_TEXT_MAX);
+        total += strlen(x->key) + strlen(x->value);
     }
     if (total > SUBMIT_EXTRA_OCTETS)
         wire_fail(w);
@@ -182,6 +194,7 @@ struct submit_envelope *submit_envelope_get(struct wire *w)
     if (e->received_ms < 0 || e->not_before_ms < 0)
         wire_fail(w);
     get_recipients(w, e);
-    get_extra(w, e);
+    submit_extra_get(w, &e->extra, &e->extra_n);
+    e->once_key = mem_text("");
     return e;
 }

@@ -33,6 +33,8 @@ enum submit_flag {
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+#define SUBMIT_DIGEST 32
+#define SUBMIT_ONCE_KEY_MAX 1024       /* octets */
 #define SUBMIT_EXTRA_MAX 1000          /* pairs */
 #define SUBMIT_EXTRA_OCTETS (1u << 20) /* of all keys and values together */
 
@@ -49,6 +51,12 @@ struct submit_recipient {
 struct submit_extra {
     char *key, *value;
 };
+
+/* Pairs of extra data on the wire: at most SUBMIT_EXTRA_MAX, of at most SUBMIT_EXTRA_OCTETS. What
+ * get made is to be freed also after the cursor failed. */
+void submit_extra_put(struct buf *b, const struct submit_extra *extra, uint32_t n);
+void submit_extra_get(struct wire *w, struct submit_extra **extra, uint32_t *n);
+void submit_extra_free(struct submit_extra **extra, uint32_t *n);
 
 /* Everything about a message but its octets. All texts are owned and never NULL ("" when there is
  * none). */
@@ -68,6 +76,11 @@ struct submit_envelope {
     uint32_t recipients_n;
     struct submit_extra *extra;
     uint32_t extra_n;
+    /* The client's key for this message, or "" for none: of all with one key the account's queue
+     * takes one, and answers the others as it did that one. digest tells whether they ask for the
+     * same. Goes over beside the envelope, and is no part of its octets. */
+    char *once_key;
+    unsigned char once_digest[SUBMIT_DIGEST];
 };
 
 /* An empty envelope: every text "", origin as given, received now. */
@@ -89,11 +102,23 @@ struct submit_peek {
 };
 void submit_envelope_peek(struct wire *w, struct submit_peek *p);
 
+/* Why a message was refused, for a client that is told in other words than SMTP's. */
+enum submit_why {
+    SUBMIT_WHY_OTHER,
+    SUBMIT_WHY_MESSAGE_LIMIT,   /* the account has sent as much as it may in a day */
+    SUBMIT_WHY_RECIPIENT_LIMIT, /* and written to as many new recipients */
+    SUBMIT_WHY_CONFLICT,        /* a message with this once_key asked for something else */
+    SUBMIT_WHYS
+};
+
 struct submit_reply {
     bool accepted;
-    uint64_t id;       /* accepted: the message's queue id; recipient n has id + n */
-    uint16_t code;     /* refused: the SMTP reply to give, 4xx or 5xx */
+    uint64_t id;      /* accepted: the message's queue id; recipient n has id + n */
+    char *message_id; /* accepted: NULL, or of the message with this once_key that was taken before;
+                       * this one was not */
+    uint16_t code;    /* refused: the SMTP reply to give, 4xx or 5xx */
     char enhanced[12]; /* "4.3.1" */
+    enum submit_why why;
     char text[PROTO_NAME_MAX + 1];
 };
 
@@ -119,7 +144,9 @@ void submit_forget(struct ipc *ch, uint64_t id); /* the callback will not come *
 int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope **e, int *body,
                 uint64_t *body_size, struct fail *f);
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id);
+/* It was accepted before, as this id and with this message id. */
+void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id);
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
-                   const char *text);
+                   enum submit_why why, const char *text);
 
 #endif

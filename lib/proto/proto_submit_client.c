@@ -26,11 +26,18 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
     *r = (struct submit_reply){.accepted = m->type == MSG_SUBMIT_ACCEPTED};
     if (r->accepted) {
         r->id = wire_u64(&w);
+        bool again = wire_bool(&w);
+        r->message_id = wire_text(&w, PROTO_TEXT_MAX);
+        if (!again && r->message_id[0] != '\0')
+            wire_fail(&w);
+        if (!again)
+            mem_free(&r->message_id);
     } else if (m->type == MSG_SUBMIT_REFUSED) {
         r->code = wire_u16(&w);
-        if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) !=
-                0 ||
-            span_copy(wire_span(&w, sizeof r->text - 1), r->text, sizeof r->text) != 0 ||
+        if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) != 0)
+            wire_fail(&w);
+        r->why = (enum submit_why)wire_enum(&w, SUBMIT_WHYS);
+        if (span_copy(wire_span(&w, sizeof r->text - 1), r->text, sizeof r->text) != 0 ||
             !is_refusal(r))
             wire_fail(&w);
     } else {
@@ -45,6 +52,8 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
     struct submit_reply r;
     bool good = m != NULL && get_reply(m, &r, f) == 0;
     a->on_reply(a->arg, good ? &r : NULL);
+    if (m != NULL)
+        mem_free(&r.message_id);
     mem_free(&a);
     return m == NULL || good ? 0 : -1;
 }
@@ -57,6 +66,8 @@ uint64_t submit_message(struct ipc *ch, const struct submit_envelope *e, int bod
     int fd = fcntl(body, F_DUPFD_CLOEXEC, 0);
     *a = (struct asked){on_reply, arg};
     submit_envelope_put(&b, e);
+    wire_put_text(&b, e->once_key);
+    wire_put_span(&b, span_of(e->once_digest, e->once_key[0] == '\0' ? 0 : SUBMIT_DIGEST));
     uint64_t id = ipc_request(ch, MSG_SUBMIT_MESSAGE, buf_span(&b), &fd, 1, on_answer, a);
     buf_free(&b);
     return id;

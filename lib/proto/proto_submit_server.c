@@ -1,12 +1,29 @@
+#include <string.h>
+
 #include "file.h"
+#include "mem.h"
 #include "proto_submit.h"
 #include "proto_types.h"
+
+/* Behind the envelope: once key (text), digest (octets, 32 of them when there is a key). */
+static void get_once(struct wire *w, struct submit_envelope *e)
+{
+    char *key = wire_text(w, SUBMIT_ONCE_KEY_MAX);
+    struct span digest = wire_span(w, SUBMIT_DIGEST);
+    mem_release(e->once_key);
+    e->once_key = key;
+    if (digest.n == SUBMIT_DIGEST)
+        memcpy(e->once_digest, digest.p, SUBMIT_DIGEST);
+    if (digest.n != (key[0] == '\0' ? 0 : SUBMIT_DIGEST) || (key[0] != '\0' && !e->account[0]))
+        wire_fail(w);
+}
 
 int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope **e, int *body,
                 uint64_t *body_size, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
     *e = submit_envelope_get(&w);
+    get_once(&w, *e);
     int rc = 0;
     if (wire_end(&w) != 0 || (*e)->recipients_n == 0)
         rc = fail_set(f, "malformed submission");
@@ -23,20 +40,36 @@ int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope
     return 0;
 }
 
-void submit_accept(struct ipc *ch, uint64_t request, uint64_t id)
+/* MSG_SUBMIT_ACCEPTED: id u64, again bool, message id (text). */
+static void put_accepted(struct ipc *ch, uint64_t request, uint64_t id, bool again,
+                         const char *message_id)
 {
     struct buf b = {0};
     wire_put_u64(&b, id);
+    wire_put_bool(&b, again);
+    wire_put_text(&b, message_id);
     ipc_reply(ch, MSG_SUBMIT_ACCEPTED, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }
 
+void submit_accept(struct ipc *ch, uint64_t request, uint64_t id)
+{
+    put_accepted(ch, request, id, false, "");
+}
+
+void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id)
+{
+    put_accepted(ch, request, id, true, message_id);
+}
+
+/* MSG_SUBMIT_REFUSED: code u16, enhanced (text), why u8, text. */
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
-                   const char *text)
+                   enum submit_why why, const char *text)
 {
     struct buf b = {0};
     wire_put_u16(&b, code);
     wire_put_text(&b, enhanced);
+    wire_put_u8(&b, (uint8_t)why);
     struct span t = span_text(text);
     if (t.n > PROTO_NAME_MAX)
         t.n = PROTO_NAME_MAX;

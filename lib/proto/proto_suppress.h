@@ -81,10 +81,10 @@ void suppress_forget(struct ipc *ch, uint64_t id); /* the callback will not come
 /* ---- the side that answers: qmgr ---- */
 
 struct suppress_request {
-    uint16_t type;         /* MSG_SUPPRESS_LIST, _ADD, _REMOVE, _FIND */
-    struct suppression s;  /* account of all; original of all but LIST */
-    uint64_t after;        /* LIST */
-    uint32_t limit;        /* LIST; 1 .. SUPPRESS_PAGE_MAX */
+    uint16_t type;        /* MSG_SUPPRESS_LIST, _ADD, _REMOVE, _FIND */
+    struct suppression s; /* account of all; original of all but LIST */
+    uint64_t after;       /* LIST */
+    uint32_t limit;       /* LIST; 1 .. SUPPRESS_PAGE_MAX */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. */

@@ -75,8 +75,8 @@ uint64_t suppress_add(struct ipc *ch, const struct suppression *s, suppress_on_a
 }
 
 /* MSG_SUPPRESS_REMOVE, MSG_SUPPRESS_FIND: account, address (texts). */
-static uint64_t ask_address(struct ipc *ch, uint16_t type, const char *account,
-                            const char *address, suppress_on_answer *then, void *arg)
+static uint64_t ask_address(struct ipc *ch, uint16_t type, const char *account, const char *address,
+                            suppress_on_answer *then, void *arg)
 {
     struct buf b = {0};
     wire_put_text(&b, account);

@@ -47,6 +47,7 @@ enum proto_type {
     MSG_SECRET_REFUSED = 0x050b,
     MSG_SECRET_DKIM_LIST = 0x050c,
     MSG_SECRET_DKIM_KEYS = 0x050d,
+    MSG_SECRET_HOOK_SIGN = 0x050e,
 
     /* admin: qmctl and mailq ask, qmgr answers */
     MSG_ADMIN_QUEUE_LIST = 0x0601,
@@ -62,6 +63,7 @@ enum proto_type {
     MSG_ADMIN_COUNTS = 0x060b,
     MSG_ADMIN_COUNTS_ARE = 0x060c,
     MSG_ADMIN_REFUSED = 0x060d,
+    MSG_ADMIN_HOOKRETIRED_LIST = 0x060e,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,
@@ -81,6 +83,11 @@ enum proto_type {
     MSG_SUPPRESS_REMOVE = 0x0803,
     MSG_SUPPRESS_FIND = 0x0804,
     MSG_SUPPRESS_ANSWER = 0x0805,
+
+    /* events: webapi asks, qmgr answers */
+    MSG_EVENTS_READ = 0x0a01,
+    MSG_EVENTS_PAGE = 0x0a02,
+    MSG_EVENTS_REFUSED = 0x0a03,
 
     /* mail: webapi asks, qmgr answers */
     MSG_MAIL_GET = 0x0901,

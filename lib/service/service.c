@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ascii.h"
 #include "clock.h"
+#include "fdlimit.h"
 #include "file.h"
 #include "log.h"
 #include "mem.h"
@@ -21,8 +21,7 @@
 #include "sandbox.h"
 
 #define HANDS_MAX (CONF_MAX_FILES + CONF_MAX_SOCKETS + 16) /* what a configuration can ask for */
-#define LINKS_MAX 256 /* 64 workers of each kind that asks, and some */
-#define DESCRIPTORS 65536
+#define LINKS_MAX 256  /* 64 workers of each kind that asks, and some */
 #define LOST_FIRST_S 1 /* a peer that ended is started anew within this, mostly */
 #define LOST_MAX_S 60
 
@@ -403,17 +402,6 @@ static void open_channels(struct service *s, const struct given *g)
         take_link(s, g->links[i].name, g->links[i].fd);
 }
 
-/* Every message under way is a descriptor, and every peer: as many as the machine lets us have,
- * within reason. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-        return;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void ignore_signals(void)
 {
     /* A terminal's ^C and a service manager's signals are for master, which then asks everyone in
@@ -444,7 +432,7 @@ int service_main(const struct service_spec *spec, int argc, char **argv, void *u
     (void)snprintf(s->name, sizeof s->name, "%s", g.name);
     log_open(s->name, g.level);
     ignore_signals();
-    raise_descriptors();
+    fdlimit_raise();
     while (spec->counters != NULL && spec->counters[s->counters_n] != NULL)
         s->counters_n++;
     s->counters = mem_array(s->counters_n, sizeof *s->counters);

@@ -37,6 +37,8 @@ void tls_context_defaults(SSL_CTX *ctx)
                                  SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
+    /* Or each record would be two calls of the system: one for its head, one for the rest. */
+    SSL_CTX_set_read_ahead(ctx, 1);
 }
 
 /* The oldest entry is the cause and the later ones its consequences, except that a sentence of our

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base64.h"
 #include "compose.h"
 #include "header.h"
 #include "utf8.h"
@@ -53,12 +54,21 @@ static struct compose_mailboxes next_mailboxes(struct source *s, struct lists *l
     return (struct compose_mailboxes){l->mailboxes[which], n};
 }
 
+/* Content that is base64 already is taken as it is. */
+static void base64_sometimes(struct mimepart_file *file)
+{
+    if (file->data.n > 1 && base64_check_loose(file->data) == 0)
+        file->form = MIMEPART_BASE64;
+}
+
 static struct compose_files next_files(struct source *s, struct lists *l, int which)
 {
     size_t n = next_count(s);
     for (size_t i = 0; i < n; i++) {
         struct span name = next_value(s), type = next_value(s), id = next_value(s);
-        l->files[which][i] = (struct mimepart_file){name, type, id, next_value(s)};
+        l->files[which][i] = (struct mimepart_file){
+            .name = name, .content_type = type, .content_id = id, .data = next_value(s)};
+        base64_sometimes(&l->files[which][i]);
     }
     return (struct compose_files){l->files[which], n};
 }
@@ -138,7 +148,10 @@ static size_t check_part(struct span part, int depth)
 
 static void check(const struct compose *in, const struct composed *out)
 {
-    struct span m = buf_span(&out->message), header = span_of(m.p, header_end(m));
+    struct buf whole = {0};
+    assert(composed_write(out, &whole, NULL) == 0 && whole.n == out->size);
+    struct span m = buf_span(&whole), header = span_of(m.p, header_end(m));
+    assert(header_end(buf_span(&out->frame)) == header.n);
     static const char *const once[] = {"From", "Date", "Message-Id", "MIME-Version"};
     check_lines(m, out->has_8bit);
     assert(utf8_valid(m) && (out->needs_smtputf8 || utf8_is_ascii(header)));
@@ -147,6 +160,7 @@ static void check(const struct compose *in, const struct composed *out)
     assert(header_count(header, "Bcc") == 0 && header_count(header, "Subject") <= 1);
     assert(check_part(m, 0) == (in->text.n > 0) + (size_t)(in->html.n > 0) + in->alternative.n +
                                    in->inlined.n + in->attached.n);
+    buf_free(&whole);
 }
 
 static struct compose next_compose(struct source *s, struct lists *l)
@@ -187,9 +201,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct compose in = next_compose(&source, &lists);
     if (compose_message(&in, &out, &why, &f) == 0) {
         check(&in, &out);
-        compose_clear(&out);
+        composed_clear(&out);
     } else {
-        assert(out.message.n == 0 && why <= COMPOSE_TOO_LARGE);
+        assert(out.frame.n == 0 && why <= COMPOSE_TOO_LARGE);
     }
     for (size_t i = 0; i < 4 * MANY; i++)
         address_clear(&lists.addresses[i / MANY][i % MANY]);

@@ -54,7 +54,9 @@ static void check_envelope(const struct submit_envelope *e)
 
 static void check_message(const struct draft *d)
 {
-    struct span message = buf_span(&d->composed.message), header, rest;
+    struct buf whole = {0};
+    assert(composed_write(&d->composed, &whole, NULL) == 0 && whole.n == d->composed.size);
+    struct span message = buf_span(&whole), header, rest;
     struct header_field field;
     assert(message.n > 0 && message.n <= MAX_SIZE);
     for (size_t i = 0; i < message.n; i++) {
@@ -69,6 +71,7 @@ static void check_message(const struct draft *d)
     assert(header_count(header, "From") == 1 && header_count(header, "Date") == 1);
     assert(header_count(header, "Message-Id") == 1 && header_count(header, "Subject") <= 1);
     assert(span_starts_nocase(header, "From: "));
+    buf_free(&whole);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         draft_clear(&draft);
     } else {
         assert(why.code < CODES && why.fail.text[0] != '\0');
-        assert(draft.envelope == NULL && draft.composed.message.n == 0 && draft.domain == NULL);
+        assert(draft.envelope == NULL && draft.composed.frame.n == 0 && draft.domain == NULL);
     }
     jsonread_free(&doc);
     return 0;

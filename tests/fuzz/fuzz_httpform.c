@@ -1,13 +1,15 @@
 /* themes: http codec base */
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "httpform.h"
 
 /* Input: an octet that says how the body is cut, the Content-Type up to a line end, the body.
  * However it is cut, the same form comes out or none does, and no limit is passed. */
 
-static const struct httpform_limits limits = {.parts = 20, .fields = 2000, .files = 2000};
+static const struct httpform_limits limits = {
+    .parts = 20, .fields = 2000, .files = 2000, .memory = 100};
 
 static bool read_form(struct httpform *form, struct span body, size_t piece)
 {
@@ -32,7 +34,8 @@ static void check(struct httpform *form)
     assert(httpform_count(form) <= limits.parts && httpform_held(form) <= 4000);
     for (size_t i = 0; i < httpform_count(form); i++) {
         struct httpform_part *part = httpform_part(form, i);
-        *(part->filename != NULL ? &files : &fields) += part->value.n;
+        *(part->filename != NULL ? &files : &fields) += part->n;
+        assert(part->n == part->value.n || (part->spilled && part->value.n == 0));
         assert(part->name != NULL);
         assert(part->filename == NULL || strchr(part->filename, '/') == NULL);
     }
@@ -51,7 +54,13 @@ static void compare(struct httpform *a, struct httpform *b)
         struct httpform_part *x = httpform_part(a, i), *y = httpform_part(b, i);
         assert(same_text(x->name, y->name) && same_text(x->filename, y->filename));
         assert(same_text(x->type, y->type) && same_text(x->content_id, y->content_id));
+        assert(x->spilled == y->spilled && x->n == y->n);
         assert(span_equal(buf_span(&x->value), buf_span(&y->value)));
+        unsigned char one[2000], other[2000];
+        assert(!x->spilled ||
+               (pread(httpform_spill(a), one, x->n, (off_t)x->at) == (ssize_t)x->n &&
+                pread(httpform_spill(b), other, y->n, (off_t)y->at) == (ssize_t)y->n &&
+                memcmp(one, other, x->n) == 0));
     }
 }
 

@@ -10,12 +10,14 @@
 #include "proto_admin.h"
 #include "proto_control.h"
 #include "proto_deliver.h"
+#include "proto_events.h"
 #include "proto_hook.h"
 #include "proto_mail.h"
 #include "proto_mailbox.h"
 #include "proto_master.h"
 #include "proto_secret.h"
 #include "proto_submit.h"
+#include "proto_suppress.h"
 #include "record.h"
 
 /* Messages between processes, as whoever is asked reads them; the first octet chooses the protocol,
@@ -51,6 +53,8 @@ static void read_submit(uint8_t which, struct span s)
         add_fd(&m);
     if (submit_read(&m, UINT64_MAX, &e, &body, &n, &f) == 0) {
         submit_envelope_put(&out, e);
+        wire_put_text(&out, e->once_key);
+        wire_put_span(&out, span_of(e->once_digest, e->once_key[0] == '\0' ? 0 : SUBMIT_DIGEST));
         assert(span_equal(s, buf_span(&out)));
         assert(e->recipients_n > 0 && e->received_ms >= 0);
         (void)close(body);
@@ -115,7 +119,7 @@ static void read_admin(uint8_t which, struct span s)
     struct buf out = {0};
     struct fail f;
     if (admin_read(&m, &r, &f) == 0) {
-        assert(r.limit >= 1 && r.limit <= ADMIN_PAGE_MAX && r.filter.ids_n <= ADMIN_IDS_MAX);
+        assert(r.query.limit <= ADMIN_PAGE_MAX && r.query.filter.ids_n <= ADMIN_IDS_MAX);
         admin_request_clear(&r);
     }
     struct wire w = wire_open(s);
@@ -174,6 +178,28 @@ static void read_master(uint8_t which, struct span s)
     (void)master_read(&m, &r, &f);
 }
 
+static void read_suppress(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(MSG_SUPPRESS_LIST + which % 4), s);
+    struct suppress_request r;
+    struct fail f;
+    if (suppress_read(&m, &r, &f) == 0) {
+        assert(r.limit >= 1 && r.limit <= SUPPRESS_PAGE_MAX && r.s.expires_ms >= 0);
+        suppress_request_clear(&r);
+    }
+}
+
+static void read_events(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_EVENTS_READ, s);
+    struct events_request r;
+    struct fail f;
+    if (events_request_read(&m, &r, &f) == 0) {
+        assert(r.limit >= 1 && r.limit <= EVENTS_PAGE_MAX && r.wait_ms <= EVENTS_WAIT_MAX_MS);
+        events_request_clear(&r);
+    }
+}
+
 static void read_mail(uint8_t which, struct span s)
 {
     struct ipc_message m = message_of((uint16_t)(0x0900 + which % 16), s);
@@ -225,8 +251,8 @@ static void read_mailbox(uint8_t which, struct span s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(uint8_t which, struct span s) = {
-        read_submit,  read_deliver, read_hook, read_secret,  read_admin,
-        read_control, read_master,  read_mail, read_mailbox,
+        read_submit, read_deliver,  read_hook,   read_secret, read_admin,   read_control,
+        read_master, read_suppress, read_events, read_mail,   read_mailbox,
     };
     if (size < 2)
         return 0;

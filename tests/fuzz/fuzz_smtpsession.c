@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)shutdown(fd, SHUT_WR);
     for (int i = 0; i < 100000 && server.sessions_n > 0; i++) {
         const struct session *s = TAILQ_FIRST(&server.sessions);
-        if (s->step == STEP_HOLD)
+        if (s->step == STEP_HOLD || s->step == STEP_SLOW)
             (void)shutdown(fd, SHUT_RDWR);
         (void)event_base_loop(server.base, EVLOOP_NONBLOCK);
         receive(fd, &replies);

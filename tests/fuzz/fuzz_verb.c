@@ -63,10 +63,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_verb(in);
     check_arguments(in);
     check_enhanced(in);
-    for (int stage = SIMULATE_MAIL; stage <= SIMULATE_DATA; stage++) {
+    for (int stage = 0; stage < SIMULATE_STAGES; stage++) {
         struct simulate s = simulate_at((enum simulate_stage)stage, in);
-        assert((s.kind == SIMULATE_REPLY) == (s.code >= 400 && s.code <= 599));
-        assert(s.kind == SIMULATE_REPLY || s.code == 0);
+        bool replies = s.kind == SIMULATE_REPLY || s.kind == SIMULATE_DEFER;
+        assert(replies == (s.code >= 400 && s.code <= 599));
+        assert(replies || s.code == 0);
+        assert(s.enhanced.class == s.code / 100);
+        assert((s.kind == SIMULATE_DEFER) == (s.times >= 1 && s.times <= 9));
+        assert(stage == SIMULATE_DATA || s.kind <= SIMULATE_TIMEOUT);
     }
     return 0;
 }

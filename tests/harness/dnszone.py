@@ -100,6 +100,8 @@ class Nsd(service.Service):
     ip-address: ::0
     zonesdir: /etc/nsd
     database: ""
+    rrl-ratelimit: 0
+    rrl-whitelist-ratelimit: 0
     zonelistfile: /var/lib/nsd/zone.list
     xfrdfile: /var/lib/nsd/xfrd.state
     pidfile: /run/nsd/nsd.pid

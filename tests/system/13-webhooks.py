@@ -1,6 +1,9 @@
 """Webhooks: what an application is told of its mail, and how it is told when it does not listen."""
 
+import base64
 import datetime
+import hmac
+import os
 import re
 
 from harness import api, case, dnszone, httpsink, smtpsink, suite, wait
@@ -23,11 +26,13 @@ route { transport sink }
 webhooks { timeout 1s %(more)s }
 """
 FIELDS = ["Version", "Event", "DSN", "Suppressing", "QueueMsgID", "FromID", "MessageID", "Subject", "WebhookQueued",
-          "SMTPCode", "SMTPEnhancedCode", "Error", "Extra"]
+          "SMTPCode", "SMTPEnhancedCode", "Error", "Extra", "Recipient", "Attempt", "ReplyCode", "Reply"]
 MINUTES = [1, 2, 4, 7.5, 15, 30, 60, 120, 240, 480, 960]  # before the second attempt and all further ones
 
 
 class Webhooks(case.LanCase):
+    keys = {}
+
     def start(self, more="allow-private yes", url=None, network=None):
         """network: a second one, as "198.51.100", that the suite and the endpoint are in with .1 and .3."""
         def extra(number):
@@ -39,6 +44,8 @@ class Webhooks(case.LanCase):
         self.addCleanup(self.hooks.close)
         self.suite = suite.Suite(CONFIG % {"url": url or self.hooks.url, "more": more}, host=self.us)
         self.suite.add_file("state/credentials", api.credentials({"app": "secret", "other": "secret"}))
+        for name, key in self.keys.items():
+            self.suite.add_file(name, f"whsec_{base64.b64encode(key).decode()}\n")
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
         self.stepped = 0
@@ -74,9 +81,14 @@ class Webhooks(case.LanCase):
         queued = datetime.datetime.fromisoformat(payload.pop("WebhookQueued"))
         self.assertIsNotNone(queued.tzinfo)
         submission, = sent["Submissions"]
+        self.assertGreaterEqual(payload.pop("Attempt"), 1)
+        code, reply = payload.pop("ReplyCode"), payload.pop("Reply")
+        self.assertTrue(reply == "" and code == 0 or reply.startswith(str(code)), (code, reply))
+        if payload["Event"] in ("delivered", "delayed"):
+            self.assertRegex(reply, "^250 |^451 4.2.1 not now$")
         plain = {"Version": 0, "DSN": False, "Suppressing": False, "QueueMsgID": submission["QueueMsgID"],
                  "FromID": submission["FromID"], "MessageID": sent["MessageID"], "Subject": "an <order> & more",
-                 "SMTPCode": 0, "SMTPEnhancedCode": "", "Error": "", "Extra": {}}
+                 "SMTPCode": 0, "SMTPEnhancedCode": "", "Error": "", "Extra": {}, "Recipient": "b@example.net"}
         self.assertEqual(payload, {**plain, **wanted})
 
     def test_what_it_is_told(self):
@@ -195,6 +207,35 @@ class Webhooks(case.LanCase):
         self.step(125)
         self.hooks.wait(2)
         self.none_waits()
+        self.suite.stop()
+
+    def test_it_is_signed_with_both_keys_while_one_takes_over(self):
+        """As https://www.standardwebhooks.com has it, and anew for each attempt."""
+        new, old = os.urandom(24), os.urandom(64)
+        self.keys = {"new.key": new, "old.key": old}
+        self.start()
+        self.suite.write_config(self.suite.config_text.replace(
+            'authorization "Bearer of-news"', 'signing-key-file "${dir}/new.key"  old-signing-key-file "${dir}/old.key"'))
+        self.suite.qmctl("reload")
+        self.hooks.answer(500)
+        self.send()
+        self.waiting()
+        self.step(62)
+        first, second = self.hooks.wait(2)
+        self.assertEqual(first.headers["webhook-id"], second.headers["webhook-id"])
+        self.assertEqual(first.headers["webhook-id"], first.headers["X-Quartermaster-Webhook-ID"])
+        self.assertGreaterEqual(int(second.headers["webhook-timestamp"]), int(first.headers["webhook-timestamp"]) + 60)
+        for request in (first, second):
+            signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+            wanted = " ".join("v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in (new, old))
+            self.assertEqual(request.headers["webhook-signature"], wanted)
+        self.send("other@us.test")  # which has no key
+        self.none_waits()
+        self.suite.write_config(self.suite.config_text.replace("old.key", "other.key"))
+        self.suite.add_file("other.key", "whsec_short")
+        refused = self.suite.qmctl("reload", check=False)
+        self.assertIn("signing key of webhook outgoing app: must be one line", str(refused))
+        self.suite.allow_error("reload refused|signing key")
         self.suite.stop()
 
     def test_no_private_address_is_called(self):

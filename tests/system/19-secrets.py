@@ -7,7 +7,7 @@ import pathlib
 import re
 import subprocess
 
-from harness import api, case, certs, client, dkimkeys, memory, smtpsink, suite
+from harness import api, case, certs, client, dkimkeys, httpsink, memory, smtpsink, suite
 
 CONFIG = """
 hostname mx.us.test
@@ -17,7 +17,11 @@ listen public {
 }
 domain us.test {
 %s}
-account ann { address ann@us.test }
+account ann {
+    address ann@us.test
+    webhook outgoing { url "http://192.0.2.3/"  signing-key-file "hook.key" }
+}
+webhooks { allow-private yes }
 transport sink { smtp { host 192.0.2.2  tls none } }
 route { transport sink }
 """
@@ -55,7 +59,11 @@ class Secrets(case.LanCase):
         self.suite.write_config(CONFIG % keys.files(self.suite))
         line = api.credentials({"ann": PASSWORD})
         self.suite.add_file("state/credentials", line)
-        self.keys = {}
+        signing = os.urandom(32)
+        self.suite.add_file("hook.key", f"whsec_{base64.b64encode(signing).decode()}\n")
+        self.hooks = httpsink.HttpSink(self.lan.host("app", 3), 80)
+        self.addCleanup(self.hooks.close)
+        self.keys = {"signing": signing, "signing in base64": base64.b64encode(signing)}
         for name, pem in (("tls", key.read_text()), ("rsa", keys.pem["rsa"]), ("ed25519", keys.pem["ed25519"])):
             body = [one for one in pem.splitlines() if "-----" not in one]
             self.keys[f"{name} DER"] = der(pem)
@@ -87,12 +95,14 @@ class Secrets(case.LanCase):
         web = api.Api(self.us.v4, 80, "ann@us.test", PASSWORD)
         self.assertEqual(web.call("Send", {"To": [{"Address": "b@example.net"}], "Text": "x"}).status, 200)
         self.sink.wait(5)
+        for request in self.hooks.wait(5):
+            self.assertRegex(request.headers["webhook-signature"], "^v1,")
 
     def test_keys_and_verifiers_are_vaults_alone(self):
         self.use_everything()
         found = self.where(self.keys)
         self.assertEqual(set(found), {"vault/0"}, found)
-        for name in ("StoredKey", "tls priv reversed", "rsa privateExponent reversed", "ed25519 priv"):
+        for name in ("StoredKey", "tls priv reversed", "rsa privateExponent reversed", "ed25519 priv", "signing"):
             self.assertIn(name, found["vault/0"], "what is looked for can be found")
         self.suite.stop()
 

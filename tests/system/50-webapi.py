@@ -24,6 +24,7 @@ account mjl {{
     from-id-login mjl+fromid@mox.example
 }}
 account other {{ address other@mox.example }}
+account small {{ address small@mox.example  messages-per-day 3  new-recipients-per-day 2 }}
 transport sink {{ smtp {{ host {sink}  port 25  tls none }} }}
 route {{ transport sink }}
 webapi {{ request-size 1M  upload-size 2M }}
@@ -51,7 +52,7 @@ class WebapiCase(case.LanCase):
         self.addCleanup(self.sink.close)
         self.suite = suite.Suite(CONFIG.format(us=us.v4, sink=sink.v4) + self.extra, host=us)
         self.suite.add_file("dkim.pem", DKIM_KEY)
-        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password"}))
+        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password", "small": "small password"}))
         self.enterContext(self.suite)
         self.web = api.Api(us.v4, 80)
         self.mjl = api.Api(us.v4, 80, "mjl@mox.example", COMPOSED)
@@ -346,6 +347,37 @@ class Send(WebapiCase):
         self.assertEqual(message.get_content(), "open\n")
         self.assertNotIn("REQUIRETLS", mail.sender)
         self.assertEqual(len(self.sink.mails), 1)
+
+    def test_g_the_same_key_sends_once(self):
+        request = {"To": TO, "Subject": "once", "Text": "hi"}
+        self.mjl.headers["Idempotency-Key"] = "order \u00e9 1042".encode().decode("latin-1")
+        first = self.mjl.call("Send", request)
+        self.assertEqual(first.status, 200, first.text)
+        self.assertEqual(self.mjl.call("Send", request).json, first.json)
+        self.suite.kill()
+        self.suite.start()
+        self.assertEqual(self.mjl.call("Send", request).json, first.json)
+        other = self.mjl.call("Send", {**request, "Text": "something else"})
+        self.assertEqual((other.status, other.code), (409, "idempotencyConflict"))
+        file = ("attachedfile", "a.txt", "text/plain", None, b"octets")
+        self.assertEqual(self.mjl.upload("Send", request, file).status, 409)
+        for bad in ("", "x" * 257, "\xff"):
+            self.mjl.headers["Idempotency-Key"] = bad
+            self.assertEqual(self.mjl.call("Send", request).code, "user", bad)
+        self.mjl.headers["Idempotency-Key"] = "x" * 256
+        self.assertNotEqual(self.mjl.call("Send", request).json, first.json)
+        self.assertEqual(len(self.sink.wait(2)), 2)
+
+    def test_g_an_account_sends_so_much_a_day(self):
+        small = api.Api(self.us.v4, 80, "small@mox.example", "small password")
+
+        def send(*to):
+            return small.call("Send", {"To": [{"Address": f"{name}@example.net"} for name in to], "Text": "hi"})
+        self.refused(send("a", "b", "c"), "recipientLimitReached")
+        self.assertEqual(send("a", "b").status, 200)
+        self.refused(send("c"), "recipientLimitReached")
+        self.assertEqual(send("a").status, 200)
+        self.refused(send("a"), "messageLimitReached")
 
     def test_h_secrets_stay_out_of_the_log(self):
         self.sent(self.mjl.call("Send", {"To": TO, "Text": "the body", "Subject": "the subject"}))

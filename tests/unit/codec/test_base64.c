@@ -55,6 +55,19 @@ static void test_loose_passes_over_white_space(void **state)
     buf_free(&out);
 }
 
+static void test_a_check_takes_what_can_be_decoded_and_nothing_else(void **state)
+{
+    static const char *const texts[] = {"",  "Zg==", " Z g = = \r\n", "Zm9v", "Zm9vYg==", "Zg=",
+                                        "Z", "Zh==", "Zg==Zg==",      "Zm9?", "Zg= =x"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct buf out = {0};
+        assert_int_equal(base64_check_loose(span_text(texts[i])),
+                         base64_decode_loose(&out, span_text(texts[i])));
+        assert_int_equal(base64_check_loose(span_text(texts[i])), i < 5 ? 0 : -1);
+        buf_free(&out);
+    }
+}
+
 static void test_lines_are_76_columns(void **state)
 {
     unsigned char zero[60] = {0};
@@ -71,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_rfc_vectors),
         cmocka_unit_test(test_only_one_spelling_is_taken),
         cmocka_unit_test(test_loose_passes_over_white_space),
+        cmocka_unit_test(test_a_check_takes_what_can_be_decoded_and_nothing_else),
         cmocka_unit_test(test_lines_are_76_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

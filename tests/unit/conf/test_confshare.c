@@ -25,7 +25,7 @@ static void test_each_process_gets_its_share_and_no_more(void **state)
         {"dkim/2026a.example.org.pem", "+-----+"},
         {"catchall-separator", "+++++-+"},
         {"relay.pw", "+-----+"},
-        {"smtp.relay.example", "+--+---"},
+        {"smtp.relay.example", "+-++---"},
         {"billing@example.org", "+++++-+"},
         {"Bearer", "+-+--+-"},
         {"app.example.org/in", "+-+--+-"},
@@ -34,7 +34,7 @@ static void test_each_process_gets_its_share_and_no_more(void **state)
         {"not here", "+-++---"},
         {"127.0.0.1:9050", "+--+---"},
         {"1080", "+---+--"},
-        {"587", "++-+---"},
+        {"587", "++++---"},
     };
     struct conf *conf = parse_example();
     for (size_t r = 0; r < READERS; r++) {

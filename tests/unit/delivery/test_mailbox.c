@@ -260,20 +260,20 @@ static void nothing_is_followed_that_leads_elsewhere(void **state)
 
 static void a_copy_is_stored_whole_or_not_at_all(void **state)
 {
-    static const struct mail_words none;
     struct fail f;
     struct buf text = {0};
-    int fd = file_sealed("copy", span_text("Subject: x\r\n\r\nhi\r\n"), &f);
-    (void)mailbox_store(webapi, "anna", "Sent", false, MAILBOX_SEEN, &none, fd, on_answer, NULL);
+    int fd = file_sealed("copy", span_text("left outSubject: x\r\n\r\nhi\r\n"), &f);
+    const struct mailbox_copy copy = {fd, 8, span_text("Bcc: y\r\n"), MAILBOX_SEEN, {NULL, 0}};
+    (void)mailbox_store(webapi, "anna", "Sent", false, &copy, on_answer, NULL);
     assert_int_equal(wait_for_answer(), MAILBOX_NO_FOLDER);
     assert_false(there("anna"));
-    (void)mailbox_store(webapi, "anna", "Sent", true, MAILBOX_SEEN, &none, fd, on_answer, NULL);
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
     assert_int_equal(wait_for_answer(), MAILBOX_DONE);
     assert_true(there("anna/.Sent/maildirfolder") && there("anna/cur"));
     char *path = mem_format("anna/.Sent/cur/%s:2,S", answer.files[0].place.name);
     assert_int_equal(file_read(AT_FDCWD, path, 100, &text, &f), 0);
-    assert_string_equal(buf_text(&text), "Subject: x\n\nhi\n");
-    assert_non_null(strstr(path, ",S=15:2,S"));
+    assert_string_equal(buf_text(&text), "Bcc: y\nSubject: x\n\nhi\n");
+    assert_non_null(strstr(path, ",S=22:2,S"));
     assert_int_equal(unlink(path), 0);
     static const struct {
         int error;
@@ -282,7 +282,7 @@ static void a_copy_is_stored_whole_or_not_at_all(void **state)
         {EDQUOT, MAILBOX_OVER_QUOTA}, {ENOSPC, MAILBOX_OVER_QUOTA}, {EIO, MAILBOX_UNAVAILABLE}};
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
         fsync_error = failures[i].error;
-        (void)mailbox_store(webapi, "anna", "Sent", true, 0, &none, fd, on_answer, NULL);
+        (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
         assert_int_equal(wait_for_answer(), failures[i].result);
         assert_int_equal(rmdir("anna/.Sent/tmp"), 0); /* it is empty */
         assert_int_equal(mkdir("anna/.Sent/tmp", 0700), 0);

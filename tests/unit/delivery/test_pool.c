@@ -71,6 +71,42 @@ static void over_a_smarthost_all_destinations_share_it(void **state)
     assert_int_equal(lab.counters[COUNT_REUSED], 1);
 }
 
+static void pass(const char *destination)
+{
+    struct order o = {.destination = destination};
+    order_run(&o);
+    order_free(&o);
+}
+
+/* Each of these is a place of its own, whatever address they lead to: another domain on the same
+ * host, the host's address as a literal, and a domain whose name has the other as its beginning. */
+static void no_two_destinations_share_one(void **state)
+{
+    static const char *const all[] = {"example.net", "example.org", "[127.0.0.1]", "example.ne"};
+    enum { ALL = sizeof all / sizeof all[0] };
+    names_add(&lab.names, "example.ne", "A", "127.0.0.1");
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ALL; i++)
+            pass(all[i]);
+        assert_int_equal(lab.peer.opened, ALL);
+        assert_int_equal(lab.counters[COUNT_REUSED], round * ALL);
+    }
+}
+
+/* What the new one asks for is what counts, the source address too. */
+static void another_source_address_is_another_connection(void **state)
+{
+    lab_reload_direct("idle-timeout 1m  source-address 127.0.0.2");
+    deliver();
+    assert_string_equal(lab.peer.last_client, "127.0.0.2");
+    lab_reload_direct("idle-timeout 1m  source-address 127.0.0.3");
+    deliver();
+    assert_string_equal(lab.peer.last_client, "127.0.0.3");
+    deliver();
+    assert_int_equal(lab.peer.opened, 2);
+    assert_int_equal(lab.counters[COUNT_REUSED], 1);
+}
+
 static void it_is_used_after_refusals_too(void **state)
 {
     struct order o = {0};
@@ -386,6 +422,8 @@ int main(void)
         TEST(the_next_message_goes_over_the_same_connection),
         TEST(another_destination_has_its_own),
         TEST(over_a_smarthost_all_destinations_share_it),
+        TEST(no_two_destinations_share_one),
+        TEST(another_source_address_is_another_connection),
         TEST(it_is_used_after_refusals_too),
         TEST(one_that_ended_while_it_idled_is_missed_by_nobody),
         TEST(one_that_ends_as_we_speak_is_made_anew),

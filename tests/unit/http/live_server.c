@@ -146,6 +146,25 @@ static bool answer_failure(struct httprequest *req)
     return result != HTTPREQUEST_FINE;
 }
 
+static unsigned long crc_of(struct span v)
+{
+    return crc32(0, v.p, (uInt)v.n);
+}
+
+static unsigned long crc_of_spill(struct httpform *form, const struct httpform_part *p)
+{
+    unsigned char piece[65536];
+    unsigned long crc = 0;
+    for (uint64_t i = 0; i < p->n;) {
+        size_t wanted = p->n - i < sizeof piece ? (size_t)(p->n - i) : sizeof piece;
+        ssize_t n = pread(httpform_spill(form), piece, wanted, (off_t)(p->at + i));
+        assert(n > 0);
+        crc = crc32(crc, piece, (uInt)n);
+        i += (uint64_t)n;
+    }
+    return crc;
+}
+
 static void form_done(struct httprequest *req, void *arg)
 {
     struct buf out = {0};
@@ -154,10 +173,9 @@ static void form_done(struct httprequest *req, void *arg)
     struct httpform *form = httprequest_form(req);
     for (size_t i = 0; i < httpform_count(form); i++) {
         struct httpform_part *p = httpform_part(form, i);
-        struct span v = buf_span(&p->value);
-        buf_putf(&out, "%s|%s|%s|%s|%zu|%08lx\n", p->name, p->filename ? p->filename : "-",
-                 p->type ? p->type : "-", p->content_id ? p->content_id : "-", v.n,
-                 crc32(0, v.p, (uInt)v.n));
+        buf_putf(&out, "%s|%s|%s|%s|%d|%08lx\n", p->name, p->filename ? p->filename : "-",
+                 p->type ? p->type : "-", p->content_id ? p->content_id : "-", (int)p->n,
+                 p->spilled ? crc_of_spill(form, p) : crc_of(buf_span(&p->value)));
     }
     respond(req, 200, &out);
 }

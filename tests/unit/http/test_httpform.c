@@ -2,7 +2,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "httpform.h"
@@ -215,6 +218,93 @@ static void test_a_thousand_parts_are_the_usual_limit(void **state)
     }
 }
 
+/* A form of files, all octets of each being one letter: "a5b300" has five a and 300 b. */
+static void put_files(struct buf *body, const char *sizes)
+{
+    while (*sizes != '\0') {
+        char letter = *sizes++, *end;
+        unsigned long n = strtoul(sizes, &end, 10);
+        sizes = end;
+        buf_putf(body, "--b\r\nContent-Disposition: form-data; name=%c; filename=f\r\n\r\n",
+                 letter);
+        for (; n > 0; n--)
+            buf_putc(body, letter);
+        buf_puts(body, "\r\n");
+    }
+    buf_puts(body, "--b--\r\n");
+}
+
+/* "a5 b300@0 " : what is in memory, and what is in the memory file from where on. */
+static void tell_files(struct httpform *form, struct buf *out)
+{
+    for (size_t i = 0; i < httpform_count(form); i++) {
+        struct httpform_part *p = httpform_part(form, i);
+        unsigned char octets[1024];
+        struct span content = buf_span(&p->value);
+        if (p->spilled) {
+            assert_int_equal(p->value.n, 0);
+            assert_int_equal(pread(httpform_spill(form), octets, p->n, (off_t)p->at), p->n);
+            content = span_of(octets, p->n);
+        }
+        assert_int_equal(content.n, p->n);
+        for (size_t k = 0; k < content.n; k++)
+            assert_int_equal(content.p[k], p->name[0]);
+        buf_putf(out, "%s%zu", p->name, content.n);
+        if (p->spilled)
+            buf_putf(out, "@%d", (int)p->at);
+        buf_putc(out, ' ');
+    }
+}
+
+static void test_files_beyond_what_memory_may_hold_go_into_one_memory_file(void **state)
+{
+    static const char *const cases[][2] = {
+        {"a100", "a100 "},
+        {"a101", "a101@0 "},
+        {"a60b40", "a60 b40 "},
+        {"a60b41", "a60 b41@0 "},
+        {"a60b41c40", "a60 b41@0 c40 "}, /* there is room again */
+        {"a60b300c41d0e40", "a60 b300@0 c41@300 d0 e40 "},
+        {"a1000b1000", "a1000@0 b1000@1000 "},
+    };
+    const struct httpform_limits limits = {.memory = 100};
+    static const size_t pieces[] = {1, 7, 100, 5000};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0] * 4; i++) {
+        struct httpform *form;
+        struct buf body = {0}, told = {0};
+        put_files(&body, cases[i / 4][0]);
+        assert_int_equal(run("multipart/form-data; boundary=b", buf_span(&body), pieces[i % 4],
+                             &limits, &form, NULL),
+                         HTTPFORM_FINE);
+        tell_files(form, &told);
+        assert_string_equal(buf_text(&told), cases[i / 4][1]);
+        assert_int_equal(httpform_spill(form) >= 0, strchr(cases[i / 4][1], '@') != NULL);
+        httpform_free(&form);
+        buf_free(&body);
+        buf_free(&told);
+    }
+}
+
+static void test_without_a_descriptor_left_it_is_busy(void **state)
+{
+    const struct httpform_limits limits = {.memory = 100};
+    struct rlimit before, none;
+    struct httpform *form;
+    struct buf body = {0};
+    struct fail f = {0};
+    put_files(&body, "a101");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum httpform_error error =
+        run("multipart/form-data; boundary=b", buf_span(&body), 50, &limits, &form, &f);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(error, HTTPFORM_BUSY);
+    assert_non_null(strstr(f.text, "no room"));
+    httpform_free(&form);
+    buf_free(&body);
+}
+
 static void test_multipart_that_is_none_is_malformed(void **state)
 {
     struct httpform *form;
@@ -244,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_a_type_that_is_none_is_refused),
         cmocka_unit_test(test_every_limit_holds_and_only_beyond_it),
         cmocka_unit_test(test_a_thousand_parts_are_the_usual_limit),
+        cmocka_unit_test(test_files_beyond_what_memory_may_hold_go_into_one_memory_file),
+        cmocka_unit_test(test_without_a_descriptor_left_it_is_busy),
         cmocka_unit_test(test_multipart_that_is_none_is_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ struct end {
     size_t bite;            /* octets consumed a call; 0 all */
     bool refuses;           /* consumes nothing */
     bool line_by_line;      /* takes a line, then pauses */
+    const char *says;       /* when the handshake is complete, an octet a record */
     enum callback frees_in; /* the callback that frees the conn */
     unsigned inputs, drains, secures, timeouts, closes;
     char why[200];
@@ -85,6 +86,8 @@ static void on_secure(struct conn *c, void *arg)
     struct end *e = arg;
     e->secures++;
     assert_true(conn_is_secure(c));
+    for (const char *p = e->says; p != NULL && *p != '\0'; p++)
+        conn_write(c, p, 1);
     maybe_free(e, SECURE);
 }
 
@@ -526,6 +529,17 @@ static void clear_octets_never_count_as_said_under_tls(void **state)
     close_end(&b);
 }
 
+/* They are in the process already, and the socket has nothing more to tell. */
+static void records_that_come_with_the_end_of_the_handshake_are_given(void **state)
+{
+    struct end a = {0}, b = {.says = "abcdefghijklmnopqrstuvwxyz0123456789"};
+    open_both(&a, 4096, &b, true);
+    RUN_UNTIL(a.got.n == 36);
+    assert_got(&a, b.says, 36);
+    close_end(&a);
+    close_end(&b);
+}
+
 static void garbage_instead_of_a_handshake_ends_the_stream(void **state)
 {
     struct end a = {0}, b = {0};
@@ -771,6 +785,7 @@ int main(void)
         BOTH(the_peer_can_be_told_that_its_time_is_up),
         ONE(a_peer_that_reads_nothing_meets_the_deadline),
         ONE(clear_octets_never_count_as_said_under_tls),
+        ONE(records_that_come_with_the_end_of_the_handshake_are_given),
         ONE(garbage_instead_of_a_handshake_ends_the_stream),
         ONE(a_handshake_meets_the_deadline),
         ONE(finish_ends_a_handshake_too),

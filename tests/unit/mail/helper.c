@@ -211,7 +211,8 @@ static bool add_file(struct composing *c, struct span name, struct span value)
             continue;
         strings(value, s, 4);
         assert(lists[i]->n < MANY);
-        c->files[i][lists[i]->n++] = (struct mimepart_file){s[0], s[1], s[2], s[3]};
+        c->files[i][lists[i]->n++] = (struct mimepart_file){
+            .name = s[0], .content_type = s[1], .content_id = s[2], .data = s[3]};
         lists[i]->list = c->files[i];
         return true;
     }
@@ -257,8 +258,11 @@ static void make_message(void)
         die(f.text);
     fprintf(stderr, "8bit=%d smtputf8=%d id=%s\n", out.has_8bit, out.needs_smtputf8,
             out.message_id);
-    write_out(&out.message);
-    compose_clear(&out);
+    struct buf whole = {0};
+    if (composed_write(&out, &whole, &f) < 0)
+        die(f.text);
+    write_out(&whole);
+    composed_clear(&out);
     clear_addresses();
     mem_free(&c);
     buf_free(&input);

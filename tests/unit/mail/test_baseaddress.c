@@ -25,7 +25,9 @@ static void variants_have_one_base(void **state)
     expect("Remote.Last-catchall@X.example", "remotelast@x.example");
     expect("remote.last+a-b+c@x.example", "remotelast@x.example");
     expect("a-b+c@x.example", "a@x.example");
-    expect("a-b@b\xc3\xbc" "cher.example", "a@xn--bcher-kva.example");
+    expect("a-b@b\xc3\xbc"
+           "cher.example",
+           "a@xn--bcher-kva.example");
 }
 
 static void accents_and_case_do_not_matter(void **state)

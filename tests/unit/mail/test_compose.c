@@ -68,6 +68,12 @@ static void composed_ok(const struct compose *in, struct composed *out)
     if (rc < 0)
         print_message("refused: %s\n", f.text);
     assert_int_equal(rc, 0);
+    /* The whole message takes the place of its frame, for looking at. */
+    struct buf whole = {0};
+    assert_int_equal(composed_write(out, &whole, &f), 0);
+    assert_int_equal(whole.n, out->size);
+    buf_free(&out->frame);
+    out->frame = whole;
 }
 
 static void test_a_plain_message_is_as_simple_as_can_be(void **state)
@@ -75,21 +81,21 @@ static void test_a_plain_message_is_as_simple_as_can_be(void **state)
     struct compose in = plain();
     struct composed out;
     composed_ok(&in, &out);
-    assert_string_equal(buf_text(&out.message), "From: <sender@example.org>\r\n"
-                                                "To: <alice@xn--tda.example>\r\n"
-                                                "Subject: hi\r\n"
-                                                "Date: 2 Jan 2006 15:04:05 -0700\r\n"
-                                                "Message-Id: <1@example.org>\r\n"
-                                                "MIME-Version: 1.0\r\n"
-                                                "User-Agent: test/1\r\n"
-                                                "Content-Type: text/plain; charset=us-ascii\r\n"
-                                                "Content-Transfer-Encoding: 7bit\r\n"
-                                                "\r\n"
-                                                "Hello\r\n");
+    assert_string_equal(buf_text(&out.frame), "From: <sender@example.org>\r\n"
+                                              "To: <alice@xn--tda.example>\r\n"
+                                              "Subject: hi\r\n"
+                                              "Date: 2 Jan 2006 15:04:05 -0700\r\n"
+                                              "Message-Id: <1@example.org>\r\n"
+                                              "MIME-Version: 1.0\r\n"
+                                              "User-Agent: test/1\r\n"
+                                              "Content-Type: text/plain; charset=us-ascii\r\n"
+                                              "Content-Transfer-Encoding: 7bit\r\n"
+                                              "\r\n"
+                                              "Hello\r\n");
     assert_string_equal(out.message_id, "<1@example.org>");
     assert_false(out.has_8bit);
     assert_false(out.needs_smtputf8);
-    compose_clear(&out);
+    composed_clear(&out);
     assert_null(out.message_id);
 }
 
@@ -113,20 +119,20 @@ static void test_fields_stand_in_their_order(void **state)
     in.n_fields = 2;
     in.user_agent = span_text("");
     composed_ok(&in, &out);
-    struct span rest = buf_span(&out.message);
+    struct span rest = buf_span(&out.frame);
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         assert_true(header_next(&rest, &field));
         assert_true(span_is(field.name, order[i]));
     }
     assert_false(header_next(&rest, &field));
-    const char *text = buf_text(&out.message);
+    const char *text = buf_text(&out.frame);
     assert_non_null(strstr(text, "\r\nCc: =?utf-8?q?=C3=89ve?= <alice@xn--tda.example>, "
                                  "<\"b ob\"@example.net>\r\n"));
     assert_non_null(strstr(text, "\r\nReply-To: \"R\" <\"b ob\"@example.net>\r\n"));
     assert_non_null(strstr(text, "\r\nReferences: <a@x>\r\n\t<b@x>\r\nIn-Reply-To: <b@x>\r\n"));
     assert_non_null(strstr(text, "\r\nX-First: 1\r\nx-second: \r\n"));
     assert_non_null(strstr(text, "\r\nUser-Agent: quartermaster/" QM_VERSION "\r\n"));
-    compose_clear(&out);
+    composed_clear(&out);
 }
 
 /* The message from its first Content-Type on, with boundaries replaced by A, B, C in the order in
@@ -138,7 +144,7 @@ static char *structure(const struct compose *in)
     char boundaries[3][25] = {{0}};
     size_t known = 0;
     composed_ok(in, &out);
-    const char *p = strstr(buf_text(&out.message), "Content-Type:");
+    const char *p = strstr(buf_text(&out.frame), "Content-Type:");
     for (const char *b = p; (b = strstr(b, "boundary=\"")) != NULL && known < 3; known++) {
         b += strlen("boundary=\"");
         memcpy(boundaries[known], b, 24);
@@ -150,7 +156,7 @@ static char *structure(const struct compose *in)
         buf_putc(&seen, i < known ? 'A' + (int)i : *p);
         p += i < known ? 24 : 1;
     }
-    compose_clear(&out);
+    composed_clear(&out);
     return buf_take_text(&seen);
 }
 
@@ -180,8 +186,8 @@ static void test_text_and_html_are_alternatives(void **state)
 
 static void test_multiparts_nest_mixed_related_alternative(void **state)
 {
-    const struct mimepart_file file = {span_text("f"), span_text("text/csv"), span_text(""),
-                                       span_text("a")};
+    const struct mimepart_file file = {
+        .name = span_text("f"), .content_type = span_text("text/csv"), .data = span_text("a")};
     struct compose in = plain();
     in.html = span_text("<p>");
     in.alternative = FILES(file);
@@ -214,8 +220,8 @@ static void test_multiparts_nest_mixed_related_alternative(void **state)
 
 static void test_only_the_levels_that_are_needed_are_there(void **state)
 {
-    const struct mimepart_file file = {span_text("f"), span_text("text/csv"), span_text(""),
-                                       span_text("a")};
+    const struct mimepart_file file = {
+        .name = span_text("f"), .content_type = span_text("text/csv"), .data = span_text("a")};
     struct compose in = plain();
     in.attached = FILES(file);
     char *text = structure(&in);
@@ -249,16 +255,16 @@ static void test_an_smtputf8_message_has_a_utf8_header(void **state)
     composed_ok(&in, &out);
     assert_true(out.needs_smtputf8);
     assert_true(out.has_8bit);
-    assert_non_null(strstr(buf_text(&out.message),
+    assert_non_null(strstr(buf_text(&out.frame),
                            "\r\nTo: \"\xc3\x89ve\" <\xc3\xa9@\xc3\xbc.example>\r\n"
                            "Subject: gr\xc3\xbc\xc3\x9f\r\n"));
-    compose_clear(&out);
+    composed_clear(&out);
     in = plain();
     in.smtputf8 = true; /* for a Bcc recipient */
     composed_ok(&in, &out);
     assert_true(out.needs_smtputf8);
-    assert_non_null(strstr(buf_text(&out.message), "\r\nTo: <alice@\xc3\xbc.example>\r\n"));
-    compose_clear(&out);
+    assert_non_null(strstr(buf_text(&out.frame), "\r\nTo: <alice@\xc3\xbc.example>\r\n"));
+    composed_clear(&out);
 }
 
 static void test_8bit_content_is_reported(void **state)
@@ -271,8 +277,8 @@ static void test_8bit_content_is_reported(void **state)
     composed_ok(&in, &out);
     assert_true(out.has_8bit);
     assert_false(out.needs_smtputf8);
-    assert_non_null(strstr(buf_text(&out.message), "Subject: =?utf-8?q?gr=C3=BC=C3=9F?=\r\n"));
-    compose_clear(&out);
+    assert_non_null(strstr(buf_text(&out.frame), "Subject: =?utf-8?q?gr=C3=BC=C3=9F?=\r\n"));
+    composed_clear(&out);
 }
 
 static void test_callers_fields_stay_as_given_or_are_encoded(void **state)
@@ -295,14 +301,14 @@ static void test_callers_fields_stay_as_given_or_are_encoded(void **state)
     in.references = references;
     in.n_references = 1;
     composed_ok(&in, &out);
-    const char *text = buf_text(&out.message);
+    const char *text = buf_text(&out.frame);
     assert_non_null(strstr(text, "\r\nX-A: a  b, =?x?= <>\r\nX-B: =?utf-8?q?gr=C3=BC=C3=9F?=\r\n"
                                  "X-C: word word "));
     assert_non_null(strstr(text, " word\r\n word"));
     assert_non_null(strstr(text, "\r\nin-reply-to: <mine@x>\r\n"));
     assert_null(strstr(text, "In-Reply-To:"));
     assert_null(strstr(text, "User-Agent:"));
-    compose_clear(&out);
+    composed_clear(&out);
     buf_free(&longest);
 }
 
@@ -315,9 +321,9 @@ static void test_a_message_id_is_generated_when_none_is_given(void **state)
     assert_int_equal(strlen(out.message_id), 1 + 22 + strlen("@mail.example.org>"));
     struct buf line = {0};
     buf_putf(&line, "\r\nMessage-Id: %s\r\n", out.message_id);
-    assert_non_null(strstr(buf_text(&out.message), buf_text(&line)));
+    assert_non_null(strstr(buf_text(&out.frame), buf_text(&line)));
     buf_free(&line);
-    compose_clear(&out);
+    composed_clear(&out);
 }
 
 static void refused(const struct compose *in, enum compose_refusal expected)
@@ -328,7 +334,7 @@ static void refused(const struct compose *in, enum compose_refusal expected)
     assert_int_equal(compose_message(in, &out, &why, &f), -1);
     assert_int_equal(why, expected);
     assert_true(f.text[0] != '\0');
-    assert_int_equal(out.message.n, 0);
+    assert_int_equal(out.frame.n, 0);
     assert_null(out.message_id);
 }
 
@@ -421,7 +427,7 @@ static void test_fields_that_may_be_there_once_are_not_doubled(void **state)
     in.fields = &cc;
     in.n_fields = 1;
     composed_ok(&in, &out);
-    compose_clear(&out);
+    composed_clear(&out);
 }
 
 int main(void)

@@ -43,6 +43,17 @@ static void test_content_types_are_told_by_the_first_octets(void **state)
         assert_string_equal(mimepart_sniff(span_of(sniffs[i].octets, sniffs[i].n)), sniffs[i].type);
 }
 
+static void test_a_character_may_be_cut_where_the_look_ends(void **state)
+{
+    char octets[600];
+    memset(octets, 'a', sizeof octets);
+    memcpy(octets + 510, "\xe2\x82\xac", 3);
+    assert_string_equal(mimepart_sniff(span_of(octets, sizeof octets)),
+                        "text/plain; charset=utf-8");
+    memcpy(octets + 500, "\xe2\x82", 2);
+    assert_string_equal(mimepart_sniff(span_of(octets, sizeof octets)), "application/octet-stream");
+}
+
 static const struct {
     const char *text, *body, *charset, *encoding;
 } texts[] = {
@@ -112,15 +123,14 @@ static void test_parameters_are_quoted_or_split_as_rfc_2231_says(void **state)
 
 static void test_files_are_written_with_their_fields(void **state)
 {
-    struct mimepart_file file = {span_text("x.pdf"), span_text(""), span_text("<c@x>"),
-                                 span_text("%PDF-")};
+    struct mimepart_file file = {
+        .name = span_text("x.pdf"), .content_id = span_text("<c@x>"), .data = span_text("%PDF-")};
     struct buf out = {0};
-    mimepart_file_write(&out, &file, "inline");
+    mimepart_file_begin(&out, &file, "inline");
     assert_string_equal(buf_text(&out), "Content-Type: application/pdf\r\n"
                                         "Content-Transfer-Encoding: base64\r\n"
                                         "Content-Disposition: inline; filename=\"x.pdf\"\r\n"
-                                        "Content-ID: <c@x>\r\n\r\n"
-                                        "JVBERi0=\r\n");
+                                        "Content-ID: <c@x>\r\n\r\n");
     buf_free(&out);
 }
 
@@ -180,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_content_types_are_told_by_the_first_octets),
+        cmocka_unit_test(test_a_character_may_be_cut_where_the_look_ends),
         cmocka_unit_test(test_texts_get_crlf_and_the_lightest_encoding_that_holds_them),
         cmocka_unit_test(test_parameters_are_quoted_or_split_as_rfc_2231_says),
         cmocka_unit_test(test_files_are_written_with_their_fields),

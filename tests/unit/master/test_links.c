@@ -79,12 +79,12 @@ static void every_edge_has_its_two_ends(void **state)
     expect("webapi/0", "secret, mailbox, submit, account");
     expect("qmgr", "deliver direct, deliver local, deliver relay, hook, submit smtpd/0, submit "
                    "smtpd/1, submit webapi/0, account webapi/0");
-    expect("vault/0", "secret smtpd/0, sign smtpd/0, secret webapi/0");
+    expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "deliver qmgr");
     expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
-    expect("hooks", "hook qmgr");
+    expect("hooks", "secret, hook qmgr");
 }
 
 static void and_they_are_joined(void **state)
@@ -103,6 +103,7 @@ static void and_they_are_joined(void **state)
         {"smtpd/1", "secret", "vault/1", "secret smtpd/1"},
         {"smtpd/0", "sign", "vault/0", "sign smtpd/0"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
+        {"hooks", "secret", "vault/0", "secret hooks"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (!are_joined(pairs[i][0], pairs[i][1], pairs[i][2], pairs[i][3]))
@@ -162,8 +163,8 @@ static void who_asked_a_vault_that_goes_is_linked_to_one_that_stays(void **state
     assert_string_equal(o.why, "");
     lab_settle();
     assert_int_equal(lab_child("vault/1")->stops, 1);
-    expect("vault/0",
-           "secret smtpd/0, sign smtpd/0, secret webapi/0, secret smtpd/1, sign smtpd/1");
+    expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0, secret "
+                      "smtpd/1, sign smtpd/1");
     assert_true(are_joined("smtpd/1", "secret", "vault/0", "secret smtpd/1"));
     assert_true(are_joined("smtpd/1", "sign", "vault/0", "sign smtpd/1"));
     /* Who had the right one keeps it. */
@@ -213,6 +214,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"webapi/0", "account", "qmgr", "account webapi/0"},
         {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
+        {"hooks", "secret", "vault/0", "secret hooks"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "hook", "hooks", "hook qmgr"},

@@ -258,19 +258,21 @@ static void test_results_are_taken_for_every_recipient_of_the_job_in_its_order_o
     buf_free(&out);
 }
 
-static void test_only_what_is_done_can_be_reported_by_the_next_hop(void **state)
+static void test_only_what_is_done_can_be_reported_or_complained_of(void **state)
 {
     for (int status = 0; status < DELIVER_STATUSES; status++) {
-        for (int reports = 0; reports < 2; reports++) {
+        for (int bits = 0; bits < 4; bits++) {
             struct deliver_result r = deliver_result_new(1, (enum deliver_status)status), again;
             struct buf b = {0};
-            r.reports = reports != 0;
+            r.reports = (bits & 1) != 0;
+            r.complaint = (bits & 2) != 0;
             deliver_result_put(&b, &r);
             struct wire w = wire_open(buf_span(&b));
             deliver_result_get(&w, &again);
             assert_int_equal(wire_end(&w), 0);
             assert_int_equal(again.status, status);
-            assert_int_equal(again.reports, reports && status == DELIVER_DONE);
+            assert_int_equal(again.reports, r.reports && status == DELIVER_DONE);
+            assert_int_equal(again.complaint, r.complaint && status == DELIVER_DONE);
             deliver_result_clear(&r);
             deliver_result_clear(&again);
             buf_free(&b);
@@ -298,7 +300,7 @@ int main(void)
         cmocka_unit_test(test_a_job_stands_the_battery),
         cmocka_unit_test(test_a_job_is_refused_without_the_message_it_speaks_of),
         cmocka_unit_test(test_a_result_stands_the_battery),
-        cmocka_unit_test(test_only_what_is_done_can_be_reported_by_the_next_hop),
+        cmocka_unit_test(test_only_what_is_done_can_be_reported_or_complained_of),
         cmocka_unit_test(test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel),
         cmocka_unit_test(test_an_answer_stands_the_battery),
         cmocka_unit_test(test_results_are_taken_for_every_recipient_of_the_job_in_its_order_only),

@@ -40,8 +40,10 @@ static void ask_again(const struct mailbox_request *r)
         (void)mailbox_delete(scratch.ch, &w, on_nothing, NULL);
         break;
     case MSG_MAILBOX_STORE:
-        (void)mailbox_store(scratch.ch, r->account, r->folder, r->make, r->set, &r->add, r->fd,
-                            on_nothing, NULL);
+        (void)mailbox_store(
+            scratch.ch, r->account, r->folder, r->make,
+            &(struct mailbox_copy){r->fd, r->skip, buf_span(&r->head), r->set, r->add}, on_nothing,
+            NULL);
         break;
     case MSG_MAILBOX_LIST:
         (void)mailbox_list(scratch.ch, r->account, r->folder, r->after, r->limit, on_nothing, NULL);
@@ -94,8 +96,8 @@ static void test_every_request_stands_the_battery(void **state)
     stand("move", MSG_MAILBOX_MOVE);
     (void)mailbox_delete(ch, &which, on_nothing, NULL);
     stand("delete", MSG_MAILBOX_DELETE);
-    (void)mailbox_store(ch, "billing", "Sent", true, MAILBOX_SEEN, &keywords, sealed, on_nothing,
-                        NULL);
+    const struct mailbox_copy copy = {sealed, 5, span_text("Bcc: x\r\n"), MAILBOX_SEEN, keywords};
+    (void)mailbox_store(ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     stand("store", MSG_MAILBOX_STORE);
     (void)mailbox_list(ch, "billing", "Sent", "1.M2", 100, on_nothing, NULL);
     stand("list", MSG_MAILBOX_LIST);
@@ -110,13 +112,14 @@ static void test_a_message_to_store_has_to_be_sealed_and_alone(void **state)
     struct mailbox_request r;
     unsigned before = open_fds();
     sealed = sealed_of(100);
-    (void)mailbox_store(scratch.ch, "billing", "Sent", true, 0, &none, sealed, on_nothing, NULL);
+    struct mailbox_copy copy = {sealed, 101, {NULL, 0}, 0, none};
+    (void)mailbox_store(scratch.ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     scratch_take(&scratch);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) { /* without; open; two; more left out than there is */
         struct ipc_message m = message_of(MSG_MAILBOX_STORE, scratch.m.payload);
         if (i == 1)
             m.fd[m.fds++] = file_memory("open", &f);
-        for (int k = 0; i == 2 && k < 2; k++)
+        for (int k = 0; i >= 2 && k < 4 - i; k++)
             m.fd[m.fds++] = fcntl(sealed, F_DUPFD_CLOEXEC, 0);
         assert_int_equal(mailbox_read(&m, &r, &f), -1);
         record_close_fds(&m);

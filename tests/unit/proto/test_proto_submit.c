@@ -263,16 +263,49 @@ static void test_a_submission_is_read_with_its_message(void **state)
     assert_int_equal(open_fds(), before);
 }
 
+static void put_whole(struct buf *b, const struct submit_envelope *e, const char *key,
+                      size_t digest_n)
+{
+    static const unsigned char digest[SUBMIT_DIGEST + 1];
+    buf_clear(b);
+    submit_envelope_put(b, e);
+    wire_put_text(b, key);
+    wire_put_span(b, span_of(digest, digest_n));
+}
+
+static void test_a_key_for_once_comes_with_its_digest_and_an_account(void **state)
+{
+    static const struct {
+        const char *account, *key;
+        size_t digest;
+        int rc;
+    } cases[] = {
+        {"", "", 0, 0},    {"a", "", 0, 0},     {"a", "key", 32, 0},  {"", "key", 32, -1},
+        {"a", "", 32, -1}, {"a", "key", 0, -1}, {"a", "key", 31, -1}, {"a", "key", 33, -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
+        struct buf b = {0};
+        uint64_t size;
+        submit_set(&e->account, cases[i].account);
+        (void)submit_add_recipient(e, "a@b.example");
+        put_whole(&b, e, cases[i].key, cases[i].digest);
+        if (read_with(buf_span(&b), sealed_of(10), UINT64_MAX, &size) != cases[i].rc)
+            fail_msg("case %zu", i);
+        submit_envelope_free(&e);
+        buf_free(&b);
+    }
+}
+
 static void test_a_submission_without_recipients_is_refused(void **state)
 {
     struct submit_envelope *e = submit_envelope_new(SUBMIT_SMTP);
     struct buf b = {0};
     uint64_t size;
-    submit_envelope_put(&b, e);
+    put_whole(&b, e, "", 0);
     assert_int_equal(read_with(buf_span(&b), sealed_of(10), UINT64_MAX, &size), -1);
     (void)submit_add_recipient(e, "a@b.example");
-    buf_clear(&b);
-    submit_envelope_put(&b, e);
+    put_whole(&b, e, "", 0);
     assert_int_equal(read_with(buf_span(&b), sealed_of(10), UINT64_MAX, &size), 0);
     submit_envelope_free(&e);
     buf_free(&b);
@@ -308,10 +341,12 @@ static void on_reply(void *arg, const struct submit_reply *r)
     h->rc = r == NULL ? -1 : 0;
     if (r == NULL)
         return;
-    if (r->accepted)
+    if (r->accepted && r->message_id != NULL)
+        submit_accept_again(scratch.ch, 1, r->id, r->message_id);
+    else if (r->accepted)
         submit_accept(scratch.ch, 1, r->id);
     else
-        submit_refuse(scratch.ch, 1, r->code, r->enhanced, r->text);
+        submit_refuse(scratch.ch, 1, r->code, r->enhanced, r->why, r->text);
     scratch_take(&scratch);
     buf_put_span(h->out, scratch.m.payload);
 }
@@ -341,7 +376,12 @@ static void test_answers_stand_the_battery(void **state)
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("accepted", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
     buf_clear(&sample);
-    submit_refuse(scratch.ch, 1, 452, "4.3.1", "insufficient system storage");
+    submit_accept_again(scratch.ch, 1, 0x0006400000000001, "<a@b.example>");
+    scratch_take(&scratch);
+    buf_put_span(&sample, scratch.m.payload);
+    stand_battery("accepted again", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
+    buf_clear(&sample);
+    submit_refuse(scratch.ch, 1, 452, "4.3.1", SUBMIT_WHY_CONFLICT, "insufficient system storage");
     scratch_take(&scratch);
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("refused", MSG_SUBMIT_REFUSED, buf_span(&sample), reply_again);
@@ -365,7 +405,7 @@ static void test_a_refusal_whose_codes_do_not_agree_is_none(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf out = {0}, sample = {0};
-        submit_refuse(scratch.ch, 1, cases[i].code, cases[i].enhanced, "no");
+        submit_refuse(scratch.ch, 1, cases[i].code, cases[i].enhanced, SUBMIT_WHY_OTHER, "no");
         scratch_take(&scratch);
         buf_put_span(&sample, scratch.m.payload);
         if (reply_again(MSG_SUBMIT_REFUSED, buf_span(&sample), &out) != cases[i].rc)
@@ -379,7 +419,7 @@ static void test_a_long_refusal_is_cut(void **state)
 {
     char *text = repeated('x', 3 * PROTO_NAME_MAX);
     struct buf out = {0}, sample = {0};
-    submit_refuse(scratch.ch, 1, 550, "5.1.1", text);
+    submit_refuse(scratch.ch, 1, 550, "5.1.1", SUBMIT_WHY_OTHER, text);
     scratch_take(&scratch);
     buf_put_span(&sample, scratch.m.payload);
     assert_int_equal(reply_again(MSG_SUBMIT_REFUSED, buf_span(&sample), &out), 0);
@@ -410,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_texts_for_people_are_cut_and_do_not_break_the_channel),
         cmocka_unit_test(test_a_count_of_recipients_that_cannot_be_there_costs_no_memory),
         cmocka_unit_test(test_a_submission_is_read_with_its_message),
+        cmocka_unit_test(test_a_key_for_once_comes_with_its_digest_and_an_account),
         cmocka_unit_test(test_a_submission_without_recipients_is_refused),
         cmocka_unit_test(test_a_forgotten_submission_is_not_heard_of),
         cmocka_unit_test(test_answers_stand_the_battery),

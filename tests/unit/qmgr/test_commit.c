@@ -67,6 +67,7 @@ struct test_change {
 #define DONE_MAX 5000
 static unsigned done_numbers[DONE_MAX], done_n, done_failed, applied_total;
 static char last_why[200];
+static unsigned works_ran;
 static bool add_in_done;
 
 static struct test_change *make(unsigned number, size_t size);
@@ -112,17 +113,22 @@ static struct test_change *make(unsigned number, size_t size)
 
 static void reset(void)
 {
-    done_n = done_failed = applied_total = 0;
+    done_n = done_failed = applied_total = works_ran = 0;
     last_why[0] = '\0';
     add_in_done = false;
 }
 
+#define WAIT_FOR(condition)                                                                        \
+    do {                                                                                           \
+        (void)alarm(30);                                                                           \
+        while (!(condition))                                                                       \
+            assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);                               \
+        (void)alarm(0);                                                                            \
+    } while (0)
+
 static void run_until(unsigned n)
 {
-    (void)alarm(30);
-    while (done_n < n)
-        assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
-    (void)alarm(0);
+    WAIT_FOR(done_n >= n);
 }
 
 static void test_changes_are_done_in_their_order_when_they_are_in_the_store(void **state)
@@ -175,17 +181,22 @@ static void test_what_prevented_a_change_is_said(void **state)
 
 static unsigned rode;
 
-/* In the writing thread: whether the change before this one is in the same transaction. */
-static void look_for_company(struct change *change, struct store_txn *t)
+/* In the writing thread: whether the change with this number is in the same transaction. */
+static bool is_company(struct store_txn *t, unsigned number)
 {
-    const struct test_change *c = (struct test_change *)change;
     struct store_txn *reader = store_begin(store, false);
     char key[16];
     struct span value;
-    (void)snprintf(key, sizeof key, "%08u", c->number - 1);
-    rode +=
+    (void)snprintf(key, sizeof key, "%08u", number);
+    bool is =
         store_get(t, 0, span_text(key), &value) && !store_get(reader, 0, span_text(key), &value);
     store_abort(&reader);
+    return is;
+}
+
+static void look_for_company(struct change *change, struct store_txn *t)
+{
+    rode += is_company(t, ((struct test_change *)change)->number - 1);
     apply(change, t);
 }
 
@@ -197,7 +208,7 @@ static void test_a_patient_change_goes_with_the_next_or_alone_when_none_comes(vo
     /* Often, since on a busy machine now one comes too late and now the other. */
     for (unsigned i = 0; i < 200 && rode < 50; i++) {
         struct test_change *patient = make(2 * i, 10), *other = make(2 * i + 1, 10);
-        patient->change.patient = true;
+        patient->change.when = COMMIT_SOON;
         other->change.apply = look_for_company;
         commit_add(commit, &patient->change);
         (void)nanosleep(&moment, NULL); /* an impatient one would be on its way by then */
@@ -207,10 +218,164 @@ static void test_a_patient_change_goes_with_the_next_or_alone_when_none_comes(vo
     assert_true(rode >= 50);
     reset();
     struct test_change *alone = make(500, 10);
-    alone->change.patient = true;
+    alone->change.when = COMMIT_SOON;
     commit_add(commit, &alone->change);
     run_until(1);
     assert_int_equal(done_failed, 0);
+}
+
+/* ---- those that stand aside ---- */
+
+static struct test_change *make_aside(unsigned number)
+{
+    struct test_change *c = make(number, 10);
+    c->change.when = COMMIT_ASIDE;
+    return c;
+}
+
+static void test_what_stands_aside_is_not_in_the_transaction_that_somebody_waits_for(void **state)
+{
+    reset();
+    rode = 0;
+    unsigned overtaken = 0;
+    /* Often, since on a busy machine the second comes too late now and then. */
+    for (unsigned i = 0; i < 20; i++) {
+        struct test_change *aside = make_aside(2 * i + 1);
+        aside->change.apply = look_for_company;
+        commit_add(commit, &aside->change);
+        assert_int_equal(commit_aside(commit), 1);
+        commit_add(commit, &make(2 * i, 10)->change);
+        run_until(2 * i + 2);
+        assert_int_equal(commit_aside(commit), 0);
+        overtaken += done_numbers[2 * i] == 2 * i;
+    }
+    assert_true(overtaken > 10);
+    assert_true(rode < 10);
+    assert_int_equal(store_rows(store, 0), 40);
+}
+
+static unsigned group_max;
+
+/* In the writing thread: how many were applied before this one and are not yet in the store. */
+static void look_at_group(struct change *change, struct store_txn *t)
+{
+    const struct test_change *c = (struct test_change *)change;
+    unsigned before = c->number - (unsigned)store_rows(store, 0);
+    group_max = before + 1 > group_max ? before + 1 : group_max;
+    apply(change, t);
+}
+
+static void test_so_many_that_stand_aside_are_in_one_transaction_in_their_order(void **state)
+{
+    reset();
+    group_max = 0;
+    for (unsigned i = 0; i < 4 * COMMIT_ASIDE_MAX; i++) {
+        struct test_change *c = make_aside(i);
+        c->change.apply = look_at_group;
+        commit_add(commit, &c->change);
+    }
+    run_until(4 * COMMIT_ASIDE_MAX);
+    assert_int_equal(group_max, COMMIT_ASIDE_MAX);
+    for (unsigned i = 0; i < done_n; i++)
+        assert_int_equal(done_numbers[i], i);
+}
+
+static void test_the_more_stand_aside_the_more_are_in_one_transaction(void **state)
+{
+    reset();
+    group_max = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        struct test_change *c = make_aside(i);
+        c->change.apply = look_at_group;
+        commit_add(commit, &c->change);
+    }
+    run_until(2000);
+    assert_true(group_max > 4 * COMMIT_ASIDE_MAX);
+    assert_true(group_max <= 500);
+}
+
+static void test_what_stands_aside_is_done_a_few_in_each_turn_of_the_loop(void **state)
+{
+    reset();
+    for (unsigned i = 0; i < COMMIT_ASIDE_MAX; i++)
+        commit_add(commit, &make_aside(i)->change);
+    (void)alarm(30);
+    for (unsigned before = 0; done_n < COMMIT_ASIDE_MAX; before = done_n) {
+        assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+        assert_true(done_n - before <= 16);
+    }
+    (void)alarm(0);
+}
+
+static unsigned waited_for; /* changes that somebody waits for, one after the other without end */
+
+static unsigned slow; /* the writing thread's: the last of them */
+
+/* Long enough for the loop to add the next one meanwhile, if it is not kept from running. */
+static void apply_slowly(struct change *change, struct store_txn *t)
+{
+    const struct timespec moment = {0, 5000000};
+    slow = ((struct test_change *)change)->number;
+    apply(change, t);
+    (void)nanosleep(&moment, NULL);
+}
+
+static void look_for_slow(struct change *change, struct store_txn *t)
+{
+    rode += is_company(t, slow);
+    apply(change, t);
+}
+
+static void done_and_next(struct change *change, const char *why)
+{
+    struct test_change *c = (struct test_change *)change;
+    waited_for++;
+    if (done_n < 10 * COMMIT_ASIDE_MAX) {
+        c->number = 10001 + waited_for;
+        commit_add(commit, change);
+    } else {
+        mem_free(&c);
+    }
+}
+
+static void test_what_stands_aside_comes_to_its_turn_though_others_never_end(void **state)
+{
+    reset();
+    waited_for = rode = 0;
+    for (unsigned i = 0; i < 2; i++) { /* one waits while the other is written */
+        struct test_change *c = make(10000 + i, 10);
+        c->change.apply = apply_slowly;
+        c->change.done = done_and_next;
+        commit_add(commit, &c->change);
+        while (__atomic_load_n(&applied_total, __ATOMIC_RELAXED) == 0)
+            (void)usleep(100);
+    }
+    for (unsigned i = 0; i < 10 * COMMIT_ASIDE_MAX; i++) {
+        struct test_change *c = make_aside(i);
+        c->change.apply = look_for_slow;
+        commit_add(commit, &c->change);
+    }
+    run_until(10 * COMMIT_ASIDE_MAX);
+    assert_true(waited_for > 2);
+    assert_true(rode > 0);
+    while (commit_waiting(commit) > 0)
+        assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+static void test_what_stands_aside_and_must_be_written_is_tried_until_it_is(void **state)
+{
+    reset();
+    struct test_change *c = make_aside(1);
+    c->change.must = true;
+    c->refuse = 2;
+    commit_add(commit, &c->change);
+    commit_add(commit, &make(2, 100)->change);
+    WAIT_FOR(commit_is_late(commit));
+    assert_int_equal(commit_aside(commit), 1);
+    run_until(2);
+    assert_int_equal(done_failed, 0);
+    assert_int_equal(store_rows(store, 0), 2);
+    assert_int_equal(commit_aside(commit), 0);
 }
 
 static void test_what_must_be_written_is_tried_until_it_is(void **state)
@@ -309,8 +474,11 @@ static void test_a_store_that_must_be_opened_anew_ends_the_process(void **state)
 static void test_the_end_writes_what_waits(void **state)
 {
     reset();
-    for (unsigned i = 0; i < 300; i++)
-        commit_add(commit, &make(i, 100)->change);
+    for (unsigned i = 0; i < 300; i++) {
+        struct test_change *c = make(i, 100);
+        c->change.when = i % 2 == 0 ? COMMIT_NOW : COMMIT_ASIDE;
+        commit_add(commit, &c->change);
+    }
     struct test_change *c = make(300, 100);
     c->change.must = true;
     c->refuse = 1000; /* it will not be written any more: it is told at least */
@@ -345,6 +513,7 @@ static struct worker *worker;
 static void run_work(struct work *w)
 {
     ((struct test_work *)w)->ran = true;
+    (void)__atomic_add_fetch(&works_ran, 1, __ATOMIC_RELAXED);
 }
 
 static void work_done(struct work *w)
@@ -384,6 +553,24 @@ static void test_works_are_done_in_their_order(void **state)
     worker_free(&worker);
 }
 
+static void test_works_are_done_a_few_in_each_turn_of_the_loop(void **state)
+{
+    reset();
+    worker = worker_new(base);
+    add_works(7); /* the next one would add more */
+    add_works(7);
+    while (__atomic_load_n(&works_ran, __ATOMIC_RELAXED) < 14)
+        (void)usleep(100);
+    add_works(7);
+    add_works(7);
+    while (__atomic_load_n(&works_ran, __ATOMIC_RELAXED) < 28)
+        (void)usleep(100);
+    (void)event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(done_n, 16);
+    run_until(28);
+    worker_free(&worker);
+}
+
 static void test_at_the_end_works_are_done_and_what_they_add(void **state)
 {
     reset();
@@ -407,12 +594,19 @@ int main(void)
         EACH(test_a_change_that_fails_takes_no_other_with_it),
         EACH(test_what_prevented_a_change_is_said),
         EACH(test_a_patient_change_goes_with_the_next_or_alone_when_none_comes),
+        EACH(test_what_stands_aside_is_not_in_the_transaction_that_somebody_waits_for),
+        EACH(test_so_many_that_stand_aside_are_in_one_transaction_in_their_order),
+        EACH(test_the_more_stand_aside_the_more_are_in_one_transaction),
+        EACH(test_what_stands_aside_is_done_a_few_in_each_turn_of_the_loop),
+        EACH(test_what_stands_aside_comes_to_its_turn_though_others_never_end),
+        EACH(test_what_stands_aside_and_must_be_written_is_tried_until_it_is),
         EACH(test_what_must_be_written_is_tried_until_it_is),
         EACH(test_changes_wait_out_a_full_store_if_they_must),
         EACH(test_a_store_that_must_be_opened_anew_ends_the_process),
         EACH(test_the_end_writes_what_waits),
         EACH(test_what_is_added_at_the_end_is_written_if_it_must_be),
         EACH(test_works_are_done_in_their_order),
+        EACH(test_works_are_done_a_few_in_each_turn_of_the_loop),
         EACH(test_at_the_end_works_are_done_and_what_they_add),
     };
     return cmocka_run_group_tests(tests, be_quiet, NULL);

@@ -11,27 +11,36 @@
 
 static int event_again(uint16_t type, struct span s, struct buf *out)
 {
-    struct event_row r;
+    struct event_item r;
+    int64_t when_ms;
+    int timed = event_row_time(s, &when_ms);
     if (event_row_read(s, &r) != 0)
         return -1;
+    assert_int_equal(timed, 0);
+    assert_int_equal(when_ms, r.when_ms);
     event_row_put(out, &r);
-    event_row_clear(&r);
+    event_item_clear(&r);
     return 0;
 }
 
 static void test_an_event_row_stands_the_battery(void **state)
 {
-    const struct event_row r = {EVENT_DELIVERED,
-                                1732700000123,
-                                6,
-                                5,
-                                (char *)"billing",
-                                (char *)"c@d.example",
-                                (char *)"<1@b.ex>",
-                                (char *)"from id",
-                                250,
-                                (char *)"2.0.0",
-                                (char *)"250 2.0.0 ok"};
+    struct submit_extra extra = {(char *)"order", (char *)"1042"};
+    const struct event_item r = {.type = EVENT_DELIVERED,
+                                 .dsn = true,
+                                 .when_ms = 1732700000123,
+                                 .recipient = 6,
+                                 .message = 5,
+                                 .account = (char *)"billing",
+                                 .address = (char *)"c@d.example",
+                                 .message_id = (char *)"<1@b.ex>",
+                                 .subject = (char *)"Hello",
+                                 .from_id = (char *)"from id",
+                                 .code = 250,
+                                 .enhanced = (char *)"2.0.0",
+                                 .text = (char *)"250 2.0.0 ok",
+                                 .extra = &extra,
+                                 .extra_n = 1};
     struct buf b = {0};
     event_row_put(&b, &r);
     stand_battery("event", 0, buf_span(&b), event_again);
@@ -41,13 +50,13 @@ static void test_an_event_row_stands_the_battery(void **state)
 static void test_every_type_of_event_has_a_name(void **state)
 {
     for (int i = 0; i < EVENT_TYPES; i++) {
-        struct event_row r = {.type = (enum event_type)i}, got;
+        struct event_item r = {.type = (enum event_type)i}, got;
         struct buf b = {0};
         assert_true(event_names[i] != NULL && event_names[i][0] != '\0');
         event_row_put(&b, &r);
         assert_int_equal(event_row_read(buf_span(&b), &got), 0);
         assert_int_equal(got.type, i);
-        event_row_clear(&got);
+        event_item_clear(&got);
         b.p[b.head + 1] = EVENT_TYPES;
         assert_int_equal(event_row_read(buf_span(&b), &got), -1);
         buf_free(&b);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bodies.h"
 #include "clock.h"
@@ -406,6 +407,17 @@ static void test_descriptors_of_messages_that_wait_are_bounded(void **state)
 
 /* ---- what was put off before ---- */
 
+/* These begin a few at a time, and no more of them than that. */
+static void expect_jobs(const struct agent *g, unsigned n)
+{
+    WORLD_UNTIL(g->jobs_n >= n);
+    for (int i = 0; i < 3; i++) {
+        (void)usleep(5000); /* a few ticks, in which more would begin if they might */
+        world_settle();
+    }
+    assert_int_equal(g->jobs_n, n);
+}
+
 /* One recipient in each of n domains, put off once, and due again. */
 static void put_off_many(struct agent *g, int n)
 {
@@ -433,7 +445,7 @@ static void test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting(
 {
     world_open("queue { concurrency 40  window 100 }\n");
     put_off_many(&world.direct, 300);
-    assert_int_equal(world.direct.jobs_n, 20);
+    expect_jobs(&world.direct, 20);
     assert_true(schedule_window(world.queue.schedule) <= 50);
     (void)world_send("c@good.example");
     WORLD_UNTIL(agent_jobs_for(&world.direct, "good.example") == 1);
@@ -442,10 +454,11 @@ static void test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting(
 
 static void test_what_was_put_off_before_leaves_new_mail_half_of_a_transport(void **state)
 {
-    world_open("route { transport relay }\n"
-               "queue { transport-concurrency 10  window 100 }\n");
+    world_open(
+        "route { transport relay }\n"
+        "queue { transport-concurrency 10  destination-concurrency-start 10  window 100 }\n");
     put_off_many(&world.relay, 300);
-    assert_int_equal(world.relay.jobs_n, 5);
+    expect_jobs(&world.relay, 5);
     (void)world_send("c@good.example");
     WORLD_UNTIL(agent_jobs_for(&world.relay, "good.example") == 1);
     deliver_all(&world.relay);
@@ -506,7 +519,7 @@ static void test_what_was_put_off_before_does_not_begin_all_at_once(void **state
 {
     world_open("");
     put_off_many(&world.direct, 300);
-    assert_true(world.direct.jobs_n >= 25 && world.direct.jobs_n < 200);
+    assert_true(world.direct.jobs_n >= 4 && world.direct.jobs_n < 100);
     WORLD_UNTIL(world.direct.jobs_n == 300);
     deliver_all(&world.direct);
 }
@@ -557,8 +570,7 @@ static void test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_bef
     world.direct.on_job = agent_keeps;
     world_restart(false);
     WORLD_UNTIL(agent_jobs_for(&world.direct, "good.example") == 1);
-    world_settle();
-    assert_int_equal(world.direct.jobs_n, 21);
+    expect_jobs(&world.direct, 21);
     deliver_all(&world.direct);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "commit.h"
 #include "mem.h"
 #include "schedule.h"
 #include "tables.h"
@@ -234,6 +235,21 @@ static void test_an_old_message_fails_at_the_next_attempt_however_few_there_were
     expect_retired(id, false, 2, "451 4.7.1 try later");
     expect_events(id, "ALF");
     world_expect_empty();
+}
+
+static void test_only_what_came_to_nothing_stands_aside(void **state)
+{
+    world.direct.on_job = agent_keeps;
+    for (const char *c = "fdx"; *c != '\0'; c++) {
+        const char what[] = {*c, '\0'};
+        (void)world_send("c@d.example");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        assert_int_equal(commit_waiting(world.queue.commit), 0);
+        agent_answer(&world.direct, 0, what);
+        WORLD_UNTIL(commit_waiting(world.queue.commit) == 1);
+        assert_int_equal(commit_aside(world.queue.commit), *c == 'f');
+        world_settle();
+    }
 }
 
 static void test_the_sender_is_told_of_delay_once(void **state)
@@ -608,6 +624,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_permanent_failure_is_told_with_the_whole_reply),
         BARE_TEST(test_the_last_attempt_that_is_deferred_is_a_failure),
         BARE_TEST(test_an_old_message_fails_at_the_next_attempt_however_few_there_were),
+        WORLD_TEST(test_only_what_came_to_nothing_stands_aside),
         BARE_TEST(test_the_sender_is_told_of_delay_once),
         BARE_TEST(test_notify_decides_who_is_told),
         BARE_TEST(test_success_is_told_to_whoever_asked_by_whoever_knows),

@@ -129,12 +129,12 @@ static void test_the_classes_have_rounds_of_their_own(void **state)
     assert_ptr_equal(again->destination, first->destination);
     assert_null(window_next(&w, DUE_AGAIN));
     /* What the destination may have is for both together. */
-    again->destination->inflight = MAX;
+    again->destination->site.inflight = MAX;
     window_update(&w, again);
     window_update(&w, first);
     assert_null(window_next(&w, DUE_AGAIN));
     assert_null(window_next(&w, DUE_FIRST));
-    again->destination->inflight = 0;
+    again->destination->site.inflight = 0;
     window_update_destination(&w, again->destination);
     assert_ptr_equal(window_next(&w, DUE_AGAIN), again);
     assert_ptr_equal(window_next(&w, DUE_FIRST), first);
@@ -146,26 +146,26 @@ static void test_a_destination_with_enough_in_flight_leaves_the_round(void **sta
     struct stream *s = add("a", 2)->stream;
     (void)add("b", 3);
     assert_ptr_equal(window_next(&w, DUE_FIRST), s);
-    d->inflight = MAX;
+    d->site.inflight = MAX;
     window_update(&w, s);
     struct stream *other = window_next(&w, DUE_FIRST);
     assert_true(other->id.destination == 'b');
     window_update(&w, other);
     assert_ptr_equal(window_next(&w, DUE_FIRST), other); /* again: a is not in the round */
     window_update(&w, other);
-    d->inflight = MAX - 1;
+    d->site.inflight = MAX - 1;
     window_update_destination(&w, d);
     assert_int_equal(round_n(), 2);
     window_update_destination(&w, d); /* twice is once */
     assert_int_equal(round_n(), 2);
-    d->limit = MAX - 1; /* as many as it takes */
+    d->site.limit = MAX - 1; /* as many as it takes */
     window_update_destination(&w, d);
     assert_int_equal(round_n(), 1);
-    d->limit = 100;
+    d->site.limit = 100;
     window_limit(&w, 1, MAX - 1); /* as many as any may have */
     window_update_destination(&w, d);
     assert_int_equal(round_n(), 1);
-    d->inflight = 0;
+    d->site.inflight = 0;
     window_update_destination(&w, d);
     assert_int_equal(round_n(), 2);
 }
@@ -176,11 +176,11 @@ static void test_a_destination_lives_as_long_as_it_has_anything(void **state)
     struct stream *s = i->stream;
     struct destination *d = s->destination;
     window_set_trying(&w, i);
-    d->inflight++;
+    d->site.inflight++;
     window_update(&w, s);
     assert_int_equal(w.trying, 1);
     assert_int_equal(round_n(), 0);
-    d->inflight--;
+    d->site.inflight--;
     window_update_destination(&w, d);
     assert_ptr_equal(find("a"), d); /* its item is being settled */
     window_note_more(s, 5, 5);
@@ -189,12 +189,12 @@ static void test_a_destination_lives_as_long_as_it_has_anything(void **state)
     assert_ptr_equal(find("a"), d);
     assert_int_equal(round_n(), 1);
     struct pause pause = {.destination = d};
-    d->pause = &pause;
+    d->site.pause = &pause;
     s->more = false;
     window_update(&w, s);
     assert_int_equal(w.halves[DUE_FIRST].streams, 0);
     assert_ptr_equal(find("a"), d); /* which is suspended */
-    d->pause = NULL;
+    d->site.pause = NULL;
     window_update_destination(&w, d);
     assert_null(find("a"));
     assert_int_equal(round_n(), 0);

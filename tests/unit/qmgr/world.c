@@ -130,6 +130,7 @@ static void open_parts(void)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     world.intake = intake_new(q);
     world.admin = admin_new(q);
     world.janitor = janitor_new(q);
@@ -141,6 +142,7 @@ static void open_parts(void)
 static void close_parts(void)
 {
     struct queue *q = &world.queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
@@ -278,7 +280,8 @@ void world_settle(void)
      * two. */
     for (int quiet = 0; quiet < 30;) {
         (void)event_base_loop(q->base, EVLOOP_NONBLOCK);
-        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0;
+        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0 ||
+                    worker_waiting(q->reader) > 0;
         quiet = busy ? 0 : quiet + 1;
         if (busy)
             (void)usleep(200);
@@ -312,7 +315,10 @@ static void on_reply(void *arg, const struct submit_reply *reply)
 {
     bool *answered = arg;
     *answered = true;
+    mem_free(&world_reply.message_id);
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
+    if (world_reply.message_id != NULL)
+        world_reply.message_id = mem_text(world_reply.message_id);
 }
 
 uint64_t world_submit(struct submit_envelope *e, const char *message)
@@ -573,16 +579,16 @@ bool world_retired(uint64_t id, struct retired_row *r)
 
 char *world_events(uint64_t id)
 {
-    static const char letters[EVENT_TYPES + 1] = "ADLFCHR";
+    static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEUIX";
     struct buf b = {0};
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
     for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
-        struct event_row e;
+        struct event_item e;
         assert_int_equal(event_row_read(c.value, &e), 0);
         if (e.recipient == id)
             buf_putc(&b, letters[e.type]);
-        event_row_clear(&e);
+        event_item_clear(&e);
     }
     store_cursor_close(&c);
     store_abort(&t);

@@ -50,6 +50,44 @@ static const struct {
     {"sender421", SIMULATE_MAIL, SIMULATE_NONE, 0},
     {"rcptto421", SIMULATE_MAIL, SIMULATE_NONE, 0},
     {"mailfrom", SIMULATE_MAIL, SIMULATE_NONE, 0},
+    /* Tags: behind the last plus sign, and whole. */
+    {"you+bounce-550-5.1.1", SIMULATE_DATA, SIMULATE_REPLY, 550},
+    {"a+b+bounce-452-4.2.2", SIMULATE_DATA, SIMULATE_REPLY, 452},
+    {"+bounce-599-5.999.999", SIMULATE_DATA, SIMULATE_REPLY, 599},
+    {"rcptto+bounce-550-5.1.1", SIMULATE_RCPT, SIMULATE_REPLY, 550},
+    {"mailfrom+bounce-553-5.1.8", SIMULATE_MAIL, SIMULATE_REPLY, 553},
+    {"you+bounce-550-5.7.509", SIMULATE_DATA, SIMULATE_REPLY, 550},
+    {"you+bounce-550", SIMULATE_DATA, SIMULATE_REPLY, 550}, /* no tag, and an ending */
+    {"you+bounce-550-4.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-250-2.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-600-6.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-550-5.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-550-5.1.1x", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-550 5.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+bounce-55-5.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"bounce-550-5.1.1", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+defer3", SIMULATE_DATA, SIMULATE_DEFER, 451},
+    {"you+defer9", SIMULATE_DATA, SIMULATE_DEFER, 451},
+    {"you+defer0", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+defer", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"you+defer10", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"rcptto+defer3", SIMULATE_RCPT, SIMULATE_NONE, 0},
+    {"you+slow", SIMULATE_DATA, SIMULATE_SLOW, 0},
+    {"you+slower", SIMULATE_DATA, SIMULATE_NONE, 0},
+    {"mailfrom+slow", SIMULATE_MAIL, SIMULATE_NONE, 0},
+    {"you+complaint", SIMULATE_DATA, SIMULATE_COMPLAINT, 0},
+    {"you+Complaint", SIMULATE_DATA, SIMULATE_NONE, 0},
+    /* At submission: endings at once, the rest later. */
+    {"you+550", SIMULATE_SUBMISSION, SIMULATE_REPLY, 550},
+    {"rcpttotimeout", SIMULATE_SUBMISSION, SIMULATE_TIMEOUT, 0},
+    {"queue550", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
+    {"queue550", SIMULATE_DATA, SIMULATE_REPLY, 550},
+    {"queuetimeout", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
+    {"xqueue550", SIMULATE_SUBMISSION, SIMULATE_REPLY, 550},
+    {"you+bounce-550-5.1.1", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
+    {"you+defer3", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
+    {"you+slow", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
+    {"you+complaint", SIMULATE_SUBMISSION, SIMULATE_NONE, 0},
 };
 
 static void test_the_localpart_says_which_failure_and_when(void **state)
@@ -73,11 +111,51 @@ static void test_the_enhanced_code_says_no_more_than_the_class(void **state)
     assert_string_equal(enhanced_format(s.enhanced, out), "");
 }
 
+static void test_a_bounce_has_the_enhanced_code_that_was_asked_for(void **state)
+{
+    char out[ENHANCED_SIZE];
+    struct simulate s = simulate_at(SIMULATE_DATA, span_text("you+bounce-550-5.1.10"));
+    assert_string_equal(enhanced_format(s.enhanced, out), "5.1.10");
+    s = simulate_at(SIMULATE_DATA, span_text("you+defer3"));
+    assert_string_equal(enhanced_format(s.enhanced, out), "4.0.0");
+    assert_int_equal(s.times, 3);
+}
+
+static void test_a_message_is_deferred_so_often_and_then_anew(void **state)
+{
+    static struct simulate_memory m;
+    uint64_t one = simulate_key("a@x", "b+defer3@x", "<1@x>"),
+             other = simulate_key("a@x", "b+defer3@x", "<2@x>");
+    assert_true(one != other);
+    assert_true(simulate_key("a", "bc", "") != simulate_key("ab", "c", ""));
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++)
+            assert_true(simulate_defers(&m, one, 3));
+        assert_true(simulate_defers(&m, other, 1));
+        assert_false(simulate_defers(&m, one, 3));
+        assert_false(simulate_defers(&m, other, 1));
+    }
+}
+
+static void test_of_too_many_messages_the_oldest_is_forgotten(void **state)
+{
+    static struct simulate_memory m;
+    assert_true(simulate_defers(&m, 1, 1));
+    for (uint64_t i = 0; i < SIMULATE_MEMORY; i++)
+        assert_true(simulate_defers(&m, 100 + i, 1));
+    assert_true(simulate_defers(&m, 1, 1));
+    assert_false(simulate_defers(&m, 100 + SIMULATE_MEMORY - 1, 1));
+    assert_false(simulate_defers(&m, 1, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_localpart_says_which_failure_and_when),
         cmocka_unit_test(test_the_enhanced_code_says_no_more_than_the_class),
+        cmocka_unit_test(test_a_bounce_has_the_enhanced_code_that_was_asked_for),
+        cmocka_unit_test(test_a_message_is_deferred_so_often_and_then_anew),
+        cmocka_unit_test(test_of_too_many_messages_the_oldest_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void only_so_many_messages_are_with_the_queue_at_once(void **state)
     size_t all = MANY;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
-    if (limit.rlim_max < 5 * MANY || setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (limit.rlim_max < 10 * MANY || setrlimit(RLIMIT_NOFILE, &limit) != 0)
         skip();
     world_open(&w, "connections-per-address 1000");
     w.queue_mode = QUEUE_WAITS;

@@ -157,7 +157,7 @@ void world_close(struct world *w)
 static void answer_arrived(struct world *w, struct arrived *a, uint64_t id)
 {
     if (w->queue_mode == QUEUE_REFUSES)
-        submit_refuse(w->queue, a->request, 452, "4.3.1", "no room in the queue");
+        submit_refuse(w->queue, a->request, 452, "4.3.1", SUBMIT_WHY_OTHER, "no room in the queue");
     else
         submit_accept(w->queue, a->request, id);
     a->request = 0;

@@ -22,6 +22,34 @@ static void test_every_key_is_found_by_what_it_is_for(void **state)
     keyring_drop(&k);
 }
 
+static void test_a_webhook_is_signed_with_each_of_its_keys(void **state)
+{
+    struct service_hand hands[9];
+    struct fail f = {{0}};
+    struct buf both = {0}, one = {0};
+    size_t n = help_hands(hands);
+    hands[n++] =
+        help_hand("webhook outgoing box", span_text("whsec_MfKQ9lfCfJoKp/xbGNCeThs7DR9tXs82"));
+    hands[n++] =
+        help_hand("webhook incoming box", span_text("whsec_AAAQ9lfCfJoKp/xbGNCeThs7DR9tXs82"));
+    hands[n++] =
+        help_hand("webhook outgoing box", span_text("whsec_BBBQ9lfCfJoKp/xbGNCeThs7DR9tXs82"));
+    struct keyring *k = keyring_new(help_conf(), hands, n, &f);
+    assert_non_null(k);
+    help_close(hands, n);
+    assert_int_equal(keyring_sign_hook(k, "outgoing box", span_text("x"), &both), 2);
+    assert_int_equal(keyring_sign_hook(k, "incoming box", span_text("x"), &one), 1);
+    assert_int_equal(both.n, 2 * HOOKKEY_SIGNATURE);
+    assert_int_equal(one.n, HOOKKEY_SIGNATURE);
+    assert_memory_not_equal(buf_span(&both).p, buf_span(&both).p + HOOKKEY_SIGNATURE,
+                            HOOKKEY_SIGNATURE);
+    assert_memory_not_equal(buf_span(&both).p, buf_span(&one).p, HOOKKEY_SIGNATURE);
+    assert_int_equal(keyring_sign_hook(k, "incoming none", span_text("x"), &one), 0);
+    keyring_drop(&k);
+    buf_free(&both);
+    buf_free(&one);
+}
+
 static void test_a_login_is_any_address_of_the_account(void **state)
 {
     static const struct {
@@ -145,6 +173,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_key_is_found_by_what_it_is_for),
+        cmocka_unit_test(test_a_webhook_is_signed_with_each_of_its_keys),
         cmocka_unit_test(test_a_login_is_any_address_of_the_account),
         cmocka_unit_test(test_what_is_no_key_is_refused_with_its_place),
         cmocka_unit_test(test_a_key_that_cannot_sign_is_none),

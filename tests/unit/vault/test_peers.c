@@ -123,19 +123,24 @@ static void ask_tls(struct ipc *ch)
     buf_free(&b);
 }
 
+static void ask_hook(struct ipc *ch)
+{
+    (void)secret_hook_sign(ch, "outgoing box", span_text("1.2.{}"), on_signature, NULL);
+}
+
 static void test_who_may_ask_what(void **state)
 {
     static const char *const names[] = {"secret smtpd/0", "sign smtpd/0", "secret webapi/0",
-                                        "secret delivery/direct"};
+                                        "secret delivery/direct", "secret hooks"};
     static const struct {
         void (*ask)(struct ipc *ch);
         const char *may; /* a letter for each of names */
     } table[] = {
-        {ask_start, "y---"}, {ask_step, "y---"}, {ask_cancel, "y---"}, {ask_password, "--y-"},
-        {ask_dkim, "y-y-"},  {ask_list, "y-y-"}, {ask_tls, "-y--"},
+        {ask_start, "y----"}, {ask_step, "y----"}, {ask_cancel, "y----"}, {ask_password, "--y--"},
+        {ask_dkim, "y-y--"},  {ask_list, "y-y--"}, {ask_tls, "-y---"},    {ask_hook, "----y"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        for (size_t k = 0; k < 4; k++) {
+        for (size_t k = 0; k < 5; k++) {
             struct ipc *ch = link_as(names[k]);
             table[i].ask(ch);
             turn();
@@ -190,7 +195,12 @@ static void test_answers_are_given_as_they_should_be(void **state)
     turn();
     assert_string_equal(refused, "not a SHA-256 digest");
     assert_true(ipc_is_open(smtpd));
-    assert_int_equal(answered, 8);
+    struct ipc *hooks = link_as("secret hooks");
+    ask_hook(hooks);
+    turn();
+    assert_string_equal(refused, "no signing key for this webhook");
+    assert_int_equal(answered, 9);
+    ipc_free(&hooks);
     ipc_free(&smtpd);
     ipc_free(&webapi);
     buf_free(&signature_got);

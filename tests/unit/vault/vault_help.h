@@ -148,7 +148,7 @@ static inline int help_start(struct service *s, struct fail *f)
 /* What main returns. */
 static inline int help_main(char **argv, const struct CMUnitTest *tests, size_t n)
 {
-    static const char *const counters[VAULT_COUNTERS + 1] = {"a", "b", "c", "d", "e", NULL};
+    static const char *const counters[VAULT_COUNTERS + 1] = {"a", "b", "c", "d", "e", "f", NULL};
     static const struct service_spec spec = {
         .name = "test", .reader = CONF_VAULT, .counters = counters, .start = help_start};
     char uid[32], gid[32];

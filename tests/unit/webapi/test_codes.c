@@ -27,10 +27,12 @@ static void test_codes_are_spelled_as_clients_know_them(void **state)
         "sentOverQuota",
         "messageNotFound",
         "partNotFound",
+        "idempotencyConflict",
     };
     for (size_t i = 0; i < CODES; i++) {
         assert_string_equal(code_name((enum code)i), names[i]);
         assert_true(strlen(code_meaning((enum code)i)) > 10);
+        assert_int_equal(code_status((enum code)i), i == CODE_IDEMPOTENCY_CONFLICT ? 409 : 400);
     }
 }
 

@@ -26,6 +26,7 @@ struct fixture {
     struct draft_context context;
     struct draft draft;
     struct refusal why;
+    struct buf message; /* as a whole; its files are the request's until then */
 };
 
 static int set_up(void **state)
@@ -60,6 +61,7 @@ static int tear_down(void **state)
 {
     struct fixture *fx = *state;
     draft_clear(&fx->draft);
+    buf_free(&fx->message);
     conf_free(&fx->conf);
     return 0;
 }
@@ -75,6 +77,8 @@ static int make(struct fixture *fx, const char *json)
     draft_clear(&fx->draft);
     fx->why = (struct refusal){.code = CODES};
     int rc = draft_make(&request, &fx->context, &fx->draft, &fx->why);
+    buf_clear(&fx->message);
+    assert_int_equal(composed_write(&fx->draft.composed, &fx->message, NULL), 0);
     jsonread_free(&doc);
     return rc;
 }
@@ -87,7 +91,7 @@ static void must(struct fixture *fx, const char *json)
 
 static const char *message(struct fixture *fx)
 {
-    return buf_text(&fx->draft.composed.message);
+    return buf_text(&fx->message);
 }
 
 static void has(struct fixture *fx, const char *part)
@@ -341,9 +345,10 @@ static void test_a_release_in_the_past_is_now_and_one_in_sixty_days_is_taken(voi
 static void test_uploads_come_behind_the_files_of_the_request(void **state)
 {
     struct fixture *fx = *state;
-    const struct mimepart_file uploads[] = {
-        {span_text("two.txt"), span_text("text/plain"), span_text("<two>"), span_text("2")},
-    };
+    const struct mimepart_file uploads[] = {{.name = span_text("two.txt"),
+                                             .content_type = span_text("text/plain"),
+                                             .content_id = span_text("<two>"),
+                                             .data = span_text("2")}};
     fx->context.attached = (struct compose_files){uploads, 1};
     must(fx, "{" BASE ",\"AttachedFiles\":[{\"Name\":\"one.pdf\",\"Data\":\"JVBE\\nRi0=\"}]}");
     const char *one = strstr(message(fx), "filename=\"one.pdf\""),

@@ -1,0 +1,69 @@
+#include "proto_events.h"
+
+#include "mem.h"
+
+const char *const event_names[EVENT_TYPES] = {
+    "accepted",   "delivered", "delayed",  "failed",       "canceled", "held",       "released",
+    "suppressed", "relayed",   "expanded", "unrecognized", "received", "complained",
+};
+
+void event_item_clear(struct event_item *e)
+{
+    mem_free(&e->account);
+    mem_free(&e->address);
+    mem_free(&e->message_id);
+    mem_free(&e->subject);
+    mem_free(&e->from_id);
+    mem_free(&e->enhanced);
+    mem_free(&e->text);
+    submit_extra_free(&e->extra, &e->extra_n);
+}
+
+/* Event octets: type u8, DSN, suppressed (bools), when i64, recipient u64, message u64, account,
+ * address, message-id, subject, from-id (texts), code u16, enhanced, text (texts), count u32 of
+ * extra {key, value (texts)}. */
+void event_item_put(struct buf *b, const struct event_item *e)
+{
+    wire_put_u8(b, (uint8_t)e->type);
+    wire_put_bool(b, e->dsn);
+    wire_put_bool(b, e->suppressed);
+    wire_put_i64(b, e->when_ms);
+    wire_put_u64(b, e->recipient);
+    wire_put_u64(b, e->message);
+    wire_put_text(b, e->account);
+    wire_put_text(b, e->address);
+    wire_put_text(b, e->message_id);
+    wire_put_text(b, e->subject);
+    wire_put_text(b, e->from_id);
+    wire_put_u16(b, e->code);
+    wire_put_text(b, e->enhanced);
+    wire_put_text(b, e->text);
+    submit_extra_put(b, e->extra, e->extra_n);
+}
+
+void event_item_get(struct wire *w, struct event_item *e)
+{
+    *e = (struct event_item){.type = (enum event_type)wire_enum(w, EVENT_TYPES)};
+    e->dsn = wire_bool(w);
+    e->suppressed = wire_bool(w);
+    e->when_ms = wire_i64(w);
+    e->recipient = wire_u64(w);
+    e->message = wire_u64(w);
+    e->account = wire_text(w, PROTO_NAME_MAX);
+    e->address = wire_text(w, PROTO_ADDRESS_MAX);
+    e->message_id = wire_text(w, PROTO_TEXT_MAX);
+    e->subject = wire_text(w, PROTO_TEXT_MAX);
+    e->from_id = wire_text(w, PROTO_NAME_MAX);
+    e->code = wire_u16(w);
+    e->enhanced = wire_text(w, PROTO_NAME_MAX);
+    e->text = wire_text(w, PROTO_TEXT_MAX);
+    submit_extra_get(w, &e->extra, &e->extra_n);
+}
+
+void events_page_clear(struct events_page *p)
+{
+    for (uint32_t i = 0; i < p->events_n; i++)
+        event_item_clear(&p->events[i].item);
+    mem_free(&p->events);
+    p->events_n = 0;
+}

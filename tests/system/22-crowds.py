@@ -1,0 +1,181 @@
+"""Very many connections at once: out to servers that take their time, and in beyond what is allowed."""
+
+import os
+import pathlib
+import re
+import socket
+import sys
+
+from harness import api, case, client, holdsink, mailbox, suite, wait
+
+SESSIONS, ADDRESSES = 1000, 50
+OUT = """
+hostname us.test
+listen public { address 192.0.2.1  submission 587  require-tls-for-auth no }
+domain us.test { }
+account ann { address ann@us.test }
+smtp { transactions 10000 }
+deliver { connections 1200 }
+queue { concurrency 1600  transport-concurrency 1200
+        destination-concurrency-start %(each)d  destination-concurrency %(each)d }
+""" % {"each": SESSIONS // ADDRESSES}
+IN = """
+hostname us.test
+listen public { address 192.0.2.1  smtp 25 }
+domain us.test { }
+account ann { address ann@us.test }
+workers { smtpd %d }
+smtp { connections %d  connections-per-address 10000 }
+"""
+FEWER = "fewer than configured, since the limit of descriptors is low"
+REFUSED = re.compile(rb"421 4\.7\.0 (us\.test )?too many connections, try again later\r\n")
+
+
+class LimitedSuite(suite.Suite):
+    """One whose processes may have so many descriptors, whatever they need."""
+
+    descriptors = 256
+
+    def command(self):
+        return ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}", *super().command()]
+
+
+class Crowds(case.LanCase):
+    def start(self, config, kind=suite.Suite):
+        self.us = self.lan.host("us", 1)
+        self.suite = kind(config, host=self.us)
+        self.suite.add_file("state/credentials", api.credentials({"ann": "secret"}))
+        self.suite.start()
+        self.addCleanup(lambda: self.suite.process and self.suite.kill())
+        return self.suite
+
+    def process(self, name):
+        return next(pid for pid, line in self.suite.processes().items() if name in line)
+
+    # ---- out
+
+    def hold(self):
+        self.addresses = [f"192.0.2.{100 + n}" for n in range(ADDRESSES)]
+        sink = holdsink.HoldSink(self.lan.host("sink", 2, more=[f"{address}/24" for address in self.addresses]))
+        self.addCleanup(sink.close)
+        return sink
+
+    def submit(self, count):
+        """So many messages, each for one recipient, over one connection; returns their subjects."""
+        subjects = [f"m{n}" for n in range(count)]
+        with client.connect("192.0.2.1", 587) as smtp:
+            client.plain(smtp, "ann@us.test", "secret")
+            for n, subject in enumerate(subjects):
+                to = f"b@[{self.addresses[n % ADDRESSES]}]"
+                smtp.sendmail("ann@us.test", [to], client.message(to, subject, sender="ann@us.test"))
+        return subjects
+
+    def wait_empty(self):
+        wait.until(lambda: self.suite.qmctl("status")["queue"]["messages"] == 0, 60,
+                   lambda: f"an empty queue: {self.suite.qmctl('status')['queue']}")
+
+    def test_a_thousand_sessions_are_open_at_once(self):
+        sink = self.hold()
+        self.start(OUT)
+        delivery = self.process("delivery/direct")
+        before = pss_kib(delivery)
+        subjects = self.submit(SESSIONS)
+        sink.wait_held(SESSIONS)
+        self.assertEqual(sink.open, SESSIONS)
+        self.assertGreaterEqual(len(os.listdir(f"/proc/{delivery}/fd")), 2 * SESSIONS)  # connections and messages
+        each = (pss_kib(delivery) - before) / SESSIONS
+        print(f"{each:.1f} KiB for each session", file=sys.stderr)
+        if "asan" not in os.environ.get("QM_BUILD_DIR", ""):
+            self.assertLess(each, 32)
+        self.assertEqual(self.suite.find_log(m=FEWER), [])
+        sink.release()
+        self.wait_empty()
+        self.assertEqual(sorted(sink.taken), sorted(subjects))
+        self.assertEqual(sink.most, SESSIONS)
+        self.suite.stop()
+
+    def test_with_few_descriptors_there_are_fewer_and_all_is_delivered(self):
+        sink = self.hold()
+        self.start(OUT, LimitedSuite)
+        said = {line["setting"]: (line["configured"], line["used"]) for line in self.suite.find_log(m=FEWER)}
+        self.assertEqual(said["queue.concurrency"], ("1600", "64"))  # (256 - 64) / 3
+        self.assertEqual(said["connections"], ("1200", "96"))  # (256 - 64) / 2
+        self.assertEqual(said["smtp.connections"], ("1000", "96"))
+        subjects = self.submit(300)
+        sink.wait_held(40)
+        sink.release()
+        self.wait_empty()
+        self.assertEqual(sorted(sink.taken), sorted(subjects))
+        self.assertLessEqual(sink.most, 96)
+        self.suite.stop()
+
+    # ---- in
+
+    def connect(self):
+        """A connection whose first words were read: (socket, words)."""
+        sock = socket.create_connection(("192.0.2.1", 25), timeout=30)
+        self.addCleanup(sock.close)
+        words = b""
+        while not words.endswith(b"\n") and (octets := sock.recv(4096)):
+            words += octets
+        return sock, words
+
+    def crowd(self, tries):
+        """Connects so often. Returns the sockets of those that were greeted, and how many were turned away."""
+        greeted, refused = [], 0
+        for _ in range(tries):
+            sock, words = self.connect()
+            if words.startswith(b"220 "):
+                greeted.append(sock)
+                continue
+            self.assertRegex(words, REFUSED)
+            self.assertEqual(sock.recv(1), b"")
+            refused += 1
+        return greeted, refused
+
+    def check_served(self, socks):
+        """Each of these can still hand a message over."""
+        inbox = mailbox.Maildir(self.suite.folder / "state/mail/ann")
+        for n, sock in enumerate(socks):
+            octets = client.message("ann@us.test", f"in{n}")
+            with sock.makefile("rwb") as file:
+                for line, code in ((b"HELO c", b"250"), (b"MAIL FROM:<>", b"250"), (b"RCPT TO:<ann@us.test>", b"250"),
+                                   (b"DATA", b"354"), (octets + b".", b"250")):
+                    file.write(line + b"\r\n")
+                    file.flush()
+                    self.assertEqual(file.readline()[:3], code)
+        inbox.wait(len(socks))
+
+    def test_who_comes_when_it_is_full_gets_421_and_the_others_are_served(self):
+        self.start(IN % (1, 100))
+        greeted, refused = self.crowd(120)
+        self.assertEqual((len(greeted), refused), (100, 20))
+        self.check_served([greeted[0], greeted[50], greeted[99]])
+        greeted[7].close()
+        wait.until(lambda: self.suite.find_log(m="disconnected"), what="its end")
+        again, refused = self.crowd(2)
+        self.assertEqual((len(again), refused), (1, 1))
+        self.suite.stop()
+
+    def test_the_limit_is_of_each_process(self):
+        self.start(IN % (3, 20))
+        greeted, refused = self.crowd(200)
+        self.assertIn(len(greeted), range(20, 61))
+        self.assertEqual(len(greeted) + refused, 200)
+        self.check_served(greeted[:3])
+        self.suite.stop()
+
+    def test_with_few_descriptors_as_many_as_they_allow_are_served(self):
+        self.start(IN % (1, 1000), LimitedSuite)
+        greeted, refused = self.crowd(110)
+        self.assertEqual((len(greeted), refused), (96, 14))
+        self.check_served([greeted[0], greeted[95]])
+        self.suite.stop()
+
+
+def pss_kib(pid):
+    return int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+
+
+if __name__ == "__main__":
+    case.main()
