@@ -17,9 +17,10 @@ enum settle_how {
 };
 
 /* Copies the results; all are of one message. report: what the message said of mail sent from here,
- * or NULL. */
+ * or NULL. mailbox: of SETTLE_MAILBOX, the account whose it is; else NULL. */
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, enum settle_how how, const struct deliver_report *report);
+                    uint32_t n, enum settle_how how, const char *mailbox,
+                    const struct deliver_report *report);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */
