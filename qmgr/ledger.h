@@ -41,9 +41,13 @@ struct body_source {
     uint64_t size;
 };
 
-/* none → queued. Returns the message's id; recipient n has id + n. */
+/* An id for a hold rule: 1, 2, ... */
+uint64_t ledger_take_rule_id(struct store_txn *t);
+
+/* none → queued, or held where a rule says so. Returns the message's id; recipient n has id + n.
+ * held: NULL, or room for as many as there are recipients: which of them are held. */
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body);
+                      const struct body_source *body, bool *held);
 
 /* A message during one change: its row is read once and written once. */
 struct ledger_message {

@@ -49,7 +49,8 @@ struct rcpt_row {
     bool delay_told;   /* the sender has had a delay notice */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
-    char *transport; /* chosen by the operator, or "" */
+    char *transport;    /* chosen by the operator, or "" */
+    enum admin_tls tls; /* the operator's word */
     struct deliver_result *results;
     uint32_t results_n;
 };
@@ -68,6 +69,9 @@ struct rcpt_peek {
 };
 int rcpt_row_peek(struct span s, struct rcpt_peek *r);
 void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
+/* Flags of a job for the recipient, and of what is told of it: those of its message (enum
+ * submit_flag), with what the operator said of TLS in their place. */
+uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);
@@ -124,6 +128,10 @@ struct hook_peek {
 int hook_row_peek(struct span s, struct hook_peek *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
+
+/* As for msg rows; admin_hold_rule_clear. */
+void hold_row_put(struct buf *b, const struct admin_hold_rule *r);
+int hold_row_read(struct span s, struct admin_hold_rule *r);
 
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);

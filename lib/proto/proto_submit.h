@@ -27,7 +27,8 @@ enum submit_flag {
     SUBMIT_SMTPUTF8 = 0x2,     /* the envelope or header needs SMTPUTF8 */
     SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
-    SUBMIT_FLAGS = 0xf
+    SUBMIT_HOLD_FOR = 0x40,    /* not_before_ms was asked for as so long from now (HOLDFOR) */
+    SUBMIT_FLAGS = 0x4f
 };
 
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */

@@ -89,7 +89,7 @@ static void do_show(struct operator_ *o)
 
 static void do_act(struct operator_ *o)
 {
-    o->rc = admin_ask_act(o->fd, o->action, &o->query.filter, o->dry, &o->count, &o->f);
+    o->rc = admin_ask_act(o->fd, o->action, NULL, &o->query.filter, o->dry, &o->count, &o->f);
 }
 
 static void do_counts(struct operator_ *o)
