@@ -15,12 +15,12 @@
 int ctl_when_read(const char *text, int64_t now_ms, int64_t *after_ms, int64_t *before_ms,
                   struct fail *f);
 
-/* A time to come: "now", "now+30m", "2026-11-27 16:30"; or "+30m", to be added to what there is. As
- * a wall clock time above 0, or a span. Returns 0, or -1 with a sentence. */
 struct ctl_time {
-    bool add;
-    int64_t ms;
+    bool add;   /* to what there is */
+    int64_t ms; /* wall clock above 0; add: a span, not negative */
 };
+/* A time to come: "now", "now+30m", "2026-11-27 16:30"; or "+30m", to be added. Returns 0, or -1
+ * with a sentence. */
 int ctl_time_read(const char *text, int64_t now_ms, struct ctl_time *t, struct fail *f);
 
 #endif
