@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "holdrule.h"
 #include "mem.h"
+#include "schedule.h"
 #include "tables.h"
 
 #define MINUTE 60000ll
@@ -248,6 +249,27 @@ static void test_what_we_write_ourselves_is_held_by_a_rule_for_all(void **state)
     world_expect_empty();
 }
 
+/* The schedule reads each row before a try, and would drop what it has no use for; but neither room
+ * nor work is to be spent on what may be held for weeks. */
+static void test_what_is_held_takes_no_place_in_the_window(void **state)
+{
+    (void)world_send("c@d.example");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    (void)add("", "", "e.example");
+    schedule_stop(world.queue.schedule); /* nothing is read from now on */
+    (void)world_send("c@e.example");
+    assert_int_equal(schedule_window(world.queue.schedule), 1);
+    (void)world_send("c@f.example");
+    assert_int_equal(schedule_window(world.queue.schedule), 2);
+    (void)add("", "", "b.example"); /* where the notice goes */
+    agent_answer(&world.direct, 0, "x");
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
+    WORLD_UNTIL(schedule_window(world.queue.schedule) < 2);
+    world_settle();
+    assert_int_equal(world_rows(TABLE_HELD), 2);
+    assert_int_equal(schedule_window(world.queue.schedule), 1);
+}
+
 static void test_rules_are_listed_and_never_have_a_number_again(void **state)
 {
     assert_int_equal(add("box", "b.example", "d.example"), 1);
@@ -306,6 +328,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_what_comes_held_is_not_tried_until_released),
         WORLD_TEST(test_of_one_message_some_are_held),
         WORLD_TEST(test_what_we_write_ourselves_is_held_by_a_rule_for_all),
+        WORLD_TEST(test_what_is_held_takes_no_place_in_the_window),
         WORLD_TEST(test_rules_are_listed_and_never_have_a_number_again),
         WORLD_TEST(test_there_are_so_many_rules_at_most),
         WORLD_TEST(test_a_rule_that_does_not_decode_is_set_aside),
