@@ -31,6 +31,7 @@ struct delivery {
     bool asked; /* the agent counts it, and the server */
     bool lists; /* there are suppression lists at all */
     enum settle_how how;
+    bool lost; /* the transport that the operator chose is no longer there */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     char *from_id;      /* of all its recipients: they have one sender */
@@ -60,7 +61,7 @@ static struct deliver_job *make_job(const struct settings *s, uint64_t message,
     job->sender = settings_return_path(s, e->sender, r->from_id);
     job->envid = mem_text(e->envid);
     job->ret = mem_text(e->ret);
-    job->flags = e->flags;
+    job->flags = rcpt_row_flags(r, e->flags);
     job->attempt = (uint16_t)(r->attempts + 1);
     job->size = row->size;
     return job;
@@ -142,7 +143,8 @@ static void gather(struct delivery *v, struct store_txn *t)
         const char *account;
         bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt &&
                     strcmp(r.from_id, v->from_id) == 0 && !is_suppressed(v, t, &r) &&
-                    !is_returned(v, t, &r, &account);
+                    !is_returned(v, t, &r, &account) &&
+                    rcpt_row_flags(&r, v->row.envelope->flags) == v->job->flags;
         if (same) {
             add_recipient(v->job, i->id, &r);
             window_set_trying(v->window, i);
@@ -203,6 +205,14 @@ static void end_with(struct delivery *v, const char *enhanced, const char *stage
                      const char *error)
 {
     end_as(v, DELIVER_DEFERRED, enhanced, stage, host, error);
+}
+
+static void end_with_lost(struct delivery *v)
+{
+    char *why = mem_format("the transport %s, chosen for this message, is not in the configuration",
+                           v->job->transport);
+    end_with(v, "4.3.5", "queue", "", why);
+    mem_free(&why);
 }
 
 static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
@@ -299,12 +309,13 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     want_report(v, t, r, &route, &wants);
     v->server = sites_server(v->sites, q->settings, route.transport);
     *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
-    if (*pause == NULL && has_to_wait(v, route.transport)) {
+    v->lost = !settings_has_transport(q->settings, route.transport);
+    if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
         /* Half of the class's places stays for those that need not wait. */
         window_park(v->window, i, route.transport, (uint64_t)q->settings->window / DUE_CLASSES / 2);
         return DELIVERY_NOTHING;
     }
-    if (*pause == NULL && !has_room(v, r->message))
+    if (*pause == NULL && !v->lost && !has_room(v, r->message))
         return DELIVERY_NO_ROOM;
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->job->wants = wants;
@@ -361,6 +372,8 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     else if (v->how == SETTLE_SUPPRESSED)
         end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
                "the address is on the suppression list of the account");
+    else if (v->lost)
+        end_with_lost(v);
     else if (pause != NULL)
         end_with(v, pause->enhanced, pause->stage, pause->host, pause->why);
     else

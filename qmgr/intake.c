@@ -66,6 +66,7 @@ struct arrival {
     struct ledger_ids ids;
     /* what apply found */
     uint64_t id;
+    bool *held;          /* of each recipient: by a rule */
     bool full;           /* the store has no room for it */
     enum submit_why why; /* other than SUBMIT_WHY_OTHER: it is not taken */
     char *message_id;    /* not NULL: it was taken before, with this message id */
@@ -166,6 +167,7 @@ static void free_arrival(struct arrival *a)
     file_close(&a->body);
     mem_free(&a->message_id);
     ledger_ids_clear(&a->ids);
+    mem_free(&a->held);
     mem_free(&a);
 }
 
@@ -255,9 +257,23 @@ static void apply(struct change *change, struct store_txn *t)
     a->full = !store_has_room(t, octets);
     if (a->full || !is_wanted(a, t))
         return;
-    a->id = ledger_stage(l, t, a->envelope, &a->source, a->makes_ids ? &a->ids : NULL);
+    a->id = ledger_stage(l, t, a->envelope, &a->source, a->makes_ids ? &a->ids : NULL, a->held);
     if (a->envelope->once_key[0] != '\0')
         once_remember(l, t, a->envelope, a->id, a->once_until_ms);
+}
+
+static uint32_t held_of(const struct arrival *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->envelope->recipients_n; i++)
+        n += a->held[i];
+    return n;
+}
+
+static void log_held(const struct arrival *a, uint32_t n)
+{
+    char id[QID_SIZE];
+    log_info(NULL, "held by a rule", LS("qid", qid_text(a->id, id)), LU("rcpts", n));
 }
 
 static void schedule_all(struct arrival *a)
@@ -265,13 +281,18 @@ static void schedule_all(struct arrival *a)
     const struct submit_envelope *e = a->envelope;
     int64_t due = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct queue *q = a->intake->queue;
-    if (a->source.type == SOURCE_MEMORY_FILE && due <= e->received_ms) {
+    uint32_t held = held_of(a);
+    if (held > 0)
+        log_held(a, held);
+    if (a->source.type == SOURCE_MEMORY_FILE && due <= e->received_ms && held < e->recipients_n) {
         bodies_offer(q->bodies, a->id, a->body, a->source.size);
         a->body = -1;
     }
-    for (uint32_t i = 0; i < e->recipients_n; i++)
-        schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address),
-                     e->account);
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        if (!a->held[i])
+            schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address),
+                         e->account);
+    }
 }
 
 static void log_accepted(const struct arrival *a)
@@ -412,6 +433,7 @@ static void store(struct arrival *a, uint64_t size)
     set_ids(a);
     a->change.apply = apply;
     a->change.done = done;
+    a->held = mem_array(a->envelope->recipients_n, sizeof *a->held);
     if (a->envelope->origin != SUBMIT_SMTP)
         a->limits = settings_limits(q->settings, a->envelope->account);
     a->once_until_ms = a->envelope->received_ms + q->settings->keep_once_ms;

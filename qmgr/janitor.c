@@ -290,6 +290,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     service_gauge(q->service, GAUGE_MESSAGES, store_rows(q->store, TABLE_MSG));
     service_gauge(q->service, GAUGE_RECIPIENTS, store_rows(q->store, TABLE_RCPT));
     service_gauge(q->service, GAUGE_RETIRED, store_rows(q->store, TABLE_RETIRED));
+    service_gauge(q->service, GAUGE_HELD, store_rows(q->store, TABLE_HELD));
     service_gauge(q->service, GAUGE_HOOKS_WAITING, store_rows(q->store, TABLE_HOOK));
     tidy(j);
 }

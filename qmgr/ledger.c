@@ -8,6 +8,7 @@
 #include "body.h"
 #include "clock.h"
 #include "fromid.h"
+#include "holdrule.h"
 #include "hookrow.h"
 #include "log.h"
 #include "mem.h"
@@ -19,7 +20,7 @@
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
 
-/* sys row: a name, and a number u64 ("next_id", "next_event", "schema":
+/* sys row: a name, and a number u64 ("next_id", "next_event", "next_rule", "schema":
  * "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
  * ("secret": 16, "fromid-key": 32). */
 static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
@@ -100,6 +101,15 @@ uint64_t ledger_take_id(struct ledger *l, struct store_txn *t)
     return id;
 }
 
+uint64_t ledger_take_rule_id(struct store_txn *t)
+{
+    uint64_t id;
+    if (!get_number(t, "next_rule", &id))
+        id = 1;
+    put_number(t, "next_rule", id + 1);
+    return id;
+}
+
 struct due ledger_due(uint64_t id, const struct rcpt_row *r)
 {
     return (struct due){r->again ? DUE_AGAIN : DUE_FIRST, r->next_ms, id};
@@ -147,10 +157,12 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
                           uint64_t account, const struct submit_envelope *e,
-                          const struct submit_recipient *s, const char *from_id, struct buf *b)
+                          const struct submit_recipient *s, const char *from_id, bool held,
+                          struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
+                         .held = held,
                          .account = account,
                          .notify = s->notify,
                          .next_ms = next,
@@ -225,7 +237,7 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
 }
 
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body, struct ledger_ids *ids)
+                      const struct body_source *body, struct ledger_ids *ids, bool *held)
 {
     uint64_t id = l->next_id;
     if (ids != NULL) {
@@ -245,14 +257,22 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     struct key k = key_id(id);
     store_append(t, TABLE_MSG, key_span(&k), buf_span(&b));
     put_body(t, id, body);
+    struct holdrule_set rules = holdrule_read(t, e);
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         const struct submit_recipient *s = &e->recipients[i];
         const char *from_id = stage_id(l, t, e, s, id + i, ids);
-        put_recipient(l, t, id, id + i, account, e, s, from_id, &b);
+        bool holds = holdrule_holds(&rules, s->address);
+        if (held != NULL)
+            held[i] = holds;
+        put_recipient(l, t, id, id + i, account, e, s, from_id, holds, &b);
         struct event_item event = event_of(e, id, id + i, s->address, from_id);
         event.when_ms = e->received_ms;
         put_event(l, t, account, &event);
+        event.type = EVENT_HELD;
+        if (holds)
+            put_event(l, t, account, &event);
     }
+    holdrule_clear(&rules);
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     buf_free(&b);
@@ -377,11 +397,12 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
                  .envid = e->envid,
                  .from_id = r->from_id,
                  .client = e->client,
-                 .flags = e->flags,
+                 .flags = rcpt_row_flags(r, e->flags),
+                 .not_before_ms = e->not_before_ms,
+                 .extra = e->extra,
+                 .extra_n = e->extra_n,
                  .attempts = r->results,
                  .attempts_n = r->results_n},
-        .extra = e->extra,
-        .extra_n = r->from_id[0] == '\0' ? 0 : e->extra_n,
     };
     struct buf b = {0};
     struct key k = key_id(id), ended = key_ended(now_ms, id);

@@ -55,10 +55,15 @@ struct ledger_ids {
 };
 void ledger_ids_clear(struct ledger_ids *ids); /* frees those that were made */
 
-/* none → queued. Returns the message's id; recipient n has id + n. ids: from ids are to be made for
- * those that have none; or NULL. Those that there are, of an account, get their rows either way. */
+/* An id for a hold rule: 1, 2, ... */
+uint64_t ledger_take_rule_id(struct store_txn *t);
+
+/* none → queued, or held where a rule says so. Returns the message's id; recipient n has id + n.
+ * ids: from ids are to be made for those that have none; or NULL. Those that there are, of an
+ * account, get their rows either way. held: NULL, or room for as many as there are recipients:
+ * which of them are held. */
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body, struct ledger_ids *ids);
+                      const struct body_source *body, struct ledger_ids *ids, bool *held);
 
 /* A message during one change: its row is read once and written once. */
 struct ledger_message {

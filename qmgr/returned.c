@@ -223,8 +223,8 @@ static struct submit_envelope envelope_of(const struct original *s)
     return (struct submit_envelope){.account = s->past.item.row.account,
                                     .message_id = s->past.item.row.message_id,
                                     .subject = s->past.item.row.subject,
-                                    .extra = s->past.extra,
-                                    .extra_n = s->past.extra_n};
+                                    .extra = s->past.item.extra,
+                                    .extra_n = s->past.item.extra_n};
 }
 
 static void write_down(struct ledger *l, struct store_txn *t, const struct settings *settings,

@@ -51,7 +51,8 @@ struct rcpt_row {
     bool is_ordinary;  /* it came to a from id of ours, and is no report on that recipient */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
-    char *transport; /* chosen by the operator, or "" */
+    char *transport;    /* chosen by the operator, or "" */
+    enum admin_tls tls; /* the operator's word */
     struct deliver_result *results;
     uint32_t results_n;
 };
@@ -70,6 +71,9 @@ struct rcpt_peek {
 };
 int rcpt_row_peek(struct span s, struct rcpt_peek *r);
 void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
+/* Flags of a job for the recipient, and of what is told of it: those of its message (enum
+ * submit_flag), with what the operator said of TLS in their place. */
+uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);
@@ -86,9 +90,6 @@ int event_row_time(struct span s, int64_t *when_ms);
 struct retired_row {
     int64_t keep_until_ms;
     struct admin_item item;
-    /* Of a recipient with a from id, since webhooks may still follow. */
-    struct submit_extra *extra;
-    uint32_t extra_n;
 };
 /* As for msg rows. */
 void retired_row_put(struct buf *b, const struct retired_row *r);
@@ -143,6 +144,9 @@ struct failure_row {
 /* put appends the octets; read gives 0, or -1. */
 void failure_row_put(struct buf *b, const struct failure_row *r);
 int failure_row_read(struct span octets, struct failure_row *r);
+/* As for msg rows; admin_hold_rule_clear. */
+void hold_row_put(struct buf *b, const struct admin_hold_rule *r);
+int hold_row_read(struct span s, struct admin_hold_rule *r);
 
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);

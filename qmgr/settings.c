@@ -197,6 +197,17 @@ unsigned settings_deliveries(const struct settings *s, const char *transport)
     return way(s, transport).deliveries;
 }
 
+bool settings_may_choose(const struct settings *s, const char *transport)
+{
+    return strcmp(transport, "direct") == 0 ||
+           conf_find(conf_root(s->conf), "transport", transport) != NULL;
+}
+
+bool settings_has_transport(const struct settings *s, const char *transport)
+{
+    return strcmp(transport, "local") == 0 || settings_may_choose(s, transport);
+}
+
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port)
 {
     struct settings_way w = way(s, transport);

@@ -69,6 +69,10 @@ bool settings_suppresses_at_send(const struct settings *s, const char *account);
 /* How many deliveries the transport of this name may have at once, at least 1: as
  * transport-concurrency says, and no more than the connections it opens. */
 unsigned settings_deliveries(const struct settings *s, const char *transport);
+/* Whether there is a transport of this name; and whether an operator may choose it for mail: local
+ * is only for addresses that have a mailbox, which go there by themselves. */
+bool settings_has_transport(const struct settings *s, const char *transport);
+bool settings_may_choose(const struct settings *s, const char *transport);
 /* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
  * for a local socket; valid as long as the settings) and *port are that server. */
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);

@@ -191,6 +191,8 @@ static void succeed(struct settle *c, struct store_txn *t, struct ledger_message
     }
     failure_succeed(l, t, &of, c->now_ms);
     ledger_event(l, t, c->settings, m, result->id, r, EVENT_DELIVERED, result, c->now_ms);
+    if (result->complaint)
+        ledger_event(l, t, c->settings, m, result->id, r, EVENT_COMPLAINED, NULL, c->now_ms);
     ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
     if (c->mailbox != NULL)
         mailindex_stored(l, t, c->mailbox, e, r->address, result);
@@ -297,8 +299,9 @@ static void done(struct change *change, const char *why)
     for (int i = 0; i < NOTICES; i++) {
         if (why == NULL && c->notices[i] != 0) {
             service_count(q->service, COUNT_DSN, 1);
-            schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]),
-                         "");
+            if (c->notice_to[i] != NULL) /* a hold rule may have it */
+                schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]),
+                             "");
         }
         mem_free(&c->notice_to[i]);
     }

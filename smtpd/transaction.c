@@ -38,8 +38,10 @@ static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *m
         submit_set(&e->envid, mail->envid);
     if (mail->ret != ESMTP_RET_NONE)
         submit_set(&e->ret, mail->ret == ESMTP_RET_FULL ? "FULL" : "HDRS");
-    if (mail->has_hold_for)
+    if (mail->has_hold_for) {
         e->not_before_ms = e->received_ms + (int64_t)mail->hold_for_s * 1000;
+        e->flags |= SUBMIT_HOLD_FOR;
+    }
     if (mail->has_hold_until)
         e->not_before_ms = mail->hold_until_s * 1000;
 }

@@ -140,6 +140,10 @@ static const struct conf_setting smtp_settings[] = {
     {"memory", CONF_SIZE, 0, CONF_SMTPD, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of messages being received at once, over all connections of one process; a "
             "further message gets 452. At least message-size."},
+    {"strip-extra-headers", CONF_BOOL, 0, CONF_SMTPD, "no",
+     .doc =
+         "Take X-Mox-Extra-* and X-Quartermaster-Extra-* out of the header of submitted messages, "
+         "so that recipients do not see what webhooks and events tell."},
 };
 
 static const struct conf_block_type smtp = {

@@ -28,7 +28,8 @@ enum submit_flag {
     SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
     SUBMIT_FROM_IDS = 0x10,    /* each recipient without a from id is to get one of its own */
-    SUBMIT_FLAGS = 0x1f
+    SUBMIT_HOLD_FOR = 0x40,    /* not_before_ms was asked for as so long from now (HOLDFOR) */
+    SUBMIT_FLAGS = 0x5f
 };
 
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */

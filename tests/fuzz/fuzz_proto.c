@@ -121,14 +121,16 @@ static void read_secret(uint8_t which, struct span s)
 
 static void read_admin(uint8_t which, struct span s)
 {
-    struct ipc_message m = message_of((uint16_t)(0x0600 + which % 16), s);
+    struct ipc_message m = message_of((uint16_t)(0x0600 + which % 32), s);
     struct admin_request r;
     struct admin_filter filter;
     struct admin_item item;
+    struct admin_hold_rule rule;
     struct buf out = {0};
     struct fail f;
     if (admin_read(&m, &r, &f) == 0) {
         assert(r.query.limit <= ADMIN_PAGE_MAX && r.query.filter.ids_n <= ADMIN_IDS_MAX);
+        assert(r.terms.ms <= ADMIN_MS_MAX && r.terms.ms >= -ADMIN_MS_MAX);
         admin_request_clear(&r);
     }
     struct wire w = wire_open(s);
@@ -146,6 +148,14 @@ static void read_admin(uint8_t which, struct span s)
         assert(span_equal(s, buf_span(&out)));
     }
     admin_item_clear(&item);
+    buf_clear(&out);
+    w = wire_open(s);
+    admin_hold_rule_get(&w, &rule);
+    if (wire_end(&w) == 0) {
+        admin_hold_rule_put(&out, &rule);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    admin_hold_rule_clear(&rule);
     buf_free(&out);
 }
 

@@ -141,10 +141,20 @@ static int mail(struct span s, struct buf *out)
     return 0;
 }
 
+static int hold(struct span s, struct buf *out)
+{
+    struct admin_hold_rule r;
+    if (hold_row_read(s, &r) != 0)
+        return -1;
+    hold_row_put(out, &r);
+    admin_hold_rule_clear(&r);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const again[])(struct span s, struct buf * out) = {
-        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail};
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail, hold};
     struct buf out = {0};
     if (size == 0)
         return 0;

@@ -94,7 +94,7 @@ static void check_sys(struct walk *w, struct span key, struct span value)
     if (span_starts_nocase(key, "bad/"))
         w->c->bad_rows++;
     else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") &&
-             !span_is(key, "secret") && !span_is(key, "fromid-key"))
+             !span_is(key, "next_rule") && !span_is(key, "secret") && !span_is(key, "fromid-key"))
         complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
 }
 
@@ -455,6 +455,20 @@ static void check_mailgone(struct walk *w, struct span key, struct span value)
         complain(w, "mailgone: no such message %" PRIu64, id);
 }
 
+static void check_hold(struct walk *w, struct span key, struct span value)
+{
+    struct admin_hold_rule r;
+    uint64_t id, next = 0;
+    if (key_read_id(key, &id) != 0 || hold_row_read(value, &r) != 0) {
+        complain(w, "hold: a row does not decode");
+        return;
+    }
+    if (r.id != id || !get_number(w, "next_rule", &next) || id >= next)
+        complain(w, "hold %" PRIu64 ": is named %" PRIu64 ", the next one is %" PRIu64, id, r.id,
+                 next);
+    admin_hold_rule_clear(&r);
+}
+
 /* ---- files ---- */
 
 /* Tokens that message rows name. */
@@ -522,7 +536,7 @@ static const struct {
     {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
     {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
     {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
-    {TABLE_MAILGONE, check_mailgone},
+    {TABLE_MAILGONE, check_mailgone}, {TABLE_HOLD, check_hold},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

@@ -49,6 +49,36 @@ static void submission_needs_a_password(void **state)
     world_close(&w);
 }
 
+static void fields_for_webhooks_are_taken_out_where_that_is_wished(void **state)
+{
+    struct client_end c;
+    world_open(&w, "strip-extra-headers yes\n");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, "2.7.0");
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c,
+               "From: qm@test.example\r\nX-Mox-Extra-order: 7\r\n 8\r\nSubject: x\r\n\r\n"
+               "X-Mox-Extra-Body: stays\r\n.",
+               250, "queued");
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    assert_int_equal(e->extra_n, 1);
+    assert_string_equal(e->extra[0].value, "7 8");
+    assert_non_null(strstr(world_body(&w, 0), "\r\nFrom: qm@test.example\r\nSubject: x\r\n\r\n"
+                                              "X-Mox-Extra-Body: stays\r\n"));
+    assert_null(strstr(world_body(&w, 0), "Extra-order"));
+    client_close(&c);
+    client_begin(&c, &w, PORT_SMTP); /* a stranger's are none of ours */
+    client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<qm@test.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "X-Mox-Extra-order: 7\r\n\r\n.", 250, "queued");
+    assert_non_null(strstr(world_body(&w, 1), "\r\nX-Mox-Extra-order: 7\r\n\r\n"));
+    client_close(&c);
+    world_close(&w);
+}
+
 static void the_ways_to_authenticate(void **state)
 {
     static const struct {
@@ -364,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submission_needs_a_password),
+        cmocka_unit_test(fields_for_webhooks_are_taken_out_where_that_is_wished),
         cmocka_unit_test(the_ways_to_authenticate),
         cmocka_unit_test(a_line_of_the_log_names_the_account_once),
         cmocka_unit_test(guessing_passwords_ends_the_connection),
