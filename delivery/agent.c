@@ -37,6 +37,11 @@ static void set_text(char **field, const char *text, size_t most)
     mem_free(&cut);
 }
 
+bool job_insists_on_tls(const struct job *j)
+{
+    return (j->order->flags & SUBMIT_REQUIRE_TLS) != 0 && j->order->sender[0] != '\0';
+}
+
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
 {
     struct deliver_result *r = &j->results[i];

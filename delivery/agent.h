@@ -80,6 +80,11 @@ void agent_reload(struct agent *a, struct transport *t);
  * has begun is ended and told. */
 void agent_stop(struct agent *a);
 
+/* Whether the message is not to go on without REQUIRETLS (RFC 8689). That it is asked for a notice,
+ * which has the null sender, should not have that one lost (section 5): it goes with REQUIRETLS
+ * where that can be had, else without. */
+bool job_insists_on_tls(const struct job *j);
+
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
 struct job_outcome {
     enum deliver_status status;

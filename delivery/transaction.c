@@ -279,7 +279,7 @@ static bool is_refused_here(struct session *s, const char **enhanced, const char
         bool is;
         const char *enhanced, *why;
     } refusals[] = {
-        {has(s, SUBMIT_REQUIRE_TLS) && !s->ehlo.requiretls, "5.7.30",
+        {job_insists_on_tls(s->t.job) && !s->ehlo.requiretls, "5.7.30",
          "the server does not take REQUIRETLS, which this message asks for"},
         {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
          "the server does not take SMTPUTF8, which this message needs"},
