@@ -23,10 +23,17 @@ void settle_lost_clear(struct settle_lost *lost);
 void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s,
                     struct ledger_message *m, uint64_t id, struct rcpt_row *r, int64_t now_ms,
                     struct settle_lost *lost);
-/* Tells the sender of those lost (or late, or done). Returns the id of the DSN, 0
- * when there is none; to as notice_stage. */
-uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
-                     struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
-                     int64_t now_ms, char **to);
+/* The notices that were staged: to the sender, and the copy of postmaster; an id of 0 where there
+ * is none. */
+#define SETTLE_NOTICES 2
+struct settle_told {
+    uint64_t id[SETTLE_NOTICES];
+    char *to[SETTLE_NOTICES]; /* owned */
+};
+void settle_told_clear(struct settle_told *told);
+/* Tells the sender of those lost (or late, or done). told is overwritten. */
+void settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
+                 struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
+                 int64_t now_ms, struct settle_told *told);
 
 #endif

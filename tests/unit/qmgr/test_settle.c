@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "commit.h"
@@ -214,7 +215,9 @@ static void test_the_last_attempt_that_is_deferred_is_a_failure(void **state)
     (void)find_notice(&body);
     expect_text(&body, "451 4.7.1 try later");
     expect_text(&body, "Action: failed");
-    expect_text(&body, "Status: 5."); /* what was temporary is final now */
+    /* What was temporary is final now: the time is up (RFC 3463 section 3.5). */
+    expect_text(&body, "Status: 5.4.7 (time is up after 3 attempts)");
+    expect_text(&body, "Diagnostic-Code: smtp; 451 4.7.1 try later");
     WORLD_UNTIL(world.direct.jobs_n == 1);
     agent_answer(&world.direct, 0, "d");
     buf_free(&body);
@@ -235,6 +238,65 @@ static void test_an_old_message_fails_at_the_next_attempt_however_few_there_were
     expect_retired(id, false, 2, "451 4.7.1 try later");
     expect_events(id, "ALF");
     world_expect_empty();
+}
+
+static void test_a_message_for_the_future_ages_from_then_on(void **state)
+{
+    world_open("queue { attempts 100  lifetime 1h  delay-notice-attempt 0 }\n");
+    world.direct.on_job = agent_defers;
+    struct submit_envelope *e = world_envelope("", "c@d.example");
+    e->not_before_ms = clock_wall_ms() + 600 * MINUTE;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
+    world_step(601 * MINUTE);
+    assert_int_equal(world.direct.jobs_total, 1);
+    assert_int_equal(world_rows(TABLE_RCPT), 1); /* older than its lifetime, and not too old */
+    world_step(61 * MINUTE);
+    expect_retired(id, false, 2, "451 4.7.1 try later");
+    world_expect_empty();
+}
+
+/* The moment that the notice in body gives as Will-Retry-Until, in seconds. */
+static int64_t promised_until(struct buf *body)
+{
+    struct tm tm = {0};
+    const char *field = strstr(buf_text(body), "\r\nWill-Retry-Until: ");
+    assert_non_null(field);
+    const char *rest = strptime(field + strlen("\r\nWill-Retry-Until: "), "%a, %d %b %Y %T", &tm);
+    assert_non_null(rest);
+    assert_memory_equal(rest, " +0000\r\n", 8);
+    return timegm(&tm);
+}
+
+/* Defect 15 of the older program: its delay notices spoke of another schedule than the real one. */
+static void test_a_delay_notice_states_the_real_schedule(void **state)
+{
+    static const struct {
+        const char *settings;
+        int64_t until; /* seconds from the attempt */
+    } cases[] = {
+        {"attempts 8  lifetime 5d", 450 * 127},
+        {"attempts 8  lifetime 1h", 450 * 15}, /* the first attempt after that */
+        {"attempts 2  lifetime 5d", 450},
+        {"attempts 100  lifetime 10m", 450 + 900},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf body = {0};
+        char conf[100];
+        (void)snprintf(conf, sizeof conf, "queue { %s  delay-notice-attempt 1  retry-jitter 0 }\n",
+                       cases[i].settings);
+        world_open(conf);
+        int64_t now = clock_wall_ms() / 1000;
+        (void)world_send("c@d.example");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        agent_answer(&world.direct, 0, "f");
+        world_settle();
+        assert_true(find_notice(&body) != 0);
+        int64_t until = promised_until(&body) - now;
+        assert_true(until >= cases[i].until && until <= cases[i].until + 2);
+        buf_free(&body);
+        (void)world_teardown(NULL);
+    }
+    world_open("");
 }
 
 static void test_only_what_came_to_nothing_stands_aside(void **state)
@@ -395,6 +457,148 @@ static void test_ret_decides_what_comes_back_of_a_failure(void **state)
         world_settle();
         world_expect_empty();
     }
+}
+
+/* The envelope of the one notice in the queue; the caller frees it. */
+static struct submit_envelope *notice_envelope(void)
+{
+    struct msg_row m;
+    assert_true(world_message(find_notice(NULL), &m));
+    return m.envelope;
+}
+
+static void test_the_notice_of_mail_that_required_tls_requires_it(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+        e->flags = i == 0 ? 0 : SUBMIT_REQUIRE_TLS;
+        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        agent_answer(&world.direct, 0, "x");
+        world_settle();
+        e = notice_envelope();
+        assert_int_equal(e->flags, i == 0 ? 0 : SUBMIT_REQUIRE_TLS);
+        submit_envelope_free(&e);
+        assert_int_equal(world.direct.jobs[0].job->flags, i == 0 ? 0 : SUBMIT_REQUIRE_TLS);
+        agent_answer(&world.direct, 0, "d");
+        world_settle();
+    }
+}
+
+static void test_utf8_forms_are_for_whoever_can_surely_read_them(void **state)
+{
+    static const struct {
+        const char *sender;
+        bool utf8;
+    } cases[] = {
+        {"inbox@example.org", true},            /* a mailbox here */
+        {"gr\xc3\xbc\xc3\x9f@b.example", true}, /* an address that needs it */
+        {"a@b.example", false},
+    };
+    world_open("account in { address inbox@example.org }\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope *e = world_envelope(cases[i].sender, "\xc3\xa9@d.example");
+        struct buf body = {0};
+        e->flags = SUBMIT_SMTPUTF8;
+        (void)world_submit(e, "Subject: x\r\n\r\n");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        agent_answer(&world.direct, 0, "x");
+        world_settle();
+        (void)find_notice(&body);
+        e = notice_envelope();
+        assert_int_equal((e->flags & SUBMIT_SMTPUTF8) != 0, cases[i].utf8);
+        submit_envelope_free(&e);
+        expect_text(&body,
+                    cases[i].utf8 ? "message/global-delivery-status" : "message/delivery-status");
+        expect_text(&body, cases[i].utf8 ? "Final-Recipient: utf-8; \xc3\xa9@d.example"
+                                         : "Final-Recipient: utf-8; \\x{E9}@d.example");
+        agent_answer(i == 0 ? &world.local : &world.direct, 0, "d");
+        world_settle();
+        buf_free(&body);
+        world_expect_empty();
+    }
+}
+
+static void test_postmaster_gets_copies_of_the_notices_he_wishes(void **state)
+{
+    static const struct {
+        const char *copies, *sender;
+        char status;
+        uint8_t notify;
+        const char *to_postmaster; /* NULL: nothing */
+    } cases[] = {
+        {"", "a@b.example", 'x', 0, NULL},
+        {"postmaster-copies failed", "a@b.example", 'x', 0, "Action: failed"},
+        {"postmaster-copies failed", "a@b.example", 'f', 0, NULL},
+        {"postmaster-copies delayed", "a@b.example", 'f', 0, "Action: delayed"},
+        {"postmaster-copies delayed failed", "a@b.example", 'x', 0, "Action: failed"},
+        {"postmaster-copies failed delayed", "a@b.example", 'd', NOTIFY_SUCCESS, NULL},
+        {"postmaster-copies relayed", "a@b.example", 'd', NOTIFY_SUCCESS, "Action: relayed"},
+        {"postmaster-copies delivered", "a@b.example", 'd', NOTIFY_SUCCESS, NULL},
+        {"postmaster-copies failed", "a@b.example", 'x', NOTIFY_NEVER, NULL},
+        {"postmaster-copies failed", "Chief@mx.b.example", 'x', 0, NULL}, /* is told anyway */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char conf[200];
+        (void)snprintf(conf, sizeof conf,
+                       "postmaster chief@mx.b.example\n"
+                       "queue { delay-notice-attempt 1  %s }\n",
+                       cases[i].copies);
+        world_open(conf);
+        struct submit_envelope *e = world_envelope(cases[i].sender, "c@d.example");
+        e->recipients[0].notify = cases[i].notify;
+        submit_set(&e->ret, "FULL");
+        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
+        WORLD_UNTIL(world.direct.jobs_n == 1);
+        agent_answer(&world.direct, 0, (const char[]){cases[i].status, '\0'});
+        world_settle();
+        unsigned told = 0, copied = 0;
+        for (unsigned k = 0; k < world.direct.jobs_n; k++) {
+            const struct deliver_job *job = world.direct.jobs[k].job;
+            struct buf body = world_body(job->message);
+            bool whole = strstr(buf_text(&body), "its text") != NULL;
+            assert_string_equal(job->sender, "");
+            if (strcmp(job->recipients[0].address, cases[i].sender) == 0) {
+                told++;
+                assert_int_equal(whole, cases[i].status == 'x');
+            } else {
+                assert_string_equal(job->recipients[0].address, "chief@mx.b.example");
+                copied++;
+                expect_text(&body, "Subject: For postmaster: ");
+                expect_text(&body, "sent from <a@b.example>, who was told.");
+                expect_text(&body, cases[i].to_postmaster);
+                assert_false(whole);
+            }
+            buf_free(&body);
+        }
+        assert_int_equal(told, cases[i].notify != NOTIFY_NEVER);
+        assert_int_equal(copied, cases[i].to_postmaster != NULL);
+        (void)world_teardown(NULL);
+    }
+    world_open("");
+}
+
+static void test_a_double_bounce_goes_to_postmaster_and_no_further(void **state)
+{
+    struct buf body = {0};
+    world_open("postmaster chief@mx.b.example\nqueue { double-bounces yes }\n");
+    (void)world_send("c@d.example");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "x");
+    world_settle();
+    assert_string_equal(world.direct.jobs[0].job->recipients[0].address, "a@b.example");
+    agent_answer(&world.direct, 0, "x");
+    world_settle();
+    assert_int_equal(world.direct.jobs_n, 1);
+    assert_string_equal(world.direct.jobs[0].job->recipients[0].address, "chief@mx.b.example");
+    assert_string_equal(world.direct.jobs[0].job->sender, "");
+    body = world_body(world.direct.jobs[0].job->message);
+    expect_text(&body, "sent without a sender to be told.");
+    expect_text(&body, "Final-Recipient: rfc822; a@b.example");
+    agent_answer(&world.direct, 0, "x");
+    buf_free(&body);
+    world_settle();
+    world_expect_empty();
 }
 
 static void test_a_from_id_makes_the_senders_address_unique(void **state)
@@ -624,11 +828,17 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_permanent_failure_is_told_with_the_whole_reply),
         BARE_TEST(test_the_last_attempt_that_is_deferred_is_a_failure),
         BARE_TEST(test_an_old_message_fails_at_the_next_attempt_however_few_there_were),
+        BARE_TEST(test_a_message_for_the_future_ages_from_then_on),
+        BARE_TEST(test_a_delay_notice_states_the_real_schedule),
         WORLD_TEST(test_only_what_came_to_nothing_stands_aside),
         BARE_TEST(test_the_sender_is_told_of_delay_once),
         BARE_TEST(test_notify_decides_who_is_told),
         BARE_TEST(test_success_is_told_to_whoever_asked_by_whoever_knows),
         WORLD_TEST(test_ret_decides_what_comes_back_of_a_failure),
+        WORLD_TEST(test_the_notice_of_mail_that_required_tls_requires_it),
+        BARE_TEST(test_utf8_forms_are_for_whoever_can_surely_read_them),
+        BARE_TEST(test_postmaster_gets_copies_of_the_notices_he_wishes),
+        BARE_TEST(test_a_double_bounce_goes_to_postmaster_and_no_further),
         WORLD_TEST(test_a_from_id_makes_the_senders_address_unique),
         WORLD_TEST(test_recipients_with_ids_of_their_own_go_alone),
         WORLD_TEST(test_recipients_of_one_message_meet_different_fates),
