@@ -19,7 +19,8 @@
  */
 #define MANY 4000
 #define REPLY_MAX_OF_MANY 4096
-#define PATIENCE_S 60 /* longer than master takes to start a process again */
+#define RCPT_REPLY_MAX 1024 /* of each recipient */
+#define PATIENCE_S 60       /* longer than master takes to start a process again */
 
 /* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
 static void set_text(char **field, const char *text, size_t most)
@@ -59,6 +60,11 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     submit_set(&r->tls, o->tls);
     r->duration_ms = (uint32_t)(clock_mono_ms() - j->start_mono_ms);
     j->settled[i] = true;
+}
+
+void job_note_taken(struct job *j, uint32_t i, const char *reply)
+{
+    set_text(&j->results[i].rcpt_reply, reply, RCPT_REPLY_MAX);
 }
 
 void job_settle_rest(struct job *j, const struct job_outcome *o)

@@ -97,6 +97,9 @@ struct job_outcome {
 void job_settle(struct job *j, uint32_t recipient, const struct job_outcome *o);
 /* The same for every recipient that is not settled. */
 void job_settle_rest(struct job *j, const struct job_outcome *o);
+/* The remote took the recipient, with these words; NULL: it has not, after all. What becomes of it
+ * comes with job_settle. */
+void job_note_taken(struct job *j, uint32_t recipient, const char *reply);
 /* Answers qmgr and frees the job. What is not settled is deferred. */
 void job_finish(struct job *j);
 

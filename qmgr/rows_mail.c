@@ -6,7 +6,8 @@
 #include "wire.h"
 
 #define VERSION 1
-#define RCPT_VERSION 2
+#define RCPT_VERSION 3
+#define RETIRED_VERSION 2
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -76,9 +77,9 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
+/* rcpt row: version u8 (3) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
  * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
- * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+ * (texts) | count u32 of results (proto_deliver.c). e.g. "\x03"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -111,15 +112,16 @@ static size_t cut_text(char *text, size_t keep)
     return n - keep;
 }
 
-/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or
- * nothing is left to cut. The last attempt is what people ask for: it keeps eight times as much as
- * those before it. */
+/* Cuts reply, error and rcpt_reply, the oldest results first, until the row, too long by that much,
+ * fits or nothing is left to cut. The last attempt is what people ask for: it keeps eight times as
+ * much as those before it. */
 static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
 {
     for (size_t keep = TEXT_KEPT;; keep /= 2) {
         for (uint32_t i = 0; i < n && too_long > 0; i++) {
             size_t most = i + 1 == n ? 8 * keep : keep;
-            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most);
+            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most) +
+                           cut_text(results[i].rcpt_reply, keep);
             too_long -= saved < too_long ? saved : too_long;
         }
         if (too_long == 0 || keep == 0)
@@ -147,7 +149,7 @@ void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
 
 static void get_results(struct wire *w, struct deliver_result **results, uint32_t *n)
 {
-    *n = wire_count(w, RESULTS_MAX, 51);
+    *n = wire_count(w, RESULTS_MAX, 59);
     *results = mem_array(*n, sizeof **results);
     for (uint32_t i = 0; i < *n; i++)
         deliver_result_get(w, &(*results)[i]);
@@ -240,11 +242,11 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
+/* retired row: version u8 (2) | keep_until i64 | item (proto_admin.c). e.g. "\x02"
  * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, RETIRED_VERSION);
     wire_put_i64(b, r->keep_until_ms);
     admin_item_put(b, &r->item);
 }
@@ -253,7 +255,7 @@ int retired_row_read(struct span s, struct retired_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct retired_row){0};
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RETIRED_VERSION)
         wire_fail(&w);
     r->keep_until_ms = wire_i64(&w);
     admin_item_get(&w, &r->item);
@@ -266,7 +268,7 @@ int retired_row_read(struct span s, struct retired_row *r)
 int retired_row_peek(struct span s, struct admin_peek *r)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RETIRED_VERSION)
         wire_fail(&w);
     (void)wire_i64(&w);
     admin_row_peek(&w, r);

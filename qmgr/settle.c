@@ -1,6 +1,6 @@
 #include "settle.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "body.h"
 #include "bodies.h"
@@ -214,8 +214,8 @@ static void log_result(const struct settle *c, const struct deliver_result *r, c
     log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
              LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms),
-             LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
-             LS("reply", r->reply), LS("why", r->error));
+             LU("ms", r->duration_ms), LS("tls", r->tls), LS("transport", r->transport),
+             LS("stage", r->stage), LS("reply", r->reply), LS("why", r->error));
 }
 
 static void send_notices(const struct settle *c, const struct settle_told *told)
@@ -276,8 +276,8 @@ static enum commit_when when_to_write(const struct deliver_result *results, uint
     return COMMIT_ASIDE;
 }
 
-void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox)
+void settle_results(struct queue *q, uint64_t message, const char *transport,
+                    const struct deliver_result *results, uint32_t n)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -290,9 +290,11 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     c->results = mem_array(n, sizeof *c->results);
     c->addresses = mem_array(n, sizeof *c->addresses);
     c->results_n = n;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         deliver_result_copy(&c->results[i], &results[i]);
+        submit_set(&c->results[i].transport, transport);
+    }
     c->now_ms = clock_wall_ms();
-    c->success = mailbox ? DSN_DELIVERED : DSN_RELAYED;
+    c->success = strcmp(transport, "local") == 0 ? DSN_DELIVERED : DSN_RELAYED;
     commit_add(q->commit, &c->change);
 }

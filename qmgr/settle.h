@@ -8,10 +8,9 @@
 /* What became of an attempt, written down: the results of a delivery agent, or our own word where
  * nobody was asked. */
 
-/* Copies the results; all are of one message. mailbox: those that are done are in their mailboxes,
- * not with a next hop. */
-void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox);
+/* Copies the results; all are of one message, tried over this transport. */
+void settle_results(struct queue *q, uint64_t message, const char *transport,
+                    const struct deliver_result *results, uint32_t n);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */

@@ -24,12 +24,12 @@ void deliver_job_free(struct deliver_job **jp)
     mem_free(jp);
 }
 
-#define RESULT_TEXTS 7
+#define RESULT_TEXTS 9
 
 /* Of each text, in the order of texts_of. */
 static const size_t text_max[RESULT_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX,
                                               PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX,
-                                              PROTO_NAME_MAX};
+                                              PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX};
 
 static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
 {
@@ -40,6 +40,8 @@ static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
     texts[4] = &r->remote_address;
     texts[5] = &r->tls;
     texts[6] = &r->stage;
+    texts[7] = &r->rcpt_reply;
+    texts[8] = &r->transport;
 }
 
 void deliver_result_clear(struct deliver_result *r)
@@ -90,7 +92,7 @@ static void status_get(struct wire *w, struct deliver_result *r)
     r->complaint = (bits & DONE_COMPLAINT) != 0;
 }
 
-/* id u64, status u8, code u16, the seven texts, start i64, duration u32. */
+/* id u64, status u8, code u16, the nine texts, start i64, duration u32. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r)
 {
     struct deliver_result alias = *r;

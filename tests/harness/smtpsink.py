@@ -140,6 +140,7 @@ class SmtpSink:
 
     def _serve(self, sock, session):
         sock.settimeout(300)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply is not held back, to be lost in a reset
         talk = _Conversation(self, sock, session, self._tls, self._stopping)
         try:
             if self._implicit:

@@ -133,6 +133,7 @@ static void test_a_deferred_recipient_is_tried_again_when_it_is_due(void **state
     assert_true(world_recipient(id, &r));
     assert_int_equal(r.attempts, 1);
     assert_string_equal(r.results[0].reply, "451 4.7.1 try later");
+    assert_string_equal(r.results[0].transport, "direct");
     assert_true(r.next_ms >= begin + 450000 * 99 / 100 &&
                 r.next_ms <= clock_wall_ms() + 450000 * 101 / 100);
     int64_t next = r.next_ms;
