@@ -57,7 +57,8 @@ static void put_host(struct buf *out, const struct dsn_recipient *r)
 static void put_reply(struct buf *out, const struct dsn_recipient *r, bool utf8)
 {
     struct buf line = {0};
-    size_t total = 0;
+    struct dsnstatus_lines at = {0};
+    struct span said;
     if (r->n_reply == 0)
         return;
     buf_puts(&line, "The full SMTP response of ");
@@ -68,9 +69,9 @@ static void put_reply(struct buf *out, const struct dsn_recipient *r, bool utf8)
     buf_puts(out, "\r\n");
     put_line(out, "    ", buf_span(&line), utf8);
     buf_puts(out, "\r\n");
-    for (size_t i = 0; i < r->n_reply && (total += r->reply[i].n) <= DSN_REPLY_MAX; i++)
-        put_line(out, "\t", r->reply[i], utf8);
-    if (total > DSN_REPLY_MAX)
+    while (dsnstatus_next_line(r, &at, &said))
+        put_line(out, "\t", said, utf8);
+    if (at.cut)
         buf_puts(out, "\t[the rest is left out]\r\n");
     buf_free(&line);
 }
