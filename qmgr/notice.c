@@ -64,7 +64,7 @@ static bool is_for_postmaster(const struct submit_envelope *e, const struct noti
 struct part {
     struct address address;
     struct span lines[LINES_MAX];
-    char *reason;
+    char *reason, *host;
 };
 
 static size_t split_lines(const char *text, struct span *lines)
@@ -106,6 +106,33 @@ static char *reason_of(const struct notice *n, const struct rcpt_row *r,
                       last->error[0] == '\0' ? "" : "; the last one: ", last->error);
 }
 
+static struct span without_brackets(struct span s)
+{
+    return s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']' ? span_of(s.p + 1, s.n - 2) : s;
+}
+
+/* Name and address of the host; one that is known by its address alone is an address literal (RFC
+ * 5321 section 4.1.3). */
+static void describe_host(const struct deliver_result *last, struct dsn_recipient *d,
+                          struct part *p)
+{
+    struct span host = span_text(last->remote_host), ip = span_text(last->remote_address);
+    const char *colon = strrchr(last->remote_address, ':');
+    if (colon != NULL)
+        ip.n = (size_t)(colon - last->remote_address);
+    ip = without_brackets(ip);
+    struct span bare = without_brackets(host);
+    if (span_starts_nocase(bare, "IPv6:"))
+        bare = span_of(bare.p + 5, bare.n - 5);
+    if (ip.n > 0 && span_equal(bare, ip)) {
+        p->host = mem_format("[%s%.*s]", span_find(ip, ':') < 0 ? "" : "IPv6:", (int)ip.n, ip.p);
+        d->remote_host = span_text(p->host);
+    } else {
+        d->remote_host = host;
+        d->remote_ip = ip;
+    }
+}
+
 static struct dsn_recipient describe(const struct settings *s, const struct submit_envelope *e,
                                      const struct notice *n, const struct rcpt_row *r,
                                      struct part *p)
@@ -113,8 +140,6 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
     static const struct deliver_result none = {
         .reply = "", .error = "", .enhanced = "", .remote_host = "", .remote_address = ""};
     const struct deliver_result *last = r->results_n == 0 ? &none : &r->results[r->results_n - 1];
-    size_t host_end = strlen(last->remote_address);
-    const char *colon = strrchr(last->remote_address, ':');
     read_address(r->address, &p->address);
     p->reason = reason_of(n, r, last);
     struct dsn_recipient d = {.address = &p->address,
@@ -124,13 +149,10 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                               .reason = span_text(p->reason),
                               .reply = p->lines,
                               .n_reply = split_lines(last->reply, p->lines),
-                              .remote_host = span_text(last->remote_host),
                               .last_attempt_ms = last->start_ms};
     if (n->action == DSN_DELAYED)
         d.retry_until_ms = retry_until_ms(s, r->attempts, r->next_ms, retry_since_ms(e));
-    if (colon != NULL)
-        host_end = (size_t)(colon - last->remote_address);
-    d.remote_ip = span_of(last->remote_address, host_end);
+    describe_host(last, &d, p);
     return d;
 }
 
@@ -181,6 +203,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
     for (uint32_t i = 0; i < n->recipients_n; i++) {
         address_clear(&parts[i].address);
         mem_free(&parts[i].reason);
+        mem_free(&parts[i].host);
     }
     address_clear(&from);
     address_clear(&to);

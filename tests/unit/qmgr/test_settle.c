@@ -602,6 +602,49 @@ static void test_a_double_bounce_goes_to_postmaster_and_no_further(void **state)
     world_expect_empty();
 }
 
+/* Defect 30 of the older program: the address was never told, nor what came of the host before. */
+static void test_a_notice_names_the_host_and_its_address(void **state)
+{
+    static const struct {
+        const char *host, *address, *field, *text;
+    } cases[] = {
+        {"mx.d.example", "192.0.2.1:25", "Remote-MTA: dns; mx.d.example\r\n",
+         ", at mx.d.example [192.0.2.1]\r\n"},
+        {"mx.d.example", "[2001:db8::1]:25", "Remote-MTA: dns; mx.d.example\r\n",
+         ", at mx.d.example [2001:db8::1]\r\n"},
+        {"192.0.2.1", "192.0.2.1:2525", "Remote-MTA: dns; [192.0.2.1]\r\n", ", at [192.0.2.1]\r\n"},
+        {"[192.0.2.1]", "192.0.2.1:25", "Remote-MTA: dns; [192.0.2.1]\r\n", ", at [192.0.2.1]\r\n"},
+        {"[IPv6:2001:db8::1]", "[2001:db8::1]:25", "Remote-MTA: dns; [IPv6:2001:db8::1]\r\n",
+         ", at [IPv6:2001:db8::1]\r\n"},
+        {"mx.d.example", "", "Remote-MTA: dns; mx.d.example\r\n", ", at mx.d.example\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct deliver_result *script = &world.direct.script;
+        struct buf body = {0};
+        *script = deliver_result_new(0, DELIVER_FAILED);
+        submit_set(&script->remote_host, cases[i].host);
+        submit_set(&script->remote_address, cases[i].address);
+        submit_set(&script->error, "it could not be");
+        submit_set(&script->enhanced, "5.4.4");
+        world.direct.on_job = agent_answers;
+        script->start_ms = clock_wall_ms();
+        (void)world_send("c@d.example");
+        WORLD_UNTIL(world.direct.jobs_total % 2 == 1);
+        world.direct.on_job = agent_keeps;
+        world_settle();
+        assert_true(find_notice(&body) != 0);
+        expect_text(&body, cases[i].field);
+        expect_text(&body, cases[i].text);
+        expect_text(&body, "Status: 5.4.4 (it could not be)\r\n");
+        assert_null(strstr(buf_text(&body), "Diagnostic-Code")); /* nobody said anything */
+        deliver_result_clear(script);
+        agent_answer(&world.direct, 0, "d");
+        world_settle();
+        buf_free(&body);
+    }
+    world.direct.script = (struct deliver_result){0};
+}
+
 static void test_a_from_id_makes_the_senders_address_unique(void **state)
 {
     static const struct {
@@ -840,6 +883,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_utf8_forms_are_for_whoever_can_surely_read_them),
         BARE_TEST(test_postmaster_gets_copies_of_the_notices_he_wishes),
         BARE_TEST(test_a_double_bounce_goes_to_postmaster_and_no_further),
+        WORLD_TEST(test_a_notice_names_the_host_and_its_address),
         WORLD_TEST(test_a_from_id_makes_the_senders_address_unique),
         WORLD_TEST(test_recipients_with_ids_of_their_own_go_alone),
         WORLD_TEST(test_recipients_of_one_message_meet_different_fates),
