@@ -228,7 +228,7 @@ class _Conversation:
         if self.stopping.wait(reply.delay):
             raise _Gone
         if reply.text is not None:
-            self.send(reply.text.replace("\n", "\r\n").encode() + b"\r\n", reply.trickle)
+            self.send(reply.text.replace("\n", "\r\n").encode("utf-8", "surrogateescape") + b"\r\n", reply.trickle)
         if reply.reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         if reply.drop or reply.reset or reply.text is None:
