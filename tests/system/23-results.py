@@ -165,6 +165,75 @@ class Results(case.LanCase):
                     self.check(cell, *records[address], wanted)
         self.suite.stop()
 
+    # ---- faults that other programs have had, each by its name
+
+    def run_one(self, script, recipients=3, extensions=("8BITMIME", "ENHANCEDSTATUSCODES", "PIPELINING"), config=CONFIG):
+        """One message to one server. Returns the records of its recipients, in order, and the server."""
+        self.suite.config_text = config
+        self.suite.start()
+        sink = smtpsink.SmtpSink(self.us, 25, address="127.0.9.1", extensions=extensions, script=script)
+        self.addCleanup(sink.close)
+        to = [f"r{number}@[127.0.9.1]" for number in range(recipients)]
+        with self.us.inside(), client.connect("127.0.0.1", 587) as smtp:
+            client.plain(smtp, "ann@us.test", "secret")
+            smtp.sendmail("ann@us.test", to, client.message(to[0], "one", sender="ann@us.test"))
+        wait.until(lambda: sum(len(self.suite.find_log(m=m)) for m in ("delivered", "deferred", "failed")) >= recipients,
+                   what="an attempt of each")
+        records = self.records()
+        self.suite.stop()
+        return [records[address][0] for address in to], sink
+
+    def outcomes(self, records):
+        return [(one["result"], one["code"], one["enhanced"], one["stage"]) for one in records]
+
+    def test_all_recipients_refused_each_keeps_its_own_code(self):
+        records, sink = self.run_one({"RCPT": ["550 5.1.1 a", "450 4.2.1 b", "553 5.1.3 c"]})
+        self.assertEqual(self.outcomes(records), [("failed", 550, "5.1.1", "rcpt"), ("deferred", 450, "4.2.1", "rcpt"),
+                                                  ("failed", 553, "5.1.3", "rcpt")])
+
+    def test_a_5xx_to_the_message_leaves_a_4xx_to_rcpt_alone(self):
+        records, sink = self.run_one({"RCPT": ["250 ok", "450 4.2.1 b", "250 ok"], "DATA-END": "554 5.7.1 spam"})
+        self.assertEqual(self.outcomes(records), [("failed", 554, "5.7.1", "dot"), ("deferred", 450, "4.2.1", "rcpt"),
+                                                  ("failed", 554, "5.7.1", "dot")])
+
+    def test_251_and_252_are_no_failure(self):
+        records, sink = self.run_one({"RCPT": ["251 2.1.5 forwarded", "252 2.1.5 perhaps", "250 ok"]})
+        self.assertEqual({one["result"] for one in records}, {"delivered"})
+        self.assertEqual([one["rcpt_reply"][:3] for one in records], ["251", "252", "250"])
+        self.assertEqual(len(sink.mails[0].recipients), 3)
+
+    def test_a_refused_part_leaves_the_other_parts_alone(self):
+        records, sink = self.run_one({"DATA-END": ["554 5.6.0 not this one", "250 2.0.0 Ok: queued as TWO"]},
+                                     extensions=["LIMITS RCPTMAX=2", "ENHANCEDSTATUSCODES", "PIPELINING"])
+        self.assertEqual(self.outcomes(records), [("failed", 554, "5.6.0", "dot"), ("failed", 554, "5.6.0", "dot"),
+                                                  ("delivered", 250, "2.0.0", "dot")])
+
+    def test_552_to_the_first_recipient_is_not_for_good_in_lock_step(self):
+        records, sink = self.run_one({"RCPT": ["552 5.2.2 full", "250 ok"]}, extensions=["ENHANCEDSTATUSCODES"])
+        self.assertEqual(self.outcomes(records), [("deferred", 552, "4.2.2", "rcpt"), ("delivered", 250, "2.0.0", "dot"),
+                                                  ("delivered", 250, "2.0.0", "dot")])
+
+    def test_the_lines_kept_are_those_of_the_command_that_was_refused(self):
+        records, sink = self.run_one({"CONNECT": "220-sink.test\n220-has much\n220 to say",
+                                      "EHLO": "502-no\n502 EHLO", "HELO": "550-not\n550-even\n550 HELO"}, recipients=1)
+        self.assertEqual(records[0]["reply"], "550-not\n550-even\n550 HELO")
+        self.assertEqual(records[0]["stage"], "ehlo")
+
+    def test_the_lines_kept_are_those_of_starttls(self):
+        records, sink = self.run_one({"CONNECT": "220-sink.test\n220 hello", "STARTTLS": "454-4.7.0 no\n454 4.7.0 TLS"},
+                                     recipients=1, extensions=["STARTTLS", "SIZE"],
+                                     config=CONFIG.replace("tls opportunistic", "tls required"))
+        self.assertEqual((records[0]["reply"], records[0]["stage"], records[0]["result"], records[0]["enhanced"]),
+                         ("454-4.7.0 no\n454 4.7.0 TLS", "starttls", "deferred", "4.7.4"))
+
+    def test_a_success_keeps_its_code_and_the_remote_queue_id(self):
+        records, sink = self.run_one({}, recipients=1)
+        self.assertEqual((records[0]["code"], records[0]["reply"], records[0]["rcpt_reply"]), (250, QUEUED, TAKEN))
+
+    def test_a_reply_of_mixed_codes_is_no_answer(self):
+        records, sink = self.run_one({"DATA-END": "550-5.7.1 one\n450 4.7.1 two"}, recipients=1)
+        self.assertEqual(self.outcomes(records), [("deferred", 0, "4.5.0", "dot")])
+
 
 if __name__ == "__main__":
     case.main()

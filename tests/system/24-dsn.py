@@ -1,8 +1,9 @@
 """The SMTP extension for DSNs (RFC 3461), as a client asks for it, as the next hop is asked, and as the sender is told."""
 
 import itertools
+import re
 
-from harness import api, case, client, dsn, mailbox, postfix, smtpsink, suite, wait
+from harness import api, case, client, dnszone, dsn, mailbox, postfix, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -161,6 +162,47 @@ class Dsn(case.LanCase):
             self.assertTrue(octets.isascii())
         self.suite.stop()
 
+    def test_our_own_refusals_have_codes_of_their_own(self):
+        """No remote said anything: the code is ours (RFC 3463, RFC 7505), and the sentence beside it."""
+        zone = dnszone.Zone("p.test").null_mx("null").mx("none", 10, "ghost").mx("loop", 10, "mx.us.test.")
+        zone.mx("small", 10, "small-mx").address("small-mx", "192.0.2.2").mx("old", 10, "old-mx").address("old-mx", "192.0.2.3")
+        small = smtpsink.SmtpSink(self.lan.host("small", 2), 25, extensions=["SIZE 100", "SMTPUTF8", "8BITMIME"])
+        old = smtpsink.SmtpSink(self.lan.host("old", 3), 25, extensions=["PIPELINING"])
+        self.addCleanup(small.close)
+        self.addCleanup(old.close)
+        dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        self.start("dns { server 192.0.2.53:53  timeout 500ms  tries 2 }\n")
+        cases = {"a@nosuch.p.test": "5.1.2", "a@null.p.test": "5.1.10", "a@none.p.test": "5.4.4", "a@loop.p.test": "5.4.6",
+                 "a@small.p.test": "5.3.4", "gr\u00fcn@old.p.test": "5.6.7"}
+        with self.connect() as smtp:
+            for to in cases:
+                utf8 = [] if to.isascii() else ["SMTPUTF8"]
+                smtp.mail("ann@us.test", utf8)
+                smtp.command_encoding = "utf-8"
+                smtp.rcpt(to)
+                smtp.data(client.message("a@p.test", to[2:].partition(".")[0], sender="ann@us.test"))
+        self.inbox.wait(len(cases))
+        found = {}
+        for octets in self.inbox.raw():
+            one, = dsn.parse(octets).recipients
+            self.assertEqual(one["action"], "failed", one)
+            self.assertNotIn("diagnostic-code", one)
+            self.assertGreater(len(one["status"].split("(")[1]), 10, one)
+            found[one["final-recipient"].partition("; ")[2]] = one["status"].split()[0]
+        self.assertEqual(found, cases)
+        self.suite.stop()
+
+    def test_time_that_is_up_has_a_code_of_its_own(self):
+        self.start(self.make_hops(), queue="attempts 1")
+        with self.connect() as smtp:
+            to = "a@plain-later.test"
+            smtp.sendmail("ann@us.test", [to], client.message(to, "late", sender="ann@us.test"))
+        self.inbox.wait(1)
+        one, = dsn.parse(self.inbox.raw()[0]).recipients
+        self.assertEqual((one["action"], one["status"]), ("failed", "5.4.7 (time is up after 1 attempt)"))
+        self.assertEqual(one["diagnostic-code"], "smtp; " + REPLIES["later"])
+        self.suite.stop()
+
     def test_postfix_is_asked_and_tells_or_is_told_for(self):
         """A next hop that knows the extension, and the same one without it."""
         more = ("transport hop { smtp { host 192.0.2.2  port 25  tls none  idle-timeout 0 } }\nroute { to peer.test  transport hop }\n")
@@ -180,6 +222,11 @@ class Dsn(case.LanCase):
                               status[1]["Original-Recipient"].replace("; ", ";")],
                              [f"dns; {reporter}", "QQ+1", action, "rfc822;old@peer.test"])
             peer.mailbox().wait(number)
+        for row in self.suite.qmctl("retired", "list", "--to", "bob@peer.test"):
+            last = self.suite.qmctl("retired", "show", row["id"])["history"][-1]
+            theirs = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)", last["reply"])[1]
+            self.assertIn(f"{theirs}: removed", peer.log())
+            self.assertEqual(last["rcpt_reply"], "250 2.1.5 Ok")
         self.suite.stop()
 
 

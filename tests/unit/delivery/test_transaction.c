@@ -722,8 +722,8 @@ static void a_limit_of_seven_is_met_by_the_fewest_transactions(void **state)
     order_free(&o);
 }
 
-/* Defect 26 of the older program: of a success it kept what was said to RCPT alone, and the
- * remote's queue id was lost. */
+/* A fault seen elsewhere: of a success what was said to RCPT was kept alone, and the remote's queue
+ * id was lost. */
 static void what_was_said_of_the_recipient_is_kept_beside_the_last_word(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]", .n = 3};

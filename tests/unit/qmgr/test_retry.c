@@ -64,7 +64,7 @@ static void test_it_is_over_with_the_last_attempt(void **state)
     assert_true(retry_is_over(&defaults, 9)); /* the setting was lowered meanwhile */
 }
 
-/* Defect 15 of the older program: its delay notices promised 28 hours where there were 14. */
+/* A fault seen elsewhere: 28 hours were promised where there were 14. */
 static void test_the_last_attempt_is_where_the_schedule_has_it(void **state)
 {
     static const struct {

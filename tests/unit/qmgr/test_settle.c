@@ -268,7 +268,7 @@ static int64_t promised_until(struct buf *body)
     return timegm(&tm);
 }
 
-/* Defect 15 of the older program: its delay notices spoke of another schedule than the real one. */
+/* A fault seen elsewhere: notices that spoke of another schedule than the real one. */
 static void test_a_delay_notice_states_the_real_schedule(void **state)
 {
     static const struct {
@@ -602,7 +602,7 @@ static void test_a_double_bounce_goes_to_postmaster_and_no_further(void **state)
     world_expect_empty();
 }
 
-/* Defect 30 of the older program: the address was never told, nor what came of the host before. */
+/* A fault seen elsewhere: the address was never told. */
 static void test_a_notice_names_the_host_and_its_address(void **state)
 {
     static const struct {
