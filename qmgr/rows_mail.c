@@ -102,14 +102,20 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
         deliver_result_put(b, &results[i]);
 }
 
-/* Cuts a text; returns how many octets that saves. */
+/* Cuts a text, at no place within a character, and says so where there is room; returns how many
+ * octets that saves. */
 static size_t cut_text(char *text, size_t keep)
 {
-    size_t n = strnlen(text, PROTO_TEXT_MAX);
+    static const char mark[] = " [...]";
+    size_t n = strnlen(text, PROTO_TEXT_MAX), marked = keep > 20 ? strlen(mark) : 0;
     if (n <= keep)
         return 0;
-    text[keep] = '\0';
-    return n - keep;
+    size_t at = keep - marked;
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    memcpy(text + at, mark, marked);
+    text[at + marked] = '\0';
+    return n - at - marked;
 }
 
 /* Cuts reply, error and rcpt_reply, the oldest results first, until the row, too long by that much,
