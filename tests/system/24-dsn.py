@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from harness import api, case, client, dnszone, dsn, mailbox, postfix, smtpsink, suite, wait
+from harness import api, case, client, dnszone, dsn, exim, mailbox, postfix, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -227,6 +227,37 @@ class Dsn(case.LanCase):
             theirs = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)", last["reply"])[1]
             self.assertIn(f"{theirs}: removed", peer.log())
             self.assertEqual(last["rcpt_reply"], "250 2.1.5 Ok")
+        self.suite.stop()
+
+    def test_exim_is_asked_and_its_refusal_is_quoted(self):
+        zone = dnszone.Zone("us.test").mx("@", 10, "mx").address("mx", "192.0.2.1")
+        dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        host = self.lan.host("peer", 2, software=["exim"])
+        self.lan.resolve_through(dns.host)
+        self.start("transport hop { smtp { host 192.0.2.2  port 25  tls none } }\nroute { to peer.test  transport hop }\n")
+        refusal = '  deny local_parts = no\n       message = 5.1.1 not here,\\nnor (there\n'
+        peer = exim.Exim(host, ["peer.test"], settings="dsn_advertise_hosts = *",
+                         rcpt_rules=refusal)
+        peer.start()
+        with self.connect() as smtp:
+            smtp.mail("ann@us.test", ["RET=HDRS", "ENVID=QQ+2B1"])
+            smtp.rcpt("yes@peer.test", ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;old@peer.test"])
+            smtp.rcpt("no@peer.test")
+            smtp.data(client.message("yes@peer.test", "both", sender="ann@us.test"))
+        peer.mailbox().wait()
+        self.inbox.wait(2)
+        found = {}
+        for octets, message in zip(self.inbox.raw(), self.inbox.messages()):
+            whole, one = message.get_payload()[1].get_payload()[:2]
+            found[whole["Reporting-MTA"]] = octets, whole, one
+        _, whole, one = found["dns; peer.test"]
+        self.assertEqual((one["Action"], one["Original-Recipient"].replace("; ", ";"), whole["Original-Envelope-Id"]),
+                         ("delivered", "rfc822;old@peer.test", "QQ+2B1"))  # as it came: Exim does not decode it
+        ours = dsn.parse(found["dns; mx.us.test"][0])
+        one, = ours.recipients
+        self.assertEqual((one["action"], one["final-recipient"], one["diagnostic-code"]),
+                         ("failed", "rfc822; no@peer.test", "smtp; 550-5.1.1 not here, 550 nor (there"))
+        self.assertIn("\t550-5.1.1 not here,\r\n\t550 nor (there\r\n", ours.text)
         self.suite.stop()
 
 
