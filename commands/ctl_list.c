@@ -156,6 +156,8 @@ static void put_attempt(struct jsonwrite *w, const struct deliver_result *r)
     put_text(w, "remote_host", r->remote_host);
     put_text(w, "remote_address", r->remote_address);
     put_text(w, "tls", r->tls);
+    put_text(w, "rcpt_reply", r->rcpt_reply);
+    put_text(w, "transport", r->transport);
     jsonwrite_object_end(w);
 }
 
@@ -228,13 +230,15 @@ static void print_field(const char *name, const char *text)
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
-    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s\n", n,
+    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s%s%s\n", n,
                  ctl_time_text(r->start_ms, when, sizeof when), statuses[r->status], r->duration_ms,
-                 r->stage);
+                 r->stage, r->transport[0] == '\0' ? "" : ", over ", r->transport);
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
     if (r->error[0] != '\0')
         print_safely("  ", r->error);
+    if (r->rcpt_reply[0] != '\0')
+        print_safely("  ", r->rcpt_reply);
     if (r->reply[0] != '\0')
         print_safely("  ", r->reply);
 }

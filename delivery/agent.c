@@ -20,7 +20,8 @@
  */
 #define MANY 4000
 #define REPLY_MAX_OF_MANY 4096
-#define PATIENCE_S 60 /* longer than master takes to start a process again */
+#define RCPT_REPLY_MAX 1024 /* of each recipient */
+#define PATIENCE_S 60       /* longer than master takes to start a process again */
 
 /* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
 static void set_text(char **field, const char *text, size_t most)
@@ -36,6 +37,11 @@ static void set_text(char **field, const char *text, size_t most)
     char *cut = mem_format("%.*s%s", (int)n, text, mark);
     submit_set(field, cut);
     mem_free(&cut);
+}
+
+bool job_insists_on_tls(const struct job *j)
+{
+    return (j->order->flags & SUBMIT_REQUIRE_TLS) != 0 && j->order->sender[0] != '\0';
 }
 
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
@@ -58,6 +64,11 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->stored_inode = o->stored_inode;
     r->duration_ms = (uint32_t)(clock_mono_ms() - j->start_mono_ms);
     j->settled[i] = true;
+}
+
+void job_note_taken(struct job *j, uint32_t i, const char *reply)
+{
+    set_text(&j->results[i].rcpt_reply, reply, RCPT_REPLY_MAX);
 }
 
 void job_settle_rest(struct job *j, const struct job_outcome *o)

@@ -126,9 +126,9 @@ static void close_message(struct action *a, struct store_txn *t, struct ledger_m
                           struct settle_lost *lost)
 {
     uint64_t file;
-    char *to = NULL;
-    (void)settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, a->now_ms, &to);
-    mem_free(&to);
+    struct settle_told told;
+    settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, a->now_ms, &told);
+    settle_told_clear(&told);
     settle_lost_clear(lost);
     if (m->gone >= m->row.open)
         a->gone[a->gone_n++] = m->id;

@@ -174,8 +174,13 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
-    settle_results(v->queue, v->job->message, results, n, v->how,
-                   v->how == SETTLE_MAILBOX ? v->job->destination : NULL, report);
+    const struct settle_attempt attempt = {.message = v->job->message,
+                                           .transport = v->job->transport,
+                                           .how = v->how,
+                                           .mailbox = v->how == SETTLE_MAILBOX ? v->job->destination
+                                                                               : NULL,
+                                           .report = report};
+    settle_results(v->queue, &attempt, results, n);
     v->on_end(v->arg, &e);
     free_delivery(v);
 }

@@ -12,7 +12,7 @@
 #include "store.h"
 #include "tables.h"
 
-#define LEDGER_SCHEMA 3 /* of the store; another one is refused */
+#define LEDGER_SCHEMA 4 /* of the store; another one is refused */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states

@@ -6,7 +6,7 @@
 #include "wire.h"
 
 #define VERSION 1
-#define RCPT_VERSION 2
+#define RCPT_VERSION 3
 #define RETIRED_VERSION 2
 #define TLS_SHIFT 4 /* of enum admin_tls in a recipient's flags */
 #define RCPT_FLAGS (ADMIN_TLSES << TLS_SHIFT)
@@ -79,10 +79,10 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+/* rcpt row: version u8 (3) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
  * ordinary; 16 the operator wants TLS, 32 can do without: not both) | account hash u64 | notify u8
  * | attempts u16 | next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
- * (proto_deliver.c). e.g. "\x02"
+ * (proto_deliver.c). e.g. "\x03"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -107,25 +107,32 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
         deliver_result_put(b, &results[i]);
 }
 
-/* Cuts a text; returns how many octets that saves. */
+/* Cuts a text, at no place within a character, and says so where there is room; returns how many
+ * octets that saves. */
 static size_t cut_text(char *text, size_t keep)
 {
-    size_t n = strnlen(text, PROTO_TEXT_MAX);
+    static const char mark[] = " [...]";
+    size_t n = strnlen(text, PROTO_TEXT_MAX), marked = keep > 20 ? strlen(mark) : 0;
     if (n <= keep)
         return 0;
-    text[keep] = '\0';
-    return n - keep;
+    size_t at = keep - marked;
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    memcpy(text + at, mark, marked);
+    text[at + marked] = '\0';
+    return n - at - marked;
 }
 
-/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or
- * nothing is left to cut. The last attempt is what people ask for: it keeps eight times as much as
- * those before it. */
+/* Cuts reply, error and rcpt_reply, the oldest results first, until the row, too long by that much,
+ * fits or nothing is left to cut. The last attempt is what people ask for: it keeps eight times as
+ * much as those before it. */
 static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
 {
     for (size_t keep = TEXT_KEPT;; keep /= 2) {
         for (uint32_t i = 0; i < n && too_long > 0; i++) {
             size_t most = i + 1 == n ? 8 * keep : keep;
-            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most);
+            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most) +
+                           cut_text(results[i].rcpt_reply, keep);
             too_long -= saved < too_long ? saved : too_long;
         }
         if (too_long == 0 || keep == 0)
@@ -153,7 +160,7 @@ void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
 
 static void get_results(struct wire *w, struct deliver_result **results, uint32_t *n)
 {
-    *n = wire_count(w, RESULTS_MAX, 51);
+    *n = wire_count(w, RESULTS_MAX, 59);
     *results = mem_array(*n, sizeof **results);
     for (uint32_t i = 0; i < *n; i++)
         deliver_result_get(w, &(*results)[i]);

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "confaddr.h"
+#include "dsn.h"
 #include "fdlimit.h"
 #include "mem.h"
 #include "rows.h"
@@ -12,6 +13,25 @@
 #define DESCRIPTORS_A_DELIVERY 2 /* of the agent: the connection and the message */
 /* One on its way out, one that is kept for its first attempt, one that comes in. */
 #define DESCRIPTORS_A_MESSAGE 3
+
+static unsigned read_copies(const struct conf_block *queue)
+{
+    static const struct {
+        const char *word;
+        enum dsn_action action;
+    } kinds[] = {{"failed", DSN_FAILED},
+                 {"delayed", DSN_DELAYED},
+                 {"delivered", DSN_DELIVERED},
+                 {"relayed", DSN_RELAYED}};
+    unsigned all = 0;
+    size_t n;
+    const struct conf_value *words = conf_list(queue, "postmaster-copies", &n);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+            all |= strcmp(words[i].text, kinds[k].word) == 0 ? 1u << kinds[k].action : 0;
+    }
+    return all;
+}
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
@@ -22,6 +42,8 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
     s->attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
+    s->double_bounces = conf_bool(queue, "double-bounces");
+    s->postmaster_copies = read_copies(queue);
     s->jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");

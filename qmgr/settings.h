@@ -28,6 +28,8 @@ struct settings {
     int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms,
         slow_down_ms;
     int attempts, delay_notice_attempt, jitter_percent;
+    bool double_bounces;
+    unsigned postmaster_copies; /* a bit 1 << enum dsn_action for each of which he gets one */
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;

@@ -16,11 +16,17 @@ enum settle_how {
     SETTLE_SUPPRESSED, /* none was made, since the address is on the suppression list */
 };
 
-/* Copies the results; all are of one message. report: what the message said of mail sent from here,
- * or NULL. mailbox: of SETTLE_MAILBOX, the account whose it is; else NULL. */
-void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, enum settle_how how, const char *mailbox,
-                    const struct deliver_report *report);
+struct settle_attempt {
+    uint64_t message;
+    const char *transport; /* over which it was tried */
+    enum settle_how how;
+    const char *mailbox;                 /* of SETTLE_MAILBOX, the account whose it is; else NULL */
+    const struct deliver_report *report; /* what the message said of mail sent from here, or NULL */
+};
+
+/* Copies the results; all are of this attempt. */
+void settle_results(struct queue *q, const struct settle_attempt *attempt,
+                    const struct deliver_result *results, uint32_t n);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */
@@ -32,10 +38,17 @@ void settle_lost_clear(struct settle_lost *lost);
 void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s,
                     struct ledger_message *m, uint64_t id, struct rcpt_row *r, int64_t now_ms,
                     struct settle_lost *lost);
-/* Tells the sender of those lost (or late, or done). Returns the id of the DSN, 0
- * when there is none; to as notice_stage. */
-uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
-                     struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
-                     int64_t now_ms, char **to);
+/* The notices that were staged: to the sender, and the copy of postmaster; an id of 0 where there
+ * is none. */
+#define SETTLE_NOTICES 2
+struct settle_told {
+    uint64_t id[SETTLE_NOTICES];
+    char *to[SETTLE_NOTICES]; /* owned */
+};
+void settle_told_clear(struct settle_told *told);
+/* Tells the sender of those lost (or late, or done). told is overwritten. */
+void settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
+                 struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
+                 int64_t now_ms, struct settle_told *told);
 
 #endif

@@ -161,6 +161,13 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Attempts after which a recipient has failed and the sender is told."},
     {"delay-notice-attempt", CONF_INT, 0, CONF_QMGR, "5", .min = "0", .max = "100",
      .doc = "The failed attempt after which the sender is told of the delay; 0 is never."},
+    {"postmaster-copies", CONF_WORD, CONF_LIST, CONF_QMGR,
+     .words = "failed delayed delivered relayed",
+     .doc = "Of which notices to senders postmaster gets a copy, with the header of the message "
+            "alone."},
+    {"double-bounces", CONF_BOOL, 0, CONF_QMGR, "no",
+     .doc = "Whether postmaster is told of mail that failed and has no sender to be told, as "
+            "notices that nobody takes."},
     {"retry-jitter", CONF_INT, 0, CONF_QMGR, "1", .min = "0", .max = "50",
      .doc = "Percent by which each wait is lengthened or shortened at random."},
     {"lifetime", CONF_DURATION, 0, CONF_QMGR, "5d", .min = "1m", .max = "90d",

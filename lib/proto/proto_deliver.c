@@ -25,13 +25,13 @@ void deliver_job_free(struct deliver_job **jp)
     mem_free(jp);
 }
 
-#define RESULT_TEXTS 9
-#define ROW_TEXTS 7 /* of these, in the octets of a row */
+#define RESULT_TEXTS 11
+#define ROW_TEXTS 9 /* of these, in the octets of a row */
 
 /* Of each text, in the order of texts_of. */
 static const size_t text_max[ROW_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX,
                                            PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX,
-                                           PROTO_NAME_MAX};
+                                           PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX};
 
 static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
 {
@@ -42,8 +42,10 @@ static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
     texts[4] = &r->remote_address;
     texts[5] = &r->tls;
     texts[6] = &r->stage;
-    texts[7] = &r->stored_folder;
-    texts[8] = &r->stored_name;
+    texts[7] = &r->rcpt_reply;
+    texts[8] = &r->transport;
+    texts[9] = &r->stored_folder;
+    texts[10] = &r->stored_name;
 }
 
 void deliver_result_clear(struct deliver_result *r)
@@ -94,7 +96,7 @@ static void status_get(struct wire *w, struct deliver_result *r)
     r->complaint = (bits & DONE_COMPLAINT) != 0;
 }
 
-/* id u64, status u8, code u16, the seven texts, start i64, duration u32. */
+/* id u64, status u8, code u16, the nine texts, start i64, duration u32. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r)
 {
     struct deliver_result alias = *r;

@@ -48,7 +48,8 @@ enum deliver_status {
 };
 
 /* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what
- * goes over is cut at PROTO_TEXT_MAX octets for reply and error, at PROTO_NAME_MAX for the others.
+ * goes over is cut at PROTO_TEXT_MAX octets for reply, error and rcpt_reply, at PROTO_NAME_MAX for
+ * the others.
  */
 struct deliver_result {
     uint64_t id; /* the recipient's */
@@ -68,6 +69,9 @@ struct deliver_result {
     bool complaint;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
                     "dns" */
+    char *rcpt_reply; /* what the remote said when it took the recipient, where reply is what it
+                         said later, as of the message; "" where it did not come so far */
+    char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */
     int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
     /* Of one that is done and in a mailbox here: its folder, the base of its file's name and its

@@ -48,7 +48,9 @@ static struct deliver_result full_result(uint64_t id)
     submit_set(&r.remote_host, "mx.example.net");
     submit_set(&r.remote_address, "192.0.2.1:25");
     submit_set(&r.tls, "TLSv1.3 TLS_AES_256_GCM_SHA384 dane");
-    submit_set(&r.stage, "rcpt");
+    submit_set(&r.stage, "dot");
+    submit_set(&r.rcpt_reply, "250 2.1.5 taken");
+    submit_set(&r.transport, "relay");
     r.start_ms = 1732700000123;
     r.duration_ms = 812;
     return r;
@@ -158,8 +160,9 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     struct deliver_result r = deliver_result_new(1, DELIVER_FAILED), got;
     char *text = repeated('x', 100000);
     struct buf b = {0};
-    char **const fields[] = {&r.enhanced,       &r.reply, &r.error, &r.remote_host,
-                             &r.remote_address, &r.tls,   &r.stage};
+    char **const fields[] = {&r.enhanced,    &r.reply,          &r.error,
+                             &r.remote_host, &r.remote_address, &r.tls,
+                             &r.stage,       &r.rcpt_reply,     &r.transport};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         submit_set(fields[i], text);
     deliver_result_put(&b, &r);
@@ -168,6 +171,8 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     assert_int_equal(wire_end(&w), 0);
     assert_int_equal(strlen(got.reply), PROTO_TEXT_MAX);
     assert_int_equal(strlen(got.error), PROTO_TEXT_MAX);
+    assert_int_equal(strlen(got.rcpt_reply), PROTO_TEXT_MAX);
+    assert_int_equal(strlen(got.transport), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.enhanced), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.stage), PROTO_NAME_MAX);
     deliver_result_clear(&r);

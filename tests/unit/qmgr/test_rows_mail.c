@@ -220,8 +220,12 @@ static void expect_replies(uint32_t n, size_t length, size_t least_of_last)
     size_t shortest = SIZE_MAX;
     for (uint32_t i = 0; i < n; i++) {
         size_t kept = strlen(got.results[i].reply);
+        size_t marked = kept < length && kept > 20 ? strlen(" [...]") : 0;
         assert_true(kept <= length);
-        assert_memory_equal(got.results[i].reply, r.results[i].reply, kept);
+        assert_memory_equal(got.results[i].reply, r.results[i].reply, kept - marked);
+        assert_string_equal(got.results[i].reply + kept, "");
+        if (marked > 0)
+            assert_string_equal(got.results[i].reply + kept - marked, " [...]");
         assert_string_equal(got.results[i].remote_host, "mx.d.example");
         assert_string_equal(got.results[i].stage, "rcpt");
         shortest = kept < shortest ? kept : shortest;
@@ -249,6 +253,28 @@ static void test_of_a_row_too_long_the_last_reply_is_kept_longest(void **state)
     expect_replies(8, 8000, 1280);
     expect_replies(20, 500, 500);
     expect_replies(30, 500, 300);
+}
+
+static void test_a_text_is_not_cut_within_a_character(void **state)
+{
+    for (size_t before = 0; before < 4; before++) {
+        struct rcpt_row r = a_recipient(1, 0), got;
+        struct buf b = {0}, reply = {0};
+        buf_put(&reply, "xxxx", before);
+        for (int i = 0; i < 2000; i++)
+            buf_puts(&reply, "\xe6\x97\xa5");
+        submit_set(&r.results[0].reply, buf_text(&reply));
+        rcpt_row_put(&b, &r);
+        assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
+        size_t kept = strlen(got.results[0].reply);
+        assert_true(kept > 1270 && kept <= 1280);
+        assert_string_equal(got.results[0].reply + kept - 6, " [...]");
+        assert_int_equal((kept - 6 - before) % 3, 0);
+        rcpt_row_clear(&got);
+        rcpt_row_clear(&r);
+        buf_free(&reply);
+        buf_free(&b);
+    }
 }
 
 static void test_a_row_is_cut_only_as_far_as_it_must(void **state)
@@ -437,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_a_recipient_the_queue_could_not_find_again_is_bad),
         cmocka_unit_test(test_a_row_that_fits_keeps_everything),
         cmocka_unit_test(test_of_a_row_too_long_the_last_reply_is_kept_longest),
+        cmocka_unit_test(test_a_text_is_not_cut_within_a_character),
         cmocka_unit_test(test_a_row_is_cut_only_as_far_as_it_must),
         cmocka_unit_test(test_a_hundred_attempts_are_kept_if_not_their_words),
         cmocka_unit_test(test_the_last_line_is_the_first_of_the_last_reply),

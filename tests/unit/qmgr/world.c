@@ -750,3 +750,32 @@ void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *
         how(g, &j);
     }
 }
+
+uint64_t world_notice(struct buf *body)
+{
+    struct store_txn *t = store_begin(world.queue.store, false);
+    struct store_cursor c = store_cursor(t, TABLE_MSG);
+    uint64_t id, found = 0;
+    for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
+        struct msg_row m;
+        assert_int_equal(msg_row_read(c.value, &m), 0);
+        assert_int_equal(key_read_id(c.key, &id), 0);
+        if (m.envelope->origin == SUBMIT_DSN) {
+            assert_int_equal(found, 0);
+            assert_string_equal(m.envelope->sender, "");
+            found = id;
+        }
+        msg_row_clear(&m);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+    if (found != 0 && body != NULL)
+        *body = world_body(found);
+    return found;
+}
+
+void world_expect_text(struct buf *body, const char *text)
+{
+    if (strstr(buf_text(body), text) == NULL)
+        fail_msg("\"%s\" is not in\n%s", text, buf_text(body));
+}

@@ -156,7 +156,11 @@ bool world_retired(uint64_t id, struct retired_row *r);
  * delayed ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
-void world_check(void);             /* fails the test when the store is not consistent */
+/* The one message of qmgr's own in the queue, whose sender is the null one; its octets in body,
+ * where that is not NULL. 0 when there is none. */
+uint64_t world_notice(struct buf *body);
+void world_expect_text(struct buf *body, const char *text); /* fails unless it is in there */
+void world_check(void); /* fails the test when the store is not consistent */
 /* Nothing of any message is left but its history. */
 void world_expect_empty(void);
 /* From now on the database's file takes nothing more, as on a full disk; or it does again. */
