@@ -231,6 +231,10 @@ static const struct conf_setting dns_settings[] = {
      .doc = "Questions sent before a name counts as not resolvable for now."},
     {"cache", CONF_INT, 0, RESOLVERS, "10000", .min = "0", .max = "1000000",
      .doc = "Answers remembered by each process."},
+    {"trust-ad", CONF_BOOL, 0, RESOLVERS, "no",
+     .doc = "The servers validate DNSSEC and nobody can forge their answers on the way, though they "
+            "are not all on the loopback interface. Otherwise their word on DNSSEC does not count, "
+            "and DANE is off; the option trust-ad of resolv.conf says the same of its servers."},
 };
 
 static const struct conf_block_type dns = {
