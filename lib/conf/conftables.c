@@ -277,6 +277,23 @@ static const struct conf_setting webapi_settings[] = {
      .doc = "The same in 24 hours."},
 };
 
+static const struct conf_setting mtasts_settings[] = {
+    {"fetch-timeout", CONF_DURATION, 0, CONF_HOOKS, "60s", .min = "1s", .max = "10m",
+     .doc = "How long fetching one policy may take in all."},
+    {"fetches", CONF_INT, 0, CONF_HOOKS, "50", .min = "1", .max = "1000",
+     .doc = "Policies fetched at once; more are put off."},
+    {"allow-private", CONF_BOOL, 0, CONF_HOOKS, "no",
+     .doc = "Fetch from hosts that resolve to loopback, private or link-local addresses too."},
+};
+
+static const struct conf_block_type mtasts = {
+    .name = "mta-sts",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_HOOKS,
+    CONF_TABLE(mtasts_settings),
+    .doc = "How the MTA-STS policies of other domains are fetched (RFC 8461).",
+};
+
 static const struct conf_block_type webapi = {
     .name = "webapi",
     .flags = CONF_ALWAYS,
@@ -353,6 +370,7 @@ static const struct conf_block_type *const root_blocks[] = {
     &conftables_route,
     &webapi,
     &webhooks,
+    &mtasts,
     NULL,
 };
 
