@@ -14,6 +14,7 @@
 #include "schedule.h"
 #include "settle.h"
 #include "sites.h"
+#include "stscache.h"
 #include "tables.h"
 
 struct delivery {
@@ -239,6 +240,8 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         return DELIVERY_NO_ROOM;
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->from_id = mem_text(r->from_id);
+    if (v->server == NULL && strcmp(route.transport, "local") != 0)
+        (void)sts_find(&q->ledger, t, route.destination, v->start_ms, &v->job->sts);
     add_recipient(v->job, i->id, r);
     window_use_right(v->stream);
     window_set_trying(v->window, i);

@@ -11,7 +11,9 @@
 #include "mem.h"
 #include "once.h"
 #include "room.h"
+#include "stscache.h"
 #include "tables.h"
+#include "tlscount.h"
 
 #define TICK_MS 1000
 #define ROWS_A_TICK 1000
@@ -21,8 +23,8 @@ struct janitor {
     struct queue *queue;
     struct event *timer;
     uint64_t ticks;
-    uint64_t retired_at, hooks_at, events_at; /* where the round through the history is */
-    bool busy;                                /* a cleaning change is under way */
+    uint64_t retired_at, hooks_at, events_at, sts_at; /* where the round through each table is */
+    bool busy;                                        /* a cleaning change is under way */
 };
 
 struct cleaning {
@@ -30,8 +32,8 @@ struct cleaning {
     struct janitor *janitor;
     int64_t now_ms, keep_events_ms;
     /* where this part of the round begins, and ends; of events, with which account */
-    uint64_t retired_from, hooks_from, events_from;
-    uint64_t retired_at, hooks_at, events_at;
+    uint64_t retired_from, hooks_from, events_from, sts_from;
+    uint64_t retired_at, hooks_at, events_at, sts_at;
     unsigned removed;
 };
 
@@ -56,6 +58,16 @@ static enum verdict judge_hook(struct span value, int64_t now_ms)
         return BAD;
     enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     hook_row_clear(&r);
+    return v;
+}
+
+static enum verdict judge_sts(struct span value, int64_t now_ms)
+{
+    struct sts_row r;
+    if (sts_row_read(value, &r) != 0)
+        return BAD;
+    enum verdict v = sts_is_over(&r, now_ms) ? OVER : STAYS;
+    sts_row_clear(&r);
     return v;
 }
 
@@ -135,7 +147,9 @@ static void apply(struct change *change, struct store_txn *t)
     c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
     c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
     c->events_at = clean_events(c, t);
+    c->sts_at = clean(c, t, TABLE_STS, c->sts_from, judge_sts);
     c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
+    c->removed += tlscount_sweep(t, c->now_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -151,6 +165,7 @@ static void done(struct change *change, const char *why)
         j->retired_at = c->retired_at;
         j->hooks_at = c->hooks_at;
         j->events_at = c->events_at;
+        j->sts_at = c->sts_at;
     }
     j->busy = false;
     mem_free(&c);
@@ -200,7 +215,8 @@ static bool has_work(struct janitor *j)
     int64_t now_ms = clock_wall_ms();
     struct store_txn *t = store_begin(j->queue->store, false);
     bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
-    work = once_is_due(t, now_ms) || work;
+    work = once_is_due(t, now_ms) || tlscount_is_due(t, now_ms) || work;
+    work = part_has_work(t, TABLE_STS, &j->sts_at, judge_sts, now_ms) || work;
     work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
     work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
     store_abort(&t);
@@ -220,6 +236,7 @@ static void tidy(struct janitor *j)
     c->retired_from = j->retired_at;
     c->hooks_from = j->hooks_at;
     c->events_from = j->events_at;
+    c->sts_from = j->sts_at;
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
 }

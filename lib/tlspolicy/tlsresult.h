@@ -35,9 +35,10 @@ const char *tlsresult_policy_name(enum tlsresult_policy policy);
 
 #define TLSRESULT_TEXT_MAX 255    /* octets of each text; more is cut */
 #define TLSRESULT_STRINGS_MAX 100 /* of one policy; more are left out */
-#define TLSRESULT_DETAILS_MAX 60  /* kinds of failure under one policy; others are counted as one  \
-                                   */
-#define TLSRESULT_ENTRIES_MAX 12  /* policies that one domain had in one day */
+#define TLSRESULT_DETAILS_MAX                                                                      \
+    30                          /* kinds of failure under one policy; others are counted as one    \
+                                 */
+#define TLSRESULT_ENTRIES_MAX 8 /* policies that one domain had in one day */
 #define TLSRESULT_COUNT_MAX                                                                        \
     ((UINT64_C(1) << 53) - 1) /* a counter stops there: JSON holds no more */
 
