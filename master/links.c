@@ -22,6 +22,7 @@ static const struct edge {
     {ROLE_WEBAPI, ROLE_QMGR, "account", false},
     {ROLE_QMGR, ROLE_DELIVERY, "deliver", true},
     {ROLE_QMGR, ROLE_HOOKS, "hook", false},
+    {ROLE_QMGR, ROLE_HOOKS, "fetch", false},
     {ROLE_SMTPD, ROLE_VAULT, "secret", false},
     /* A TLS handshake cannot wait in steps for its signature: it has a channel to block on. */
     {ROLE_SMTPD, ROLE_VAULT, "sign", false},

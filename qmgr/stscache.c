@@ -81,6 +81,12 @@ bool sts_find(const struct ledger *l, struct store_txn *t, const char *domain, i
     return known;
 }
 
+bool sts_wants_renewal(const struct sts_row *r, int64_t now_ms)
+{
+    return holds(r, now_ms) && r->known.policy->mode != MTASTS_NONE &&
+           now_ms >= r->known.refresh_ms && now_ms >= r->known.retry_ms;
+}
+
 /* ---- learning ---- */
 
 static void write_row(struct store_txn *t, const struct key *k, const struct sts_row *r)
@@ -91,18 +97,31 @@ static void write_row(struct store_txn *t, const struct key *k, const struct sts
     buf_free(&b);
 }
 
+static void set_policy(struct sts_row *r, const struct mtasts_policy *policy, int64_t now_ms)
+{
+    mtasts_policy_free(&r->known.policy);
+    r->known.policy = mtasts_policy_copy(policy);
+    r->fetched_ms = now_ms;
+    r->known.refresh_ms = sts_refresh_at(now_ms, policy->max_age_s);
+    r->known.retry_ms = 0;
+    r->failures = 0;
+}
+
+static void set_failure(struct sts_row *r, int64_t now_ms)
+{
+    if (r->failures < UINT16_MAX)
+        r->failures++;
+    r->known.retry_ms = sts_retry_at(now_ms, r->failures);
+}
+
 /* What becomes of the row: whether it is to be written. */
 typedef bool change_row(struct sts_row *r, const struct sts_learned *what, int64_t now_ms);
 
 static bool learn_fetched(struct sts_row *r, const struct sts_learned *what, int64_t now_ms)
 {
-    mtasts_policy_free(&r->known.policy);
-    r->known.policy = mtasts_policy_copy(what->policy);
+    set_policy(r, what->policy, now_ms);
     (void)snprintf(r->known.id, sizeof r->known.id, "%s", what->id);
-    r->fetched_ms = r->used_ms = now_ms;
-    r->known.refresh_ms = sts_refresh_at(now_ms, what->policy->max_age_s);
-    r->known.retry_ms = 0;
-    r->failures = 0;
+    r->used_ms = now_ms;
     return true;
 }
 
@@ -119,9 +138,7 @@ static bool learn_failed(struct sts_row *r, const struct sts_learned *what, int6
     /* Several deliveries that were under way at once tell of one failure. */
     if (now_ms < r->known.retry_ms)
         return false;
-    if (r->failures < UINT16_MAX)
-        r->failures++;
-    r->known.retry_ms = sts_retry_at(now_ms, r->failures);
+    set_failure(r, now_ms);
     r->used_ms = now_ms;
     return true;
 }
@@ -160,4 +177,19 @@ void sts_learn(const struct ledger *l, struct store_txn *t, const struct sts_lea
     }
     sts_row_clear(&r);
     mem_free(&domain);
+}
+
+void sts_renew(const struct ledger *l, struct store_txn *t, const char *domain,
+               const struct mtasts_policy *policy, int64_t now_ms)
+{
+    struct key k = key_of(l, domain);
+    struct sts_row r;
+    if (!read_row(t, &k, domain, &r))
+        return;
+    if (policy != NULL)
+        set_policy(&r, policy, now_ms);
+    else
+        set_failure(&r, now_ms);
+    write_row(t, &k, &r);
+    sts_row_clear(&r);
 }

@@ -44,6 +44,15 @@ bool sts_find(const struct ledger *l, struct store_txn *t, const char *domain, i
 void sts_learn(const struct ledger *l, struct store_txn *t, const struct sts_learned *what,
                int64_t now_ms);
 
+/* Whether the row's policy, one that demands something and still holds, is to be fetched anew at
+ * this time though nobody needs it. One that demands nothing may as well end. */
+bool sts_wants_renewal(const struct sts_row *r, int64_t now_ms);
+
+/* Writes down what came of that: the policy of the same record, or NULL, which is a fetch that
+ * failed. Whether anybody needs it stays as it was. Nothing happens when the row is gone. */
+void sts_renew(const struct ledger *l, struct store_txn *t, const char *domain,
+               const struct mtasts_policy *policy, int64_t now_ms);
+
 /* Whether the row (decoded) is of no more use: nobody needed it for STS_UNUSED_MS, or its policy's
  * time is over, and it is STS_FAILED_MS since a fetch was put off. */
 bool sts_is_over(const struct sts_row *r, int64_t now_ms);

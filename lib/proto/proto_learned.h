@@ -29,6 +29,9 @@ void sts_known_clear(struct sts_known *k); /* frees the policy; k is all-zero th
 void sts_known_put(struct buf *b, const struct sts_known *k);
 void sts_known_get(struct wire *w, struct sts_known *k);
 
+/* Reads an id: letters and digits, MTASTS_ID_MAX at most, or none. */
+void sts_id_get(struct wire *w, char id[static MTASTS_ID_MAX + 1]);
+
 enum sts_what {
     STS_FETCHED,      /* this policy, for a record of this id */
     STS_USED,         /* the policy known before was used, and its record is still there */
@@ -53,7 +56,7 @@ struct learned {
     struct tlsresult **results; /* to be added to those of their day */
     uint32_t results_n;
 };
-void learned_clear(struct learned *l);
+void learned_clear(struct learned *l); /* frees what it holds; it is an empty one then */
 
 /* Adds one; domain and policy are copied, policy and id may be NULL where what has none. Nothing
  * happens when LEARNED_MAX are there. */

@@ -7,7 +7,9 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "proto_fetch.h"
 #include "stscache.h"
+#include "stsrefresh.h"
 #include "tables.h"
 
 #define MINUTE 60000LL
@@ -234,6 +236,145 @@ static void test_what_an_agent_learned_comes_with_the_next_job(void **state)
     WORLD_UNTIL(world_rows(TABLE_STS) == 0 && world_rows(TABLE_TLSRESULT) == 0);
 }
 
+/* In place of hooks: what was asked for, and what is answered. */
+struct fetcher {
+    struct ipc *channel;
+    unsigned asked;
+    uint64_t request;
+    char domain[64];
+};
+
+static int on_fetch(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct fetcher *x = arg;
+    char *domain;
+    assert_int_equal(fetch_policy_read(m, &domain, f), 0);
+    (void)snprintf(x->domain, sizeof x->domain, "%s", domain);
+    mem_free(&domain);
+    x->request = m->id;
+    x->asked++;
+    return 0;
+}
+
+static void on_fetcher_closed(struct ipc *ch, void *arg, const char *why)
+{
+}
+
+static struct stsrefresh *open_refresh(struct fetcher *x)
+{
+    static const struct ipc_handler handler = {on_fetch, on_fetcher_closed};
+    struct stsrefresh *r = stsrefresh_new(&world.queue);
+    struct fail f;
+    int fd[2];
+    assert_int_equal(ipc_pair(fd, &f), 0);
+    *x = (struct fetcher){.asked = 0};
+    x->channel = ipc_new(world.queue.base, fd[0], "hooks", &handler, x);
+    stsrefresh_link(r, fd[1]);
+    return r;
+}
+
+static void answer_fetch(struct fetcher *x, struct mtasts_policy *policy)
+{
+    struct fetched_policy p = {policy == NULL ? FETCH_POLICY_FAILED : FETCH_POLICY_GOOD, 200,
+                               policy, (char *)"", 1};
+    fetch_policy_answer(x->channel, x->request, &p);
+}
+
+static struct sts_row world_row(const char *domain)
+{
+    struct sts_row r;
+    struct span value;
+    struct store_txn *t = store_begin(world.queue.store, false);
+    struct key k = key_id(name_hash(world.queue.ledger.secret, domain));
+    assert_true(store_get(t, TABLE_STS, key_span(&k), &value));
+    assert_int_equal(sts_row_read(value, &r), 0);
+    store_abort(&t);
+    return r;
+}
+
+static bool world_fetched(const char *domain, int64_t since_ms)
+{
+    struct sts_row r = world_row(domain);
+    bool good = r.fetched_ms >= since_ms;
+    sts_row_clear(&r);
+    return good;
+}
+
+static unsigned world_failures(const char *domain)
+{
+    struct sts_row r = world_row(domain);
+    unsigned n = r.failures;
+    sts_row_clear(&r);
+    return n;
+}
+
+static void test_policies_that_demand_something_are_fetched_anew_before_they_end(void **state)
+{
+    struct learned l = {.policies = NULL};
+    struct fetcher x;
+    struct stsrefresh *r = open_refresh(&x);
+    learned_add_policy(&l, "d.example", STS_FETCHED, "7a", &enforce);
+    learned_add_policy(&l, "n.example", STS_FETCHED, "7b", &none);
+    learned_tell(world.direct.channel, &l);
+    WORLD_UNTIL(world_rows(TABLE_STS) == 2);
+    learned_clear(&l);
+    stsrefresh_look(r);
+    world_settle();
+    assert_int_equal(x.asked, 0);
+    struct sts_row before = world_row("d.example");
+    clock_step(DAY);
+    int64_t then = clock_wall_ms();
+    stsrefresh_look(r);
+    stsrefresh_look(r); /* not twice at once */
+    WORLD_UNTIL(x.asked == 1);
+    assert_string_equal(x.domain, "d.example");
+    answer_fetch(&x, NULL);
+    WORLD_UNTIL(world_failures("d.example") == 1);
+    world_settle();
+    stsrefresh_look(r);
+    world_settle();
+    assert_int_equal(x.asked, 1);
+    clock_step(STS_RETRY_MS);
+    stsrefresh_look(r);
+    WORLD_UNTIL(x.asked == 2);
+    answer_fetch(&x, &enforce);
+    WORLD_UNTIL(world_fetched("d.example", then));
+    struct sts_row after = world_row("d.example");
+    assert_int_equal(after.used_ms, before.used_ms);
+    assert_int_equal(after.failures, 0);
+    assert_string_equal(after.known.id, "7a");
+    sts_row_clear(&before);
+    sts_row_clear(&after);
+    world_settle();
+    stsrefresh_stop(r);
+    clock_step(DAY);
+    stsrefresh_look(r);
+    world_settle();
+    assert_int_equal(x.asked, 2);
+    stsrefresh_free(&r);
+    ipc_free(&x.channel);
+}
+
+static void test_hooks_that_went_away_is_no_failure_of_the_policy(void **state)
+{
+    struct learned l = {.policies = NULL};
+    struct fetcher x;
+    struct stsrefresh *r = open_refresh(&x);
+    learned_add_policy(&l, "d.example", STS_FETCHED, "7a", &enforce);
+    learned_tell(world.direct.channel, &l);
+    WORLD_UNTIL(world_rows(TABLE_STS) == 1);
+    learned_clear(&l);
+    clock_step(DAY);
+    stsrefresh_look(r);
+    WORLD_UNTIL(x.asked == 1);
+    ipc_free(&x.channel);
+    world_settle();
+    struct sts_row row_now = world_row("d.example");
+    assert_int_equal(row_now.failures, 0);
+    sts_row_clear(&row_now);
+    stsrefresh_free(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +386,8 @@ int main(int argc, char **argv)
         STORE_TEST(test_used_alone_makes_no_row),
         STORE_TEST(test_the_row_of_another_domain_with_the_same_hash_is_not_taken),
         WORLD_TEST(test_what_an_agent_learned_comes_with_the_next_job),
+        WORLD_TEST(test_policies_that_demand_something_are_fetched_anew_before_they_end),
+        WORLD_TEST(test_hooks_that_went_away_is_no_failure_of_the_policy),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

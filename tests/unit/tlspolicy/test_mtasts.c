@@ -89,17 +89,16 @@ static void test_a_policy_is_read(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fail f = {""};
-        char mx[200] = "";
+        struct buf mx = {0};
         struct mtasts_policy *p = mtasts_policy_parse(span_text(cases[i].text), &f);
         if (p == NULL)
             fail_msg("case %zu: %s", i, f.text);
-        for (size_t k = 0; k < p->mx_n; k++) {
-            strcat(mx, p->mx[k]);
-            strcat(mx, " ");
-        }
+        for (size_t k = 0; k < p->mx_n; k++)
+            buf_putf(&mx, "%s ", p->mx[k]);
         assert_int_equal(p->mode, cases[i].mode);
         assert_int_equal(p->max_age_s, cases[i].max_age_s);
-        assert_string_equal(mx, cases[i].mx);
+        assert_string_equal(buf_text(&mx), cases[i].mx);
+        buf_free(&mx);
         mtasts_policy_free(&p);
         assert_null(p);
     }

@@ -33,12 +33,11 @@ static void add_dane(struct tlspolicy_facts *f, const char *base)
 
 static void assert_names(const struct tlspolicy *p, const char *expected)
 {
-    char names[300] = "";
-    for (size_t i = 0; i < p->names_n; i++) {
-        strcat(names, i == 0 ? "" : " ");
-        strcat(names, p->names[i]);
-    }
-    assert_string_equal(names, expected);
+    struct buf names = {0};
+    for (size_t i = 0; i < p->names_n; i++)
+        buf_putf(&names, "%s%s", i == 0 ? "" : " ", p->names[i]);
+    assert_string_equal(buf_text(&names), expected);
+    buf_free(&names);
 }
 
 static void test_names_for_a_trust_anchor_are_base_host_and_next_hop(void **state)
