@@ -17,6 +17,7 @@
 enum {
     ACCOUNT = 256,
     FROM,
+    FROM_DOMAIN,
     TO,
     DOMAIN,
     TRANSPORT,
@@ -46,6 +47,7 @@ static const struct known {
     {"message", NULL, 'm', RECIPIENTS, "the ids are of messages: all their recipients"},
     {"account", "NAME", ACCOUNT, CTL_LISTS | CTL_ACTION, "of this account"},
     {"from", "TEXT", FROM, RECIPIENTS, "the sender has TEXT in it"},
+    {"from-domain", "NAME", FROM_DOMAIN, RECIPIENTS, "the sender's domain is this"},
     {"to", "TEXT", TO, RECIPIENTS, "the recipient has TEXT in it"},
     {"domain", "NAME", DOMAIN, RECIPIENTS, "the recipient's domain is this"},
     {"transport", "NAME", TRANSPORT, RECIPIENTS,
@@ -132,15 +134,15 @@ static int read_when(const char *text, int64_t *after_ms, int64_t *before_ms)
     return ctl_fail(EX_USAGE, "%s", f.text);
 }
 
-static int read_domain(struct admin_filter *a, const char *text)
+int ctl_domain_read(const char *text, char **domain)
 {
     struct fail f;
     struct span s = span_text(text);
     if (s.n > 0 && s.p[0] == '@')
         s = span_of(s.p + 1, s.n - 1);
-    mem_free(&a->domain);
+    mem_free(domain);
     bool literal = s.n > 0 && s.p[0] == '[';
-    if ((literal ? domain_parse_literal : domain_parse)(s, &a->domain, &f) == 0)
+    if ((literal ? domain_parse_literal : domain_parse)(s, domain, &f) == 0)
         return 0;
     return ctl_fail(EX_USAGE, "not a domain: %s", text);
 }
@@ -159,8 +161,10 @@ static int read_criterion(struct admin_filter *a, int o)
     case TO:
         set(&a->to, optarg);
         return 0;
+    case FROM_DOMAIN:
+        return ctl_domain_read(optarg, &a->from_domain);
     case DOMAIN:
-        return read_domain(a, optarg);
+        return ctl_domain_read(optarg, &a->domain);
     case TRANSPORT:
         set(&a->transport, optarg);
         a->unrouted = optarg[0] == '\0';
@@ -311,6 +315,8 @@ int ctl_filter_read(struct ctl_filter *f, unsigned where, int argc, char **argv)
         if (rc == 0)
             rc = read_option(f, &by, where, o);
     }
+    if (rc == 0 && (where & CTL_ARGUMENT) != 0 && optind < argc)
+        f->argument = argv[optind++];
     for (; rc == 0 && optind < argc; optind++)
         rc = add_id(f, argv[optind]);
     if (by.order != NULL) {

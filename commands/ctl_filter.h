@@ -10,6 +10,7 @@
 
 /* Where an option has a meaning. */
 enum { CTL_QUEUE = 1, CTL_RETIRED = 2, CTL_HOOKS = 4, CTL_HOOKS_RETIRED = 8, CTL_ACTION = 16 };
+#define CTL_ARGUMENT 32 /* beside CTL_ACTION: the first word that is no option is no id */
 #define CTL_LISTS (CTL_QUEUE | CTL_RETIRED | CTL_HOOKS | CTL_HOOKS_RETIRED)
 
 struct ctl_filter {
@@ -17,6 +18,7 @@ struct ctl_filter {
     uint32_t limit;           /* rows of a list; 0 for all */
     bool all, dry;            /* actions: everybody; only count */
     bool empty;               /* nothing was said */
+    const char *argument; /* CTL_ARGUMENT: the first word, one of argv; NULL when there is none */
 };
 
 /* Explains the options that have a meaning there, one a line. */
@@ -31,5 +33,9 @@ char *ctl_place_text(struct admin_place p);
 /* Prints a list as its pages come, queued or retired. */
 int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f);
 int ctl_print_item(struct ctl *c, bool retired, const char *id_text);
+
+/* A domain as the queue has it, of a name, "@name" or "[address]", in place of what was there
+ * (mem_free). 0; an exit code after having said what is wrong. */
+int ctl_domain_read(const char *text, char **domain);
 
 #endif

@@ -159,6 +159,23 @@ static void put_attempt(struct jsonwrite *w, const struct deliver_result *r)
     jsonwrite_object_end(w);
 }
 
+/* What holds for the next attempt, by the sender's word or the operator's. */
+static const char *tls_word(uint32_t flags)
+{
+    return (flags & SUBMIT_REQUIRE_TLS) != 0    ? "yes"
+           : (flags & SUBMIT_TLS_OPTIONAL) != 0 ? "no"
+                                                : "";
+}
+
+static void put_extra(struct jsonwrite *w, const struct admin_item *i)
+{
+    jsonwrite_key(w, "extra");
+    jsonwrite_object(w);
+    for (uint32_t k = 0; k < i->extra_n; k++)
+        put_text(w, i->extra[k].key, i->extra[k].value);
+    jsonwrite_object_end(w);
+}
+
 static void print_json(bool retired, const struct admin_item *i)
 {
     struct buf b = {0};
@@ -170,6 +187,12 @@ static void print_json(bool retired, const struct admin_item *i)
     put_text(&w, "from_id", i->from_id);
     put_text(&w, "envid", i->envid);
     put_text(&w, "orcpt", i->orcpt);
+    put_text(&w, "requiretls", tls_word(i->flags));
+    if (i->not_before_ms != 0) {
+        jsonwrite_key(&w, "not_before");
+        jsonwrite_time(&w, i->not_before_ms);
+    }
+    put_extra(&w, i);
     jsonwrite_key(&w, "history");
     jsonwrite_array(&w);
     for (uint32_t k = 0; k < i->attempts_n; k++)
@@ -235,7 +258,15 @@ static void print_text(bool retired, const struct admin_item *i)
     print_field("Transport", r->transport);
     print_field("Received", ctl_time_text(r->received_ms, when, sizeof when));
     print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
+    if (i->not_before_ms != 0)
+        print_field("Not before", ctl_time_text(i->not_before_ms, when, sizeof when));
+    print_field("RequireTLS", tls_word(i->flags));
     (void)printf("%-11s%llu octets\n", "Size", (unsigned long long)r->size);
+    for (uint32_t k = 0; k < i->extra_n; k++) {
+        char *pair = mem_format("%s: %s", i->extra[k].key, i->extra[k].value);
+        print_field("Extra", pair);
+        mem_free(&pair);
+    }
     for (uint32_t k = 0; k < i->attempts_n; k++)
         print_attempt(k + 1, &i->attempts[k]);
 }

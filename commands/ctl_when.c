@@ -59,3 +59,18 @@ int ctl_when_read(const char *text, int64_t now_ms, int64_t *after_ms, int64_t *
     *(text[0] == '<' ? before_ms : after_ms) = ms;
     return 0;
 }
+
+int ctl_time_read(const char *text, int64_t now_ms, struct ctl_time *t, struct fail *f)
+{
+    int rc;
+    *t = (struct ctl_time){.add = text[0] == '+'};
+    if (t->add)
+        rc = read_span(text + 1, &t->ms);
+    else if (text[0] == '-')
+        rc = -1;
+    else
+        rc = read_time(strncmp(text, "now+", 4) == 0 ? text + 3 : text, now_ms, &t->ms);
+    return rc == 0 ? 0
+                   : fail_set(f, "not a time: '%s' (as 'now', 'now+1h', '2026-11-27 16:30', '+1h')",
+                              text);
+}

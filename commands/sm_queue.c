@@ -107,7 +107,7 @@ int sm_queue_flush(const struct sm_options *o, const struct sm_site *site, struc
         code = EX_USAGE;
     } else if ((fd = reach(site, complaints)) < 0) {
         code = EX_TEMPFAIL;
-    } else if (admin_ask_act(fd, ADMIN_KICK, &filter, false, &count, &f) != 0 &&
+    } else if (admin_ask_act(fd, ADMIN_KICK, NULL, &filter, false, &count, &f) != 0 &&
                strcmp(f.text, "permission denied") != 0) {
         buf_putf(complaints, "%s\n", f.text);
         code = EX_TEMPFAIL;

@@ -1,6 +1,7 @@
 #include "act.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "bodies.h"
 #include "clock.h"
@@ -24,6 +25,7 @@ struct action {
     struct queue *queue;
     struct settings *settings;
     enum admin_action action;
+    struct admin_terms terms;
     bool dry;
     struct listpage page;
     int64_t now_ms;
@@ -37,8 +39,8 @@ struct action {
     unsigned gone_n, files_n;
 };
 
-static const char *const action_names[ADMIN_ACTIONS] = {"kicked", "held", "released", "dropped",
-                                                        "failed"};
+static const char *const action_names[ADMIN_ACTIONS] = {
+    "kicked", "held", "released", "dropped", "failed", "scheduled", "delayed", "routed", "tls set"};
 
 static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
 {
@@ -47,6 +49,33 @@ static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
     submit_set(&r.stage, "admin");
     r.start_ms = now_ms;
     return r;
+}
+
+/* What an action sets in a row. False when it is so already. */
+static bool set_terms(const struct action *a, struct rcpt_row *r)
+{
+    const struct admin_terms *terms = &a->terms;
+    int64_t next_ms = a->action == ADMIN_DELAY ? r->next_ms + terms->ms : terms->ms;
+    const char *transport = terms->transport == NULL ? "" : terms->transport;
+    switch (a->action) {
+    case ADMIN_SCHEDULE:
+    case ADMIN_DELAY:
+        next_ms = next_ms < 1 ? 1 : next_ms > ADMIN_MS_MAX ? ADMIN_MS_MAX : next_ms;
+        if (r->next_ms == next_ms)
+            return false;
+        r->next_ms = next_ms;
+        return true;
+    case ADMIN_TRANSPORT:
+        if (strcmp(r->transport, transport) == 0)
+            return false;
+        submit_set(&r->transport, transport);
+        return true;
+    default:
+        if (r->tls == terms->tls)
+            return false;
+        r->tls = terms->tls;
+        return true;
+    }
 }
 
 /* True when it did something. Moves rows of a failed recipient into lost. */
@@ -71,6 +100,14 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
         ledger_reschedule(l, t, id, &was, r);
         ledger_event(l, t, a->settings, m, id, r, r->held ? EVENT_HELD : EVENT_RELEASED, NULL,
                      a->now_ms);
+        return true;
+    case ADMIN_SCHEDULE:
+    case ADMIN_DELAY:
+    case ADMIN_TRANSPORT:
+    case ADMIN_REQUIRE_TLS:
+        if (!set_terms(a, r))
+            return false;
+        ledger_reschedule(l, t, id, &was, r);
         return true;
     case ADMIN_DROP:
         ledger_event(l, t, a->settings, m, id, r, EVENT_CANCELED, NULL, a->now_ms);
@@ -144,12 +181,17 @@ static void finish(struct action *a, const char *why)
         if (a->action == ADMIN_KICK)
             schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
-         * released keep their time. */
-        schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
+         * released keep their time, and those scheduled have any. */
+        bool keeps =
+            a->action == ADMIN_RELEASE || a->action == ADMIN_SCHEDULE || a->action == ADMIN_DELAY;
+        schedule_look_at(a->queue->schedule, keeps ? 0 : a->now_ms);
+        if (a->action == ADMIN_TRANSPORT) /* some wait for another one */
+            schedule_pump(a->queue->schedule);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
     a->on_done(a->arg, &(struct admin_acted){a->count, a->page.next.id, a->page.until}, why);
     listpage_clear(&a->page);
+    mem_free(&a->terms.transport);
     settings_drop(&a->settings);
     mem_free(&a);
 }
@@ -220,10 +262,14 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
     a->work.done = looked;
     a->change.apply = apply;
     a->change.done = done;
+    /* Or the result of an attempt, known and not yet written down, would undo a kick. */
+    a->change.when = COMMIT_BEHIND;
     a->queue = q;
     a->settings = settings_hold(q->settings);
     a->action = act->action;
     a->dry = act->dry;
+    a->terms = act->terms;
+    a->terms.transport = mem_text(act->terms.transport);
     a->page =
         (struct listpage){.list = ADMIN_QUEUE,
                           .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},

@@ -12,8 +12,9 @@
 
 struct act {
     enum admin_action action;
-    bool dry;              /* only count those that are meant, which writes nothing */
-    uint64_t after, until; /* those with ids between; until 0: all that are there now */
+    bool dry;                 /* only count those that are meant, which writes nothing */
+    uint64_t after, until;    /* those with ids between; until 0: all that are there now */
+    struct admin_terms terms; /* the transport's name is copied */
 };
 /* acted->next is 0 unless its time was over. why: NULL, or what prevented it; acted->count is what
  * was done by then. */

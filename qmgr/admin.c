@@ -8,12 +8,14 @@
 
 #include "act.h"
 #include "file.h"
+#include "holdrule.h"
 #include "listpage.h"
 #include "log.h"
 #include "match.h"
 #include "mem.h"
 #include "proto_admin.h"
 #include "schedule.h"
+#include "suppress.h"
 #include "tables.h"
 
 #define UNSENT_MAX 4 /* answers that wait for an operator to read */
@@ -167,7 +169,10 @@ static void show_queued(struct admin *a, struct caller *o, uint64_t request, uin
                                   .envid = m->envelope->envid,
                                   .from_id = r.from_id,
                                   .client = m->envelope->client,
-                                  .flags = m->envelope->flags,
+                                  .flags = rcpt_row_flags(&r, m->envelope->flags),
+                                  .not_before_ms = m->envelope->not_before_ms,
+                                  .extra = m->envelope->extra,
+                                  .extra_n = m->envelope->extra_n,
                                   .attempts = r.results,
                                   .attempts_n = r.results_n};
         item.row.trying = schedule_is_trying(a->queue->schedule, id);
@@ -222,6 +227,13 @@ struct asked {
     uint64_t caller, request;
 };
 
+static struct asked *ask_of(struct admin *a, const struct caller *o, uint64_t request)
+{
+    struct asked *k = mem_alloc(sizeof *k);
+    *k = (struct asked){a, o->number, request};
+    return k;
+}
+
 static void on_acted(void *arg, const struct admin_acted *acted, const char *why)
 {
     struct asked *k = arg;
@@ -235,10 +247,59 @@ static void on_acted(void *arg, const struct admin_acted *acted, const char *why
 
 static void act(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r)
 {
-    struct asked *k = mem_alloc(sizeof *k);
-    *k = (struct asked){a, o->number, request};
-    const struct act act = {r->action, r->dry, r->after, r->until};
-    act_start(a->queue, &act, &r->query.filter, on_acted, k);
+    const char *transport = r->terms.transport;
+    if (r->action == ADMIN_TRANSPORT && transport[0] != '\0' &&
+        !settings_may_choose(a->queue->settings, transport)) {
+        char *why = mem_format("no such transport: %.80s", transport);
+        admin_refuse(o->channel, request, why);
+        mem_free(&why);
+        return;
+    }
+    const struct act act = {.action = r->action,
+                            .dry = r->dry,
+                            .after = r->after,
+                            .until = r->until,
+                            .terms = r->terms};
+    act_start(a->queue, &act, &r->query.filter, on_acted, ask_of(a, o, request));
+}
+
+/* ---- hold rules ---- */
+
+static void list_rules(struct admin *a, struct caller *o, uint64_t request)
+{
+    struct store_txn *t = store_begin(a->queue->store, false);
+    struct admin_hold_rules rules = holdrule_list(t);
+    store_abort(&t);
+    admin_answer_rules(o->channel, request, &rules);
+    admin_hold_rules_clear(&rules);
+}
+
+static void on_added(void *arg, uint64_t id, const struct admin_acted *acted, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL) {
+        admin_answer_added(o->channel, k->request, id, acted);
+    } else if (o != NULL && id != 0) {
+        char *text = mem_format("rule %llu is there, but not all that it means is held: %s",
+                                (unsigned long long)id, why);
+        admin_refuse(o->channel, k->request, text);
+        mem_free(&text);
+    } else if (o != NULL) {
+        admin_refuse(o->channel, k->request, why);
+    }
+    mem_free(&k);
+}
+
+static void on_removed(void *arg, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL)
+        admin_answer_removed(o->channel, k->request);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
 }
 
 /* ---- who may ask what ---- */
@@ -248,6 +309,22 @@ static bool everyone_may(uint16_t type)
     return type == MSG_ADMIN_QUEUE_LIST || type == MSG_ADMIN_COUNTS;
 }
 
+static struct ipc *caller_channel(void *owner, uint64_t number)
+{
+    struct caller *o = find_caller(owner, number);
+    return o == NULL ? NULL : o->channel;
+}
+
+/* The suppress protocol, as over the link "account". */
+static int serve_suppress(struct admin *a, struct caller *o, struct ipc_message *m, struct fail *f)
+{
+    const struct suppress_asker asker = {a->queue, caller_channel, a, o->number, m->id};
+    if (o->trusted)
+        return suppress_serve(&asker, m, f);
+    admin_refuse(o->channel, m->id, "permission denied");
+    return 0;
+}
+
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct caller *o = arg;
@@ -255,6 +332,8 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     struct admin_request r;
     if (ipc_unsent(ch) > UNSENT_MAX)
         return fail_set(f, "more is asked than is read");
+    if (m->type >= MSG_SUPPRESS_LIST && m->type <= MSG_SUPPRESS_FIND)
+        return serve_suppress(a, o, m, f);
     if (admin_read(m, &r, f) != 0)
         return -1;
     if (!o->trusted && !everyone_may(r.type)) {
@@ -278,6 +357,15 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         break;
     case MSG_ADMIN_QUEUE_ACT:
         act(a, o, m->id, &r);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
+        list_rules(a, o, m->id);
+        break;
+    case MSG_ADMIN_HOLD_ADD:
+        holdrule_add(a->queue, &r.rule, on_added, ask_of(a, o, m->id));
+        break;
+    case MSG_ADMIN_HOLD_REMOVE:
+        holdrule_remove(a->queue, r.id, on_removed, ask_of(a, o, m->id));
         break;
     default:
         counts(a, o, m->id);

@@ -14,6 +14,7 @@
 #include "body.h"
 #include "file.h"
 #include "eventlog.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "intake.h"
 #include "janitor.h"
@@ -57,6 +58,7 @@ static void open_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
     q->room = true; /* until a look at the disk says otherwise */
+    q->ledger.whole_addresses = q->settings->localserve;
     q->bodies = bodies_new(q);
     q->agents = agents_new(q);
     q->schedule = schedule_new(q);
@@ -71,6 +73,11 @@ static void open_parts(struct qmgr *m)
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
     m->stsrefresh = stsrefresh_new(q);
+}
+
+static int init(struct service *s, struct fail *f)
+{
+    return fromid_init(f);
 }
 
 static int start(struct service *s, struct fail *f)
@@ -194,6 +201,7 @@ static const struct service_spec spec = {
     .reader = CONF_QMGR,
     .syscalls = syscalls,
     .counters = queue_counters,
+    .init = init,
     .start = start,
     .prepare = prepare,
     .commit = commit_settings,

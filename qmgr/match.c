@@ -93,8 +93,8 @@ struct match match_begin(struct admin_filter *f, const unsigned char secret[16])
                       .domain = is_set(f->domain),
                       .transport = is_set(f->transport) || f->unrouted,
                       .event = is_set(f->event),
-                      .sender = is_set(f->from) || f->submitted_after_ms != 0 ||
-                                f->submitted_before_ms != 0,
+                      .sender = is_set(f->from) || is_set(f->from_domain) ||
+                                f->submitted_after_ms != 0 || f->submitted_before_ms != 0,
                       .from = part_of(f->from),
                       .to = part_of(f->to)};
     if (m.account)
@@ -118,6 +118,12 @@ static bool to_there(const struct match *m, struct span address)
     return (!m->domain || in_domain(address, m->filter->domain)) && occurs(address, &m->to);
 }
 
+static bool from_there(const struct match *m, struct span sender)
+{
+    return (!is_set(m->filter->from_domain) || in_domain(sender, m->filter->from_domain)) &&
+           occurs(sender, &m->from);
+}
+
 static bool message_may(const struct match *m, struct store_txn *t, uint64_t id)
 {
     const struct admin_filter *f = m->filter;
@@ -126,7 +132,7 @@ static bool message_may(const struct match *m, struct store_txn *t, uint64_t id)
     struct submit_peek p;
     if (!store_get(t, TABLE_MSG, key_span(&k), &value) || msg_row_peek(value, &p) != 0)
         return false;
-    return occurs(p.sender, &m->from) &&
+    return from_there(m, p.sender) &&
            within(p.received_ms, f->submitted_after_ms, f->submitted_before_ms);
 }
 
@@ -171,7 +177,7 @@ bool match_retired(const struct match *m, uint64_t id, struct span value)
            within(r.received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
            within(r.next_ms, f->next_after_ms, f->next_before_ms) &&
            (!m->account || span_is(r.account, f->account)) && by_transport(m, r.transport) &&
-           occurs(r.sender, &m->from) && to_there(m, r.recipient);
+           from_there(m, r.sender) && to_there(m, r.recipient);
 }
 
 bool match_hook(const struct match *m, uint64_t id, struct span value, bool retired)

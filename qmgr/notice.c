@@ -6,6 +6,7 @@
 #include "log.h"
 #include "mem.h"
 #include "qid.h"
+#include "rfc3339.h"
 
 #define LINES_MAX 64 /* of one reply */
 
@@ -94,6 +95,19 @@ static struct span header_of(struct span head)
     return head;
 }
 
+/* RFC 4865 section 5: as the client asked, for a while or until a time. */
+static void put_future_release(struct buf *out, const struct submit_envelope *e)
+{
+    if (e->not_before_ms == 0)
+        return;
+    if ((e->flags & SUBMIT_HOLD_FOR) != 0) {
+        buf_putf(out, "for;%lld", (long long)((e->not_before_ms - e->received_ms) / 1000));
+        return;
+    }
+    buf_puts(out, "until;");
+    rfc3339_format(out, e->not_before_ms);
+}
+
 /* RFC 3461 section 4.3: RET is of failures alone; without it only the header goes back, since the
  * body would make every bounce as large as its message. */
 static bool returns_all(const struct ledger_message *m, const struct notice *n, struct span head)
@@ -108,12 +122,14 @@ static void compose(const struct settings *s, const struct ledger_message *m,
 {
     const struct submit_envelope *e = m->row.envelope;
     struct address from, to;
+    struct buf future = {0};
     struct part *parts = mem_array(n->recipients_n, sizeof *parts);
     struct dsn_recipient *recipients = mem_array(n->recipients_n, sizeof *recipients);
     read_address(s->postmaster, &from);
     read_address(e->sender, &to);
     for (uint32_t i = 0; i < n->recipients_n; i++)
         recipients[i] = describe(n, n->recipients[i], &parts[i]);
+    put_future_release(&future, e);
     struct dsn dsn = {.hostname = s->hostname,
                       .from = &from,
                       .to = &to,
@@ -122,6 +138,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
                       .header = header_of(head),
                       .message = returns_all(m, n, head) ? head : (struct span){0},
                       .envelope_id = span_text(e->envid),
+                      .future_release = buf_span(&future),
                       .arrival_ms = e->received_ms,
                       .now_ms = n->now_ms,
                       .smtputf8 = (e->flags & SUBMIT_SMTPUTF8) != 0};
@@ -130,6 +147,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
         address_clear(&parts[i].address);
     address_clear(&from);
     address_clear(&to);
+    buf_free(&future);
     mem_free(&parts);
     mem_free(&recipients);
 }
@@ -150,10 +168,12 @@ uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settin
     (void)submit_add_recipient(e, m->row.envelope->sender);
     struct body_source body = {
         .type = SOURCE_OCTETS, .octets = buf_span(&message.message), .size = message.message.n};
-    uint64_t id = ledger_stage(l, t, e, &body);
-    *to = mem_text(m->row.envelope->sender);
+    bool held;
+    uint64_t id = ledger_stage(l, t, e, &body, NULL, &held);
     log_info(NULL, kinds[n->action].log, LS("qid", qid_text(m->id, about)),
-             LS("dsn_qid", qid_text(id, id_text)), LS("to", *to), LU("rcpts", n->recipients_n));
+             LS("dsn_qid", qid_text(id, id_text)), LS("to", m->row.envelope->sender),
+             LU("rcpts", n->recipients_n));
+    *to = held ? NULL : mem_text(m->row.envelope->sender);
     submit_envelope_free(&e);
     dsn_clear(&message);
     return id;

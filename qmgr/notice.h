@@ -28,7 +28,7 @@ bool notice_is_wanted(const struct submit_envelope *e, const struct rcpt_row *r,
 /* Composes it and stages it in the same transaction. head: the original, or as much of its
  * beginning as can be had. It goes back whole only where that is so, it is of failure, RET=FULL
  * asked for it, and the message did not need REQUIRETLS (RFC 8689 section 5). Returns the new
- * message's id; to: where it goes (mem_free). */
+ * message's id; to: where it goes (mem_free), NULL when a hold rule keeps it. */
 uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settings *s,
                       const struct ledger_message *m, const struct notice *n, struct span head,
                       char **to);

@@ -7,6 +7,9 @@
 
 #define VERSION 1
 #define RCPT_VERSION 2
+#define RETIRED_VERSION 2
+#define TLS_SHIFT 4 /* of enum admin_tls in a recipient's flags */
+#define RCPT_FLAGS (ADMIN_TLSES << TLS_SHIFT)
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -76,9 +79,10 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
- * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
- * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+ * ordinary; 16 the operator wants TLS, 32 can do without: not both) | account hash u64 | notify u8
+ * | attempts u16 | next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
+ * (proto_deliver.c). e.g. "\x02"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -87,7 +91,9 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
 {
     wire_put_u8(b, RCPT_VERSION);
     wire_put_u64(b, r->message);
-    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0)));
+    wire_put_u8(b,
+                (uint8_t)((r->held ? 1u : 0u) | (r->delay_told ? 2u : 0u) | (r->again ? 4u : 0u) |
+                          (r->is_ordinary ? 8u : 0u) | (unsigned)r->tls << TLS_SHIFT));
     wire_put_u64(b, r->account);
     wire_put_u8(b, r->notify);
     wire_put_u16(b, r->attempts);
@@ -160,10 +166,12 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    uint8_t flags = wire_enum(&w, 8);
+    uint8_t flags = wire_enum(&w, RCPT_FLAGS);
     r->held = (flags & 1) != 0;
     r->delay_told = (flags & 2) != 0;
     r->again = (flags & 4) != 0;
+    r->is_ordinary = (flags & 8) != 0;
+    r->tls = (enum admin_tls)(flags >> TLS_SHIFT);
     r->account = wire_u64(&w);
     r->notify = wire_enum(&w, 16);
     r->attempts = wire_u16(&w);
@@ -192,7 +200,7 @@ static uint64_t number_at(const unsigned char *p)
 int rcpt_row_peek(struct span s, struct rcpt_peek *r)
 {
     enum { MESSAGE = 1, FLAGS = 9, ACCOUNT = 10, ATTEMPTS = 19, NEXT = 21, TEXTS = 29 };
-    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= 8)
+    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= RCPT_FLAGS)
         return -1;
     r->message = number_at(s.p + MESSAGE);
     r->held = (s.p[FLAGS] & 1) != 0;
@@ -225,6 +233,15 @@ void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result
     deliver_result_copy(&r->results[r->results_n++], result);
 }
 
+uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags)
+{
+    static const uint32_t word[ADMIN_TLSES] = {
+        [ADMIN_TLS_REQUIRED] = SUBMIT_REQUIRE_TLS, [ADMIN_TLS_OPTIONAL] = SUBMIT_TLS_OPTIONAL};
+    if (r->tls == ADMIN_TLS_DEFAULT)
+        return flags;
+    return (flags & ~(uint32_t)(SUBMIT_REQUIRE_TLS | SUBMIT_TLS_OPTIONAL)) | word[r->tls];
+}
+
 char *rcpt_row_last_line(const struct rcpt_row *r)
 {
     if (r->results_n == 0)
@@ -240,11 +257,11 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
+/* retired row: version u8 (2) | keep_until i64 | item (proto_admin.c). e.g. "\x02"
  * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, RETIRED_VERSION);
     wire_put_i64(b, r->keep_until_ms);
     admin_item_put(b, &r->item);
 }
@@ -253,7 +270,7 @@ int retired_row_read(struct span s, struct retired_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct retired_row){0};
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RETIRED_VERSION)
         wire_fail(&w);
     r->keep_until_ms = wire_i64(&w);
     admin_item_get(&w, &r->item);
@@ -266,7 +283,7 @@ int retired_row_read(struct span s, struct retired_row *r)
 int retired_row_peek(struct span s, struct admin_peek *r)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RETIRED_VERSION)
         wire_fail(&w);
     (void)wire_i64(&w);
     admin_row_peek(&w, r);

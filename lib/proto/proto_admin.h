@@ -8,6 +8,7 @@
 #include "fail.h"
 #include "ipc.h"
 #include "proto_deliver.h"
+#include "proto_submit.h"
 #include "proto_types.h"
 #include "wire.h"
 
@@ -17,20 +18,22 @@
 
 #define ADMIN_IDS_MAX 10000
 #define ADMIN_PAGE_MAX 500
+#define ADMIN_HOLD_RULES_MAX 1000
 
 enum admin_held { ADMIN_HELD_ANY, ADMIN_HELD_NO, ADMIN_HELD_YES, ADMIN_HELDS };
 enum admin_success { ADMIN_SUCCESS_ANY, ADMIN_SUCCESS_NO, ADMIN_SUCCESS_YES, ADMIN_SUCCESSES };
 
 /* Which rows of a list: everything set must match. All-zero matches all. What a list does not have
  * (held in the history, from of a webhook) is not looked at. Texts are NULL or "" for any; from and
- * to match as substrings, ASCII case folded; the domain is that of the recipient, as a whole. Times
- * are wall clock ms, 0 for no bound, both ends exclusive. */
+ * to match as substrings, ASCII case folded; the domain is that of the recipient, from_domain that
+ * of the sender, as a whole (the null sender has none). Times are wall clock ms, 0 for no bound,
+ * both ends exclusive. */
 struct admin_filter {
     uint64_t *ids; /* of recipients; of webhooks */
     uint32_t ids_n;
     bool messages; /* the ids are of messages, and all their recipients are meant: a message has the
                       id of its first one */
-    char *account, *from, *to, *domain, *transport;
+    char *account, *from, *from_domain, *to, *domain, *transport;
     bool unrouted;              /* the operator chose no transport */
     enum admin_held held;       /* queue */
     enum admin_success success; /* history */
@@ -96,7 +99,10 @@ void admin_page_clear(struct admin_page *p); /* frees the rows */
 struct admin_item {
     struct admin_row row;
     char *orcpt, *envid, *from_id, *client;
-    uint32_t flags;
+    uint32_t flags;        /* enum submit_flag, with what the operator said of TLS in them */
+    int64_t not_before_ms; /* the sender asked for no attempt before; 0: did not */
+    struct submit_extra *extra;
+    uint32_t extra_n;
     struct deliver_result *attempts;
     uint32_t attempts_n;
 };
@@ -106,10 +112,49 @@ enum admin_action {
     ADMIN_KICK, /* next attempt now */
     ADMIN_HOLD,
     ADMIN_RELEASE,
-    ADMIN_DROP, /* remove without telling the sender */
-    ADMIN_FAIL, /* give up, with a DSN */
+    ADMIN_DROP,        /* remove without telling the sender */
+    ADMIN_FAIL,        /* give up, with a DSN */
+    ADMIN_SCHEDULE,    /* next attempt at a time */
+    ADMIN_DELAY,       /* so much later than it would be */
+    ADMIN_TRANSPORT,   /* by this way, whatever the routes say */
+    ADMIN_REQUIRE_TLS, /* whether TLS must be, whatever the sender said */
     ADMIN_ACTIONS
 };
+
+enum admin_tls {
+    ADMIN_TLS_DEFAULT,  /* as the message asks */
+    ADMIN_TLS_REQUIRED, /* as REQUIRETLS does (RFC 8689) */
+    ADMIN_TLS_OPTIONAL, /* as TLS-Required: no does */
+    ADMIN_TLSES
+};
+
+/* What an action sets, where it sets something. All-zero for the others. */
+struct admin_terms {
+    int64_t ms;      /* SCHEDULE: wall clock, above 0; DELAY: to be added, may be negative */
+    char *transport; /* TRANSPORT; "" or NULL: as the routes say */
+    enum admin_tls tls;
+};
+#define ADMIN_MS_MAX (INT64_MAX / 1000) /* of either, and its negative */
+
+/* What is held as it comes: everything set must match, all-empty matches all. Domains as a whole,
+ * ASCII case folded; the null sender has none. Texts are owned; "" for any. */
+struct admin_hold_rule {
+    uint64_t id; /* above 0; never given twice */
+    int64_t created_ms;
+    char *account, *from_domain, *domain;
+};
+void admin_hold_rule_clear(struct admin_hold_rule *r); /* frees the texts */
+/* put and get are its octets, on the wire and in the store. What get made is to be cleared also
+ * after the cursor failed. */
+void admin_hold_rule_put(struct buf *b, const struct admin_hold_rule *r);
+void admin_hold_rule_get(struct wire *w, struct admin_hold_rule *r);
+struct admin_hold_rules {
+    struct admin_hold_rule *rules;
+    uint32_t rules_n; /* ADMIN_HOLD_RULES_MAX at most */
+};
+void admin_hold_rules_clear(struct admin_hold_rules *r);
+/* The filter of the recipients in the queue that the rule means; admin_filter_clear. */
+struct admin_filter admin_hold_filter(const struct admin_hold_rule *r);
 
 /* An action goes on for some seconds: next is then where the one who asks has it go on, 0 at the
  * end, and until what it is to give with that, so that who comes meanwhile is not meant. */
@@ -144,11 +189,21 @@ int admin_ask_list(int fd, bool retired, const struct admin_query *query, struct
 int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, struct fail *f);
 /* count: how many recipients it was done to, also of a failure. dry: only count those that are
  * meant. */
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
-                  uint64_t *count, struct fail *f);
-/* A part of an action, from where acted says; all-zero for the first one. */
-int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filter *filter,
-                       bool dry, struct admin_acted *acted, struct fail *f);
+int admin_ask_act(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, uint64_t *count, struct fail *f);
+/* A part of an action, from where acted says; all-zero for the first one. terms: NULL is all-zero.
+ */
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
+                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                       struct fail *f);
+/* The rules by which mail is held, in the order they were made. */
+int admin_ask_hold_rules(int fd, struct admin_hold_rules *rules, struct fail *f);
+/* Makes a rule (its id and time are not looked at) and holds what it means of what is in the queue.
+ * id: the new rule's, 0 when none was made. count: how many were held, also of a failure. */
+int admin_ask_hold_add(int fd, const struct admin_hold_rule *rule, uint64_t *id, uint64_t *count,
+                       struct fail *f);
+/* Removes a rule; what it held stays so. */
+int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f);
 /* A page of the webhooks that wait, or retired: of their history. */
 int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
                     struct admin_hook_page *page, struct fail *f);
@@ -157,13 +212,15 @@ int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f);
 /* ---- the side that answers: qmgr ---- */
 
 struct admin_request {
-    uint16_t type;            /* MSG_ADMIN_... */
-    enum admin_list list;     /* lists: which */
-    struct admin_query query; /* lists; its filter: ACT, too */
-    uint64_t id;              /* shows */
-    enum admin_action action; /* ACT */
-    bool dry;                 /* ACT */
-    uint64_t after, until;    /* ACT: those with ids between; until 0: all that are there now */
+    uint16_t type;               /* MSG_ADMIN_... */
+    enum admin_list list;        /* lists: which */
+    struct admin_query query;    /* lists; its filter: ACT, too */
+    uint64_t id;                 /* shows, HOLD_REMOVE */
+    enum admin_action action;    /* ACT */
+    struct admin_terms terms;    /* ACT */
+    struct admin_hold_rule rule; /* HOLD_ADD: without id and time */
+    bool dry;                    /* ACT */
+    uint64_t after, until;       /* ACT: those with ids between; until 0: all that are there now */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. Each is answered once, with the answer of its kind or a refusal; answers copy what they
@@ -174,6 +231,11 @@ void admin_answer_page(struct ipc *ch, uint64_t request, const struct admin_page
 void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item *i);
 void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted);
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p);
+void admin_answer_rules(struct ipc *ch, uint64_t request, const struct admin_hold_rules *r);
+/* acted: what holding what is there has come to, as of an action. */
+void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
+                        const struct admin_acted *acted);
+void admin_answer_removed(struct ipc *ch, uint64_t request);
 void admin_answer_counts(struct ipc *ch, uint64_t request, const struct admin_counts *c);
 void admin_refuse(struct ipc *ch, uint64_t request, const char *why);
 

@@ -85,11 +85,24 @@ int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, s
     return rc;
 }
 
-int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filter *filter,
-                       bool dry, struct admin_acted *acted, struct fail *f)
+static void get_acted(struct wire *w, struct admin_acted *acted)
+{
+    acted->count = wire_u64(w);
+    acted->next = wire_u64(w);
+    acted->until = wire_u64(w);
+}
+
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
+                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                       struct fail *f)
 {
     struct buf b = {0}, answer = {0};
+    const struct admin_terms none = {0};
+    const struct admin_terms *set = terms == NULL ? &none : terms;
     wire_put_u8(&b, (uint8_t)action);
+    wire_put_i64(&b, set->ms);
+    wire_put_text(&b, set->transport);
+    wire_put_u8(&b, (uint8_t)set->tls);
     admin_filter_put(&b, filter);
     wire_put_bool(&b, dry);
     wire_put_u64(&b, acted->next);
@@ -97,9 +110,7 @@ int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filt
     int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        acted->count = wire_u64(&w);
-        acted->next = wire_u64(&w);
-        acted->until = wire_u64(&w);
+        get_acted(&w, acted);
         if (wire_end(&w) != 0)
             rc = malformed(f);
     }
@@ -107,20 +118,85 @@ int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filt
     return rc;
 }
 
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
+/* Has it go on from where acted says, to the end; what is done is added to count. */
+static int act_on(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, struct admin_acted *acted,
                   uint64_t *count, struct fail *f)
 {
-    struct admin_acted acted = {0};
     int rc;
-    *count = 0;
     do {
-        uint64_t after = acted.next;
-        rc = admin_ask_act_part(fd, action, filter, dry, &acted, f);
-        if (rc == 0 && acted.next != 0 && acted.next <= after)
+        uint64_t after = acted->next;
+        rc = admin_ask_act_part(fd, action, terms, filter, dry, acted, f);
+        if (rc == 0 && acted->next != 0 && acted->next <= after)
             rc = malformed(f);
         if (rc == 0)
-            *count += acted.count;
-    } while (rc == 0 && acted.next != 0);
+            *count += acted->count;
+    } while (rc == 0 && acted->next != 0);
+    return rc;
+}
+
+int admin_ask_act(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, uint64_t *count, struct fail *f)
+{
+    struct admin_acted acted = {0};
+    *count = 0;
+    return act_on(fd, action, terms, filter, dry, &acted, count, f);
+}
+
+int admin_ask_hold_rules(int fd, struct admin_hold_rules *rules, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *rules = (struct admin_hold_rules){0};
+    int rc = ask(fd, MSG_ADMIN_HOLD_LIST, &b, MSG_ADMIN_HOLD_RULES, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        rules->rules_n = wire_count(&w, ADMIN_HOLD_RULES_MAX, 28);
+        rules->rules = mem_array(rules->rules_n, sizeof *rules->rules);
+        for (uint32_t i = 0; i < rules->rules_n; i++)
+            admin_hold_rule_get(&w, &rules->rules[i]);
+        if (wire_end(&w) != 0) {
+            admin_hold_rules_clear(rules);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_hold_add(int fd, const struct admin_hold_rule *rule, uint64_t *id, uint64_t *count,
+                       struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    struct admin_acted acted = {0};
+    *id = *count = 0;
+    wire_put_text(&b, rule->account);
+    wire_put_text(&b, rule->from_domain);
+    wire_put_text(&b, rule->domain);
+    int rc = ask(fd, MSG_ADMIN_HOLD_ADD, &b, MSG_ADMIN_HOLD_ADDED, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        *id = wire_u64(&w);
+        get_acted(&w, &acted);
+        rc = wire_end(&w) == 0 ? 0 : malformed(f);
+    }
+    buf_free(&answer);
+    if (rc != 0)
+        return -1;
+    *count = acted.count;
+    if (acted.next == 0)
+        return 0;
+    struct admin_filter filter = admin_hold_filter(rule);
+    rc = act_on(fd, ADMIN_HOLD, NULL, &filter, false, &acted, count, f);
+    admin_filter_clear(&filter);
+    return rc;
+}
+
+int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    wire_put_u64(&b, id);
+    int rc = ask(fd, MSG_ADMIN_HOLD_REMOVE, &b, MSG_ADMIN_HOLD_REMOVED, &answer, f);
+    buf_free(&answer);
     return rc;
 }
 

@@ -21,9 +21,20 @@ static enum admin_list list_of(uint16_t type)
                                             : ADMIN_HOOKS_RETIRED;
 }
 
+static void get_terms(struct wire *w, enum admin_action action, struct admin_terms *t)
+{
+    t->ms = wire_i64(w);
+    t->transport = wire_text(w, PROTO_NAME_MAX);
+    t->tls = (enum admin_tls)wire_enum(w, ADMIN_TLSES);
+    if (t->ms > ADMIN_MS_MAX || t->ms < -ADMIN_MS_MAX || (action == ADMIN_SCHEDULE && t->ms <= 0))
+        wire_fail(w);
+}
+
 /* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST, _HOOK_LIST, _HOOKRETIRED_LIST: filter, sort u8, descending
  * bool, after (ms i64, id u64), limit u32. MSG_ADMIN_QUEUE_SHOW, _RETIRED_SHOW: id u64.
- * MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool, after u64, until u64. */
+ * MSG_ADMIN_QUEUE_ACT: action u8, ms i64, transport (text), tls u8, filter, dry bool, after u64,
+ * until u64. MSG_ADMIN_HOLD_ADD: account, from_domain, domain (texts). MSG_ADMIN_HOLD_REMOVE: id
+ * u64. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -38,15 +49,23 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
         break;
     case MSG_ADMIN_QUEUE_SHOW:
     case MSG_ADMIN_RETIRED_SHOW:
+    case MSG_ADMIN_HOLD_REMOVE:
         r->id = wire_u64(&w);
         break;
     case MSG_ADMIN_QUEUE_ACT:
         r->action = (enum admin_action)wire_enum(&w, ADMIN_ACTIONS);
+        get_terms(&w, r->action, &r->terms);
         admin_filter_get(&w, &r->query.filter);
         r->dry = wire_bool(&w);
         r->after = wire_u64(&w);
         r->until = wire_u64(&w);
         break;
+    case MSG_ADMIN_HOLD_ADD:
+        r->rule.account = wire_text(&w, PROTO_NAME_MAX);
+        r->rule.from_domain = wire_text(&w, PROTO_NAME_MAX);
+        r->rule.domain = wire_text(&w, PROTO_NAME_MAX);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
     case MSG_ADMIN_COUNTS:
         break;
     default:
@@ -61,6 +80,8 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 void admin_request_clear(struct admin_request *r)
 {
     admin_filter_clear(&r->query.filter);
+    mem_free(&r->terms.transport);
+    admin_hold_rule_clear(&r->rule);
 }
 
 static void answer(struct ipc *ch, uint16_t type, uint64_t request, struct buf *b)
@@ -93,13 +114,18 @@ void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item
     answer(ch, MSG_ADMIN_QUEUE_ITEM, request, &b);
 }
 
+static void put_acted(struct buf *b, const struct admin_acted *acted)
+{
+    wire_put_u64(b, acted->count);
+    wire_put_u64(b, acted->next);
+    wire_put_u64(b, acted->until);
+}
+
 /* MSG_ADMIN_ACTED: count, next, until (u64). */
 void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted)
 {
     struct buf b = {0};
-    wire_put_u64(&b, acted->count);
-    wire_put_u64(&b, acted->next);
-    wire_put_u64(&b, acted->until);
+    put_acted(&b, acted);
     answer(ch, MSG_ADMIN_ACTED, request, &b);
 }
 
@@ -124,6 +150,33 @@ void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hoo
         wire_put_i64(&b, r->next_ms);
     }
     answer(ch, MSG_ADMIN_HOOK_PAGE, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_RULES: count u32 of rules. */
+void admin_answer_rules(struct ipc *ch, uint64_t request, const struct admin_hold_rules *r)
+{
+    struct buf b = {0};
+    wire_put_u32(&b, r->rules_n);
+    for (uint32_t i = 0; i < r->rules_n; i++)
+        admin_hold_rule_put(&b, &r->rules[i]);
+    answer(ch, MSG_ADMIN_HOLD_RULES, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_ADDED: id, count, next, until (u64). */
+void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
+                        const struct admin_acted *acted)
+{
+    struct buf b = {0};
+    wire_put_u64(&b, id);
+    put_acted(&b, acted);
+    answer(ch, MSG_ADMIN_HOLD_ADDED, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_REMOVED: nothing more. */
+void admin_answer_removed(struct ipc *ch, uint64_t request)
+{
+    struct buf b = {0};
+    answer(ch, MSG_ADMIN_HOLD_REMOVED, request, &b);
 }
 
 /* MSG_ADMIN_COUNTS_ARE: the ten counts, u64 each, in the order of struct admin_counts. */

@@ -101,6 +101,25 @@ static int suppress(struct span s, struct buf *out)
     return 0;
 }
 
+static int failure(struct span s, struct buf *out)
+{
+    struct failure_row r;
+    if (failure_row_read(s, &r) != 0)
+        return -1;
+    failure_row_put(out, &r);
+    return 0;
+}
+
+static int fromid(struct span s, struct buf *out)
+{
+    struct span text;
+    uint64_t recipient;
+    if (fromid_row_read(s, &recipient, &text) != 0)
+        return -1;
+    fromid_row_put(out, recipient, text);
+    return 0;
+}
+
 static int once(struct span s, struct buf *out)
 {
     struct once_row r;
@@ -132,10 +151,31 @@ static int tls(struct span s, struct buf *out)
     return 0;
 }
 
+static int mail(struct span s, struct buf *out)
+{
+    struct mail_message m;
+    if (mail_row_read(s, &m) != 0)
+        return -1;
+    assert(m.id != 0 && m.keywords.n <= MAIL_WORDS_MAX);
+    mail_row_put(out, &m);
+    mail_message_clear(&m);
+    return 0;
+}
+
+static int hold(struct span s, struct buf *out)
+{
+    struct admin_hold_rule r;
+    if (hold_row_read(s, &r) != 0)
+        return -1;
+    hold_row_put(out, &r);
+    admin_hold_rule_clear(&r);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const again[])(struct span s, struct buf * out) = {
-        msg, rcpt, event, retired, hook, suppress, once, sts, tls};
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail, hold, sts, tls};
     struct buf out = {0};
     if (size == 0)
         return 0;

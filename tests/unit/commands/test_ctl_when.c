@@ -82,6 +82,41 @@ static void test_what_is_no_bound_is_told(void **state)
     }
 }
 
+static void test_times_are_now_or_to_come_or_added(void **state)
+{
+    static const struct {
+        const char *text;
+        bool add;
+        int64_t ms;
+    } cases[] = {
+        {"now", false, NOW},
+        {"now+1h", false, NOW + HOUR},
+        {"now+1h30m", false, NOW + 3 * HOUR / 2},
+        {"2024-11-27 09:33:20", false, 1732700000000},
+        {"+1h", true, HOUR},
+        {"+0", true, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ctl_time t;
+        struct fail f;
+        assert_int_equal(ctl_time_read(cases[i].text, NOW, &t, &f), 0);
+        assert_int_equal(t.add, cases[i].add);
+        assert_true(t.ms == cases[i].ms);
+    }
+}
+
+static void test_what_is_no_time_is_told(void **state)
+{
+    static const char *const texts[] = {"",   "-1h", "now-1h", "now+", "+",
+                                        "+x", "1h",  "soon",   "<now"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct ctl_time t;
+        struct fail f = {{0}};
+        assert_int_equal(ctl_time_read(texts[i], NOW, &t, &f), -1);
+        assert_true(f.text[0] != '\0');
+    }
+}
+
 int main(void)
 {
     (void)setenv("TZ", "UTC", 1);
@@ -90,6 +125,8 @@ int main(void)
         cmocka_unit_test(test_bounds_are_before_or_after_a_time),
         cmocka_unit_test(test_both_ends_are_kept),
         cmocka_unit_test(test_what_is_no_bound_is_told),
+        cmocka_unit_test(test_times_are_now_or_to_come_or_added),
+        cmocka_unit_test(test_what_is_no_time_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ static const struct admin_filter filter = {
     .ids_n = 3,
     .account = (char *)"billing",
     .from = (char *)"@example.org",
+    .from_domain = (char *)"example.org",
     .to = (char *)"example.net",
     .domain = (char *)"d.example.net",
     .transport = (char *)"relay",
@@ -77,7 +78,9 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_item item;
     struct admin_hook_page hooks;
     struct admin_counts counts;
+    struct admin_hold_rules rules;
     struct admin_acted acted;
+    uint64_t id, count;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
@@ -93,13 +96,22 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
         break;
     case MSG_ADMIN_QUEUE_ACT:
         acted = (struct admin_acted){0, r->after, r->until};
-        assert_int_equal(admin_ask_act_part(fd, r->action, &r->query.filter, r->dry, &acted, &f),
-                         -1);
+        assert_int_equal(
+            admin_ask_act_part(fd, r->action, &r->terms, &r->query.filter, r->dry, &acted, &f), -1);
         break;
     case MSG_ADMIN_HOOK_LIST:
     case MSG_ADMIN_HOOKRETIRED_LIST:
         assert_int_equal(
             admin_ask_hooks(fd, r->type == MSG_ADMIN_HOOKRETIRED_LIST, &r->query, &hooks, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
+        assert_int_equal(admin_ask_hold_rules(fd, &rules, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_ADD:
+        assert_int_equal(admin_ask_hold_add(fd, &r->rule, &id, &count, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_REMOVE:
+        assert_int_equal(admin_ask_hold_remove(fd, r->id, &f), -1);
         break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
@@ -135,7 +147,8 @@ static void test_requests_stand_the_battery(void **state)
         {.type = MSG_ADMIN_QUEUE_SHOW, .id = 5},
         {.type = MSG_ADMIN_RETIRED_SHOW, .id = 6},
         {.type = MSG_ADMIN_QUEUE_ACT,
-         .action = ADMIN_FAIL,
+         .action = ADMIN_DELAY,
+         .terms = {-3600000, (char *)"relay", ADMIN_TLS_OPTIONAL},
          .query.filter = filter,
          .dry = true,
          .after = 5,
@@ -143,6 +156,12 @@ static void test_requests_stand_the_battery(void **state)
         {.type = MSG_ADMIN_HOOK_LIST, .query = {.after = {0, 1}, .limit = 2}},
         {.type = MSG_ADMIN_HOOKRETIRED_LIST, .query = {.descending = true, .limit = 2}},
         {.type = MSG_ADMIN_COUNTS},
+        {.type = MSG_ADMIN_HOLD_LIST},
+        {.type = MSG_ADMIN_HOLD_ADD,
+         .rule = {.account = (char *)"billing",
+                  .from_domain = (char *)"example.org",
+                  .domain = (char *)"example.net"}},
+        {.type = MSG_ADMIN_HOLD_REMOVE, .id = 7},
     };
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         struct buf b = {0};
@@ -188,7 +207,8 @@ static void test_only_requests_of_the_protocol_are_read(void **state)
         struct ipc_message m = message_of((uint16_t)type, (struct span){0});
         struct admin_request r;
         struct fail f;
-        assert_int_equal(admin_read(&m, &r, &f) == 0, type == MSG_ADMIN_COUNTS);
+        assert_int_equal(admin_read(&m, &r, &f) == 0,
+                         type == MSG_ADMIN_COUNTS || type == MSG_ADMIN_HOLD_LIST);
     }
 }
 
@@ -248,8 +268,12 @@ static void test_an_item_with_its_history_stands_the_battery(void **state)
     struct deliver_result attempts[] = {deliver_result_new(5, DELIVER_DEFERRED),
                                         deliver_result_new(5, DELIVER_FAILED)};
     submit_set(&attempts[1].reply, "550-no\n550 such user");
+    struct submit_extra extra[] = {{(char *)"order", (char *)"1042"}, {(char *)"x", (char *)""}};
     const struct admin_item item = {
         .row = row_of(5),
+        .not_before_ms = 1732700060000,
+        .extra = extra,
+        .extra_n = 2,
         .orcpt = (char *)"rfc822;x",
         .envid = (char *)"e",
         .from_id = (char *)"f",
@@ -303,6 +327,97 @@ static void test_a_page_of_webhooks_stands_the_battery(void **state)
     buf_free(&b);
 }
 
+static int rules_again(uint16_t type, struct span payload, struct buf *out)
+{
+    struct admin_hold_rules rules;
+    struct fail f;
+    uint16_t asked;
+    int other, fd = ready_answer(type, payload, &other);
+    int rc = admin_ask_hold_rules(fd, &rules, &f);
+    take_sent(fd, other, &asked, NULL);
+    if (rc == 0) {
+        admin_answer_rules(scratch.ch, 1, &rules);
+        scratch_take(&scratch);
+        buf_put_span(out, scratch.m.payload);
+    }
+    admin_hold_rules_clear(&rules);
+    return rc;
+}
+
+static void test_hold_rules_stand_the_battery(void **state)
+{
+    struct admin_hold_rule some[] = {
+        {1, 1732700000123, (char *)"billing", (char *)"example.org", (char *)"example.net"},
+        {UINT64_MAX, 0, (char *)"", (char *)"", (char *)""},
+    };
+    const struct admin_hold_rules rules = {some, 2};
+    struct buf b = {0};
+    admin_answer_rules(scratch.ch, 1, &rules);
+    scratch_take(&scratch);
+    buf_put_span(&b, scratch.m.payload);
+    stand_battery("rules", MSG_ADMIN_HOLD_RULES, buf_span(&b), rules_again);
+    buf_free(&b);
+}
+
+static int added_again(uint16_t type, struct span payload, struct buf *out)
+{
+    const struct admin_hold_rule rule = {.account = (char *)"billing"};
+    struct fail f;
+    uint64_t id, count;
+    uint16_t asked;
+    int other, fd = ready_answer(type, payload, &other);
+    int rc = admin_ask_hold_add(fd, &rule, &id, &count, &f);
+    take_sent(fd, other, &asked, NULL);
+    if (rc == 0) {
+        admin_answer_added(scratch.ch, 1, id, &(struct admin_acted){count, 0, 9});
+        scratch_take(&scratch);
+        buf_put_span(out, scratch.m.payload);
+    }
+    return rc;
+}
+
+static void test_a_new_hold_rule_is_told_with_what_it_held(void **state)
+{
+    struct buf b = {0}, again = {0};
+    admin_answer_added(scratch.ch, 1, 3, &(struct admin_acted){1000, 0, 9});
+    scratch_take(&scratch);
+    buf_put_span(&b, scratch.m.payload);
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_ADDED, buf_span(&b), &again), 0);
+    assert_true(span_equal(buf_span(&b), buf_span(&again)));
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_ADDED, span_of(b.p, b.n - 1), &again), -1);
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_REMOVED, buf_span(&b), &again), -1);
+    buf_free(&b);
+    buf_free(&again);
+}
+
+static void test_terms_are_bounded(void **state)
+{
+    static const struct {
+        enum admin_action action;
+        int64_t ms;
+        int rc;
+    } cases[] = {
+        {ADMIN_SCHEDULE, 1, 0},
+        {ADMIN_SCHEDULE, 0, -1},
+        {ADMIN_SCHEDULE, -1, -1},
+        {ADMIN_SCHEDULE, ADMIN_MS_MAX, 0},
+        {ADMIN_SCHEDULE, ADMIN_MS_MAX + 1, -1},
+        {ADMIN_DELAY, -ADMIN_MS_MAX, 0},
+        {ADMIN_DELAY, -ADMIN_MS_MAX - 1, -1},
+        {ADMIN_DELAY, INT64_MIN, -1},
+        {ADMIN_HOLD, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct admin_request r = {
+            .type = MSG_ADMIN_QUEUE_ACT, .action = cases[i].action, .terms = {.ms = cases[i].ms}};
+        struct buf b = {0}, out = {0};
+        (void)send_request(&r, &b);
+        assert_int_equal(request_again(MSG_ADMIN_QUEUE_ACT, buf_span(&b), &out), cases[i].rc);
+        buf_free(&b);
+        buf_free(&out);
+    }
+}
+
 static int counts_again(uint16_t type, struct span payload, struct buf *out)
 {
     struct admin_counts counts;
@@ -325,7 +440,7 @@ static int acted_again(uint16_t type, struct span payload, struct buf *out)
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_act_part(fd, ADMIN_KICK, &filter, false, &acted, &f);
+    int rc = admin_ask_act_part(fd, ADMIN_KICK, NULL, &filter, false, &acted, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
         admin_answer_acted(scratch.ch, 1, &acted);
@@ -398,6 +513,9 @@ int main(void)
         cmocka_unit_test(test_pages_stand_the_battery),
         cmocka_unit_test(test_an_item_with_its_history_stands_the_battery),
         cmocka_unit_test(test_a_page_of_webhooks_stands_the_battery),
+        cmocka_unit_test(test_hold_rules_stand_the_battery),
+        cmocka_unit_test(test_a_new_hold_rule_is_told_with_what_it_held),
+        cmocka_unit_test(test_terms_are_bounded),
         cmocka_unit_test(test_counts_stand_the_battery),
         cmocka_unit_test(test_a_refusal_is_told_in_its_own_words),
     };

@@ -94,7 +94,7 @@ static void check_sys(struct walk *w, struct span key, struct span value)
     if (span_starts_nocase(key, "bad/"))
         w->c->bad_rows++;
     else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") &&
-             !span_is(key, "secret"))
+             !span_is(key, "next_rule") && !span_is(key, "secret") && !span_is(key, "fromid-key"))
         complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
 }
 
@@ -418,6 +418,57 @@ static void check_hookretired(struct walk *w, struct span key, struct span value
     hook_row_clear(&r);
 }
 
+/* ---- mailboxes ---- */
+
+static void check_mail(struct walk *w, struct span key, struct span value)
+{
+    struct mail_message m;
+    uint64_t account, id;
+    if (key_read_mail(key, &account, &id) != 0 || mail_row_read(value, &m) != 0) {
+        complain(w, "mail: a row does not decode");
+        return;
+    }
+    check_id(w, "mail", id);
+    if (m.id != id)
+        complain(w, "mail %" PRIu64 ": calls itself %" PRIu64, id, m.id);
+    if (m.removed_ms != 0 && !has(w, TABLE_MAILGONE, key_mailgone(m.removed_ms, account, id)))
+        complain(w, "mail %" PRIu64 ": was removed, and is not in mailgone", id);
+    mail_message_clear(&m);
+}
+
+static void check_mailfile(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, file, id;
+    if (key_read_mail(key, &account, &file) != 0 || mailfile_row_read(value, &id) != 0)
+        complain(w, "mailfile: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailfile: no such message %" PRIu64, id);
+}
+
+static void check_mailgone(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, id;
+    int64_t removed_ms;
+    if (key_read_mailgone(key, &removed_ms, &account, &id) != 0 || value.n != 0)
+        complain(w, "mailgone: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailgone: no such message %" PRIu64, id);
+}
+
+static void check_hold(struct walk *w, struct span key, struct span value)
+{
+    struct admin_hold_rule r;
+    uint64_t id, next = 0;
+    if (key_read_id(key, &id) != 0 || hold_row_read(value, &r) != 0) {
+        complain(w, "hold: a row does not decode");
+        return;
+    }
+    if (r.id != id || !get_number(w, "next_rule", &next) || id >= next)
+        complain(w, "hold %" PRIu64 ": is named %" PRIu64 ", the next one is %" PRIu64, id, r.id,
+                 next);
+    admin_hold_rule_clear(&r);
+}
+
 /* ---- files ---- */
 
 /* Tokens that message rows name. */
@@ -478,12 +529,14 @@ static const struct {
     unsigned table;
     each_row *check;
 } tables[] = {
-    {TABLE_MSG, check_msg},         {TABLE_RCPT, check_rcpt},
-    {TABLE_DUE, check_due},         {TABLE_DEST, check_dest},
-    {TABLE_BODY, check_body},       {TABLE_RETIRED, check_retired},
-    {TABLE_EVENT, check_event},     {TABLE_HOOK, check_hook},
-    {TABLE_HOOKDUE, check_hookdue}, {TABLE_HOOKRETIRED, check_hookretired},
-    {TABLE_HELD, check_held},       {TABLE_ENDED, check_ended},
+    {TABLE_MSG, check_msg},           {TABLE_RCPT, check_rcpt},
+    {TABLE_DUE, check_due},           {TABLE_DEST, check_dest},
+    {TABLE_BODY, check_body},         {TABLE_RETIRED, check_retired},
+    {TABLE_EVENT, check_event},       {TABLE_HOOK, check_hook},
+    {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
+    {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
+    {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
+    {TABLE_MAILGONE, check_mailgone}, {TABLE_HOLD, check_hold},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

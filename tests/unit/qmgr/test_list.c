@@ -113,7 +113,7 @@ static void add_message(struct store_txn *t, unsigned n)
     uint64_t file;
     struct body_source body = {.type = SOURCE_OCTETS, .octets = span_text("x\r\n"), .size = 3};
     struct submit_envelope *e = envelope_of(n);
-    uint64_t id = ledger_stage(l, t, e, &body);
+    uint64_t id = ledger_stage(l, t, e, &body, NULL, NULL);
     submit_envelope_free(&e);
     assert_int_equal(ledger_message_open(t, id, &m), 0);
     for (unsigned i = 0; i < EACH; i++)

@@ -562,6 +562,56 @@ static void test_webhooks_are_made_as_the_account_wishes(void **state)
     assert_int_equal(world_rows(TABLE_HOOKRETIRED), 2);
 }
 
+static void test_a_complaint_is_told_behind_the_delivery(void **state)
+{
+    world.direct.script = deliver_result_new(0, DELIVER_DONE);
+    world.direct.script.complaint = true;
+    world.direct.script.code = 250;
+    world.direct.on_job = agent_answers;
+    uint64_t id = world_send("c@d.example");
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
+    char *events = world_events(id);
+    assert_string_equal(events, "ADX");
+    mem_free(&events);
+    deliver_result_clear(&world.direct.script);
+    world_settle();
+    world_expect_empty();
+}
+
+/* Sends, fails it, and returns the notice. */
+static struct buf notice_of(int64_t not_before_ms, uint32_t flags, int64_t received_ms)
+{
+    struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+    e->received_ms = received_ms;
+    e->not_before_ms = not_before_ms;
+    e->flags = flags;
+    world.direct.on_job = agent_keeps;
+    assert_true(world_submit(e, "Subject: x\r\n\r\n") != 0);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "x");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    struct buf body = world_body(world.direct.jobs[0].job->message);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    return body;
+}
+
+static void test_a_notice_says_until_when_the_sender_wanted_it_kept(void **state)
+{
+    /* In the past, so that it is due. */
+    const int64_t received = clock_wall_ms() - 90000;
+    struct buf for_a_while = notice_of(received + 60000, SUBMIT_HOLD_FOR, received),
+               until = notice_of(1136214245000, 0, 1136214240000),
+               neither = notice_of(0, 0, received);
+    assert_non_null(strstr(buf_text(&for_a_while), "\r\nFuture-Release-Request: for;60\r\n"));
+    assert_non_null(
+        strstr(buf_text(&until), "\r\nFuture-Release-Request: until;2006-01-02T15:04:05Z\r\n"));
+    assert_null(strstr(buf_text(&neither), "Future-Release"));
+    buf_free(&for_a_while);
+    buf_free(&until);
+    buf_free(&neither);
+}
+
 static void test_results_wait_while_the_store_has_no_room(void **state)
 {
     char *large = mem_alloc(900001);
@@ -635,6 +685,8 @@ int main(int argc, char **argv)
         WORLD_TEST(test_what_is_deferred_together_is_tried_together_again),
         WORLD_TEST(test_an_agent_that_ends_over_a_job_has_deferred_it),
         BARE_TEST(test_webhooks_are_made_as_the_account_wishes),
+        WORLD_TEST(test_a_complaint_is_told_behind_the_delivery),
+        WORLD_TEST(test_a_notice_says_until_when_the_sender_wanted_it_kept),
         BARE_TEST(test_results_wait_while_the_store_has_no_room),
         WORLD_TEST(test_an_orderly_stop_loses_nothing_and_the_queue_goes_on),
     };
