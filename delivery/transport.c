@@ -15,7 +15,8 @@ static struct dns *open_dns(const struct conf *conf, struct event_base *base,
     const struct conf_block *block = conf_child(conf_root(conf), "dns");
     struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
                              .tries = (unsigned)conf_int(block, "tries"),
-                             .cache_entries = (unsigned)conf_int(block, "cache")};
+                             .cache_entries = (unsigned)conf_int(block, "cache"),
+                             .trust_ad = conf_bool(block, "trust-ad")};
     size_t n;
     const struct conf_value *servers = conf_list(block, "server", &n);
     for (size_t i = 0; i < n; i++) {

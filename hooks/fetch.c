@@ -36,7 +36,7 @@ struct fetch {
     char *host, *port;
     struct buf body, response;
     size_t response_max, swallowed;
-    bool allow_private, refused;
+    bool allow_private, refused, get, https_only, untrusted;
     int64_t start_ms, timeout_ms;
     char error[CURL_ERROR_SIZE];
     fetch_on_answer *on_answer;
@@ -207,6 +207,7 @@ void fetcher_set_dns(struct fetcher *x, struct dns *dns)
 static void answer(struct fetch *q, long status, const char *error)
 {
     struct fetch_answer a = {.status = status,
+                             .untrusted = q->untrusted,
                              .response = buf_span(&q->response),
                              .duration_ms = clock_mono_ms() - q->start_ms};
     (void)snprintf(a.error, sizeof a.error, "%s", error);
@@ -215,6 +216,9 @@ static void answer(struct fetch *q, long status, const char *error)
         if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0 &&
             retry < INT32_MAX)
             a.retry_after_s = (uint32_t)retry;
+        const char *type = NULL;
+        if (curl_easy_getinfo(q->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL)
+            (void)snprintf(a.content_type, sizeof a.content_type, "%s", type);
     }
     q->on_answer(q->arg, &a);
     free_fetch(q);
@@ -235,6 +239,7 @@ static void collect(struct fetcher *x)
         /* An answer too long to wait for is an answer all the same. */
         if (code == CURLE_WRITE_ERROR && q->swallowed > SWALLOW_MAX)
             code = CURLE_OK;
+        q->untrusted = code == CURLE_PEER_FAILED_VERIFICATION;
         if (code != CURLE_OK && q->refused)
             answer(q, 0, "the address is not a public one");
         else if (code != CURLE_OK)
@@ -288,12 +293,23 @@ static int64_t left_ms(const struct fetch *q)
     return left > 0 ? left : 1;
 }
 
+static void set_method(struct fetch *q)
+{
+    if (q->get) {
+        (void)curl_easy_setopt(q->easy, CURLOPT_HTTPGET, 1L);
+        return;
+    }
+    (void)curl_easy_setopt(q->easy, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(q->easy, CURLOPT_POSTFIELDS, (const char *)buf_span(&q->body).p);
+    (void)curl_easy_setopt(q->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n);
+}
+
 static void set_options(struct fetch *q)
 {
     CURL *e = q->easy;
     (void)curl_easy_setopt(e, CURLOPT_PRIVATE, q);
     (void)curl_easy_setopt(e, CURLOPT_CURLU, q->url);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, q->https_only ? "https" : "http,https");
     (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
@@ -301,9 +317,7 @@ static void set_options(struct fetch *q)
     (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)left_ms(q));
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, q->error);
-    (void)curl_easy_setopt(e, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, (const char *)buf_span(&q->body).p);
-    (void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n);
+    set_method(q);
     (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, q->headers);
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_response);
     (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, q);
@@ -432,6 +446,8 @@ void fetch_start(struct fetcher *x, const struct fetch_request *r, fetch_on_answ
     q->timeout_ms = r->timeout_ms;
     q->response_max = r->response_max;
     q->allow_private = r->allow_private;
+    q->get = r->get;
+    q->https_only = r->https_only;
     buf_put_span(&q->body, r->body);
     (void)buf_text(&q->body);
     for (size_t i = 0; r->headers[i] != NULL; i++)

@@ -15,6 +15,8 @@
 
 struct fetch_request {
     const char *url;
+    bool get;                   /* GET; else POST */
+    bool https_only;            /* with a certificate that is good for the URL's host, as ever */
     struct span body;           /* POSTed */
     const char *const *headers; /* "Name: value", NULL-terminated */
     int64_t timeout_ms;         /* for all of it */
@@ -25,6 +27,8 @@ struct fetch_request {
 struct fetch_answer {
     long status;            /* 0 when there was no answer */
     char error[300];        /* "" when there was one */
+    bool untrusted;         /* there was none since the certificate is not good for the host */
+    char content_type[128]; /* the header's value, cut; "" when not said */
     struct span response;   /* its first octets */
     uint32_t retry_after_s; /* 0 when not said */
     int64_t duration_ms;

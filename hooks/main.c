@@ -11,6 +11,7 @@
 #include "file.h"
 #include "log.h"
 #include "mem.h"
+#include "policy.h"
 #include "service.h"
 #include "tls.h"
 #include "webhook.h"
@@ -21,6 +22,7 @@ struct hooks {
     struct service *service;
     struct fetcher *fetcher;
     struct webhooks *webhooks;
+    struct policies *policies;
     struct buf resolv_conf; /* as it was at start */
 };
 
@@ -29,6 +31,7 @@ struct state {
     struct conf *conf;
     struct dns *dns;
     struct webhook_settings webhooks;
+    struct policy_settings policies;
 };
 
 static void on_link(struct service *s, const char *name, int fd)
@@ -36,6 +39,8 @@ static void on_link(struct service *s, const char *name, int fd)
     struct hooks *h = service_user(s);
     if (strcmp(name, "hook qmgr") == 0) {
         webhooks_link_qmgr(h->webhooks, fd);
+    } else if (strncmp(name, "fetch ", 6) == 0) {
+        policies_link(h->policies, name + 6, fd);
     } else if (strcmp(name, "secret") == 0) {
         webhooks_link_vault(h->webhooks, fd);
     } else {
@@ -60,6 +65,7 @@ static int start(struct service *s, struct fail *f)
     if (h->fetcher == NULL)
         return -1;
     h->webhooks = webhooks_new(s, h->fetcher);
+    h->policies = policies_new(s, h->fetcher);
     return 0;
 }
 
@@ -67,7 +73,8 @@ static struct dns *open_dns(struct hooks *h, const struct conf_block *block, str
 {
     struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
                              .tries = (unsigned)conf_int(block, "tries"),
-                             .cache_entries = (unsigned)conf_int(block, "cache")};
+                             .cache_entries = (unsigned)conf_int(block, "cache"),
+                             .trust_ad = conf_bool(block, "trust-ad")};
     size_t n;
     const struct conf_value *servers = conf_list(block, "server", &n);
     if (d.cache_entries == 0)
@@ -90,6 +97,7 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
                      size_t hands_n, struct fail *f)
 {
     const struct conf_block *webhooks = conf_child(conf_root(conf), "webhooks");
+    const struct conf_block *policies = conf_child(conf_root(conf), "mta-sts");
     struct dns *dns = open_dns(service_user(s), conf_child(conf_root(conf), "dns"), f);
     if (dns == NULL)
         return NULL;
@@ -102,6 +110,12 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
         .timeout_ms = conf_ms(webhooks, "timeout"),
         .response_size = (size_t)conf_int(webhooks, "response-size"),
         .success = (enum conf_success)conf_word(webhooks, "success"),
+    };
+    state->policies = (struct policy_settings){
+        .allow_private = conf_bool(policies, "allow-private"),
+        .timeout_ms = conf_ms(policies, "fetch-timeout"),
+        .most = (unsigned)conf_int(policies, "fetches"),
+        .port = 443,
     };
     return state;
 }
@@ -122,12 +136,14 @@ static void commit(struct service *s, void *state, void *old)
     const struct state *now = state;
     fetcher_set_dns(h->fetcher, now->dns);
     webhooks_use(h->webhooks, &now->webhooks);
+    policies_use(h->policies, &now->policies);
     discard(s, old);
 }
 
 static const char *const syscalls[] = {"socket", "connect", "bind", "getpeername", "ioctl", NULL};
-static const char *const counters[HOOKS_COUNTERS + 1] = {"calls_total", "success_total",
-                                                         "failed_total", NULL};
+static const char *const counters[HOOKS_COUNTERS + 1] = {"calls_total",           "success_total",
+                                                         "failed_total",          "policies_total",
+                                                         "policies_failed_total", NULL};
 
 static const struct service_spec spec = {
     .name = "hooks",
@@ -147,6 +163,7 @@ int main(int argc, char **argv)
     struct hooks h = {0};
     int code = service_main(&spec, argc, argv, &h);
     webhooks_free(&h.webhooks);
+    policies_free(&h.policies);
     fetcher_free(&h.fetcher);
     buf_free(&h.resolv_conf);
     return code;

@@ -24,6 +24,7 @@ static const struct edge {
     {ROLE_WEBAPI, ROLE_DELIVERY, "mailbox", false, "local"},
     {ROLE_QMGR, ROLE_DELIVERY, "deliver", true, NULL},
     {ROLE_QMGR, ROLE_HOOKS, "hook", false, NULL},
+    {ROLE_QMGR, ROLE_HOOKS, "fetch", false, NULL},
     {ROLE_SMTPD, ROLE_VAULT, "secret", false, NULL},
     /* A TLS handshake cannot wait in steps for its signature: it has a channel to block on. */
     {ROLE_SMTPD, ROLE_VAULT, "sign", false, NULL},

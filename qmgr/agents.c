@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "learn.h"
 #include "log.h"
 #include "mem.h"
 #include "schedule.h"
@@ -53,6 +54,12 @@ static struct agent *find(struct agents *a, const char *transport)
     return NULL;
 }
 
+static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct agent *g = arg;
+    return learn_on_message(g->queue, m, f);
+}
+
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct agent *g = arg;
@@ -65,7 +72,7 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
 
 void agents_link(struct agents *a, const char *transport, int fd)
 {
-    static const struct ipc_handler handler = {NULL, on_closed};
+    static const struct ipc_handler handler = {on_message, on_closed};
     struct agent *g = find(a, transport);
     char name[80];
     if (g == NULL) {

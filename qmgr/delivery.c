@@ -15,6 +15,7 @@
 #include "schedule.h"
 #include "settle.h"
 #include "sites.h"
+#include "stscache.h"
 #include "suppress.h"
 #include "tables.h"
 
@@ -325,6 +326,8 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->job->wants = wants;
     v->from_id = mem_text(r->from_id);
+    if (v->server == NULL && strcmp(route.transport, "local") != 0)
+        (void)sts_find(&q->ledger, t, route.destination, v->start_ms, &v->job->sts);
     add_recipient(v->job, i->id, r);
     window_use_right(v->stream);
     window_set_trying(v->window, i);

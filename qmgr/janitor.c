@@ -13,14 +13,16 @@
 #include "mem.h"
 #include "once.h"
 #include "room.h"
+#include "stscache.h"
 #include "tables.h"
+#include "tlscount.h"
 
 #define TICK_MS 1000
 #define ROWS_A_TICK 1000
 #define READERS_TICKS 60
 
 /* Tables whose rows have a time of their own. Each has its round, a part in each tick. */
-enum { ROUND_RETIRED, ROUND_HOOKS, ROUND_FAILURES, ROUND_SUPPRESSIONS, ROUNDS };
+enum { ROUND_RETIRED, ROUND_HOOKS, ROUND_FAILURES, ROUND_SUPPRESSIONS, ROUND_POLICIES, ROUNDS };
 
 struct janitor {
     struct queue *queue;
@@ -65,6 +67,16 @@ static enum judgement judge_hook(struct span value, int64_t now_ms)
     return v;
 }
 
+static enum judgement judge_sts(struct span value, int64_t now_ms)
+{
+    struct sts_row r;
+    if (sts_row_read(value, &r) != 0)
+        return BAD;
+    enum judgement v = sts_is_over(&r, now_ms) ? OVER : STAYS;
+    sts_row_clear(&r);
+    return v;
+}
+
 static enum judgement judge_failure(struct span value, int64_t now_ms)
 {
     struct failure_row r;
@@ -91,6 +103,7 @@ static const struct {
     [ROUND_HOOKS] = {TABLE_HOOKRETIRED, judge_hook},
     [ROUND_FAILURES] = {TABLE_FAILURE, judge_failure},
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
+    [ROUND_POLICIES] = {TABLE_STS, judge_sts},
 };
 
 /* What else there is of a recipient whose history is removed next. */
@@ -194,6 +207,7 @@ static void apply(struct change *change, struct store_txn *t)
         clean(c, t, i);
     c->events_at = clean_events(c, t);
     c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
+    c->removed += tlscount_sweep(t, c->now_ms, ROWS_A_TICK);
     c->removed += mailindex_forget(t, c->now_ms - c->keep_removed_ms, ROWS_A_TICK);
 }
 
@@ -255,7 +269,7 @@ static bool has_work(struct janitor *j)
     int64_t now_ms = clock_wall_ms();
     struct store_txn *t = store_begin(j->queue->store, false);
     bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
-    work = once_is_due(t, now_ms) || work;
+    work = once_is_due(t, now_ms) || tlscount_is_due(t, now_ms) || work;
     work = mailindex_has_forgotten(t, now_ms - j->queue->settings->keep_removed_ms) || work;
     for (int i = 0; i < ROUNDS; i++)
         work = part_has_work(j, t, i, now_ms) || work;

@@ -24,6 +24,7 @@
 #include "queue.h"
 #include "room.h"
 #include "schedule.h"
+#include "stsrefresh.h"
 #include "tables.h"
 
 #define STOP_TIMEOUT_S 8 /* of the ten that master gives everyone */
@@ -35,6 +36,7 @@ struct qmgr {
     struct account *account;
     struct admin *admin;
     struct janitor *janitor;
+    struct stsrefresh *stsrefresh;
     struct event *stopping;
     int admin_fd; /* of the configuration being prepared */
     int64_t admin_uid, admin_gid;
@@ -70,6 +72,7 @@ static void open_parts(struct qmgr *m)
     q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
+    m->stsrefresh = stsrefresh_new(q);
 }
 
 static int init(struct service *s, struct fail *f)
@@ -149,6 +152,8 @@ static void on_link(struct service *s, const char *name, int fd)
         agents_link(m->queue.agents, name + 8, fd);
     else if (strcmp(name, "hook") == 0)
         hookq_link(m->queue.hookq, fd);
+    else if (strcmp(name, "fetch") == 0)
+        stsrefresh_link(m->stsrefresh, fd);
     else {
         log_error(NULL, "unknown link", LS("name", name));
         (void)close(fd);
@@ -179,6 +184,7 @@ static void on_stop(struct service *s)
     intake_stop(m->intake);
     schedule_stop(m->queue.schedule);
     hookq_stop(m->queue.hookq);
+    stsrefresh_stop(m->stsrefresh);
     m->stopping = event_new(m->queue.base, -1, EV_PERSIST, on_stopping, m);
     (void)event_add(m->stopping, &interval);
 }
@@ -215,6 +221,7 @@ static void close_parts(struct qmgr *m)
     agents_free(&q->agents);
     commit_free(&q->commit);
     janitor_free(&m->janitor);
+    stsrefresh_free(&m->stsrefresh);
     intake_free(&m->intake);
     eventlog_free(&q->eventlog);
     account_free(&m->account);

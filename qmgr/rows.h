@@ -8,6 +8,7 @@
 #include "proto_admin.h"
 #include "proto_deliver.h"
 #include "proto_events.h"
+#include "proto_learned.h"
 #include "proto_mail.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
@@ -157,5 +158,21 @@ void mail_row_put(struct buf *b, const struct mail_message *m);
 int mail_row_read(struct span s, struct mail_message *m);
 void mailfile_row_put(struct buf *b, uint64_t id);
 int mailfile_row_read(struct span s, uint64_t *id);
+/* What is known of a domain's MTA-STS policy (stscache.h). */
+struct sts_row {
+    char *domain;           /* lower case */
+    struct sts_known known; /* its policy may be one whose time is over */
+    int64_t fetched_ms;     /* when the policy was */
+    int64_t used_ms;        /* when somebody needed to know, about */
+    uint16_t failures;      /* fetches that failed since */
+};
+/* As for msg rows. */
+void sts_row_put(struct buf *b, const struct sts_row *r);
+int sts_row_read(struct span s, struct sts_row *r);
+void sts_row_clear(struct sts_row *r);
+
+/* The same for a row of tlscount.h; read gives an owned one (tlsresult_free) or NULL. */
+void tlsresult_row_put(struct buf *b, const struct tlsresult *r);
+struct tlsresult *tlsresult_row_read(struct span s);
 
 #endif

@@ -124,6 +124,15 @@ struct key key_ended(int64_t ended_ms, uint64_t id)
     return k;
 }
 
+struct key key_tlsresult(uint32_t day, uint64_t policy_domain, uint64_t recipient_domain)
+{
+    struct key k = {.n = 0};
+    add(&k, day, 4);
+    add(&k, policy_domain, 8);
+    add(&k, recipient_domain, 8);
+    return k;
+}
+
 struct key key_mail(uint64_t account, uint64_t id)
 {
     struct key k = {.n = 0};
@@ -265,6 +274,14 @@ int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id)
         return -1;
     *ended_ms = d.next_ms;
     *id = d.id;
+    return 0;
+}
+
+int key_read_tlsresult(struct span key, uint32_t *day)
+{
+    if (key.n != 20)
+        return -1;
+    *day = (uint32_t)key.p[0] << 24 | (uint32_t)key.p[1] << 16 | (uint32_t)key.p[2] << 8 | key.p[3];
     return 0;
 }
 

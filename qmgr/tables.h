@@ -65,7 +65,8 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, held; hold, whose ids are their own:
+/* msg, rcpt, retired, hook, hookretired, held; hold, whose ids are their own; sts, with the hash of
+ * a domain:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -133,6 +134,10 @@ struct key key_mail(uint64_t account, uint64_t id);
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
  *   "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id);
+/* tlsresult: the day since 1970-01-01, of which domain's policy, for which recipients' domain
+ *   day u32 | policy domain hash u64 | recipient domain hash u64
+ *   "\x00\x00\x4e\x20" "\x11\x22\x33\x44\x55\x66\x77\x88" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" */
+struct key key_tlsresult(uint32_t day, uint64_t policy_domain, uint64_t recipient_domain);
 
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
@@ -146,6 +151,7 @@ int key_read_mail(struct span key, uint64_t *account, uint64_t *id);
 int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
 int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id);
+int key_read_tlsresult(struct span key, uint32_t *day);
 
 /* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this
  * store, so that nobody can choose domains that share one. */

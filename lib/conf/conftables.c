@@ -246,6 +246,10 @@ static const struct conf_setting dns_settings[] = {
      .doc = "Questions sent before a name counts as not resolvable for now."},
     {"cache", CONF_INT, 0, RESOLVERS, "10000", .min = "0", .max = "1000000",
      .doc = "Answers remembered by each process."},
+    {"trust-ad", CONF_BOOL, 0, RESOLVERS, "no",
+     .doc = "The servers validate DNSSEC and nobody can forge their answers on the way, though they "
+            "are not all on the loopback interface. Otherwise their word on DNSSEC does not count, "
+            "and DANE is off; the option trust-ad of resolv.conf says the same of its servers."},
 };
 
 static const struct conf_block_type dns = {
@@ -286,6 +290,23 @@ static const struct conf_setting webapi_settings[] = {
             "it gets 429; the networks around it get three and nine times as many."},
     {"auth-failures-day", CONF_INT, 0, CONF_WEBAPI, "50", .min = "1", .max = "1000000",
      .doc = "The same in 24 hours."},
+};
+
+static const struct conf_setting mtasts_settings[] = {
+    {"fetch-timeout", CONF_DURATION, 0, CONF_HOOKS, "60s", .min = "1s", .max = "10m",
+     .doc = "How long fetching one policy may take in all."},
+    {"fetches", CONF_INT, 0, CONF_HOOKS, "50", .min = "1", .max = "1000",
+     .doc = "Policies fetched at once; more are put off."},
+    {"allow-private", CONF_BOOL, 0, CONF_HOOKS, "no",
+     .doc = "Fetch from hosts that resolve to loopback, private or link-local addresses too."},
+};
+
+static const struct conf_block_type mtasts = {
+    .name = "mta-sts",
+    .flags = CONF_ALWAYS,
+    .readers = CONF_HOOKS,
+    CONF_TABLE(mtasts_settings),
+    .doc = "How the MTA-STS policies of other domains are fetched (RFC 8461).",
 };
 
 static const struct conf_block_type webapi = {
@@ -364,6 +385,7 @@ static const struct conf_block_type *const root_blocks[] = {
     &conftables_route,
     &webapi,
     &webhooks,
+    &mtasts,
     NULL,
 };
 

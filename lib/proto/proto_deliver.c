@@ -17,6 +17,7 @@ void deliver_job_free(struct deliver_job **jp)
         mem_free(&j->recipients[i].orcpt);
     }
     mem_free(&j->recipients);
+    sts_known_clear(&j->sts);
     mem_free(&j->transport);
     mem_free(&j->destination);
     mem_free(&j->sender);

@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "fail.h"
 #include "ipc.h"
+#include "proto_learned.h"
 #include "wire.h"
 
 /* The deliver protocol: qmgr hands a delivery agent one message for recipients of one destination,
@@ -38,6 +39,7 @@ struct deliver_job {
     uint64_t size;    /* octets of the message */
     struct deliver_recipient *recipients;
     uint32_t recipients_n;
+    struct sts_known sts; /* of the destination, where the way leads over its MX hosts */
 };
 
 enum deliver_status {

@@ -13,7 +13,8 @@ struct asked {
 };
 
 /* MSG_DELIVER_JOB: message u64, transport, destination, sender, envid, ret (texts), flags u32,
- * attempt u16, wants u8, size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
+ * attempt u16, wants u8, size u64, count u32 of recipients {id u64, address, orcpt, notify u8},
+ * what is known of the destination's MTA-STS policy. */
 static void put_job(struct buf *b, const struct deliver_job *job)
 {
     wire_put_u64(b, job->message);
@@ -33,6 +34,7 @@ static void put_job(struct buf *b, const struct deliver_job *job)
         wire_put_text(b, job->recipients[i].orcpt);
         wire_put_u8(b, job->recipients[i].notify);
     }
+    sts_known_put(b, &job->sts);
 }
 
 static void get_report(struct wire *w, struct deliver_report *r)

@@ -26,6 +26,7 @@ static struct deliver_job *get_job(struct wire *w)
         job->recipients[i].orcpt = wire_text(w, PROTO_ADDRESS_MAX);
         job->recipients[i].notify = wire_enum(w, 16);
     }
+    sts_known_get(w, &job->sts);
     return job;
 }
 

@@ -28,6 +28,7 @@ enum proto_type {
     /* deliver: qmgr asks, a delivery agent answers */
     MSG_DELIVER_JOB = 0x0301,
     MSG_DELIVER_RESULT = 0x0302,
+    MSG_DELIVER_LEARNED = 0x0303, /* to qmgr, which answers nothing */
 
     /* hook: qmgr asks, hooks answers */
     MSG_HOOK_CALL = 0x0401,
@@ -89,6 +90,10 @@ enum proto_type {
     MSG_SUPPRESS_REMOVE = 0x0803,
     MSG_SUPPRESS_FIND = 0x0804,
     MSG_SUPPRESS_ANSWER = 0x0805,
+
+    /* fetch: delivery and qmgr ask, hooks answers */
+    MSG_FETCH_POLICY = 0x0c01,
+    MSG_FETCH_POLICY_IS = 0x0c02,
 
     /* events: webapi asks, qmgr answers */
     MSG_EVENTS_READ = 0x0a01,

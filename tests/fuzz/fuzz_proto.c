@@ -1,4 +1,4 @@
-/* themes: proto ipc smtp codec base */
+/* themes: proto ipc smtp tlspolicy codec base */
 #include <assert.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -11,7 +11,9 @@
 #include "proto_control.h"
 #include "proto_deliver.h"
 #include "proto_events.h"
+#include "proto_fetch.h"
 #include "proto_hook.h"
+#include "proto_learned.h"
 #include "proto_mail.h"
 #include "proto_mailbox.h"
 #include "proto_master.h"
@@ -219,6 +221,38 @@ static void read_events(uint8_t which, struct span s)
     }
 }
 
+static void read_fetch(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_FETCH_POLICY, s);
+    struct fail f;
+    char *domain;
+    if (fetch_policy_read(&m, &domain, &f) == 0) {
+        assert(mtasts_is_domain(span_text(domain)));
+        mem_free(&domain);
+    }
+}
+
+static void read_learned(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of(MSG_DELIVER_LEARNED, s);
+    struct sts_known k;
+    struct learned l;
+    struct fail f;
+    struct buf out = {0};
+    if (learned_read(&m, &l, &f) == 0) {
+        assert(l.policies_n <= LEARNED_MAX && l.results_n <= LEARNED_MAX);
+        learned_clear(&l);
+    }
+    struct wire w = wire_open(s);
+    sts_known_get(&w, &k);
+    if (wire_end(&w) == 0) {
+        sts_known_put(&out, &k);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    sts_known_clear(&k);
+    buf_free(&out);
+}
+
 static void read_mail(uint8_t which, struct span s)
 {
     struct ipc_message m = message_of((uint16_t)(0x0900 + which % 16), s);
@@ -270,8 +304,8 @@ static void read_mailbox(uint8_t which, struct span s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(uint8_t which, struct span s) = {
-        read_submit, read_deliver,  read_hook,   read_secret, read_admin,   read_control,
-        read_master, read_suppress, read_events, read_mail,   read_mailbox,
+        read_submit,   read_deliver, read_hook, read_secret,  read_admin, read_control, read_master,
+        read_suppress, read_events,  read_mail, read_mailbox, read_fetch, read_learned,
     };
     if (size < 2)
         return 0;

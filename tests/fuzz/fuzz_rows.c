@@ -130,6 +130,27 @@ static int once(struct span s, struct buf *out)
     return 0;
 }
 
+static int sts(struct span s, struct buf *out)
+{
+    struct sts_row r;
+    if (sts_row_read(s, &r) != 0)
+        return -1;
+    assert(r.fetched_ms >= 0 && r.used_ms >= 0 && r.known.retry_ms >= 0);
+    sts_row_put(out, &r);
+    sts_row_clear(&r);
+    return 0;
+}
+
+static int tls(struct span s, struct buf *out)
+{
+    struct tlsresult *r = tlsresult_row_read(s);
+    if (r == NULL)
+        return -1;
+    tlsresult_row_put(out, r);
+    tlsresult_free(&r);
+    return 0;
+}
+
 static int mail(struct span s, struct buf *out)
 {
     struct mail_message m;
@@ -154,7 +175,7 @@ static int hold(struct span s, struct buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const again[])(struct span s, struct buf * out) = {
-        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail, hold};
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail, hold, sts, tls};
     struct buf out = {0};
     if (size == 0)
         return 0;

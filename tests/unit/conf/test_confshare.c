@@ -145,8 +145,8 @@ static void test_a_share_of_another_process_is_refused(void **state)
     conf_free(&conf);
 }
 
-/* Shares for hooks by hand: the root sees hostname and a few more, its blocks are dns, webhooks and
- * accounts with their webhooks. */
+/* Shares for hooks by hand: the root sees hostname and a few more, its blocks are dns, webhooks,
+ * mta-sts and accounts with their webhooks. */
 static void begin(struct buf *b, uint32_t settings)
 {
     buf_puts(b, "qmc1");
@@ -176,9 +176,10 @@ static void put_empty(struct buf *b, const char *name, const char *label)
 
 static void end(struct buf *b)
 {
-    wire_put_u32(b, 2);
+    wire_put_u32(b, 3);
     put_empty(b, "dns", "");
     put_empty(b, "webhooks", "");
+    put_empty(b, "mta-sts", "");
 }
 
 static void expect_refused(struct buf *b, const char *sentence)
@@ -239,29 +240,29 @@ static void test_what_the_tables_do_not_allow_is_refused(void **state)
 static void test_blocks_that_the_tables_do_not_allow_are_refused(void **state)
 {
     static const struct {
-        const char *names[4][2];
+        const char *names[5][2];
         const char *sentence;
     } rows[] = {
         {{{"webhooks", ""}, {"dns", ""}}, "block dns is missing"},
         {{{"dns", ""}}, "blocks of \"\" are missing"},
         {{{"dns", "x"}, {"webhooks", ""}}, "block dns is missing"},
-        {{{"dns", ""}, {"webhooks", ""}, {"queue", ""}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"queue", ""}},
          "a block in \"\" is unknown or not for this process"},
-        {{{"dns", ""}, {"webhooks", ""}, {"nonsense", ""}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"nonsense", ""}},
          "a block in \"\" is unknown or not for this process"},
-        {{{"dns", ""}, {"webhooks", ""}, {"dns", ""}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"dns", ""}},
          "a block dns has a name it cannot have, or comes twice"},
-        {{{"dns", ""}, {"webhooks", ""}, {"account", ""}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"account", ""}},
          "a block account has a name it cannot have, or comes twice"},
-        {{{"dns", ""}, {"webhooks", ""}, {"account", "A"}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"account", "A"}},
          "a block account has a name it cannot have, or comes twice"},
-        {{{"dns", ""}, {"webhooks", ""}, {"account", "a"}, {"account", "a"}},
+        {{{"dns", ""}, {"webhooks", ""}, {"mta-sts", ""}, {"account", "a"}, {"account", "a"}},
          "block account a is there twice"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct buf b = {0};
         uint32_t n = 0;
-        while (n < 4 && rows[i].names[n][0] != NULL)
+        while (n < 5 && rows[i].names[n][0] != NULL)
             n++;
         begin(&b, 1);
         put(&b, "hostname", "a.example");

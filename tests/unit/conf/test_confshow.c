@@ -59,7 +59,8 @@ static void test_each_setting_is_on_its_line_and_defaults_are_marked(void **stat
         "\nlog-level info # default\n",
         "\nqueue { # default\n    first-retry 7m30s # default\n",
         "\ndns {\n    server 127.0.0.1:53\n    timeout 5s # default\n    tries 5\n"
-        "    cache 10000 # default\n}\n",
+        "    cache 10000 # default\n"
+        "    trust-ad no # default\n}\n",
         "\n    ehlo-name a.example # default\n",
         "\ntransport t {\n    fail {\n        code 554 # default\n        text \"no way\"\n    "
         "}\n}\n",

@@ -89,6 +89,34 @@ bogus       A 192.0.2.24
 www         CNAME host
 away        CNAME host.example.test.
 _25._tcp.mx1 TLSA 3 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff
+; hosts of mail and their aliases
+notlsa      MX 10 host
+toplain     MX 10 mx1.example.test.
+byalias     MX 10 cmx
+cmx         CNAME mx1
+owntlsa     MX 10 cown
+cown        CNAME host
+_25._tcp.cown TLSA 2 0 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e01
+awaytlsa    MX 10 caway
+caway       CNAME host.example.test.
+_25._tcp.caway TLSA 3 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e02
+implicit    CNAME mx1
+impown      CNAME host
+_25._tcp.impown TLSA 3 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e03
+shared      MX 10 cshared
+cshared     A 192.0.2.25
+_25._tcp.cshared CNAME ee
+ee          TLSA 3 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e04
+ee          TLSA 0 0 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e05
+plaincname  MX 10 cplain
+cplain      A 192.0.2.26
+_25._tcp.cplain CNAME _25._tcp.host.example.test.
+broken      MX 10 cbroken
+cbroken     A 192.0.2.27
+_25._tcp.cbroken TLSA 3 1 1 00badbad00badbad00badbad00badbad00badbad00badbad00badbad00badbad
+wild        MX 10 in.wild
+*.wild      A 192.0.2.28
+halfmx      MX 10 half
 """
 
 EXPIRED = "$ORIGIN expired.test.\n$TTL 300\n" + SOA % 3600 + "host A 192.0.2.30\n@ MX 10 host\n"
@@ -106,6 +134,7 @@ class Setting(servers.Servers):
     def _start_nsd(self, zones):
         self.tamper("signed.test", "2001:db8::bad", "2001:db8::dead")
         self.tamper("signed.test", "192.0.2.24", "192.0.2.66")
+        self.tamper("signed.test", "00badbad" * 8, "00badbee" * 8)
         super()._start_nsd(zones)
 
 
@@ -265,6 +294,58 @@ def check_the_alias_step_of_a_host_is_judged_alone(s, t):
     expect(lines[1], authentic=False, alias_authentic=True, name="host.example.test")
     expect(lines[2], authentic=False, alias_authentic=False, name="host.signed.test")
     expect(lines[3], authentic=False, alias_authentic=False)
+
+
+DIGEST = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e"
+
+
+def check_tlsa_records_are_found_where_dnssec_leads(s, t):
+    def found(ask, base, *records):
+        expect(t.one("-s", unbound(s), ask), status="FOUND", base=base, text="", ede=-1)
+        assert sorted(t.one("-s", unbound(s), ask)["records"]) == [r % DIGEST for r in records], ask
+    found("mx:signed.test", "mx1.signed.test", "3 1 1 %sff")
+    found("named:mx1.signed.test", "mx1.signed.test", "3 1 1 %sff")
+    # A host that is an alias: where it leads to goes first, its own name is next (RFC 7672 section 2.2.2).
+    found("mx:byalias.signed.test", "mx1.signed.test", "3 1 1 %sff")
+    found("mx:owntlsa.signed.test", "cown.signed.test", "2 0 1 %s01")
+    # Out of the signed zone only its own name counts.
+    found("mx:awaytlsa.signed.test", "caway.signed.test", "3 1 1 %s02")
+    found("named:caway.signed.test", "caway.signed.test", "3 1 1 %s02")
+    # No MX records, the domain itself an alias.
+    found("mx:implicit.signed.test", "mx1.signed.test", "3 1 1 %sff")
+    found("mx:impown.signed.test", "impown.signed.test", "3 1 1 %s03")
+    # The records' own name may be an alias as well; those of no use are not left out here.
+    found("mx:shared.signed.test", "cshared.signed.test", "0 0 1 %s05", "3 1 1 %s04")
+
+
+def check_no_tlsa_record_where_dnssec_does_not_lead(s, t):
+    lines, end = t.run("-s", unbound(s), "mx:example.test", "mx:toplain.signed.test", "named:host.example.test",
+                       "named:tosecure.example.test")
+    for line in lines:
+        expect(line, status="NONE", base="", text="the host is not secured by DNSSEC", records=[])
+    assert end["queries"] == 2 + 3 * 2 + 1, end  # MX, A and AAAA of three hosts, the alias step; no TLSA
+    lines, _ = t.run("-s", unbound(s), "mx:notlsa.signed.test", "mx:plaincname.signed.test", "mx:wild.signed.test")
+    for line in lines:
+        expect(line, status="NONE", text="no TLSA records that DNSSEC secures", records=[])
+
+
+def check_tlsa_records_that_cannot_be_had_are_no_absence(s, t):
+    r = t.one("-s", unbound(s), "mx:broken.signed.test")
+    expect(r, status="FAILED", base="cbroken.signed.test", records=[])
+    assert r["ede"] in (6, 7, 9, 10), r
+    assert r["text"].startswith("TLSA records of cbroken.signed.test: SERVFAIL"), r
+
+
+def check_a_failed_family_does_not_switch_dane_off(s, t):
+    expect(t.one("-s", unbound(s), "mx:halfmx.signed.test"), status="NONE", text="no TLSA records that DNSSEC secures")
+
+
+def check_dane_is_off_without_a_trusted_resolver(s, t):
+    lines, end = t.run("-s", unbound(s), "-s", "192.0.2.53", "mx:signed.test", "named:mx1.signed.test")
+    for line in lines:
+        expect(line, status="OFF", records=[])
+        assert line["text"].startswith("DANE off: "), line
+    assert end["queries"] == 3, "no TLSA"
 
 
 def check_hosts_come_by_preference(s, t):

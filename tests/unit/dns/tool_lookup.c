@@ -1,7 +1,9 @@
 /* Looks up what its arguments say and prints one JSON object a line: a result each, then the
  * counters.
  *
- *     dns-lookup [options] TYPE:name | hosts:domain | addr:host ...
+ *     dns-lookup [options] TYPE:name | hosts:domain | addr:host | mx:domain | named:host ...
+ *
+ * mx: TLSA records of the domain's first host; named: of a host that nothing had to lead to.
  *
  *     -s ADDRESS  a server (repeated)            -t MS       time for one try
  *     -f FILE     a resolv.conf                  -n N        tries
@@ -31,6 +33,7 @@
 #include "dnsaddr.h"
 #include "dnsconf.h"
 #include "dnshosts.h"
+#include "dnstlsa.h"
 #include "file.h"
 #include "mem.h"
 
@@ -54,6 +57,7 @@ struct tool {
 struct running {
     struct tool *tool;
     char *ask;
+    struct dnshosts_result *hosts; /* of mx */
 };
 
 static const char *const statuses[] = {"OK", "NODATA", "NXDOMAIN", "TEMPORARY", "BAD"};
@@ -136,6 +140,7 @@ static void finished(struct running *run, int status)
     t->ended[status]++;
     t->in_flight--;
     mem_free(&run->ask);
+    dnshosts_result_free(&run->hosts);
     mem_free(&run);
     start_more(t);
 }
@@ -220,6 +225,46 @@ static void on_addresses(struct dnsaddr_result *r, void *arg)
     finished(run, status);
 }
 
+static void on_tlsa(struct dnstlsa_result *r, void *arg)
+{
+    static const char *const tlsa_statuses[] = {"OFF", "NONE", "FOUND", "FAILED"};
+    struct running *run = arg;
+    struct buf out = {0};
+    assert((r->status == TLSPOLICY_TLSA_FOUND) == (r->records.n > 0));
+    begin_line(&out, run, tlsa_statuses[r->status], r->records.n > 0, r->ede, r->text);
+    buf_putf(&out, ",\"base\":\"%s\",\"records\":[", r->base);
+    for (size_t i = 0; i < r->records.n; i++) {
+        buf_puts(&out, i == 0 ? "\"" : ",\"");
+        tlsa_text(&r->records.list[i], &out);
+        buf_putc(&out, '"');
+    }
+    buf_putc(&out, ']');
+    end_line(&out);
+    int status = (int)r->status;
+    dnstlsa_result_free(&r);
+    finished(run, status);
+}
+
+static void on_addresses_of_tlsa(struct dnsaddr_result *r, void *arg)
+{
+    struct running *run = arg;
+    const char *host = strchr(run->ask, ':') + 1;
+    struct dnstlsa_bases bases =
+        run->hosts == NULL ? dnstlsa_bases_of_named(host, r) : dnstlsa_bases_of(run->hosts, 0, r);
+    dnsaddr_result_free(&r);
+    (void)dnstlsa_find(run->tool->dns, &bases, 25, on_tlsa, run);
+}
+
+static void on_hosts_of_tlsa(struct dnshosts_result *r, void *arg)
+{
+    struct running *run = arg;
+    if (r->status != DNSHOSTS_OK)
+        exit(2);
+    run->hosts = r;
+    (void)dnsaddr_find(run->tool->dns, r->list[0].name, &run->tool->addr, on_addresses_of_tlsa,
+                       run);
+}
+
 static int type_of(struct span text)
 {
     static const enum dns_type types[] = {DNS_A,   DNS_CNAME, DNS_PTR, DNS_MX,
@@ -256,6 +301,10 @@ static void start_one(struct tool *t, const char *ask)
         (void)dnshosts_find(t->dns, name, &t->hosts, on_hosts, run);
     else if (span_is(kind, "addr"))
         (void)dnsaddr_find(t->dns, name, &t->addr, on_addresses, run);
+    else if (span_is(kind, "mx"))
+        (void)dnshosts_find(t->dns, name, &t->hosts, on_hosts_of_tlsa, run);
+    else if (span_is(kind, "named"))
+        (void)dnsaddr_find(t->dns, name, &t->addr, on_addresses_of_tlsa, run);
     else if (type > 0)
         (void)dns_lookup(t->dns, name, (enum dns_type)type, on_result, run);
     else

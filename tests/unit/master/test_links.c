@@ -77,14 +77,15 @@ static void every_edge_has_its_two_ends(void **state)
     expect("smtpd/0", "secret, sign, submit");
     expect("smtpd/1", "secret, sign, submit");
     expect("webapi/0", "secret, mailbox, submit, account");
-    expect("qmgr", "deliver direct, deliver local, deliver relay, hook, submit smtpd/0, submit "
-                   "smtpd/1, submit webapi/0, account webapi/0");
+    expect("qmgr",
+           "deliver direct, deliver local, deliver relay, hook, fetch, submit smtpd/0, submit "
+           "smtpd/1, submit webapi/0, account webapi/0");
     expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "deliver qmgr");
     expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
-    expect("hooks", "secret, hook qmgr");
+    expect("hooks", "secret, hook qmgr, fetch qmgr");
 }
 
 static void and_they_are_joined(void **state)
@@ -99,6 +100,7 @@ static void and_they_are_joined(void **state)
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "deliver local", "delivery/local", "deliver qmgr"},
         {"qmgr", "hook", "hooks", "hook qmgr"},
+        {"qmgr", "fetch", "hooks", "fetch qmgr"},
         {"smtpd/0", "secret", "vault/0", "secret smtpd/0"},
         {"smtpd/1", "secret", "vault/1", "secret smtpd/1"},
         {"smtpd/0", "sign", "vault/0", "sign smtpd/0"},
@@ -119,8 +121,9 @@ static void who_starts_anew_is_linked_anew(void **state)
     RUN_UNTIL(lab_child("qmgr") != NULL);
     lab_settle();
     /* In the order of the list now: everybody was there before. */
-    expect("qmgr", "deliver direct, deliver local, deliver relay, hook, submit smtpd/0, submit "
-                   "smtpd/1, submit webapi/0, account webapi/0");
+    expect("qmgr",
+           "deliver direct, deliver local, deliver relay, hook, fetch, submit smtpd/0, submit "
+           "smtpd/1, submit webapi/0, account webapi/0");
     assert_true(are_joined("smtpd/1", "submit", "qmgr", "submit smtpd/1"));
     assert_true(are_joined("qmgr", "deliver relay", "delivery/relay", "deliver qmgr"));
     lab_reap(lab_child("delivery/relay"), 0);
@@ -218,6 +221,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "hook", "hooks", "hook qmgr"},
+        {"qmgr", "fetch", "hooks", "fetch qmgr"},
     };
     const size_t n = sizeof pairs / sizeof pairs[0];
     lab_wait(1000); /* they were made just now */

@@ -28,6 +28,10 @@ static struct deliver_job *full_job(void)
     job->flags = SUBMIT_SMTPUTF8;
     job->attempt = 3;
     job->size = 5000;
+    job->sts.policy = mem_zero(sizeof *job->sts.policy); /* mode none: without hosts */
+    job->sts.policy->max_age_s = 86400;
+    (void)snprintf(job->sts.id, sizeof job->sts.id, "7a");
+    job->sts.refresh_ms = 1732700000123;
     job->recipients_n = 2;
     job->recipients = mem_array(2, sizeof *job->recipients);
     for (int i = 0; i < 2; i++) {

@@ -1,0 +1,53 @@
+#ifndef QM_TLSDANE_H
+#define QM_TLSDANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/ssl.h>
+
+#include "fail.h"
+#include "tlsa.h"
+#include "tlspolicy.h"
+#include "tlsresult.h"
+
+/* The client side of TLS under a policy (tlspolicy.h): DANE (RFC 7671, RFC 7672), a certificate of
+ * a trusted authority (RFC 8461 section 4.2), both, or neither. What is demanded is checked inside
+ * the handshake: one that comes to its end has met it all. */
+
+#define TLSDANE_RECORDS_MAX 64 /* usable records that are looked at; more are left out */
+
+/* The contexts that connections under any policy are made from. */
+struct tlsdane;
+
+/* roots: for policies that want a trusted authority; NULL where none will. Holds its own reference.
+ * Returns it (tlsdane_free), or NULL with a sentence. */
+struct tlsdane *tlsdane_new(X509_STORE *roots, struct fail *f);
+
+/* Connections made from it stay good until they end. *d may be NULL, and is NULL afterwards. */
+void tlsdane_free(struct tlsdane **d);
+
+/* Writes to out, which has room for n, those of the records that SMTP can use and that are well
+ * formed (RFC 7672 section 3.1): usage DANE-TA or DANE-EE, a selector and a matching type that are
+ * known, data of the digest's length or, in full, a certificate or key that can be read. Their data
+ * stays that of list. Returns how many, TLSDANE_RECORDS_MAX at most. */
+size_t tlsdane_usable(struct tlsdane *d, const struct tlsa *list, size_t n, struct tlsa *out);
+
+/* A new connection that will open the handshake with a host as the policy demands, for the caller
+ * (SSL_free). policy: its verdict is TLSPOLICY_TRY and its tls not TLSPOLICY_CLEAR; the connection
+ * holds on to it. Returns NULL with a sentence when OpenSSL will not have the policy's names or
+ * records; then the host is passed over, not spoken to in another way. */
+SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, struct fail *f);
+
+/* Why the certificate was not good, when the handshake of a connection from tlsdane_connect failed:
+ * true with the type and reason code for a report (RFC 8460 section 4.3; reason "" or a constant),
+ * or false when it failed for some other reason. */
+bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reason);
+
+/* Judges the certificates that the host showed in a finished handshake as if a trusted authority
+ * had to vouch for name, a policy in testing mode for one (RFC 8461 section 5). Returns true when
+ * it would do, or false with type and reason as tlsdane_fault gives them. */
+bool tlsdane_would_verify(struct tlsdane *d, SSL *ssl, const char *name, enum tlsresult_type *type,
+                          const char **reason);
+
+#endif
