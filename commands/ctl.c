@@ -119,6 +119,20 @@ void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     buf_free(&shown);
 }
 
+void ctl_table_flush(struct ctl_table *t)
+{
+    (void)scols_print_table(t->table);
+    (void)fflush(stdout);
+    for (size_t i = 0; i < t->columns; i++) {
+        struct libscols_column *c = scols_table_get_column(t->table, i);
+        (void)scols_column_set_whint(c, (double)scols_column_get_width(c));
+    }
+    scols_table_remove_lines(t->table);
+    (void)scols_table_enable_noheadings(t->table, 1);
+    t->line = NULL;
+    t->column = t->columns;
+}
+
 void ctl_table_print(struct ctl_table **t)
 {
     (void)scols_print_table((*t)->table);

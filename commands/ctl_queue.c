@@ -28,16 +28,16 @@ void ctl_queue_help(FILE *out)
                 "  fail      give up, and tell the sender\n"
                 "\nWHO, all of which must hold:\n",
                 out);
-    (void)fputs(ctl_filter_usage, out);
+    ctl_filter_usage(out, CTL_QUEUE | CTL_ACTION);
 }
 
 void ctl_retired_help(FILE *out)
 {
-    (void)fprintf(out,
-                  "usage: qmctl retired list [WHO]\n"
-                  "       qmctl retired show ID\n"
-                  "\nWHO, all of which must hold:\n%s",
-                  ctl_filter_usage);
+    (void)fputs("usage: qmctl retired list [WHO]\n"
+                "       qmctl retired show ID\n"
+                "\nWHO, all of which must hold:\n",
+                out);
+    ctl_filter_usage(out, CTL_RETIRED);
 }
 
 static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
@@ -49,7 +49,7 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
     int fd = ctl_admin(c);
     if (fd < 0)
         return c->unreached;
-    int rc = admin_ask_act(fd, actions[which].action, &f->filter, f->dry, &count, &fail);
+    int rc = admin_ask_act(fd, actions[which].action, &f->query.filter, f->dry, &count, &fail);
     (void)close(fd);
     if (rc != 0)
         return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
@@ -65,11 +65,12 @@ static int act(struct ctl *c, size_t which, const struct ctl_filter *f)
 static int with_filter(struct ctl *c, int argc, char **argv)
 {
     struct ctl_filter f;
-    int code = ctl_filter_read(&f, argc, argv);
+    bool lists = strcmp(argv[0], "list") == 0;
+    int code = ctl_filter_read(&f, lists ? CTL_QUEUE : CTL_ACTION, argc, argv);
     if (code != 0)
         return code;
     code = EX_USAGE;
-    if (strcmp(argv[0], "list") == 0)
+    if (lists)
         code = ctl_print_list(c, false, &f);
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
         if (strcmp(argv[0], actions[i].name) == 0)
@@ -102,7 +103,7 @@ int ctl_retired(struct ctl *c, int argc, char **argv)
         ctl_retired_help(stderr);
         return EX_USAGE;
     }
-    int code = ctl_filter_read(&f, argc - 1, argv + 1);
+    int code = ctl_filter_read(&f, CTL_RETIRED, argc - 1, argv + 1);
     if (code != 0)
         return code;
     code = ctl_print_list(c, true, &f);

@@ -62,7 +62,12 @@ static enum verdict judge_hook(struct span value, int64_t now_ms)
 /* Away with the cursor's row, and on to the next. */
 static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor *c, enum verdict v)
 {
-    return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
+    uint64_t id;
+    if (v == BAD)
+        return ledger_quarantine_here(t, table, c);
+    if (table == TABLE_RETIRED && key_read_id(c->key, &id) == 0)
+        ledger_unindex_retired(t, id, c->value);
+    return store_delete_here(c);
 }
 
 /* A part of the round through a table. Returns where it goes on, 0 at the end. */

@@ -12,9 +12,9 @@
 #include "mem.h"
 #include "rand.h"
 #include "tables.h"
+#include "upgrade.h"
 #include "wire.h"
 
-#define SCHEMA 3
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
@@ -45,7 +45,7 @@ static void begin_anew(struct ledger *l, struct store_txn *t)
     rand_bytes(l->secret, sizeof l->secret);
     l->next_id = (uint64_t)(clock_wall_ms() / 1000) << IDS_A_SECOND_SHIFT;
     l->next_event = 1;
-    put_number(t, "schema", SCHEMA);
+    put_number(t, "schema", LEDGER_SCHEMA);
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
@@ -59,10 +59,10 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     struct store_txn *t = store_begin(store, true);
     if (!get_number(t, "schema", &schema)) {
         begin_anew(l, t);
-    } else if (schema != SCHEMA) {
+    } else if (schema != LEDGER_SCHEMA && !upgrade_store(t, schema)) {
         char why[80];
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
-                       (unsigned long long)schema, SCHEMA);
+                       (unsigned long long)schema, LEDGER_SCHEMA);
         store_fail(t, why);
     } else if (!get_number(t, "next_id", &l->next_id) ||
                !get_number(t, "next_event", &l->next_event) ||
@@ -71,6 +71,8 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
         store_fail(t, "the store's own numbers are damaged");
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
+        if (schema != LEDGER_SCHEMA)
+            put_number(t, "schema", LEDGER_SCHEMA);
     }
     return store_commit(&t, f);
 }
@@ -94,6 +96,11 @@ struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r)
 
 void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        store_put(t, TABLE_HELD, key_span(&k), (struct span){0});
+        return;
+    }
     struct stream_id stream = ledger_stream(l, r);
     struct key due = key_due(ledger_due(id, r)), dest = key_dest(stream, ledger_due(id, r)),
                value = due_value(stream);
@@ -103,6 +110,11 @@ void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const stru
 
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        (void)store_delete(t, TABLE_HELD, key_span(&k));
+        return;
+    }
     struct key due = key_due(ledger_due(id, r)),
                dest = key_dest(ledger_stream(l, r), ledger_due(id, r));
     (void)store_delete(t, TABLE_DUE, key_span(&due));
@@ -194,6 +206,15 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     return id;
 }
 
+void ledger_unindex_retired(struct store_txn *t, uint64_t id, struct span value)
+{
+    struct admin_peek r;
+    if (retired_row_peek(value, &r) != 0)
+        return;
+    struct key k = key_ended(r.next_ms, id);
+    (void)store_delete(t, TABLE_ENDED, key_span(&k));
+}
+
 static void put_aside(struct store_txn *t, unsigned table, struct span key, struct span value)
 {
     struct buf name = {0}, copy = {0};
@@ -272,10 +293,10 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
     store_put(t, TABLE_RCPT, key_span(&k), buf_span(&b));
     buf_free(&b);
     bool moved = was->next_ms != r->next_ms || was->again != r->again || was->held != r->held;
-    if (moved && !was->held)
+    if (moved) {
         ledger_unindex(l, t, id, was);
-    if (moved && !r->held)
         ledger_index(l, t, id, r);
+    }
 }
 
 static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id,
@@ -308,9 +329,10 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
                  .attempts_n = r->results_n},
     };
     struct buf b = {0};
-    struct key k = key_id(id);
+    struct key k = key_id(id), ended = key_ended(now_ms, id);
     retired_row_put(&b, &row);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
+    store_put(t, TABLE_ENDED, key_span(&ended), (struct span){0});
     buf_free(&b);
     mem_free(&last);
 }
@@ -322,8 +344,7 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     struct key k = key_id(id);
     int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
     (void)store_delete(t, TABLE_RCPT, key_span(&k));
-    if (!r->held)
-        ledger_unindex(l, t, id, r);
+    ledger_unindex(l, t, id, r);
     if (keep_ms > 0)
         put_retired(t, m, id, r, success, now_ms, keep_ms);
     m->gone++;

@@ -11,6 +11,8 @@
 #include "store.h"
 #include "tables.h"
 
+#define LEDGER_SCHEMA 4 /* of the store; what older ones lack: upgrade.h */
+
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
  * and the ways between them: quartermaster-queue(7). Only the writing thread calls this. */
@@ -75,12 +77,16 @@ void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms);
 
-/* Where the recipient's rows of due and dest are, as r says; unless it is held. */
+/* Where the recipient's rows of due and dest are, as r says; one that is held has a row of held in
+ * their place. */
 struct due ledger_due(uint64_t id, const struct rcpt_row *r);
 struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r);
 /* Writes these rows, or removes them. */
 void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
+
+/* Away with the row of ended that finds a row of retired, which is removed next. */
+void ledger_unindex_retired(struct store_txn *t, uint64_t id, struct span value);
 
 /* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>",
  * and an error is logged. */

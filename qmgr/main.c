@@ -62,6 +62,7 @@ static void open_parts(struct qmgr *m)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     m->intake = intake_new(q);
     m->account = account_new(q);
     q->eventlog = eventlog_new(q);
@@ -201,6 +202,7 @@ static const struct service_spec spec = {
 static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);

@@ -51,6 +51,7 @@ struct queue {
     struct ledger ledger; /* the writing thread's, once that runs */
     struct commit *commit;
     struct worker *worker;
+    struct worker *reader; /* looks through the store for operators, who keep no mail waiting so */
     struct schedule *schedule;
     struct bodies *bodies;
     struct agents *agents;

@@ -62,6 +62,7 @@ void rcpt_row_clear(struct rcpt_row *r);
 struct rcpt_peek {
     uint64_t message, account;
     bool held;
+    uint16_t attempts;
     int64_t next_ms;
     struct span address, transport;
 };
@@ -88,6 +89,8 @@ struct retired_row {
 void retired_row_put(struct buf *b, const struct retired_row *r);
 int retired_row_read(struct span s, struct retired_row *r);
 void retired_row_clear(struct retired_row *r);
+/* As rcpt_row_peek. */
+int retired_row_peek(struct span s, struct admin_peek *r);
 
 struct hook_attempt {
     int64_t start_ms;
@@ -110,6 +113,15 @@ struct hook_row {
 void hook_row_put(struct buf *b, const struct hook_row *r);
 int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
+/* As rcpt_row_peek, with the tail: what is between the two is not looked at. */
+struct hook_peek {
+    uint64_t recipient;
+    struct span account, event;
+    uint16_t attempts;
+    int64_t submitted_ms, next_ms;
+    bool success;
+};
+int hook_row_peek(struct span s, struct hook_peek *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
 

@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <string.h>
 
 #include "mem.h"
@@ -180,19 +181,27 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     return -1;
 }
 
+static uint64_t number_at(const unsigned char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
+}
+
+/* Not with a wire cursor, number by number: this is what a list does a million times. */
 int rcpt_row_peek(struct span s, struct rcpt_peek *r)
 {
-    struct wire w = wire_open(s);
-    if (wire_u8(&w) != RCPT_VERSION)
-        wire_fail(&w);
-    r->message = wire_u64(&w);
-    r->held = (wire_enum(&w, 8) & 1) != 0;
-    r->account = wire_u64(&w);
-    (void)wire_u8(&w);
-    (void)wire_u16(&w);
-    r->next_ms = wire_i64(&w);
+    enum { MESSAGE = 1, FLAGS = 9, ACCOUNT = 10, ATTEMPTS = 19, NEXT = 21, TEXTS = 29 };
+    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= 8)
+        return -1;
+    r->message = number_at(s.p + MESSAGE);
+    r->held = (s.p[FLAGS] & 1) != 0;
+    r->account = number_at(s.p + ACCOUNT);
+    r->attempts = (uint16_t)(s.p[ATTEMPTS] << 8 | s.p[ATTEMPTS + 1]);
+    r->next_ms = (int64_t)number_at(s.p + NEXT);
+    struct wire w = wire_open(span_of(s.p + TEXTS, s.n - TEXTS));
     r->address = wire_span(&w, PROTO_ADDRESS_MAX);
-    (void)wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_ADDRESS_MAX); /* orcpt, from_id */
     (void)wire_span(&w, PROTO_NAME_MAX);
     r->transport = wire_span(&w, PROTO_NAME_MAX);
     return w.bad ? -1 : 0;
@@ -252,6 +261,16 @@ int retired_row_read(struct span s, struct retired_row *r)
         return 0;
     retired_row_clear(r);
     return -1;
+}
+
+int retired_row_peek(struct span s, struct admin_peek *r)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    (void)wire_i64(&w);
+    admin_row_peek(&w, r);
+    return w.bad ? -1 : 0;
 }
 
 void retired_row_clear(struct retired_row *r)

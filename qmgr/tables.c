@@ -5,7 +5,7 @@
 const char *const table_names[TABLES] = {
     "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
     "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
-    "sts",    "tlsresult", "dmarceval", "idem",        "sent",
+    "sts",    "tlsresult", "dmarceval", "idem",        "sent",  "held",     "ended",
 };
 
 struct span key_span(const struct key *k)
@@ -103,6 +103,13 @@ struct key key_sent(enum sent kind, uint64_t account, uint64_t what)
     add(&k, kind, 1);
     add(&k, account, 8);
     add(&k, what, 8);
+    return k;
+}
+
+struct key key_ended(int64_t ended_ms, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add_time(&k, (struct due){DUE_FIRST, ended_ms, id});
     return k;
 }
 
@@ -206,6 +213,16 @@ int key_read_dest(struct span key, struct stream_id *s, struct due *d)
         return -1;
     *s = (struct stream_id){be64(key.p), be64(key.p + 9)};
     return read_time(key.p + 17, d);
+}
+
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id)
+{
+    struct due d;
+    if (key.n != 16 || read_time(key.p, &d) != 0)
+        return -1;
+    *ended_ms = d.next_ms;
+    *id = d.id;
+    return 0;
 }
 
 static uint64_t rotl(uint64_t v, int n)

@@ -30,6 +30,8 @@ enum table {
     TABLE_DMARCEVAL,
     TABLE_IDEM,
     TABLE_SENT,
+    TABLE_HELD,
+    TABLE_ENDED,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -59,7 +61,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired:
+/* msg, rcpt, retired, hook, hookretired, held:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -75,6 +77,10 @@ struct key due_value(struct stream_id s);
  *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_dest(struct stream_id s, struct due d);
+/* ended: when a recipient of the history ended, who; the value is empty
+ *   ended_ms u64 | recipient u64
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_ended(int64_t ended_ms, uint64_t id);
 /* body: whose, which piece
  *   message u64 | chunk u32 */
 struct key key_body(uint64_t id, uint32_t chunk);
@@ -112,6 +118,7 @@ int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
 int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id);
 
 /* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this
  * store, so that nobody can choose domains that share one. */

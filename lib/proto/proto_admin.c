@@ -9,12 +9,14 @@ void admin_filter_clear(struct admin_filter *f)
     mem_free(&f->account);
     mem_free(&f->from);
     mem_free(&f->to);
+    mem_free(&f->domain);
     mem_free(&f->transport);
+    mem_free(&f->event);
     f->ids_n = 0;
 }
 
-/* Filter octets: count u32 of ids u64, messages bool, account, from, to, transport (texts), held
- * u8, four times i64. */
+/* Filter octets: count u32 of ids u64, messages bool, account, from, to, domain, transport (texts),
+ * unrouted bool, held u8, success u8, event (text), attempts u16, four times i64. */
 void admin_filter_put(struct buf *b, const struct admin_filter *f)
 {
     wire_put_u32(b, f->ids_n);
@@ -24,8 +26,13 @@ void admin_filter_put(struct buf *b, const struct admin_filter *f)
     wire_put_text(b, f->account);
     wire_put_text(b, f->from);
     wire_put_text(b, f->to);
+    wire_put_text(b, f->domain);
     wire_put_text(b, f->transport);
+    wire_put_bool(b, f->unrouted);
     wire_put_u8(b, (uint8_t)f->held);
+    wire_put_u8(b, (uint8_t)f->success);
+    wire_put_text(b, f->event);
+    wire_put_u16(b, f->attempts);
     wire_put_i64(b, f->submitted_after_ms);
     wire_put_i64(b, f->submitted_before_ms);
     wire_put_i64(b, f->next_after_ms);
@@ -42,8 +49,13 @@ void admin_filter_get(struct wire *w, struct admin_filter *f)
     f->account = wire_text(w, PROTO_NAME_MAX);
     f->from = wire_text(w, PROTO_ADDRESS_MAX);
     f->to = wire_text(w, PROTO_ADDRESS_MAX);
+    f->domain = wire_text(w, PROTO_NAME_MAX);
     f->transport = wire_text(w, PROTO_NAME_MAX);
+    f->unrouted = wire_bool(w);
     f->held = (enum admin_held)wire_enum(w, ADMIN_HELDS);
+    f->success = (enum admin_success)wire_enum(w, ADMIN_SUCCESSES);
+    f->event = wire_text(w, PROTO_NAME_MAX);
+    f->attempts = wire_u16(w);
     f->submitted_after_ms = wire_i64(w);
     f->submitted_before_ms = wire_i64(w);
     f->next_after_ms = wire_i64(w);
@@ -101,6 +113,24 @@ void admin_row_get(struct wire *w, struct admin_row *r)
     r->message_id = wire_text(w, PROTO_TEXT_MAX);
     r->transport = wire_text(w, PROTO_NAME_MAX);
     r->last = wire_text(w, PROTO_TEXT_MAX);
+}
+
+void admin_row_peek(struct wire *w, struct admin_peek *p)
+{
+    p->id = wire_u64(w);
+    p->message = wire_u64(w);
+    (void)wire_u16(w); /* held, trying */
+    p->success = wire_u8(w) != 0;
+    p->attempts = wire_u16(w);
+    (void)wire_u64(w);
+    p->received_ms = wire_i64(w);
+    p->next_ms = wire_i64(w);
+    p->account = wire_span(w, PROTO_NAME_MAX);
+    p->sender = wire_span(w, PROTO_ADDRESS_MAX);
+    p->recipient = wire_span(w, PROTO_ADDRESS_MAX);
+    (void)wire_span(w, PROTO_TEXT_MAX); /* subject, message_id */
+    (void)wire_span(w, PROTO_TEXT_MAX);
+    p->transport = wire_span(w, PROTO_NAME_MAX);
 }
 
 void admin_page_clear(struct admin_page *p)

@@ -25,19 +25,34 @@ static int malformed(struct fail *f)
     return fail_set(f, "malformed answer from qmgr");
 }
 
-int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after,
-                   uint32_t limit, struct admin_page *page, struct fail *f)
+static void put_query(struct buf *b, const struct admin_query *q)
+{
+    admin_filter_put(b, &q->filter);
+    wire_put_u8(b, (uint8_t)q->sort);
+    wire_put_bool(b, q->descending);
+    wire_put_i64(b, q->after.ms);
+    wire_put_u64(b, q->after.id);
+    wire_put_u32(b, q->limit);
+}
+
+static struct admin_place get_place(struct wire *w)
+{
+    struct admin_place p = {.ms = wire_i64(w)};
+    p.id = wire_u64(w);
+    return p;
+}
+
+int admin_ask_list(int fd, bool retired, const struct admin_query *query, struct admin_page *page,
+                   struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_page){0};
-    admin_filter_put(&b, filter);
-    wire_put_u64(&b, after);
-    wire_put_u32(&b, limit);
+    put_query(&b, query);
     int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_LIST : MSG_ADMIN_QUEUE_LIST, &b,
                  MSG_ADMIN_QUEUE_PAGE, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        page->next = wire_u64(&w);
+        page->next = get_place(&w);
         page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 73);
         page->rows = mem_array(page->rows_n, sizeof *page->rows);
         for (uint32_t i = 0; i < page->rows_n; i++)
@@ -70,17 +85,21 @@ int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, s
     return rc;
 }
 
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
-                  uint64_t *count, struct fail *f)
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_filter *filter,
+                       bool dry, struct admin_acted *acted, struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     wire_put_u8(&b, (uint8_t)action);
     admin_filter_put(&b, filter);
     wire_put_bool(&b, dry);
+    wire_put_u64(&b, acted->next);
+    wire_put_u64(&b, acted->until);
     int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        *count = wire_u64(&w);
+        acted->count = wire_u64(&w);
+        acted->next = wire_u64(&w);
+        acted->until = wire_u64(&w);
         if (wire_end(&w) != 0)
             rc = malformed(f);
     }
@@ -88,31 +107,52 @@ int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *f
     return rc;
 }
 
-int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page,
-                    struct fail *f)
+int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
+                  uint64_t *count, struct fail *f)
+{
+    struct admin_acted acted = {0};
+    int rc;
+    *count = 0;
+    do {
+        uint64_t after = acted.next;
+        rc = admin_ask_act_part(fd, action, filter, dry, &acted, f);
+        if (rc == 0 && acted.next != 0 && acted.next <= after)
+            rc = malformed(f);
+        if (rc == 0)
+            *count += acted.count;
+    } while (rc == 0 && acted.next != 0);
+    return rc;
+}
+
+static void get_hook(struct wire *w, struct admin_hook_row *r)
+{
+    r->id = wire_u64(w);
+    r->recipient = wire_u64(w);
+    r->account = wire_text(w, PROTO_NAME_MAX);
+    r->url = wire_text(w, PROTO_TEXT_MAX);
+    r->event = wire_text(w, PROTO_NAME_MAX);
+    r->last = wire_text(w, PROTO_TEXT_MAX);
+    r->attempts = wire_u16(w);
+    r->success = wire_bool(w);
+    r->submitted_ms = wire_i64(w);
+    r->next_ms = wire_i64(w);
+}
+
+int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
+                    struct admin_hook_page *page, struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_hook_page){0};
-    wire_put_u64(&b, after);
-    wire_put_u32(&b, limit);
-    int rc = ask(fd, MSG_ADMIN_HOOK_LIST, &b, MSG_ADMIN_HOOK_PAGE, &answer, f);
+    put_query(&b, query);
+    int rc = ask(fd, retired ? MSG_ADMIN_HOOKRETIRED_LIST : MSG_ADMIN_HOOK_LIST, &b,
+                 MSG_ADMIN_HOOK_PAGE, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        page->next = wire_u64(&w);
-        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 50);
+        page->next = get_place(&w);
+        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 51);
         page->rows = mem_array(page->rows_n, sizeof *page->rows);
-        for (uint32_t i = 0; i < page->rows_n; i++) {
-            struct admin_hook_row *r = &page->rows[i];
-            r->id = wire_u64(&w);
-            r->recipient = wire_u64(&w);
-            r->account = wire_text(&w, PROTO_NAME_MAX);
-            r->url = wire_text(&w, PROTO_TEXT_MAX);
-            r->event = wire_text(&w, PROTO_NAME_MAX);
-            r->last = wire_text(&w, PROTO_TEXT_MAX);
-            r->attempts = wire_u16(&w);
-            r->submitted_ms = wire_i64(&w);
-            r->next_ms = wire_i64(&w);
-        }
+        for (uint32_t i = 0; i < page->rows_n; i++)
+            get_hook(&w, &page->rows[i]);
         if (wire_end(&w) != 0) {
             admin_hook_page_clear(page);
             rc = malformed(f);

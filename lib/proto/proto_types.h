@@ -63,6 +63,7 @@ enum proto_type {
     MSG_ADMIN_COUNTS = 0x060b,
     MSG_ADMIN_COUNTS_ARE = 0x060c,
     MSG_ADMIN_REFUSED = 0x060d,
+    MSG_ADMIN_HOOKRETIRED_LIST = 0x060e,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,

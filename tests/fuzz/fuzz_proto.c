@@ -117,7 +117,7 @@ static void read_admin(uint8_t which, struct span s)
     struct buf out = {0};
     struct fail f;
     if (admin_read(&m, &r, &f) == 0) {
-        assert(r.limit >= 1 && r.limit <= ADMIN_PAGE_MAX && r.filter.ids_n <= ADMIN_IDS_MAX);
+        assert(r.query.limit <= ADMIN_PAGE_MAX && r.query.filter.ids_n <= ADMIN_IDS_MAX);
         admin_request_clear(&r);
     }
     struct wire w = wire_open(s);

@@ -18,8 +18,13 @@ static const struct admin_filter filter = {
     .account = (char *)"billing",
     .from = (char *)"@example.org",
     .to = (char *)"example.net",
+    .domain = (char *)"d.example.net",
     .transport = (char *)"relay",
+    .unrouted = true,
     .held = ADMIN_HELD_YES,
+    .success = ADMIN_SUCCESS_NO,
+    .event = (char *)"delivered",
+    .attempts = 3,
     .submitted_after_ms = 1,
     .submitted_before_ms = -2,
     .next_after_ms = 3,
@@ -72,15 +77,14 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_item item;
     struct admin_hook_page hooks;
     struct admin_counts counts;
-    uint64_t count;
+    struct admin_acted acted;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
     case MSG_ADMIN_QUEUE_LIST:
     case MSG_ADMIN_RETIRED_LIST:
-        assert_int_equal(admin_ask_list(fd, r->type == MSG_ADMIN_RETIRED_LIST, &r->filter, r->after,
-                                        r->limit, &page, &f),
-                         -1);
+        assert_int_equal(
+            admin_ask_list(fd, r->type == MSG_ADMIN_RETIRED_LIST, &r->query, &page, &f), -1);
         break;
     case MSG_ADMIN_QUEUE_SHOW:
     case MSG_ADMIN_RETIRED_SHOW:
@@ -88,10 +92,14 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
                          -1);
         break;
     case MSG_ADMIN_QUEUE_ACT:
-        assert_int_equal(admin_ask_act(fd, r->action, &r->filter, r->dry, &count, &f), -1);
+        acted = (struct admin_acted){0, r->after, r->until};
+        assert_int_equal(admin_ask_act_part(fd, r->action, &r->query.filter, r->dry, &acted, &f),
+                         -1);
         break;
     case MSG_ADMIN_HOOK_LIST:
-        assert_int_equal(admin_ask_hooks(fd, r->after, r->limit, &hooks, &f), -1);
+    case MSG_ADMIN_HOOKRETIRED_LIST:
+        assert_int_equal(
+            admin_ask_hooks(fd, r->type == MSG_ADMIN_HOOKRETIRED_LIST, &r->query, &hooks, &f), -1);
         break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
@@ -117,12 +125,23 @@ static int request_again(uint16_t type, struct span payload, struct buf *out)
 static void test_requests_stand_the_battery(void **state)
 {
     static const struct admin_request requests[] = {
-        {.type = MSG_ADMIN_QUEUE_LIST, .filter = filter, .after = 77, .limit = ADMIN_PAGE_MAX},
-        {.type = MSG_ADMIN_RETIRED_LIST, .limit = 1},
+        {.type = MSG_ADMIN_QUEUE_LIST,
+         .query = {.filter = filter,
+                   .sort = ADMIN_BY_ID,
+                   .descending = true,
+                   .after = {0, 77},
+                   .limit = ADMIN_PAGE_MAX}},
+        {.type = MSG_ADMIN_RETIRED_LIST, .query = {.after = {1732700000123, 5}, .limit = 1}},
         {.type = MSG_ADMIN_QUEUE_SHOW, .id = 5},
         {.type = MSG_ADMIN_RETIRED_SHOW, .id = 6},
-        {.type = MSG_ADMIN_QUEUE_ACT, .action = ADMIN_FAIL, .filter = filter, .dry = true},
-        {.type = MSG_ADMIN_HOOK_LIST, .after = 1, .limit = 2},
+        {.type = MSG_ADMIN_QUEUE_ACT,
+         .action = ADMIN_FAIL,
+         .query.filter = filter,
+         .dry = true,
+         .after = 5,
+         .until = UINT64_MAX},
+        {.type = MSG_ADMIN_HOOK_LIST, .query = {.after = {0, 1}, .limit = 2}},
+        {.type = MSG_ADMIN_HOOKRETIRED_LIST, .query = {.descending = true, .limit = 2}},
         {.type = MSG_ADMIN_COUNTS},
     };
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
@@ -144,15 +163,15 @@ static void test_pages_and_filters_are_bounded(void **state)
     struct admin_request r = {.type = MSG_ADMIN_HOOK_LIST};
     struct buf b = {0}, out = {0};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        r.limit = limits[i].limit;
+        r.query.limit = limits[i].limit;
         buf_clear(&b);
         (void)send_request(&r, &b);
         assert_int_equal(request_again(MSG_ADMIN_HOOK_LIST, buf_span(&b), &out), limits[i].rc);
     }
     uint64_t *ids = mem_array(ADMIN_IDS_MAX + 1, sizeof *ids);
-    r = (struct admin_request){.type = MSG_ADMIN_QUEUE_ACT, .filter = {.ids = ids}};
+    r = (struct admin_request){.type = MSG_ADMIN_QUEUE_ACT, .query.filter = {.ids = ids}};
     for (uint32_t more = 0; more < 2; more++) {
-        r.filter.ids_n = ADMIN_IDS_MAX + more;
+        r.query.filter.ids_n = ADMIN_IDS_MAX + more;
         buf_clear(&b);
         (void)send_request(&r, &b);
         assert_int_equal(request_again(MSG_ADMIN_QUEUE_ACT, buf_span(&b), &out),
@@ -181,7 +200,8 @@ static int page_again(uint16_t type, struct span payload, struct buf *out)
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_list(fd, false, &filter, 0, 100, &page, &f);
+    const struct admin_query query = {.filter = filter, .limit = 100};
+    int rc = admin_ask_list(fd, false, &query, &page, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
         admin_answer_page(scratch.ch, 1, &page);
@@ -196,7 +216,7 @@ static void test_pages_stand_the_battery(void **state)
 {
     struct admin_row rows[] = {row_of(5), row_of(0x640000000001)};
     for (uint32_t n = 0; n <= 2; n += 2) {
-        const struct admin_page page = {rows, n, 99};
+        const struct admin_page page = {rows, n, {-1, 99}};
         struct buf b = {0};
         admin_answer_page(scratch.ch, 1, &page);
         scratch_take(&scratch);
@@ -254,7 +274,8 @@ static int hooks_again(uint16_t type, struct span payload, struct buf *out)
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_hooks(fd, 0, 100, &page, &f);
+    const struct admin_query query = {.limit = 100};
+    int rc = admin_ask_hooks(fd, false, &query, &page, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
         admin_answer_hooks(scratch.ch, 1, &page);
@@ -269,11 +290,11 @@ static void test_a_page_of_webhooks_stands_the_battery(void **state)
 {
     struct admin_hook_row rows[] = {
         {5, 6, (char *)"billing", (char *)"https://app.example.org/h", (char *)"failed", (char *)"",
-         3, 1, 2},
+         3, false, 1, 2},
         {7, 8, (char *)"other", (char *)"https://b.example.org/h", (char *)"delivered", (char *)"x",
-         0, 3, 4},
+         0, true, 3, 4},
     };
-    const struct admin_hook_page page = {rows, 2, 7};
+    const struct admin_hook_page page = {rows, 2, {3, 7}};
     struct buf b = {0};
     admin_answer_hooks(scratch.ch, 1, &page);
     scratch_take(&scratch);
@@ -300,14 +321,14 @@ static int counts_again(uint16_t type, struct span payload, struct buf *out)
 
 static int acted_again(uint16_t type, struct span payload, struct buf *out)
 {
-    uint64_t count;
+    struct admin_acted acted = {0};
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_act(fd, ADMIN_KICK, &filter, false, &count, &f);
+    int rc = admin_ask_act_part(fd, ADMIN_KICK, &filter, false, &acted, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
-        admin_answer_acted(scratch.ch, 1, count);
+        admin_answer_acted(scratch.ch, 1, &acted);
         scratch_take(&scratch);
         buf_put_span(out, scratch.m.payload);
     }
@@ -323,7 +344,7 @@ static void test_counts_stand_the_battery(void **state)
     buf_put_span(&b, scratch.m.payload);
     stand_battery("counts", MSG_ADMIN_COUNTS_ARE, buf_span(&b), counts_again);
     buf_clear(&b);
-    admin_answer_acted(scratch.ch, 1, 500);
+    admin_answer_acted(scratch.ch, 1, &(struct admin_acted){500, 6, 7});
     scratch_take(&scratch);
     buf_put_span(&b, scratch.m.payload);
     stand_battery("acted", MSG_ADMIN_ACTED, buf_span(&b), acted_again);

@@ -14,9 +14,10 @@ static uint64_t acted;
 static char why_not[200];
 static bool done;
 
-static void on_done(void *arg, uint64_t count, const char *why)
+static void on_done(void *arg, const struct admin_acted *a, const char *why)
 {
-    acted = count;
+    acted = a->count;
+    assert_true(a->next == 0 || why != NULL);
     (void)snprintf(why_not, sizeof why_not, "%s", why == NULL ? "" : why);
     done = true;
 }
@@ -25,7 +26,7 @@ static void on_done(void *arg, uint64_t count, const char *why)
 static uint64_t act(enum admin_action action, struct admin_filter filter)
 {
     done = false;
-    act_start(&world.queue, action, false, &filter, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = action}, &filter, on_done, NULL);
     WORLD_UNTIL(done);
     assert_string_equal(why_not, "");
     world_settle();
@@ -251,21 +252,50 @@ static void test_filters_mean_what_they_say(void **state)
         {{.next_before_ms = now}, 0},
         {{.transport = (char *)"relay"}, 0},
         {{.to = (char *)"anna", .from = (char *)"else"}, 0},
+        {{.domain = (char *)"d.example"}, 2},
+        {{.domain = (char *)"D.EXAMPLE", .to = (char *)"bert"}, 1},
+        {{.domain = (char *)"example"}, 0},
+        {{.unrouted = true}, 4},
+        {{.attempts = 1}, 4},
+        {{.attempts = 2}, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct admin_filter f = cases[i].filter;
         f.to = mem_text(f.to);
         f.from = mem_text(f.from);
         f.account = mem_text(f.account);
+        f.domain = mem_text(f.domain);
         f.transport = mem_text(f.transport);
         done = false;
-        act_start(&world.queue, ADMIN_DROP, true, &f, on_done, NULL);
+        act_start(&world.queue, &(struct act){.action = ADMIN_DROP, .dry = true}, &f, on_done,
+                  NULL);
         WORLD_UNTIL(done);
         assert_int_equal(acted, cases[i].n);
     }
     assert_int_equal(world_rows(TABLE_RCPT), 4); /* that was dry */
     assert_int_equal(act(ADMIN_DROP, (struct admin_filter){.held = ADMIN_HELD_NO}), 4);
     world_expect_empty();
+}
+
+/* As it goes on when its time is over: from one id on, up to the end there was. */
+static void test_an_action_keeps_between_two_ids(void **state)
+{
+    world.direct.on_job = agent_defers;
+    uint64_t first = world_send_many("d.example", 10);
+    world_settle();
+    struct admin_filter all = {0};
+    const struct act part = {.action = ADMIN_HOLD, .after = first + 2, .until = first + 6};
+    done = false;
+    act_start(&world.queue, &part, &all, on_done, NULL);
+    WORLD_UNTIL(done);
+    assert_int_equal(acted, 3);
+    assert_int_equal(world_rows(TABLE_HELD), 3);
+    for (uint64_t id = first; id < first + 10; id++) {
+        struct rcpt_row r;
+        assert_true(world_recipient(id, &r));
+        assert_int_equal(r.held, id > first + 2 && id < first + 6);
+        rcpt_row_clear(&r);
+    }
 }
 
 static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void **state)
@@ -280,7 +310,7 @@ static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void *
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world.direct.on_job = agent_delivers;
     uint64_t other = world_send("c@d.example"); /* in between */
     WORLD_UNTIL(done);
@@ -303,7 +333,7 @@ static void test_an_action_ends_with_the_queue(void **state)
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world_restart(false);
     assert_true(done);
     assert_string_equal(why_not, "the queue is closing");
@@ -322,6 +352,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_what_is_dropped_while_it_is_tried_stays_dropped),
         BARE_TEST(test_the_file_of_a_large_message_goes_with_its_last_recipient),
         WORLD_TEST(test_filters_mean_what_they_say),
+        WORLD_TEST(test_an_action_keeps_between_two_ids),
         WORLD_TEST(test_an_action_on_thousands_goes_in_slices_and_lets_others_in),
         WORLD_TEST(test_an_action_ends_with_the_queue),
     };

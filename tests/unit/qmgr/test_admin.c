@@ -40,13 +40,12 @@ struct operator_ {
     int rc, fd;
     struct fail f;
     bool ended;
-    struct admin_filter filter;
+    struct admin_query query;
     struct admin_page page;
     struct admin_item item;
     struct admin_counts counts;
     struct admin_hook_page hooks;
-    uint64_t id, after, count;
-    uint32_t limit;
+    uint64_t id, count;
     bool retired, dry;
     enum admin_action action;
 };
@@ -80,7 +79,7 @@ static void operate(struct operator_ *o, void (*how)(struct operator_ *o))
 
 static void do_list(struct operator_ *o)
 {
-    o->rc = admin_ask_list(o->fd, o->retired, &o->filter, o->after, o->limit, &o->page, &o->f);
+    o->rc = admin_ask_list(o->fd, o->retired, &o->query, &o->page, &o->f);
 }
 
 static void do_show(struct operator_ *o)
@@ -90,7 +89,7 @@ static void do_show(struct operator_ *o)
 
 static void do_act(struct operator_ *o)
 {
-    o->rc = admin_ask_act(o->fd, o->action, &o->filter, o->dry, &o->count, &o->f);
+    o->rc = admin_ask_act(o->fd, o->action, &o->query.filter, o->dry, &o->count, &o->f);
 }
 
 static void do_counts(struct operator_ *o)
@@ -100,7 +99,7 @@ static void do_counts(struct operator_ *o)
 
 static void do_hooks(struct operator_ *o)
 {
-    o->rc = admin_ask_hooks(o->fd, 0, 100, &o->hooks, &o->f);
+    o->rc = admin_ask_hooks(o->fd, o->retired, &o->query, &o->hooks, &o->f);
 }
 
 static uint64_t send_many(unsigned n, const char *subject)
@@ -121,17 +120,17 @@ static uint64_t send_many(unsigned n, const char *subject)
 static void test_pages_follow_each_other_without_gap_or_overlap(void **state)
 {
     uint64_t first = send_many(1234, "Hello"), next = first, pages = 0;
-    struct operator_ o = {.limit = 100};
+    struct operator_ o = {.query.limit = 100};
     listen_for_operators(geteuid(), -1);
     do {
         operate(&o, do_list);
         assert_int_equal(o.rc, 0);
         for (uint32_t i = 0; i < o.page.rows_n; i++)
             assert_true(o.page.rows[i].id == next++);
-        o.after = o.page.next;
+        o.query.after = o.page.next;
         pages++;
         admin_page_clear(&o.page);
-    } while (o.after != 0);
+    } while (o.query.after.id != 0);
     assert_true(next == first + 1234);
     assert_true(pages >= 13 && pages < 20);
 }
@@ -142,7 +141,7 @@ static void test_long_rows_make_short_pages(void **state)
     memset(subject, 's', 8000);
     subject[8000] = '\0';
     uint64_t first = send_many(50, subject), next = first;
-    struct operator_ o = {.limit = ADMIN_PAGE_MAX};
+    struct operator_ o = {.query.limit = ADMIN_PAGE_MAX};
     listen_for_operators(geteuid(), -1);
     do {
         operate(&o, do_list);
@@ -150,9 +149,9 @@ static void test_long_rows_make_short_pages(void **state)
         assert_true(o.page.rows_n <= 4); /* as many as go inline */
         for (uint32_t i = 0; i < o.page.rows_n; i++)
             assert_true(o.page.rows[i].id == next++);
-        o.after = o.page.next;
+        o.query.after = o.page.next;
         admin_page_clear(&o.page);
-    } while (o.after != 0);
+    } while (o.query.after.id != 0);
     assert_true(next == first + 50);
     mem_free(&subject);
 }
@@ -161,12 +160,13 @@ static void test_ids_are_found_without_going_through_the_queue(void **state)
 {
     uint64_t first = send_many(20000, "Hello");
     uint64_t ids[] = {first + 19999, 1, first + 5, UINT64_MAX, first + 12000};
-    struct operator_ o = {.limit = 100, .filter = {.ids = ids, .ids_n = 5}};
+    struct operator_ o = {
+        .query = {.limit = 100, .sort = ADMIN_BY_ID, .filter = {.ids = ids, .ids_n = 5}}};
     listen_for_operators(geteuid(), -1);
     operate(&o, do_list);
     assert_int_equal(o.rc, 0);
     assert_int_equal(o.page.rows_n, 3); /* in one page: a walk would have ended at 5000 rows */
-    assert_true(o.page.next == 0);
+    assert_true(o.page.next.id == 0);
     assert_true(o.page.rows[0].id == first + 5);
     assert_true(o.page.rows[2].id == first + 19999);
     admin_page_clear(&o.page);
@@ -175,7 +175,7 @@ static void test_ids_are_found_without_going_through_the_queue(void **state)
     operate(&o, do_act);
     assert_int_equal(o.rc, 0);
     assert_int_equal(o.count, 3);
-    o.filter.messages = true;
+    o.query.filter.messages = true;
     ids[0] = first;
     operate(&o, do_act);
     assert_int_equal(o.count, 20000);
@@ -211,7 +211,7 @@ static void test_one_recipient_is_shown_with_its_history(void **state)
     assert_int_equal(o.rc, 0);
     assert_false(o.item.row.success);
     admin_item_clear(&o.item);
-    o.limit = 10;
+    o.query.limit = 10;
     operate(&o, do_list);
     assert_int_equal(o.page.rows_n, 1);
     admin_page_clear(&o.page);
@@ -223,7 +223,7 @@ static void test_counts_count(void **state)
     world.direct.on_job = agent_keeps;
     (void)world_send("x@y.example");
     WORLD_UNTIL(world.direct.jobs_n == 1);
-    struct operator_ o = {.action = ADMIN_HOLD, .filter = {.ids = &id, .ids_n = 1}};
+    struct operator_ o = {.action = ADMIN_HOLD, .query.filter = {.ids = &id, .ids_n = 1}};
     listen_for_operators(geteuid(), -1);
     operate(&o, do_act);
     operate(&o, do_counts);
@@ -242,7 +242,7 @@ static void test_counts_count(void **state)
  * counts, show, act, hooks. */
 static int ask_as(uid_t uid, gid_t gid, gid_t extra)
 {
-    struct operator_ o = {.limit = 10, .id = 1};
+    struct operator_ o = {.query.limit = 10, .id = 1};
     int allowed = 0;
     struct fail f;
     if (setgroups(1, &extra) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
@@ -298,7 +298,10 @@ static void test_who_may_ask_what(void **state)
 static void do_flood(struct operator_ *o)
 {
     struct buf b = {0};
-    admin_filter_put(&b, &o->filter);
+    admin_filter_put(&b, &o->query.filter);
+    wire_put_u8(&b, 0);
+    wire_put_bool(&b, false);
+    wire_put_i64(&b, 0);
     wire_put_u64(&b, 0);
     wire_put_u32(&b, 500);
     static const struct ipc_handler only_asks = {NULL, NULL};
@@ -323,12 +326,12 @@ static void do_flood(struct operator_ *o)
 static void test_who_asks_without_reading_is_shown_out(void **state)
 {
     (void)send_many(600, "Hello");
-    struct operator_ o = {.limit = 500};
+    struct operator_ o = {.query.limit = 500};
     listen_for_operators(geteuid(), -1);
     operate(&o, do_flood);
     assert_true(o.rc <= 0);
     assert_true(o.id < 300); /* answers that were waiting in the socket, and no more */
-    struct operator_ other = {.limit = 1};
+    struct operator_ other = {.query.limit = 1};
     operate(&other, do_list);
     assert_int_equal(other.rc, 0);
     admin_page_clear(&other.page);

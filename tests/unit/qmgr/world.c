@@ -130,6 +130,7 @@ static void open_parts(void)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     world.intake = intake_new(q);
     world.admin = admin_new(q);
     world.janitor = janitor_new(q);
@@ -141,6 +142,7 @@ static void open_parts(void)
 static void close_parts(void)
 {
     struct queue *q = &world.queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
@@ -278,7 +280,8 @@ void world_settle(void)
      * two. */
     for (int quiet = 0; quiet < 30;) {
         (void)event_base_loop(q->base, EVLOOP_NONBLOCK);
-        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0;
+        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0 ||
+                    worker_waiting(q->reader) > 0;
         quiet = busy ? 0 : quiet + 1;
         if (busy)
             (void)usleep(200);
