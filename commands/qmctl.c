@@ -22,6 +22,8 @@ static const struct ctl_command commands[] = {
     {"retired", "list|show ...", "what became of messages", ctl_retired, ctl_retired_help},
     {"hook", "list|retired ...", "webhooks that wait to be delivered; what became of others",
      ctl_hook, ctl_hook_help},
+    {"suppress", "list|add|remove|lookup ...", "to which addresses no mail is sent", ctl_suppress,
+     ctl_suppress_help},
     {"account", "list|password NAME|remove NAME", "accounts and their passwords", ctl_account,
      NULL},
     {"config", "check|show", "check the configuration file; show the settings in use", ctl_config,

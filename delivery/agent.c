@@ -14,6 +14,7 @@
 #include "qid.h"
 #include "recent.h"
 #include "relay.h"
+#include "report.h"
 
 /* Recipients, with whose results there is an eye on how much a message between processes may hold.
  */
@@ -78,6 +79,30 @@ static void free_job(struct job *j)
     mem_free(&j);
 }
 
+static void answer(const struct job *j)
+{
+    struct deliver_report report;
+    uint32_t n = j->order->recipients_n;
+    bool wanted = (j->order->wants & DELIVER_WANTS_REPORT) != 0;
+    if (wanted)
+        report_read(j, &report);
+    deliver_answer_report(j->agent->qmgr, j->request, j->results, n, wanted ? &report : NULL);
+    if (wanted)
+        deliver_report_clear(&report);
+}
+
+/* It is read for what it reports, and that is all. */
+static void consume(struct job *j)
+{
+    const struct job_outcome o = {.status = DELIVER_DONE,
+                                  .code = 250,
+                                  .enhanced = "2.1.5",
+                                  .stage = "consumed",
+                                  .remote_host = "local"};
+    job_settle_rest(j, &o);
+    job_finish(j);
+}
+
 void job_finish(struct job *j)
 {
     static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED,
@@ -88,7 +113,7 @@ void job_finish(struct job *j)
         recent_note(a->recent, j->order->attempt, &j->results[i]);
     }
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
-        deliver_answer(a->qmgr, j->request, j->results, j->order->recipients_n);
+        answer(j);
     free_job(j);
     if (!LIST_EMPTY(&a->held))
         event_active(a->resume, EV_TIMEOUT, 0);
@@ -181,7 +206,10 @@ static void start(struct job *j)
     }
     switch (j->transport->kind) {
     case TRANSPORT_LOCAL:
-        maildir_deliver(j);
+        if ((j->order->wants & DELIVER_WANTS_CONSUMED) != 0)
+            consume(j);
+        else
+            maildir_deliver(j);
         break;
     case TRANSPORT_FAIL:
         fail_all(j);

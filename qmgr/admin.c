@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "proto_admin.h"
 #include "schedule.h"
+#include "suppress.h"
 #include "tables.h"
 
 #define UNSENT_MAX 4 /* answers that wait for an operator to read */
@@ -248,6 +249,22 @@ static bool everyone_may(uint16_t type)
     return type == MSG_ADMIN_QUEUE_LIST || type == MSG_ADMIN_COUNTS;
 }
 
+static struct ipc *caller_channel(void *owner, uint64_t number)
+{
+    struct caller *o = find_caller(owner, number);
+    return o == NULL ? NULL : o->channel;
+}
+
+/* The suppress protocol, as over the link "account". */
+static int serve_suppress(struct admin *a, struct caller *o, struct ipc_message *m, struct fail *f)
+{
+    const struct suppress_asker asker = {a->queue, caller_channel, a, o->number, m->id};
+    if (o->trusted)
+        return suppress_serve(&asker, m, f);
+    admin_refuse(o->channel, m->id, "permission denied");
+    return 0;
+}
+
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct caller *o = arg;
@@ -255,6 +272,8 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     struct admin_request r;
     if (ipc_unsent(ch) > UNSENT_MAX)
         return fail_set(f, "more is asked than is read");
+    if (m->type >= MSG_SUPPRESS_LIST && m->type <= MSG_SUPPRESS_FIND)
+        return serve_suppress(a, o, m, f);
     if (admin_read(m, &r, f) != 0)
         return -1;
     if (!o->trusted && !everyone_may(r.type)) {

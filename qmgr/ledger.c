@@ -7,6 +7,7 @@
 #include "base64.h"
 #include "body.h"
 #include "clock.h"
+#include "fromid.h"
 #include "hookrow.h"
 #include "log.h"
 #include "mem.h"
@@ -21,7 +22,7 @@
 
 /* sys row: a name, and a number u64 ("next_id", "next_event", "schema":
  * "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
- * ("secret": 16). */
+ * ("secret": 16, "fromid-key": 32). */
 static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
 {
     struct span value;
@@ -51,6 +52,21 @@ static void begin_anew(struct ledger *l, struct store_txn *t)
     store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
 }
 
+/* Later than the rest: a store from before it existed gets one. */
+static void get_fromid_key(struct ledger *l, struct store_txn *t)
+{
+    struct span key;
+    if (store_get(t, TABLE_SYS, span_text("fromid-key"), &key)) {
+        if (key.n == sizeof l->fromid_key)
+            memcpy(l->fromid_key, key.p, sizeof l->fromid_key);
+        else
+            store_fail(t, "the store's key of from ids is damaged");
+        return;
+    }
+    rand_bytes(l->fromid_key, sizeof l->fromid_key);
+    store_put(t, TABLE_SYS, span_text("fromid-key"), span_of(l->fromid_key, sizeof l->fromid_key));
+}
+
 int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f)
 {
     uint64_t schema;
@@ -74,6 +90,7 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
         if (schema != LEDGER_SCHEMA)
             put_number(t, "schema", LEDGER_SCHEMA);
     }
+    get_fromid_key(l, t);
     return store_commit(&t, f);
 }
 
@@ -131,7 +148,7 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
                           uint64_t account, const struct submit_envelope *e,
-                          const struct submit_recipient *s, struct buf *b)
+                          const struct submit_recipient *s, const char *from_id, struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
@@ -140,7 +157,7 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
                          .next_ms = next,
                          .address = s->address,
                          .orcpt = s->orcpt,
-                         .from_id = s->from_id,
+                         .from_id = (char *)from_id,
                          .transport = (char *)""};
     struct key k = key_id(id);
     buf_clear(b);
@@ -157,6 +174,38 @@ static void put_event(struct ledger *l, struct store_txn *t, uint64_t account,
     event_row_put(&b, e);
     store_put(t, TABLE_EVENT, key_span(&k), buf_span(&b));
     buf_free(&b);
+}
+
+void ledger_ids_clear(struct ledger_ids *ids)
+{
+    for (uint32_t i = 0; i < ids->n; i++)
+        mem_free(&ids->made[i]);
+    mem_free(&ids->made);
+    ids->n = 0;
+}
+
+/* The from id of a recipient: chosen by the client, made here, or "". It is put into made where
+ * that is wanted. */
+static const char *stage_id(const struct ledger *l, struct store_txn *t,
+                            const struct submit_envelope *e, const struct submit_recipient *s,
+                            uint64_t id, struct ledger_ids *ids)
+{
+    char made[FROMID_SIZE] = "";
+    const char *from_id = s->from_id;
+    bool chosen = from_id[0] != '\0';
+    if (!chosen && ids == NULL)
+        return "";
+    if (!chosen && ids->plain)
+        fromid_make_plain(made);
+    else if (!chosen)
+        fromid_make(l, id, e->account, s->address, made);
+    if (!chosen)
+        from_id = made;
+    if (e->account[0] != '\0' && (chosen || ids->plain))
+        fromid_put(l, t, e->account, from_id, id);
+    if (ids == NULL)
+        return from_id;
+    return ids->made[ids->n++] = mem_text(from_id);
 }
 
 /* What every event of a message says of it. */
@@ -177,9 +226,13 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
 }
 
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body)
+                      const struct body_source *body, struct ledger_ids *ids)
 {
     uint64_t id = l->next_id;
+    if (ids != NULL) {
+        ledger_ids_clear(ids);
+        ids->made = mem_array(e->recipients_n, sizeof *ids->made);
+    }
     struct buf b = {0};
     struct msg_row row = {.envelope = (struct submit_envelope *)e,
                           .recipients = e->recipients_n,
@@ -195,8 +248,9 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     put_body(t, id, body);
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         const struct submit_recipient *s = &e->recipients[i];
-        put_recipient(l, t, id, id + i, account, e, s, &b);
-        struct event_item event = event_of(e, id, id + i, s->address, s->from_id);
+        const char *from_id = stage_id(l, t, e, s, id + i, ids);
+        put_recipient(l, t, id, id + i, account, e, s, from_id, &b);
+        struct event_item event = event_of(e, id, id + i, s->address, from_id);
         event.when_ms = e->received_ms;
         put_event(l, t, account, &event);
     }
@@ -327,6 +381,8 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
                  .flags = e->flags,
                  .attempts = r->results,
                  .attempts_n = r->results_n},
+        .extra = e->extra,
+        .extra_n = r->from_id[0] == '\0' ? 0 : e->extra_n,
     };
     struct buf b = {0};
     struct key k = key_id(id), ended = key_ended(now_ms, id);
@@ -347,28 +403,53 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     ledger_unindex(l, t, id, r);
     if (keep_ms > 0)
         put_retired(t, m, id, r, success, now_ms, keep_ms);
+    else if (r->from_id[0] != '\0')
+        fromid_remove(l, t, m->row.envelope->account, r->from_id, id);
     m->gone++;
+}
+
+void ledger_forget(struct ledger *l, struct store_txn *t, const struct retired_row *r)
+{
+    if (r->item.from_id[0] != '\0')
+        fromid_remove(l, t, r->item.row.account, r->item.from_id, r->item.row.id);
 }
 
 void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms)
 {
-    const struct submit_envelope *e = m->row.envelope;
+    const struct news news = {.type = type,
+                              .envelope = m->row.envelope,
+                              .recipient = id,
+                              .address = r->address,
+                              .from_id = r->from_id,
+                              .account = r->account,
+                              .attempts = r->attempts,
+                              .last = last};
+    ledger_tell(l, t, s, m->id, &news, now_ms);
+}
+
+void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s, uint64_t message,
+                 const struct news *n, int64_t now_ms)
+{
+    const struct submit_envelope *e = n->envelope;
+    const struct deliver_result *last = n->last;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
     char *line = mem_textn(text, strcspn(text, "\n"));
-    struct event_item event = event_of(e, m->id, id, r->address, r->from_id);
-    event.type = type;
+    struct event_item event = event_of(e, message, n->recipient, n->address, n->from_id);
+    event.type = n->type;
     event.when_ms = now_ms;
     event.text = line;
+    event.dsn = n->dsn;
+    event.suppressed = n->suppressing;
     if (last != NULL) {
         event.code = last->code;
         event.enhanced = last->enhanced;
     }
-    put_event(l, t, r->account, &event);
+    put_event(l, t, n->account, &event);
     mem_free(&line);
     struct hook_row hook;
-    if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {
+    if (hookrow_make(s, n, now_ms, &hook)) {
         hookrow_insert(t, ledger_take_id(l, t), &hook);
         hook_row_clear(&hook);
     }

@@ -6,6 +6,7 @@
 
 #include "proto_deliver.h"
 #include "proto_submit.h"
+#include "news.h"
 #include "rows.h"
 #include "settings.h"
 #include "store.h"
@@ -23,6 +24,7 @@ struct ledger {
     uint64_t next_id; /* ids below were given out */
     uint64_t next_event;
     unsigned char secret[16]; /* of name_hash */
+    unsigned char fromid_key[32];
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread
@@ -41,9 +43,18 @@ struct body_source {
     uint64_t size;
 };
 
-/* none → queued. Returns the message's id; recipient n has id + n. */
+/* The from ids of a message's recipients (fromid.h). */
+struct ledger_ids {
+    bool plain;  /* those that are made are */
+    char **made; /* out: one for each recipient; ledger_ids_clear. Made anew if staged again */
+    uint32_t n;
+};
+void ledger_ids_clear(struct ledger_ids *ids); /* frees those that were made */
+
+/* none → queued. Returns the message's id; recipient n has id + n. ids: from ids are to be made for
+ * those that have none; or NULL. Those that there are, of an account, get their rows either way. */
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body);
+                      const struct body_source *body, struct ledger_ids *ids);
 
 /* A message during one change: its row is read once and written once. */
 struct ledger_message {
@@ -71,11 +82,17 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
                    struct ledger_message *m, uint64_t id, const struct rcpt_row *r, bool success,
                    int64_t now_ms);
 
+/* A retired row is removed: what else is known of the recipient goes with it. */
+void ledger_forget(struct ledger *l, struct store_txn *t, const struct retired_row *r);
+
 /* Writes an event, and the webhook of the account that wants to hear it. last: the attempt it is
  * about, or NULL. */
 void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms);
+/* The same, with all that there may be to tell. message: the queue id. */
+void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s, uint64_t message,
+                 const struct news *news, int64_t now_ms);
 
 /* Where the recipient's rows of due and dest are, as r says; one that is held has a row of held in
  * their place. */

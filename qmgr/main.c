@@ -14,6 +14,7 @@
 #include "body.h"
 #include "file.h"
 #include "eventlog.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "intake.h"
 #include "janitor.h"
@@ -68,6 +69,11 @@ static void open_parts(struct qmgr *m)
     q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
+}
+
+static int init(struct service *s, struct fail *f)
+{
+    return fromid_init(f);
 }
 
 static int start(struct service *s, struct fail *f)
@@ -188,6 +194,7 @@ static const struct service_spec spec = {
     .reader = CONF_QMGR,
     .syscalls = syscalls,
     .counters = queue_counters,
+    .init = init,
     .start = start,
     .prepare = prepare,
     .commit = commit_settings,

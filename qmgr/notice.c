@@ -150,7 +150,7 @@ uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settin
     (void)submit_add_recipient(e, m->row.envelope->sender);
     struct body_source body = {
         .type = SOURCE_OCTETS, .octets = buf_span(&message.message), .size = message.message.n};
-    uint64_t id = ledger_stage(l, t, e, &body);
+    uint64_t id = ledger_stage(l, t, e, &body, NULL);
     *to = mem_text(m->row.envelope->sender);
     log_info(NULL, kinds[n->action].log, LS("qid", qid_text(m->id, about)),
              LS("dsn_qid", qid_text(id, id_text)), LS("to", *to), LU("rcpts", n->recipients_n));

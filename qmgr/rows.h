@@ -47,6 +47,7 @@ struct rcpt_row {
     uint8_t notify;
     uint16_t attempts; /* made so far */
     bool delay_told;   /* the sender has had a delay notice */
+    bool is_ordinary;  /* it came to a from id of ours, and is no report on that recipient */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
     char *transport; /* chosen by the operator, or "" */
@@ -84,6 +85,9 @@ int event_row_time(struct span s, int64_t *when_ms);
 struct retired_row {
     int64_t keep_until_ms;
     struct admin_item item;
+    /* Of a recipient with a from id, since webhooks may still follow. */
+    struct submit_extra *extra;
+    uint32_t extra_n;
 };
 /* As for msg rows. */
 void retired_row_put(struct buf *b, const struct retired_row *r);
@@ -124,6 +128,20 @@ struct hook_peek {
 int hook_row_peek(struct span s, struct hook_peek *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
+
+/* put appends the octets; read gives 0 and a span into them, or -1. */
+void fromid_row_put(struct buf *b, uint64_t recipient, struct span text);
+int fromid_row_read(struct span octets, uint64_t *recipient, struct span *text);
+
+/* How often in a row delivery to an address failed in a way that is counted (suppress.h). */
+struct failure_row {
+    int64_t last_ms;
+    uint8_t count;  /* 0: the last one was a success */
+    uint8_t before; /* then: how many there were before it */
+};
+/* put appends the octets; read gives 0, or -1. */
+void failure_row_put(struct buf *b, const struct failure_row *r);
+int failure_row_read(struct span octets, struct failure_row *r);
 
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);

@@ -7,6 +7,7 @@
 
 #define VERSION 1
 #define RCPT_VERSION 2
+#define RETIRED_EXTRA 2
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -76,9 +77,9 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
- * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
- * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+ * ordinary) | account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id,
+ * transport (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -87,7 +88,8 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
 {
     wire_put_u8(b, RCPT_VERSION);
     wire_put_u64(b, r->message);
-    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0)));
+    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0) |
+                             (r->is_ordinary ? 8 : 0)));
     wire_put_u64(b, r->account);
     wire_put_u8(b, r->notify);
     wire_put_u16(b, r->attempts);
@@ -160,10 +162,11 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    uint8_t flags = wire_enum(&w, 8);
+    uint8_t flags = wire_enum(&w, 16);
     r->held = (flags & 1) != 0;
     r->delay_told = (flags & 2) != 0;
     r->again = (flags & 4) != 0;
+    r->is_ordinary = (flags & 8) != 0;
     r->account = wire_u64(&w);
     r->notify = wire_enum(&w, 16);
     r->attempts = wire_u16(&w);
@@ -192,7 +195,7 @@ static uint64_t number_at(const unsigned char *p)
 int rcpt_row_peek(struct span s, struct rcpt_peek *r)
 {
     enum { MESSAGE = 1, FLAGS = 9, ACCOUNT = 10, ATTEMPTS = 19, NEXT = 21, TEXTS = 29 };
-    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= 8)
+    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= 16)
         return -1;
     r->message = number_at(s.p + MESSAGE);
     r->held = (s.p[FLAGS] & 1) != 0;
@@ -240,23 +243,46 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
- * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
+/* retired row: version u8 (1, or 2 where there are pairs) | keep_until i64 | item (proto_admin.c) |
+ * version 2: count u32 of {key, value (texts)}. e.g. "\x01" "\x00\x00\x01\x93\x7f\x00\x00\x00"
+ * "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, r->extra_n > 0 ? RETIRED_EXTRA : VERSION);
     wire_put_i64(b, r->keep_until_ms);
     admin_item_put(b, &r->item);
+    if (r->extra_n == 0)
+        return;
+    wire_put_u32(b, r->extra_n);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        wire_put_text(b, r->extra[i].key);
+        wire_put_text(b, r->extra[i].value);
+    }
+}
+
+static void get_extra(struct wire *w, struct retired_row *r)
+{
+    r->extra_n = wire_count(w, SUBMIT_EXTRA_MAX, 8);
+    r->extra = mem_array(r->extra_n, sizeof *r->extra);
+    if (r->extra_n == 0)
+        wire_fail(w);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        r->extra[i].key = wire_text(w, PROTO_TEXT_MAX);
+        r->extra[i].value = wire_text(w, PROTO_TEXT_MAX);
+    }
 }
 
 int retired_row_read(struct span s, struct retired_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct retired_row){0};
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != RETIRED_EXTRA)
         wire_fail(&w);
     r->keep_until_ms = wire_i64(&w);
     admin_item_get(&w, &r->item);
+    if (version == RETIRED_EXTRA)
+        get_extra(&w, r);
     if (wire_end(&w) == 0)
         return 0;
     retired_row_clear(r);
@@ -266,7 +292,8 @@ int retired_row_read(struct span s, struct retired_row *r)
 int retired_row_peek(struct span s, struct admin_peek *r)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != RETIRED_EXTRA)
         wire_fail(&w);
     (void)wire_i64(&w);
     admin_row_peek(&w, r);
@@ -276,4 +303,10 @@ int retired_row_peek(struct span s, struct admin_peek *r)
 void retired_row_clear(struct retired_row *r)
 {
     admin_item_clear(&r->item);
+    for (uint32_t i = 0; i < r->extra_n; i++) {
+        mem_free(&r->extra[i].key);
+        mem_free(&r->extra[i].value);
+    }
+    mem_free(&r->extra);
+    r->extra_n = 0;
 }

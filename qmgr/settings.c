@@ -96,6 +96,27 @@ int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
     return keep_ms(s, account, "keep-retired-webhooks");
 }
 
+bool settings_from_id_plain(const struct settings *s, const char *account)
+{
+    const struct conf_block *a = settings_account(s, account);
+    return a != NULL && conf_word(a, "from-id") == CONF_FROM_ID_PLAIN;
+}
+
+bool settings_suppresses(const struct settings *s, const char *account, int64_t now_ms,
+                         int64_t *until_ms)
+{
+    const struct conf_block *a = settings_account(s, account);
+    int64_t ms = a == NULL ? 0 : conf_ms(a, "suppress-expiry");
+    *until_ms = ms == 0 ? 0 : now_ms + ms;
+    return a != NULL && conf_bool(a, "suppress");
+}
+
+bool settings_suppresses_at_send(const struct settings *s, const char *account)
+{
+    const struct conf_block *a = settings_account(s, account);
+    return a != NULL && conf_bool(a, "suppress-at-send");
+}
+
 /* The block of the transport's kind, if that is one of these. */
 static const struct conf_block *kind_of(const struct settings *s, const char *transport,
                                         const char *const *kinds, size_t n)
@@ -150,6 +171,18 @@ const char *settings_mailbox(const struct settings *s, const char *address)
     struct span local = span_of(address, (size_t)(domain - address) - 1);
     const struct conf_block *a = confaddr_account(s->conf, local, span_text(domain), NULL);
     return a != NULL && conf_bool(a, "mailbox") ? conf_label(a) : NULL;
+}
+
+bool settings_takes_from_id(const struct settings *s, const char *sender)
+{
+    struct address a;
+    struct fail f;
+    if (address_parse(span_text(sender), &a, NULL) != 0)
+        return false;
+    bool takes = confaddr_takes_id(s->conf, span_text(a.local), span_text(a.domain),
+                                   CONFADDR_ID_MAX, &f) == 0;
+    address_clear(&a);
+    return takes;
 }
 
 /* NULL when there can be no such address. */

@@ -44,6 +44,16 @@ struct settings_limits settings_limits(const struct settings *s, const char *acc
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
+/* Whether a from id that is made here has a place in this sender. */
+bool settings_takes_from_id(const struct settings *s, const char *sender);
+/* Whether the account's from ids are plain ones. */
+bool settings_from_id_plain(const struct settings *s, const char *account);
+/* Whether addresses get on the account's suppression list by themselves, and until when then (wall
+ * clock, 0: for ever); "" and an unknown account have no list. */
+bool settings_suppresses(const struct settings *s, const char *account, int64_t now_ms,
+                         int64_t *until_ms);
+/* Whether mail for what is on the list is not even taken. */
+bool settings_suppresses_at_send(const struct settings *s, const char *account);
 /* How many deliveries the transport of this name may have at once, at least 1: as
  * transport-concurrency says, and no more than the connections it opens. */
 unsigned settings_deliveries(const struct settings *s, const char *transport);

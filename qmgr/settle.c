@@ -5,12 +5,14 @@
 #include "body.h"
 #include "bodies.h"
 #include "clock.h"
+#include "failure.h"
 #include "hookq.h"
 #include "log.h"
 #include "mem.h"
 #include "notice.h"
 #include "qid.h"
 #include "retry.h"
+#include "returned.h"
 #include "schedule.h"
 
 /* Of the original in a DSN: its header, or all of a message that may go back whole. */
@@ -26,7 +28,9 @@ struct settle {
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
-    enum dsn_action success; /* what became of those that are done */
+    enum settle_how how;
+    struct deliver_report report; /* if there was one */
+    bool reported;
     /* what apply found, for the loop */
     bool message_gone;
     uint64_t unlink_file;
@@ -57,15 +61,35 @@ static void note_row(struct settle_lost *lost, struct rcpt_row *r)
     *r = (struct rcpt_row){0};
 }
 
+static void give_up(struct queue *q, struct store_txn *t, const struct settings *s,
+                    struct ledger_message *m, uint64_t id, struct rcpt_row *r, enum event_type type,
+                    int64_t now_ms, struct settle_lost *lost)
+{
+    const struct submit_envelope *e = m->row.envelope;
+    const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
+    const struct failure_of of = {e->account, r->account, r->address};
+    struct news news = {.type = type,
+                        .envelope = e,
+                        .recipient = id,
+                        .address = r->address,
+                        .from_id = r->from_id,
+                        .account = r->account,
+                        .attempts = r->attempts,
+                        .last = last};
+    if (type == EVENT_FAILED && last != NULL)
+        news.suppressing =
+            failure_note(&q->ledger, t, s, &of, "queue", last, verdict_of_result(last), now_ms);
+    ledger_tell(&q->ledger, t, s, m->id, &news, now_ms);
+    ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
+    if (notice_is_wanted(e, r, DSN_FAILED))
+        note_row(lost, r);
+}
+
 void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s,
                     struct ledger_message *m, uint64_t id, struct rcpt_row *r, int64_t now_ms,
                     struct settle_lost *lost)
 {
-    const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
-    ledger_event(&q->ledger, t, s, m, id, r, EVENT_FAILED, last, now_ms);
-    ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
-    if (notice_is_wanted(m->row.envelope, r, DSN_FAILED))
-        note_row(lost, r);
+    give_up(q, t, s, m, id, r, EVENT_FAILED, now_ms, lost);
 }
 
 uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
@@ -126,18 +150,54 @@ static bool is_expired(const struct settle *c, const struct ledger_message *m,
            c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
 }
 
+static enum dsn_action success_of(const struct settle *c)
+{
+    return c->how == SETTLE_NEXT_HOP ? DSN_RELAYED : DSN_DELIVERED;
+}
+
 /* Whoever asked for it hears of a delivery, or of a relay that will not tell it (RFC 3461 section
  * 5.2.2). */
 static bool is_told_of_success(const struct settle *c, const struct ledger_message *m,
                                const struct rcpt_row *r, const struct deliver_result *result)
 {
-    return !result->reports && notice_is_wanted(m->row.envelope, r, c->success);
+    return !result->reports && notice_is_wanted(m->row.envelope, r, success_of(c));
+}
+
+/* It is no report that can be consumed: it is to go wherever it would have gone without one. */
+static void send_on(struct settle *c, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
+                    struct rcpt_row *r)
+{
+    r->attempts = was->attempts;
+    r->is_ordinary = true;
+    r->next_ms = c->now_ms;
+    c->next_ms = c->now_ms;
+    ledger_reschedule(&c->queue->ledger, t, id, was, r);
+}
+
+static void succeed(struct settle *c, struct store_txn *t, struct ledger_message *m,
+                    const struct deliver_result *result, const struct rcpt_row *was,
+                    struct rcpt_row *r, struct settle_lost *told)
+{
+    struct ledger *l = &c->queue->ledger;
+    const struct submit_envelope *e = m->row.envelope;
+    const struct failure_of of = {e->account, r->account, r->address};
+    bool noted = c->reported && e->origin == SUBMIT_SMTP &&
+                 returned_note(l, t, c->settings, r->address, &c->report, c->now_ms);
+    if (!noted && c->how == SETTLE_CONSUMED) {
+        send_on(c, t, result->id, was, r);
+        return;
+    }
+    failure_succeed(l, t, &of, c->now_ms);
+    ledger_event(l, t, c->settings, m, result->id, r, EVENT_DELIVERED, result, c->now_ms);
+    ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
+    c->delivered++;
+    if (is_told_of_success(c, m, r, result))
+        note_row(told, r);
 }
 
 static void apply_result(struct settle *c, struct store_txn *t, struct ledger_message *m,
                          const struct deliver_result *result, struct settle_lost told[NOTICES])
 {
-    struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
     if (ledger_recipient(t, result->id, &r) != 0) {
         c->look_again = true; /* the operator was faster, or the row is damaged */
@@ -148,14 +208,11 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
     submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {
-        ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
-        ledger_retire(l, t, c->settings, m, result->id, &r, true, c->now_ms);
-        c->delivered++;
-        if (is_told_of_success(c, m, &r, result))
-            note_row(&told[NOTICE_SUCCESS], &r);
+        succeed(c, t, m, result, &was, &r, &told[NOTICE_SUCCESS]);
     } else if (result->status == DELIVER_FAILED || is_expired(c, m, &r)) {
-        settle_give_up(c->queue, t, c->settings, m, result->id, &r, c->now_ms,
-                       &told[NOTICE_FAILED]);
+        give_up(c->queue, t, c->settings, m, result->id, &r,
+                c->how == SETTLE_SUPPRESSED ? EVENT_SUPPRESSED : EVENT_FAILED, c->now_ms,
+                &told[NOTICE_FAILED]);
         c->failed++;
     } else {
         put_off(c, t, m, result, &was, &r, &told[NOTICE_DELAYED]);
@@ -182,7 +239,7 @@ static void apply(struct change *change, struct store_txn *t)
     struct settle *c = (struct settle *)change;
     const enum dsn_action actions[NOTICES] = {[NOTICE_FAILED] = DSN_FAILED,
                                               [NOTICE_DELAYED] = DSN_DELAYED,
-                                              [NOTICE_SUCCESS] = c->success};
+                                              [NOTICE_SUCCESS] = success_of(c)};
     struct ledger_message m;
     struct settle_lost told[NOTICES] = {{0}};
     begin_anew(c);
@@ -248,6 +305,8 @@ static void done(struct change *change, const char *why)
     }
     mem_free(&c->addresses);
     mem_free(&c->results);
+    if (c->reported)
+        deliver_report_clear(&c->report);
     settings_drop(&c->settings);
     mem_free(&c);
 }
@@ -264,7 +323,7 @@ static enum commit_when when_to_write(const struct deliver_result *results, uint
 }
 
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox)
+                    uint32_t n, enum settle_how how, const struct deliver_report *report)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -280,6 +339,9 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
-    c->success = mailbox ? DSN_DELIVERED : DSN_RELAYED;
+    c->how = how;
+    c->reported = report != NULL;
+    if (c->reported)
+        deliver_report_copy(&c->report, report);
     commit_add(q->commit, &c->change);
 }

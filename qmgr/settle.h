@@ -8,10 +8,18 @@
 /* What became of an attempt, written down: the results of a delivery agent, or our own word where
  * nobody was asked. */
 
-/* Copies the results; all are of one message. mailbox: those that are done are in their mailboxes,
- * not with a next hop. */
+/* How an attempt was made. */
+enum settle_how {
+    SETTLE_NEXT_HOP,
+    SETTLE_MAILBOX,    /* those that are done are in their mailboxes */
+    SETTLE_CONSUMED,   /* they are in no mailbox: what they reported is all there is */
+    SETTLE_SUPPRESSED, /* none was made, since the address is on the suppression list */
+};
+
+/* Copies the results; all are of one message. report: what the message said of mail sent from here,
+ * or NULL. */
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox);
+                    uint32_t n, enum settle_how how, const struct deliver_report *report);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */

@@ -25,7 +25,17 @@ enum suppress_result suppress_delete(struct ledger *l, struct store_txn *t, cons
 bool suppress_lookup(const struct ledger *l, struct store_txn *t, const char *account,
                      const char *address, int64_t now_ms, struct suppression *s);
 
-/* The requests of the suppress protocol. */
+/* Whoever asks, over a link or the admin socket. */
+struct suppress_asker {
+    struct queue *queue;
+    struct ipc *(*channel)(void *owner, uint64_t peer); /* NULL when it has gone away meanwhile */
+    void *owner;
+    uint64_t peer, request;
+};
+/* Any request of the suppress protocol: it is answered now or later. -1 when it does not decode. */
+int suppress_serve(const struct suppress_asker *asker, struct ipc_message *m, struct fail *f);
+
+/* The same for what comes over the link "account". */
 int suppress_on_request(const struct account_ask *ask, struct ipc_message *m, struct fail *f);
 
 #endif

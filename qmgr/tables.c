@@ -3,9 +3,9 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
-    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
-    "sts",    "tlsresult", "dmarceval", "idem",        "sent",  "held",     "ended",
+    "sys",       "msg",     "rcpt",        "due",   "dest",     "body",    "retired", "fromid",
+    "hook",      "hookdue", "hookretired", "event", "suppress", "hold",    "sts",     "tlsresult",
+    "dmarceval", "idem",    "sent",        "held",  "ended",    "failure",
 };
 
 struct span key_span(const struct key *k)
@@ -69,6 +69,16 @@ static struct key pair(uint64_t a, uint64_t b)
 struct key key_suppress(uint64_t account, uint64_t base)
 {
     return pair(account, base);
+}
+
+struct key key_fromid(uint64_t account, uint64_t text)
+{
+    return pair(account, text);
+}
+
+struct key key_failure(uint64_t account, uint64_t address)
+{
+    return pair(account, address);
 }
 
 struct key key_event(uint64_t account, uint64_t cursor)

@@ -32,6 +32,7 @@ enum table {
     TABLE_SENT,
     TABLE_HELD,
     TABLE_ENDED,
+    TABLE_FAILURE,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -108,6 +109,16 @@ struct key key_sent(enum sent kind, uint64_t account, uint64_t what);
  *   account hash u64 | cursor u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x00\x00\x07" */
 struct key key_event(uint64_t account, uint64_t cursor);
+
+/* fromid: of which account, which id
+ *   account hash u64 | id hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_fromid(uint64_t account, uint64_t text);
+
+/* failure: whose mail, to which address
+ *   account hash u64 | address hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_failure(uint64_t account, uint64_t address);
 
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);

@@ -27,7 +27,8 @@ static const char *const text[] = {
 
 static const struct method_field request_fields[] = {
     {"From", "[address]",
-     "One address of the account's, which is the envelope sender too. Without it, the account's "
+     "One address of the account's, which is the envelope sender too, with the FromID in it. "
+     "Without it, the account's "
      "name and the address that was "
      "logged in with."},
     {"To, CC, BCC", "[address]",
@@ -62,7 +63,12 @@ static const struct method_field request_fields[] = {
 
 static const struct method_field response_fields[] = {
     {"MessageID", "string", "The message's, with angle brackets."},
-    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
+    {"Address", "string", "the recipient, as it was given;"},
+    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
+    {"FromID", "string",
+     "what makes its envelope sender unique, empty when it is not: with a login that is a "
+     "from-id-login of the account."},
     {NULL, NULL, NULL},
 };
 
@@ -130,34 +136,37 @@ static void end_sending(struct call *c)
     mem_free(&s);
 }
 
-static void write_submissions(struct jsonwrite *w, const struct jsonbind_array *given, uint64_t *id)
+/* n: how many of the message's recipients were written before. */
+static void write_submissions(struct jsonwrite *w, const struct jsonbind_array *given,
+                              const struct submit_reply *reply, uint32_t *n)
 {
     const struct draft_mailbox *m = given->p;
-    for (size_t i = 0; i < given->n; i++) {
+    for (size_t i = 0; i < given->n; i++, (*n)++) {
         jsonwrite_object(w);
         jsonwrite_key(w, "Address");
         jsonwrite_span(w, m[i].address);
         jsonwrite_key(w, "QueueMsgID");
-        jsonwrite_int64(w, (int64_t)(*id)++);
+        jsonwrite_int64(w, (int64_t)(reply->id + *n));
         jsonwrite_key(w, "FromID");
-        jsonwrite_text(w, "");
+        jsonwrite_text(w, *n < reply->from_ids_n ? reply->from_ids[*n] : "");
         jsonwrite_object_end(w);
     }
 }
 
 static void write_response(struct buf *out, const struct draft_request *r, const char *message_id,
-                           uint64_t id)
+                           const struct submit_reply *reply)
 {
     struct jsonwrite w;
+    uint32_t n = 0;
     jsonwrite_open(&w, out, 0);
     jsonwrite_object(&w);
     jsonwrite_key(&w, "MessageID");
     jsonwrite_text(&w, message_id);
     jsonwrite_key(&w, "Submissions");
     jsonwrite_array(&w);
-    write_submissions(&w, &r->to, &id);
-    write_submissions(&w, &r->cc, &id);
-    write_submissions(&w, &r->bcc, &id);
+    write_submissions(&w, &r->to, reply, &n);
+    write_submissions(&w, &r->cc, reply, &n);
+    write_submissions(&w, &r->bcc, reply, &n);
     jsonwrite_array_end(&w);
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
@@ -169,24 +178,24 @@ static void accepted_before(struct call *c, const struct submit_reply *reply)
     struct buf json = {0};
     log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
              LS("msgid", reply->message_id), LS("account", c->visit->account));
-    write_response(&json, c->parameters, reply->message_id, reply->id);
+    write_response(&json, c->parameters, reply->message_id, reply);
     end_sending(c);
     call_answer(c, &json);
 }
 
-static void accepted(struct call *c, uint64_t id)
+static void accepted(struct call *c, const struct submit_reply *reply)
 {
     struct sending *s = c->work;
     struct webapi *w = c->webapi;
     struct buf json = {0};
     char qid[QID_SIZE];
-    log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(id, qid)),
+    log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(reply->id, qid)),
              LU("rcpts", s->recipients), LS("msgid", s->message_id),
              LS("account", c->visit->account));
     counts_submission(w->counts, COUNT_SUBMITTED);
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
-    write_response(&json, c->parameters, s->message_id, id);
+    write_response(&json, c->parameters, s->message_id, reply);
     end_sending(c);
     call_answer(c, &json);
 }
@@ -204,6 +213,8 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
         [SUBMIT_WHY_MESSAGE_LIMIT] = CODE_MESSAGE_LIMIT_REACHED,
         [SUBMIT_WHY_RECIPIENT_LIMIT] = CODE_RECIPIENT_LIMIT_REACHED,
         [SUBMIT_WHY_CONFLICT] = CODE_IDEMPOTENCY_CONFLICT,
+        [SUBMIT_WHY_FROM_ID] = CODE_USER,
+        [SUBMIT_WHY_SUPPRESSED] = CODE_USER,
     };
     if (result != OUTGOING_REFUSED)
         (void)refuse(why, CODE_SERVER, "%s", again[result]);
@@ -239,7 +250,7 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
         return;
     }
     if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply->id);
+        accepted(c, reply);
         return;
     }
     if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)

@@ -117,3 +117,69 @@ void deliver_result_get(struct wire *w, struct deliver_result *r)
     r->start_ms = wire_i64(w);
     r->duration_ms = wire_u32(w);
 }
+
+#define REPORT_TEXTS 5
+
+/* Of each text, in the order of report_texts. */
+static const size_t report_max[REPORT_TEXTS] = {PROTO_NAME_MAX, PROTO_ADDRESS_MAX,
+                                                PROTO_ADDRESS_MAX, PROTO_NAME_MAX, PROTO_TEXT_MAX};
+
+static void report_texts(struct deliver_report *r, char **texts[REPORT_TEXTS])
+{
+    texts[0] = &r->enhanced;
+    texts[1] = &r->final;
+    texts[2] = &r->original;
+    texts[3] = &r->reporter;
+    texts[4] = &r->diagnostic;
+}
+
+struct deliver_report deliver_report_new(void)
+{
+    struct deliver_report r = {.said = DELIVER_SAID_NOTHING};
+    char **texts[REPORT_TEXTS];
+    report_texts(&r, texts);
+    for (int i = 0; i < REPORT_TEXTS; i++)
+        *texts[i] = mem_text("");
+    return r;
+}
+
+void deliver_report_clear(struct deliver_report *r)
+{
+    char **texts[REPORT_TEXTS];
+    report_texts(r, texts);
+    for (int i = 0; i < REPORT_TEXTS; i++)
+        mem_free(texts[i]);
+}
+
+void deliver_report_copy(struct deliver_report *to, const struct deliver_report *from)
+{
+    char **texts[REPORT_TEXTS];
+    *to = *from;
+    report_texts(to, texts);
+    for (int i = 0; i < REPORT_TEXTS; i++)
+        *texts[i] = mem_text(*texts[i]);
+}
+
+/* said u8, action u8, code u16, enhanced, final, original, reporter, diagnostic (texts). */
+void deliver_report_put(struct buf *b, const struct deliver_report *r)
+{
+    struct deliver_report alias = *r;
+    char **texts[REPORT_TEXTS];
+    report_texts(&alias, texts);
+    wire_put_u8(b, (uint8_t)r->said);
+    wire_put_u8(b, (uint8_t)r->action);
+    wire_put_u16(b, r->code);
+    for (int i = 0; i < REPORT_TEXTS; i++)
+        wire_put_span(b, span_of(*texts[i], strnlen(*texts[i], report_max[i])));
+}
+
+void deliver_report_get(struct wire *w, struct deliver_report *r)
+{
+    char **texts[REPORT_TEXTS];
+    *r = (struct deliver_report){.said = (enum deliver_said)wire_enum(w, DELIVER_SAIDS)};
+    report_texts(r, texts);
+    r->action = (enum deliver_action)wire_enum(w, DELIVER_ACTIONS);
+    r->code = wire_u16(w);
+    for (int i = 0; i < REPORT_TEXTS; i++)
+        *texts[i] = wire_text(w, report_max[i]);
+}

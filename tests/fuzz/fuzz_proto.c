@@ -67,6 +67,7 @@ static void read_deliver(uint8_t which, struct span s)
     struct ipc_message m = message_of(MSG_DELIVER_JOB, s);
     struct deliver_job *job;
     struct deliver_result r;
+    struct deliver_report report;
     struct buf out = {0};
     struct fail f;
     int body;
@@ -85,6 +86,14 @@ static void read_deliver(uint8_t which, struct span s)
             assert(span_equal(s, buf_span(&out)));
         }
         deliver_result_clear(&r);
+        buf_clear(&out);
+        w = wire_open(s);
+        deliver_report_get(&w, &report);
+        if (wire_end(&w) == 0) {
+            deliver_report_put(&out, &report);
+            assert(span_equal(s, buf_span(&out)));
+        }
+        deliver_report_clear(&report);
     }
     record_close_fds(&m);
     buf_free(&out);

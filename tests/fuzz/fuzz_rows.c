@@ -101,6 +101,25 @@ static int suppress(struct span s, struct buf *out)
     return 0;
 }
 
+static int failure(struct span s, struct buf *out)
+{
+    struct failure_row r;
+    if (failure_row_read(s, &r) != 0)
+        return -1;
+    failure_row_put(out, &r);
+    return 0;
+}
+
+static int fromid(struct span s, struct buf *out)
+{
+    struct span text;
+    uint64_t recipient;
+    if (fromid_row_read(s, &recipient, &text) != 0)
+        return -1;
+    fromid_row_put(out, recipient, text);
+    return 0;
+}
+
 static int once(struct span s, struct buf *out)
 {
     struct once_row r;
@@ -113,8 +132,8 @@ static int once(struct span s, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const again[])(struct span s, struct buf * out) = {msg,  rcpt,     event, retired,
-                                                                    hook, suppress, once};
+    static int (*const again[])(struct span s, struct buf * out) = {
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid};
     struct buf out = {0};
     if (size == 0)
         return 0;

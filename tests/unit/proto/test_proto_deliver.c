@@ -54,7 +54,8 @@ static struct deliver_result full_result(uint64_t id)
     return r;
 }
 
-static void on_nothing(void *arg, const struct deliver_result *results, uint32_t n)
+static void on_nothing(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
 }
 
@@ -182,7 +183,8 @@ struct heard {
     int calls, rc;
 };
 
-static void on_results(void *arg, const struct deliver_result *results, uint32_t n)
+static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
     struct heard *h = arg;
     h->calls++;
@@ -190,7 +192,7 @@ static void on_results(void *arg, const struct deliver_result *results, uint32_t
     assert_int_equal(n, 2);
     if (results == NULL)
         return;
-    deliver_answer(scratch.ch, 1, results, n);
+    deliver_answer_report(scratch.ch, 1, results, n, report);
     scratch_take(&scratch);
     buf_put_span(h->out, scratch.m.payload);
 }
@@ -230,6 +232,31 @@ static void test_an_answer_stands_the_battery(void **state)
     struct buf b = {0};
     put_answer(&b, ids, 2);
     stand_battery("results", MSG_DELIVER_RESULT, buf_span(&b), results_again);
+    buf_free(&b);
+}
+
+static void test_an_answer_with_a_report_stands_the_battery(void **state)
+{
+    struct deliver_result r[2] = {full_result(0x640000000001), full_result(0x640000000003)};
+    struct deliver_report report = deliver_report_new(), copy;
+    report.said = DELIVER_SAID_ACTION;
+    report.action = DELIVER_ACTION_EXPANDED;
+    report.code = 250;
+    submit_set(&report.enhanced, "2.1.5");
+    submit_set(&report.final, "bob@example.net");
+    submit_set(&report.original, "list@example.net");
+    submit_set(&report.reporter, "mx.example.net");
+    submit_set(&report.diagnostic, "250 2.1.5 expanded");
+    deliver_report_copy(&copy, &report);
+    deliver_report_clear(&report);
+    deliver_answer_report(scratch.ch, 1, r, 2, &copy);
+    scratch_take(&scratch);
+    struct buf b = {0};
+    buf_put_span(&b, scratch.m.payload);
+    stand_battery("report", MSG_DELIVER_RESULT, buf_span(&b), results_again);
+    deliver_report_clear(&copy);
+    deliver_result_clear(&r[0]);
+    deliver_result_clear(&r[1]);
     buf_free(&b);
 }
 
@@ -303,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_only_what_is_done_can_be_reported_or_complained_of),
         cmocka_unit_test(test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel),
         cmocka_unit_test(test_an_answer_stands_the_battery),
+        cmocka_unit_test(test_an_answer_with_a_report_stands_the_battery),
         cmocka_unit_test(test_results_are_taken_for_every_recipient_of_the_job_in_its_order_only),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

@@ -94,7 +94,7 @@ static void check_sys(struct walk *w, struct span key, struct span value)
     if (span_starts_nocase(key, "bad/"))
         w->c->bad_rows++;
     else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") &&
-             !span_is(key, "secret"))
+             !span_is(key, "secret") && !span_is(key, "fromid-key"))
         complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
 }
 

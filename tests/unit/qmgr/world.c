@@ -27,6 +27,10 @@
 
 struct world world;
 struct submit_reply world_reply;
+char *world_from_ids[WORLD_FROM_IDS];
+uint32_t world_from_ids_n;
+char *world_heard[WORLD_HEARD];
+unsigned world_heard_n;
 
 static struct service *service;
 
@@ -197,6 +201,8 @@ void world_open(const char *more)
 {
     log_open("test", getenv("QM_TEST_LOG") != NULL ? LOG_DEBUG_ : (enum log_level)(LOG_ERROR_ + 1));
     memset(&world, 0, sizeof world);
+    while (world_heard_n > 0)
+        mem_free(&world_heard[--world_heard_n]);
     world.fds = open_fds();
     (void)snprintf(world.folder, sizeof world.folder, "%s/qm-qmgr-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -315,10 +321,15 @@ static void on_reply(void *arg, const struct submit_reply *reply)
 {
     bool *answered = arg;
     *answered = true;
+    for (uint32_t i = 0; i < world_from_ids_n; i++)
+        mem_free(&world_from_ids[i]);
+    world_from_ids_n = 0;
     mem_free(&world_reply.message_id);
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
     if (world_reply.message_id != NULL)
         world_reply.message_id = mem_text(world_reply.message_id);
+    for (uint32_t i = 0; i < world_reply.from_ids_n && i < WORLD_FROM_IDS; i++)
+        world_from_ids[world_from_ids_n++] = mem_text(reply->from_ids[i]);
 }
 
 uint64_t world_submit(struct submit_envelope *e, const char *message)
@@ -417,7 +428,7 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
         r[i].id = j->job->recipients[i].id;
         r[i].start_ms = clock_wall_ms();
     }
-    deliver_answer(g->channel, j->request, r, n);
+    deliver_answer_report(g->channel, j->request, r, n, g->report);
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&r[i]);
     mem_free(&r);
@@ -528,6 +539,13 @@ static void answer_call(struct endpoint *e, struct call *c, uint16_t code)
 void endpoint_answers(struct endpoint *e, struct call *c)
 {
     answer_call(e, c, e->code);
+}
+
+void endpoint_hears(struct endpoint *e, struct call *c)
+{
+    assert_true(world_heard_n < WORLD_HEARD);
+    world_heard[world_heard_n++] = mem_text(c->payload);
+    answer_call(e, c, 200);
 }
 
 void endpoint_answer(struct endpoint *e, unsigned place, uint16_t code)

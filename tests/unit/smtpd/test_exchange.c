@@ -247,7 +247,7 @@ static void authenticate_with_ids(struct client_end *c)
     client_ask(c, "AUTH PLAIN AGlkAHNlY3JldA==", 235, NULL);
 }
 
-static void each_recipient_gets_an_id_of_its_own(void **state)
+static void the_queue_is_asked_for_an_id_for_each_recipient(void **state)
 {
     struct client_end c;
     world_open(&w, "");
@@ -259,26 +259,23 @@ static void each_recipient_gets_an_id_of_its_own(void **state)
     client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
     const struct submit_envelope *e = w.arrived[0].envelope;
     assert_string_equal(e->sender, "qm@test.example");
-    assert_int_equal(strlen(e->recipients[0].from_id), 22);
-    assert_int_equal(strlen(e->recipients[1].from_id), 22);
-    assert_string_not_equal(e->recipients[0].from_id, e->recipients[1].from_id);
+    assert_int_equal(e->flags & SUBMIT_FROM_IDS, SUBMIT_FROM_IDS);
+    assert_string_equal(e->recipients[0].from_id, "");
+    assert_string_equal(e->recipients[1].from_id, "");
     client_close(&c);
     world_close(&w);
 }
 
-static void an_id_that_would_not_fit_is_none(void **state)
+static void a_sender_without_a_place_for_an_id_is_refused(void **state)
 {
     struct client_end c;
     world_open(&w, "");
     authenticate_with_ids(&c);
-    client_ask(&c, "MAIL FROM:<a.name.of.forty.two.octets.and.nothing.else@test.example>", 250,
-               NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
-    const struct submit_envelope *e = w.arrived[0].envelope;
-    assert_string_equal(e->sender, "a.name.of.forty.two.octets.and.nothing.else@test.example");
-    assert_string_equal(e->recipients[0].from_id, "");
+    client_ask(&c, "MAIL FROM:<a.name.of.forty.two.octets.and.nothing.else@test.example>", 554,
+               "5.1.7");
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RSET", 250, NULL);
+    client_ask(&c, "MAIL FROM:<qm@bare.example>", 554, "5.1.7");
     client_close(&c);
     world_close(&w);
 }
@@ -313,8 +310,8 @@ int main(void)
         cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
         cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
         cmocka_unit_test(no_authentication_where_it_makes_no_sense),
-        cmocka_unit_test(each_recipient_gets_an_id_of_its_own),
-        cmocka_unit_test(an_id_that_would_not_fit_is_none),
+        cmocka_unit_test(the_queue_is_asked_for_an_id_for_each_recipient),
+        cmocka_unit_test(a_sender_without_a_place_for_an_id_is_refused),
         cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

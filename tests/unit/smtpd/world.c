@@ -33,7 +33,8 @@ static const char basic[] =
     "listen l { address 127.0.0.1  smtp 25  submission 587\n"
     "    require-tls-for-auth no }\n"
     "domain test.example { catchall-separator \"+\"  %s }\n"
-    "account qm { address qm@test.example "
+    "domain bare.example { catchall-separator \"\" }\n"
+    "account qm { address qm@test.example qm@bare.example "
     "a.name.of.forty.two.octets.and.nothing.else@test.example  from-id-login qm+id@test.example }\n"
     "smtp { error-delay %s  %s }\n";
 
