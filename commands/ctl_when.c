@@ -59,3 +59,10 @@ int ctl_when_read(const char *text, int64_t now_ms, int64_t *after_ms, int64_t *
     *(text[0] == '<' ? before_ms : after_ms) = ms;
     return 0;
 }
+
+int ctl_when_span(const char *text, int64_t max_ms, int64_t *ms, struct fail *f)
+{
+    if (read_span(text, ms) != 0 || *ms < 0 || *ms > max_ms)
+        return fail_set(f, "not a duration: '%s' (as 30s, 1h30m, 2d)", text);
+    return 0;
+}

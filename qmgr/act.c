@@ -4,6 +4,7 @@
 
 #include "bodies.h"
 #include "clock.h"
+#include "hookact.h"
 #include "hookq.h"
 #include "listpage.h"
 #include "log.h"
@@ -23,8 +24,7 @@ struct action {
     struct change change;
     struct queue *queue;
     struct settings *settings;
-    enum admin_action action;
-    bool dry;
+    struct act act;
     struct listpage page;
     int64_t now_ms;
     int64_t end_ms; /* monotonic: when its time is over */
@@ -35,6 +35,7 @@ struct action {
     uint64_t slice_count;
     uint64_t gone[ROWS_A_SLICE], files[ROWS_A_SLICE];
     unsigned gone_n, files_n;
+    int64_t soonest_ms; /* of the webhooks that were moved */
 };
 
 static const char *const action_names[ADMIN_ACTIONS] = {"kicked", "held", "released", "dropped",
@@ -56,7 +57,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
     struct ledger *l = &a->queue->ledger;
     const struct rcpt_row was = *r;
     struct deliver_result word;
-    switch (a->action) {
+    switch (a->act.action) {
     case ADMIN_KICK:
         if (r->held || r->next_ms <= a->now_ms)
             return false;
@@ -65,7 +66,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
         return true;
     case ADMIN_HOLD:
     case ADMIN_RELEASE:
-        if (r->held == (a->action == ADMIN_HOLD))
+        if (r->held == (a->act.action == ADMIN_HOLD))
             return false;
         r->held = !r->held;
         ledger_reschedule(l, t, id, &was, r);
@@ -109,6 +110,16 @@ static bool get_meant(struct store_txn *t, struct match *m, uint64_t id, struct 
            rcpt_row_read(value, r) == 0;
 }
 
+static void apply_to_hooks(struct change *change, struct store_txn *t)
+{
+    struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
+    struct match match = match_begin(&a->page.query.filter, a->queue->ledger.secret);
+    const struct hookact act = {a->act.hook_action, a->act.by_ms, a->now_ms};
+    a->slice_count = 0;
+    for (uint32_t i = 0; i < a->page.ids_n; i++)
+        a->slice_count += hookact_on(&act, t, a->settings, &match, a->page.ids[i], &a->soonest_ms);
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
@@ -136,18 +147,29 @@ static void apply(struct change *change, struct store_txn *t)
         close_message(a, t, &m, &lost);
 }
 
-static void finish(struct action *a, const char *why)
+static void wake(struct action *a)
 {
-    if (!a->dry && a->count > 0) {
-        log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
+    if (a->act.hooks) {
+        log_info(NULL, "webhooks changed by operator",
+                 LS("action", hookact_name(a->act.hook_action)), LU("webhooks", a->count));
+        if (a->act.hook_action != ADMIN_HOOK_CANCEL)
+            hookq_poke(a->queue->hookq, a->soonest_ms);
+    } else {
+        log_info(NULL, "queue changed by operator", LS("action", action_names[a->act.action]),
                  LU("recipients", a->count));
-        if (a->action == ADMIN_KICK)
+        if (a->act.action == ADMIN_KICK)
             schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
          * released keep their time. */
-        schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
+        schedule_look_at(a->queue->schedule, a->act.action == ADMIN_RELEASE ? 0 : a->now_ms);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
+}
+
+static void finish(struct action *a, const char *why)
+{
+    if (!a->act.dry && a->count > 0)
+        wake(a);
     a->on_done(a->arg, &(struct admin_acted){a->count, a->page.next.id, a->page.until}, why);
     listpage_clear(&a->page);
     settings_drop(&a->settings);
@@ -175,7 +197,7 @@ static void go_on(struct action *a)
 static void looked(struct work *w)
 {
     struct action *a = (struct action *)w;
-    if (a->dry) {
+    if (a->act.dry) {
         a->count += a->page.ids_n;
         go_on(a);
     } else if (a->page.ids_n > 0) {
@@ -200,11 +222,11 @@ static void done(struct change *change, const char *why)
     go_on(a);
 }
 
-static uint64_t end_of_queue(struct queue *q)
+static uint64_t end_of(struct queue *q, enum table table)
 {
     uint64_t id = 0;
     struct store_txn *t = store_begin(q->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_RCPT);
+    struct store_cursor c = store_cursor(t, table);
     if (store_last(&c))
         (void)key_read_id(c.key, &id);
     store_cursor_close(&c);
@@ -218,18 +240,18 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
     struct action *a = mem_zero(sizeof *a);
     a->work.run = look;
     a->work.done = looked;
-    a->change.apply = apply;
+    a->change.apply = act->hooks ? apply_to_hooks : apply;
     a->change.done = done;
     a->queue = q;
     a->settings = settings_hold(q->settings);
-    a->action = act->action;
-    a->dry = act->dry;
-    a->page =
-        (struct listpage){.list = ADMIN_QUEUE,
-                          .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
-                          .until = act->until != 0 ? act->until : end_of_queue(q),
-                          .us = LISTPAGE_US,
-                          .ids_only = true};
+    a->act = *act;
+    a->soonest_ms = INT64_MAX;
+    a->page = (struct listpage){
+        .list = act->hooks ? ADMIN_HOOKS : ADMIN_QUEUE,
+        .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
+        .until = act->until != 0 ? act->until : end_of(q, act->hooks ? TABLE_HOOK : TABLE_RCPT),
+        .us = LISTPAGE_US,
+        .ids_only = true};
     *filter = (struct admin_filter){0};
     a->page.query.after.id = act->after;
     a->now_ms = clock_wall_ms();

@@ -153,21 +153,24 @@ uint64_t hookq_inflight(const struct hookq *h)
 struct written {
     struct change change;
     struct call *call;
-    struct due was;
     bool over; /* out of the queue */
 };
 
 static void apply(struct change *change, struct store_txn *t)
 {
     struct written *w = (struct written *)change;
+    const struct hook_row *row = &w->call->row;
     struct hook_row there;
-    if (hookrow_get(t, w->call->id, &there) != 0)
-        return; /* canceled meanwhile */
+    if (hookrow_get(t, w->call->id, &there) != 0) { /* canceled or superseded meanwhile */
+        hookrow_late(t, w->call->id, &row->results[row->results_n - 1]);
+        return;
+    }
+    struct due was = hookrow_due(w->call->id, &there); /* an operator may have moved it */
     hook_row_clear(&there);
     if (w->over)
-        hookrow_retire(t, w->call->id, w->was, &w->call->row);
+        hookrow_retire(t, w->call->id, was, row);
     else
-        hookrow_reschedule(t, w->call->id, w->was, &w->call->row);
+        hookrow_reschedule(t, w->call->id, was, row);
 }
 
 /* The endpoint is free for the next call; this one stays in the window, so that nobody begins it
@@ -212,15 +215,6 @@ static void done(struct change *change, const char *why)
     pump(h);
 }
 
-static void add_attempt(struct call *c, const struct hook_result *r)
-{
-    struct hook_row *row = &c->row;
-    row->results = mem_resize(row->results, (row->results_n + 1) * sizeof *row->results);
-    row->results[row->results_n++] = (struct hook_attempt){
-        c->start_ms, r->duration_ms, r->code, mem_text(r->error), mem_text(r->response)};
-    row->attempts++;
-}
-
 static void write_down(struct call *c, const struct hook_result *r)
 {
     const struct settings *s = c->hookq->queue->settings;
@@ -231,8 +225,8 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->change.must = true;
     w->change.when = COMMIT_SOON;
     w->call = c;
-    w->was = hookrow_due(c->id, &c->row);
-    add_attempt(c, r);
+    hookrow_add_attempt(&c->row, &(struct admin_hook_attempt){c->start_ms, r->duration_ms, r->code,
+                                                              r->error, r->response});
     c->row.success = r->success;
     w->over = r->success || r->code == 410 || c->row.attempts >= s->webhook_attempts;
     int64_t wait = hookq_wait_ms(c->row.attempts + 1u);

@@ -33,6 +33,7 @@ enum table {
     TABLE_HELD,
     TABLE_ENDED,
     TABLE_FAILURE,
+    TABLE_HOOKLAST,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -62,7 +63,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, held:
+/* msg, rcpt, retired, hook, hookretired, held, and hooklast of a recipient:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who

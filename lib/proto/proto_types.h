@@ -64,6 +64,10 @@ enum proto_type {
     MSG_ADMIN_COUNTS_ARE = 0x060c,
     MSG_ADMIN_REFUSED = 0x060d,
     MSG_ADMIN_HOOKRETIRED_LIST = 0x060e,
+    MSG_ADMIN_HOOK_SHOW = 0x060f,
+    MSG_ADMIN_HOOKRETIRED_SHOW = 0x0610,
+    MSG_ADMIN_HOOK_ITEM = 0x0611,
+    MSG_ADMIN_HOOK_ACT = 0x0612,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,

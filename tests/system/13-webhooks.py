@@ -113,7 +113,8 @@ class Webhooks(case.LanCase):
                    Error="transient: 451 4.2.1 not now")
         self.suite.qmctl("queue", "kick", "--all")
         self.check(self.hooks.wait(3)[2], sent, Event="failed", SMTPCode=550, SMTPEnhancedCode="5.1.1",
-                   Error="permanent: 550-5.1.1 no such user")
+                   Suppressing=True, Error="permanent: 550-5.1.1 no such user")
+        self.suite.qmctl("suppress", "remove", "app", "b@example.net")
 
         for action, event in (("drop", "canceled"), ("fail", "failed")):
             count = len(self.hooks.requests)
