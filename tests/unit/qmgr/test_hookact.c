@@ -117,11 +117,11 @@ static void test_a_kick_is_now_or_when_it_is_said(void **state)
                      1);
     WORLD_UNTIL(world.hooks.calls_n == 1);
     assert_true(world.hooks.calls[0].id == b);
-    assert_int_equal(act(ADMIN_HOOK_DELAY, HOUR, (struct admin_filter){.event = mem_text("delivered")}),
-                     1);
+    assert_int_equal(
+        act(ADMIN_HOOK_DELAY, HOUR, (struct admin_filter){.event = mem_text("delivered")}), 1);
     assert_true(left(a) > 119 * HOUR / 60 && left(a) <= 2 * HOUR);
-    assert_int_equal(act(ADMIN_HOOK_KICK, HOUR, (struct admin_filter){.event = mem_text("delivered")}),
-                     1);
+    assert_int_equal(
+        act(ADMIN_HOOK_KICK, HOUR, (struct admin_filter){.event = mem_text("delivered")}), 1);
     assert_true(left(a) > 59 * HOUR / 60 && left(a) <= HOUR);
     endpoint_answer(&world.hooks, 0, 200);
     world_settle();
@@ -137,7 +137,8 @@ static void test_one_that_waits_its_turn_can_be_put_off(void **state)
     (void)put("box", "delivered", 1, 0);
     uint64_t b = put("box", "failed", 2, 0);
     WORLD_UNTIL(world.hooks.calls_n == 1); /* the other waits: there is one call to a URL */
-    assert_int_equal(act(ADMIN_HOOK_DELAY, HOUR, (struct admin_filter){.event = mem_text("failed")}), 1);
+    assert_int_equal(
+        act(ADMIN_HOOK_DELAY, HOUR, (struct admin_filter){.event = mem_text("failed")}), 1);
     endpoint_answer(&world.hooks, 0, 200);
     world_settle();
     assert_int_equal(world.hooks.calls_total, 1);
@@ -153,7 +154,8 @@ static void test_canceled_ones_are_in_the_history(void **state)
     uint64_t a = put("box", "incoming", 0, 0), b = put("other", "incoming", 0, HOUR);
     uint64_t c = put("box", "failed", 3, HOUR);
     WORLD_UNTIL(world.hooks.calls_n == 1);
-    assert_int_equal(act(ADMIN_HOOK_CANCEL, 0, (struct admin_filter){.account = mem_text("box")}), 2);
+    assert_int_equal(act(ADMIN_HOOK_CANCEL, 0, (struct admin_filter){.account = mem_text("box")}),
+                     2);
     expect_past(a, 0, 0, "canceled by admin");
     expect_past(c, 0, 0, "canceled by admin");
     assert_true(left(b) > 0);
@@ -165,7 +167,8 @@ static void test_canceled_ones_are_in_the_history(void **state)
     assert_int_equal(row.results_n, 2);
     assert_non_null(strstr(row.results[1].error, "(canceled)"));
     hook_row_clear(&row);
-    assert_int_equal(act(ADMIN_HOOK_CANCEL, 0, (struct admin_filter){.event = mem_text("incoming")}), 1);
+    assert_int_equal(
+        act(ADMIN_HOOK_CANCEL, 0, (struct admin_filter){.event = mem_text("incoming")}), 1);
     assert_int_equal(world_rows(TABLE_HOOK), 0);
 }
 
