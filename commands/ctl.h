@@ -35,8 +35,8 @@ ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_suppress, ctl_status, ctl_account,
 /* What -h prints about commands that have more to say than a line. */
 void ctl_queue_help(FILE *out);
 void ctl_retired_help(FILE *out);
-void ctl_hook_help(FILE *out);
 void ctl_suppress_help(FILE *out);
+void ctl_hook_help(FILE *out);
 
 /* Prints all that is wrong with the configuration file to standard error. Returns whether it is no
  * good. */

@@ -340,7 +340,7 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
                            .on_end = on_end,
                            .arg = arg};
     struct store_txn *t = store_begin(q->store, false);
-    v->lists = store_count(t, TABLE_SUPPRESS) > 0;
+    v->lists = suppress_any(&q->ledger);
     while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&s->items)) != NULL) {
         struct rcpt_row r;
         if (!read_due(v, t, i, &r)) {

@@ -21,12 +21,14 @@ static bool get(struct store_txn *t, const struct key *k, int64_t now_ms, struct
            r->last_ms > now_ms - FAILURE_AGE_MS;
 }
 
-static void put(struct store_txn *t, const struct key *k, const struct failure_row *r)
+static void put(struct ledger *l, struct store_txn *t, const struct key *k,
+                const struct failure_row *r)
 {
     struct buf b = {0};
     failure_row_put(&b, r);
     store_put(t, TABLE_FAILURE, key_span(k), buf_span(&b));
     buf_free(&b);
+    __atomic_store_n(&l->any_failed, true, __ATOMIC_RELAXED);
 }
 
 /* One more. Returns whether there have been enough in a row now. A DSN that follows on a success
@@ -44,7 +46,7 @@ static bool count(struct ledger *l, struct store_txn *t, const struct failure_of
         (void)store_delete(t, TABLE_FAILURE, key_span(&k));
         return true;
     }
-    put(t, &k, &r);
+    put(l, t, &k, &r);
     return false;
 }
 
@@ -92,7 +94,7 @@ void failure_succeed(struct ledger *l, struct store_txn *t, const struct failure
                      int64_t now_ms)
 {
     struct failure_row r;
-    if (of->account[0] == '\0' || store_count(t, TABLE_FAILURE) == 0)
+    if (of->account[0] == '\0' || !l->any_failed)
         return;
     struct key k = key_of(l, of);
     if (!get(t, &k, now_ms, &r))
@@ -103,5 +105,5 @@ void failure_succeed(struct ledger *l, struct store_txn *t, const struct failure
     }
     r.before = r.count;
     r.count = 0;
-    put(t, &k, &r);
+    put(l, t, &k, &r);
 }

@@ -195,7 +195,7 @@ static bool has_taken_id(const struct arrival *a, struct store_txn *t)
 static bool has_suppressed(const struct arrival *a, struct store_txn *t)
 {
     const struct submit_envelope *e = a->envelope;
-    if (!a->looks_first || store_count(t, TABLE_SUPPRESS) == 0)
+    if (!a->looks_first || !suppress_any(&a->intake->queue->ledger))
         return false;
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         if (suppress_lookup(&a->intake->queue->ledger, t, e->account, e->recipients[i].address,
@@ -426,10 +426,19 @@ static void store(struct arrival *a, uint64_t size)
     worker_add(q->worker, &a->work);
 }
 
+static struct ipc *peer_channel(void *owner, uint64_t peer)
+{
+    return channel_of(owner, peer);
+}
+
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct peer *p = arg;
     struct queue *q = p->intake->queue;
+    if (m->type == MSG_SUPPRESS_FIND) { /* before a recipient is taken */
+        const struct suppress_asker asker = {q, peer_channel, p->intake, p->number, m->id};
+        return suppress_serve(&asker, m, f);
+    }
     struct arrival *a = mem_zero(sizeof *a);
     uint64_t size;
     a->body = -1;

@@ -92,10 +92,15 @@ static const struct {
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
 };
 
-static void forget_retired(struct ledger *l, struct store_txn *t, struct span value)
+/* What else there is of a recipient whose history is removed next. */
+static void forget_retired(struct ledger *l, struct store_txn *t, const struct store_cursor *c)
 {
     struct retired_row r;
-    if (retired_row_read(value, &r) != 0)
+    uint64_t id;
+    bool good = retired_row_read(c->value, &r) == 0;
+    if (key_read_id(c->key, &id) == 0)
+        ledger_unindex_retired(t, id, c->value);
+    if (!good)
         return;
     ledger_forget(l, t, &r);
     retired_row_clear(&r);
@@ -105,13 +110,10 @@ static void forget_retired(struct ledger *l, struct store_txn *t, struct span va
 static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
                         struct store_cursor *cursor, enum judgement v)
 {
-    uint64_t id;
     if (v == BAD)
         return ledger_quarantine_here(t, table, cursor);
-    if (table == TABLE_RETIRED && key_read_id(cursor->key, &id) == 0) {
-        forget_retired(&c->janitor->queue->ledger, t, cursor->value);
-        ledger_unindex_retired(t, id, cursor->value);
-    }
+    if (table == TABLE_RETIRED)
+        forget_retired(&c->janitor->queue->ledger, t, cursor);
     return store_delete_here(cursor);
 }
 

@@ -13,7 +13,6 @@
 #include "mem.h"
 #include "rand.h"
 #include "tables.h"
-#include "upgrade.h"
 #include "wire.h"
 
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
@@ -75,7 +74,7 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     struct store_txn *t = store_begin(store, true);
     if (!get_number(t, "schema", &schema)) {
         begin_anew(l, t);
-    } else if (schema != LEDGER_SCHEMA && !upgrade_store(t, schema)) {
+    } else if (schema != LEDGER_SCHEMA) {
         char why[80];
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
                        (unsigned long long)schema, LEDGER_SCHEMA);
@@ -87,10 +86,10 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
         store_fail(t, "the store's own numbers are damaged");
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
-        if (schema != LEDGER_SCHEMA)
-            put_number(t, "schema", LEDGER_SCHEMA);
     }
     get_fromid_key(l, t);
+    l->any_suppressed = store_count(t, TABLE_SUPPRESS) > 0;
+    l->any_failed = store_count(t, TABLE_FAILURE) > 0;
     return store_commit(&t, f);
 }
 

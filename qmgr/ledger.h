@@ -12,7 +12,7 @@
 #include "store.h"
 #include "tables.h"
 
-#define LEDGER_SCHEMA 4 /* of the store; what older ones lack: upgrade.h */
+#define LEDGER_SCHEMA 3 /* of the store; another one is refused */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
@@ -25,6 +25,10 @@ struct ledger {
     uint64_t next_event;
     unsigned char secret[16]; /* of name_hash */
     unsigned char fromid_key[32];
+    bool whole_addresses; /* see suppress.h; set before the writing thread runs */
+    /* Atomic: whether the tables suppress and failure may have rows. What has none costs nothing.
+     */
+    bool any_suppressed, any_failed;
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread

@@ -56,6 +56,7 @@ static void open_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
     q->room = true; /* until a look at the disk says otherwise */
+    q->ledger.whole_addresses = q->settings->localserve;
     q->bodies = bodies_new(q);
     q->agents = agents_new(q);
     q->schedule = schedule_new(q);

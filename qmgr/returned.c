@@ -202,7 +202,7 @@ static void write_retired(struct store_txn *t, struct original *s,
 {
     struct admin_item *i = &s->past.item;
     struct key k = key_id(s->id), was = key_ended(i->row.next_ms, s->id),
-               ended = key_ended(result->start_ms, s->id);
+               is = key_ended(result->start_ms, s->id);
     struct buf b = {0};
     i->attempts = mem_resize(i->attempts, (i->attempts_n + 1) * sizeof *i->attempts);
     deliver_result_copy(&i->attempts[i->attempts_n++], result);
@@ -211,7 +211,7 @@ static void write_retired(struct store_txn *t, struct original *s,
     retired_row_put(&b, &s->past);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
     (void)store_delete(t, TABLE_ENDED, key_span(&was));
-    store_put(t, TABLE_ENDED, key_span(&ended), (struct span){0});
+    store_put(t, TABLE_ENDED, key_span(&is), (struct span){0});
     buf_free(&b);
 }
 

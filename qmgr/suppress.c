@@ -1,6 +1,7 @@
 #include "suppress.h"
 
 #include "address.h"
+#include "ascii.h"
 #include "baseaddress.h"
 #include "clock.h"
 #include "log.h"
@@ -42,14 +43,33 @@ static bool find(struct store_txn *t, const struct key *k, int64_t now_ms, struc
     return false;
 }
 
+/* Where failures are made by what stands behind a "+": the address as it is, in lower case. */
+static char *whole_of(const char *text)
+{
+    char *whole = mem_text(text);
+    ascii_lower_text(whole);
+    return whole;
+}
+
+static bool find_as(const struct ledger *l, struct store_txn *t, const char *account, char *base,
+                    int64_t now_ms, struct suppression *s)
+{
+    struct key k = key_of(l, account, base);
+    mem_free(&base);
+    return find(t, &k, now_ms, s);
+}
+
+bool suppress_any(const struct ledger *l)
+{
+    return __atomic_load_n(&l->any_suppressed, __ATOMIC_RELAXED);
+}
+
 bool suppress_lookup(const struct ledger *l, struct store_txn *t, const char *account,
                      const char *address, int64_t now_ms, struct suppression *s)
 {
     struct suppression there;
-    char *base = base_of(address);
-    struct key k = key_of(l, account, base);
-    bool listed = find(t, &k, now_ms, &there);
-    mem_free(&base);
+    bool listed = find_as(l, t, account, base_of(address), now_ms, &there) ||
+                  (l->whole_addresses && find_as(l, t, account, whole_of(address), now_ms, &there));
     if (listed && s != NULL)
         *s = there;
     else if (listed)
@@ -62,7 +82,8 @@ enum suppress_result suppress_insert(struct ledger *l, struct store_txn *t,
 {
     struct suppression row = *s, there;
     struct buf b = {0};
-    row.base = base_of(s->original);
+    bool whole = l->whole_addresses && !s->manual && s->class != SUPPRESS_MANUAL;
+    row.base = whole ? whole_of(s->original) : base_of(s->original);
     row.created_ms = now_ms;
     struct key k = key_of(l, s->account, row.base);
     bool listed = find(t, &k, now_ms, &there);
@@ -72,23 +93,32 @@ enum suppress_result suppress_insert(struct ledger *l, struct store_txn *t,
         row.id = ledger_take_id(l, t);
         suppress_row_put(&b, &row);
         store_put(t, TABLE_SUPPRESS, key_span(&k), buf_span(&b));
+        __atomic_store_n(&l->any_suppressed, true, __ATOMIC_RELAXED);
     }
     buf_free(&b);
     mem_free(&row.base);
     return listed ? SUPPRESS_EXISTS : SUPPRESS_DONE;
 }
 
-enum suppress_result suppress_delete(struct ledger *l, struct store_txn *t, const char *account,
-                                     const char *address, int64_t now_ms)
+static bool remove_as(struct ledger *l, struct store_txn *t, const char *account, char *base,
+                      int64_t now_ms)
 {
     struct suppression there;
-    char *base = base_of(address);
     struct key k = key_of(l, account, base);
     bool listed = find(t, &k, now_ms, &there);
     mem_free(&base);
     (void)store_delete(t, TABLE_SUPPRESS, key_span(&k));
     if (listed)
         suppression_clear(&there);
+    return listed;
+}
+
+enum suppress_result suppress_delete(struct ledger *l, struct store_txn *t, const char *account,
+                                     const char *address, int64_t now_ms)
+{
+    bool listed = remove_as(l, t, account, base_of(address), now_ms);
+    if (l->whole_addresses)
+        listed = remove_as(l, t, account, whole_of(address), now_ms) || listed;
     return listed ? SUPPRESS_DONE : SUPPRESS_ABSENT;
 }
 

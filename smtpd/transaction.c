@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "handover.h"
+#include "listed.h"
 #include "mem.h"
 #include "message.h"
 #include "policy.h"
@@ -148,6 +149,7 @@ void transaction_end(struct session *s)
     s->transaction = NULL;
     if (t == NULL)
         return;
+    listed_forget(&t->question);
     signer_cancel(&t->signing);
     handover_forget(&t->handover);
     message_free(&t->message);

@@ -34,9 +34,10 @@ struct transaction {
     char *simulate_for;           /* the recipient of SIMULATE_DEFER, else NULL */
     struct event *slow;           /* STEP_SLOW, and what comes behind it; else NULL */
     void (*go_on)(struct session *s);
-    struct message *message;    /* from DATA on */
-    struct signer_job *signing; /* STEP_SIGN */
-    struct handover *handover;  /* STEP_QUEUE */
+    struct listed_question *question; /* STEP_ASK */
+    struct message *message;          /* from DATA on */
+    struct signer_job *signing;       /* STEP_SIGN */
+    struct handover *handover;        /* STEP_QUEUE */
 };
 
 /* Begins one: the session has none. sender is NULL for the null reverse path. */

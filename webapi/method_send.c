@@ -63,12 +63,7 @@ static const struct method_field request_fields[] = {
 
 static const struct method_field response_fields[] = {
     {"MessageID", "string", "The message's, with angle brackets."},
-    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC:"},
-    {"Address", "string", "the recipient, as it was given;"},
-    {"QueueMsgID", "integer", "its number in the queue, which webhooks come back with;"},
-    {"FromID", "string",
-     "what makes its envelope sender unique, empty when it is not: with a login that is a "
-     "from-id-login of the account."},
+    {"Submissions", "[submission]", "One for each recipient, in the order of To, CC and BCC."},
     {NULL, NULL, NULL},
 };
 

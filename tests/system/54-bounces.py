@@ -1,7 +1,7 @@
 """What becomes of an address that refuses mail: events, webhooks and the suppression list, by what Postfix and Exim
 say at once and by what they send back later."""
 
-from harness import api, capture, case, dnszone, exim, httpsink, mailbox, postfix, suite, wait
+from harness import api, capture, case, client, dnszone, exim, httpsink, mailbox, postfix, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -143,6 +143,12 @@ class Bounces(case.LanCase):
             "To": [{"Address": "someone@example.org"}, {"Address": "l.ate@example.net"}], "Text": "x"})
         self.assertEqual((answer.status, answer.code), (400, "user"), answer.text)
         self.assertEqual(self.suite.qmctl("queue", "list"), [])
+        with client.connect(self.us.v4, 587) as smtp:
+            client.plain(smtp, "bare@us.test", "secret")
+            refused = smtp.sendmail("bare@us.test", ["late@example.net", "someone@example.net"],
+                                    client.message("someone@example.net", "token", sender="bare@us.test"))
+        self.assertEqual({to: code for to, (code, _) in refused.items()}, {"late@example.net": 550})
+        self.mx.mailbox("someone@example.net").wait()
         self.suite.stop()
 
     def test_operators(self):

@@ -114,6 +114,20 @@ static void test_an_unknown_user_is_listed_at_once_and_not_tried_again(void **st
     end_script();
 }
 
+/* As in localserve. */
+static void test_where_failures_are_made_by_tags_they_are_listed_alone(void **state)
+{
+    begin();
+    world.queue.ledger.whole_addresses = true;
+    script(550, "5.1.1", "550 5.1.1 made");
+    assert_string_equal(outcome("app", "you+Bounce@d.example"), "AF");
+    assert_true(is_listed("app", "you+bounce@d.example", NULL));
+    assert_false(is_listed("app", "you@d.example", NULL));
+    assert_string_equal(outcome("app", "you+bounce@d.example"), "AS");
+    assert_string_equal(outcome("app", "you+other@d.example"), "AF");
+    end_script();
+}
+
 static void test_a_suppressed_one_is_told_and_kept_as_a_failure(void **state)
 {
     struct retired_row r;
@@ -244,6 +258,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_an_unknown_user_is_listed_at_once_and_not_tried_again),
+        BARE_TEST(test_where_failures_are_made_by_tags_they_are_listed_alone),
         BARE_TEST(test_a_suppressed_one_is_told_and_kept_as_a_failure),
         BARE_TEST(test_those_beside_a_suppressed_one_are_tried),
         BARE_TEST(test_a_full_mailbox_is_listed_the_third_time_in_a_row),

@@ -518,32 +518,6 @@ static void test_a_domain_with_very_many_is_listed_in_order_all_the_same(void **
 
 /* ---- the indices ---- */
 
-static void remove_all(struct store_txn *t, unsigned table)
-{
-    struct store_cursor c = store_cursor(t, table);
-    for (bool at = store_seek(&c, (struct span){0}); at;)
-        at = store_delete_here(&c);
-    store_cursor_close(&c);
-}
-
-static void test_a_store_of_schema_3_gets_its_indices_at_the_start(void **state)
-{
-    fill();
-    uint64_t held = world_rows(TABLE_HELD), ended = world_rows(TABLE_ENDED);
-    assert_true(held > 10 && ended > 10);
-    struct store_txn *t = store_begin(world.queue.store, true);
-    remove_all(t, TABLE_HELD);
-    remove_all(t, TABLE_ENDED);
-    store_put(t, TABLE_SYS, span_text("schema"), span_of("\0\0\0\0\0\0\0\3", 8));
-    commit(&t);
-    world_restart(true);
-    assert_int_equal(world_rows(TABLE_HELD), held);
-    assert_int_equal(world_rows(TABLE_ENDED), ended);
-    world_check();
-    world_restart(true); /* and it is told apart from one that has them */
-    assert_int_equal(world_rows(TABLE_HELD), held);
-}
-
 int main(int argc, char **argv)
 {
     seed = 20261127;
@@ -553,7 +527,6 @@ int main(int argc, char **argv)
         WORLD_TEST(test_what_stays_is_listed_once_while_others_come_and_go),
         WORLD_TEST(test_a_place_stays_one_when_its_row_is_gone),
         WORLD_TEST(test_a_domain_with_very_many_is_listed_in_order_all_the_same),
-        WORLD_TEST(test_a_store_of_schema_3_gets_its_indices_at_the_start),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -352,6 +352,15 @@ static void test_a_retired_row_stands_the_battery(void **state)
     struct buf b = {0};
     retired_row_put(&b, &r);
     stand_battery("retired", 0, buf_span(&b), retired_again);
+    struct submit_extra extra = {(char *)"order", (char *)"7"};
+    struct admin_peek peek;
+    r.extra = &extra;
+    r.extra_n = 1;
+    buf_clear(&b);
+    retired_row_put(&b, &r);
+    stand_battery("retired with extra", 0, buf_span(&b), retired_again);
+    assert_int_equal(retired_row_peek(buf_span(&b), &peek), 0);
+    assert_int_equal(peek.id, 5);
     deliver_result_clear(&attempt);
     buf_free(&b);
 }

@@ -298,6 +298,68 @@ static void a_client_may_choose_the_id_of_one_recipient(void **state)
     world_close(&w);
 }
 
+/* ---- suppression lists ---- */
+
+static void authenticate(struct client_end *c)
+{
+    client_begin(c, &w, PORT_SUBMISSION);
+    client_ask(c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_ask(c, "MAIL FROM:<qm@test.example>", 250, NULL);
+}
+
+static void who_is_on_the_list_is_refused_where_that_is_wanted(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, "2.1.5");
+    client_ask(&c, "RCPT TO:<listed@elsewhere.example>", 550, "5.7.1");
+    client_ask(&c, "RCPT TO:<b@elsewhere.example> NOTIFY=NEVER", 250, "2.1.5");
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    assert_int_equal(e->recipients_n, 2);
+    assert_string_equal(e->recipients[1].address, "b@elsewhere.example");
+    assert_int_equal(e->recipients[1].notify, NOTIFY_NEVER);
+    assert_int_equal(w.finds, 3);
+    client_close(&c);
+    world_close(&w);
+    world_open(&w, "");
+    authenticate(&c);
+    client_ask(&c, "RCPT TO:<listed@elsewhere.example>", 250, "2.1.5");
+    assert_int_equal(w.finds, 0);
+    client_close(&c);
+    world_close(&w);
+}
+
+static void while_the_queue_cannot_tell_recipients_are_put_off(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    w.queue_mode = QUEUE_REFUSES;
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 451, "4.3.0");
+    w.queue_mode = QUEUE_ACCEPTS;
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, "2.1.5");
+    client_close(&c);
+    world_close(&w);
+}
+
+static void a_client_that_leaves_meanwhile_is_forgotten(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    w.queue_mode = QUEUE_WAITS;
+    client_send(&c, "RCPT TO:<a@elsewhere.example>\r\n");
+    while (w.finds == 0)
+        world_settle(&w);
+    client_close(&c);
+    world_settle(&w);
+    ipc_free(&w.queue); /* which ends without an answer */
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +375,9 @@ int main(void)
         cmocka_unit_test(the_queue_is_asked_for_an_id_for_each_recipient),
         cmocka_unit_test(a_sender_without_a_place_for_an_id_is_refused),
         cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
+        cmocka_unit_test(who_is_on_the_list_is_refused_where_that_is_wanted),
+        cmocka_unit_test(while_the_queue_cannot_tell_recipients_are_put_off),
+        cmocka_unit_test(a_client_that_leaves_meanwhile_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
