@@ -53,6 +53,9 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     submit_set(&r->remote_host, o->remote_host);
     submit_set(&r->remote_address, o->remote_address);
     submit_set(&r->tls, o->tls);
+    submit_set(&r->stored_folder, o->stored_folder);
+    submit_set(&r->stored_name, o->stored_name);
+    r->stored_inode = o->stored_inode;
     r->duration_ms = (uint32_t)(clock_mono_ms() - j->start_mono_ms);
     j->settled[i] = true;
 }

@@ -23,6 +23,7 @@ enum delivery_counter {
     DELIVERY_COUNTERS
 };
 
+struct mailbox;
 struct pool;
 
 enum { AGENT_SWEEPS = 256 };
@@ -37,6 +38,7 @@ struct agent {
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
+    struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;
     LIST_HEAD(, job)
@@ -88,6 +90,8 @@ struct job_outcome {
     const char *remote_host, *remote_address, *tls;
     bool reports;   /* the next hop tells the sender of success, if that is wished for */
     bool complaint; /* as in struct deliver_result */
+    const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
+    uint64_t stored_inode;
 };
 void job_settle(struct job *j, uint32_t recipient, const struct job_outcome *o);
 /* The same for every recipient that is not settled. */

@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "file.h"
 #include "log.h"
+#include "mailbox.h"
 #include "pool.h"
 #include "tls.h"
 #include "tlsclient.h"
@@ -35,6 +36,8 @@ static int start(struct service *s, struct fail *f)
     struct agent *a = service_user(s);
     a->pool = pool_new(a);
     agent_open(a);
+    if (strcmp(a->label, "local") == 0)
+        a->mailbox = mailbox_new(a);
     return 0;
 }
 
@@ -61,6 +64,10 @@ static void on_link(struct service *s, const char *name, int fd)
     struct agent *a = service_user(s);
     if (strcmp(name, "deliver qmgr") == 0) {
         agent_link(a, fd);
+        return;
+    }
+    if (a->mailbox != NULL && strncmp(name, "mailbox ", 8) == 0) {
+        mailbox_link(a->mailbox, name + 8, fd);
         return;
     }
     log_error(NULL, "unknown link", LS("name", name));
@@ -109,6 +116,7 @@ int main(int argc, char **argv)
 {
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
+    mailbox_free(&a.mailbox);
     pool_free(&a.pool);
     agent_close(&a);
     return code;

@@ -170,7 +170,8 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
-    settle_results(v->queue, v->job->message, results, n, v->how, report);
+    settle_results(v->queue, v->job->message, results, n, v->how,
+                   v->how == SETTLE_MAILBOX ? v->job->destination : NULL, report);
     v->on_end(v->arg, &e);
     free_delivery(v);
 }

@@ -9,6 +9,7 @@
 #include "failure.h"
 #include "ledger.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "once.h"
 #include "room.h"
@@ -33,7 +34,7 @@ struct janitor {
 struct cleaning {
     struct change change;
     struct janitor *janitor;
-    int64_t now_ms, keep_events_ms;
+    int64_t now_ms, keep_events_ms, keep_removed_ms;
     /* where this part of the rounds begins, and ends; of events, with which account */
     struct key from[ROUNDS], at[ROUNDS];
     uint64_t events_from, events_at;
@@ -193,6 +194,7 @@ static void apply(struct change *change, struct store_txn *t)
         clean(c, t, i);
     c->events_at = clean_events(c, t);
     c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
+    c->removed += mailindex_forget(t, c->now_ms - c->keep_removed_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -254,6 +256,7 @@ static bool has_work(struct janitor *j)
     struct store_txn *t = store_begin(j->queue->store, false);
     bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
     work = once_is_due(t, now_ms) || work;
+    work = mailindex_has_forgotten(t, now_ms - j->queue->settings->keep_removed_ms) || work;
     for (int i = 0; i < ROUNDS; i++)
         work = part_has_work(j, t, i, now_ms) || work;
     store_abort(&t);
@@ -270,6 +273,7 @@ static void tidy(struct janitor *j)
     c->janitor = j;
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
+    c->keep_removed_ms = j->queue->settings->keep_removed_ms;
     memcpy(c->from, j->at, sizeof c->from);
     c->events_from = j->events_at;
     j->busy = true;

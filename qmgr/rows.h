@@ -8,6 +8,7 @@
 #include "proto_admin.h"
 #include "proto_deliver.h"
 #include "proto_events.h"
+#include "proto_mail.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
 
@@ -141,5 +142,11 @@ int failure_row_read(struct span octets, struct failure_row *r);
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);
 int suppress_row_read(struct span octets, struct suppression *s);
+
+/* As for msg rows; mailfile is a number alone. */
+void mail_row_put(struct buf *b, const struct mail_message *m);
+int mail_row_read(struct span s, struct mail_message *m);
+void mailfile_row_put(struct buf *b, uint64_t id);
+int mailfile_row_read(struct span s, uint64_t *id);
 
 #endif

@@ -18,6 +18,7 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->first_retry_ms = conf_ms(queue, "first-retry");
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
+    s->keep_removed_ms = conf_ms(queue, "keep-removed-messages");
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
     s->attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");

@@ -16,7 +16,8 @@ struct settings {
     const char *hostname, *mailname;
     char *postmaster;
     bool localserve;
-    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, slow_down_ms;
+    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms,
+        slow_down_ms;
     int attempts, delay_notice_attempt, jitter_percent;
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;

@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "hookq.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "notice.h"
 #include "qid.h"
@@ -28,6 +29,7 @@ struct settle {
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
+    char *mailbox;           /* the account whose it is, or NULL */
     enum settle_how how;
     struct deliver_report report; /* if there was one */
     bool reported;
@@ -190,6 +192,8 @@ static void succeed(struct settle *c, struct store_txn *t, struct ledger_message
     failure_succeed(l, t, &of, c->now_ms);
     ledger_event(l, t, c->settings, m, result->id, r, EVENT_DELIVERED, result, c->now_ms);
     ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
+    if (c->mailbox != NULL)
+        mailindex_stored(l, t, c->mailbox, e, r->address, result);
     c->delivered++;
     if (is_told_of_success(c, m, r, result))
         note_row(told, r);
@@ -303,6 +307,7 @@ static void done(struct change *change, const char *why)
         deliver_result_clear(&c->results[i]);
         mem_free(&c->addresses[i]);
     }
+    mem_free(&c->mailbox);
     mem_free(&c->addresses);
     mem_free(&c->results);
     if (c->reported)
@@ -323,7 +328,8 @@ static enum commit_when when_to_write(const struct deliver_result *results, uint
 }
 
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, enum settle_how how, const struct deliver_report *report)
+                    uint32_t n, enum settle_how how, const char *mailbox,
+                    const struct deliver_report *report)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -339,6 +345,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
+    c->mailbox = mem_text(mailbox);
     c->how = how;
     c->reported = report != NULL;
     if (c->reported)

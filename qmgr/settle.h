@@ -16,10 +16,11 @@ enum settle_how {
     SETTLE_SUPPRESSED, /* none was made, since the address is on the suppression list */
 };
 
-/* Copies the results; all are of one message. report: what the message said of mail sent from here,
- * or NULL. */
+/* Copies the results; all are of one message. mailbox: the account in whose mailbox those are that
+ * are done, or NULL. report: what the message said of mail sent from here, or NULL. */
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, enum settle_how how, const struct deliver_report *report);
+                    uint32_t n, enum settle_how how, const char *mailbox,
+                    const struct deliver_report *report);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */

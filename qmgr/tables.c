@@ -3,9 +3,10 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",       "msg",     "rcpt",        "due",   "dest",     "body",    "retired",  "fromid",
-    "hook",      "hookdue", "hookretired", "event", "suppress", "hold",    "sts",      "tlsresult",
-    "dmarceval", "idem",    "sent",        "held",  "ended",    "failure", "hooklast",
+    "sys",       "msg",     "rcpt",        "due",     "dest",     "body",     "retired",  "fromid",
+    "hook",      "hookdue", "hookretired", "event",   "suppress", "hold",     "sts",      "tlsresult",
+    "dmarceval", "idem",    "sent",        "held",    "ended",    "failure",  "hooklast", "mail",
+    "mailfile",  "mailgone",
 };
 
 struct span key_span(const struct key *k)
@@ -123,6 +124,23 @@ struct key key_ended(int64_t ended_ms, uint64_t id)
     return k;
 }
 
+struct key key_mail(uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, account, 8);
+    add(&k, id, 8);
+    return k;
+}
+
+struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, removed_ms < 0 ? 0 : (uint64_t)removed_ms, 8);
+    add(&k, account, 8);
+    add(&k, id, 8);
+    return k;
+}
+
 struct key key_body(uint64_t id, uint32_t chunk)
 {
     struct key k = {.n = 0};
@@ -215,6 +233,21 @@ int key_read_suppress(struct span key, uint64_t *account, uint64_t *base)
 int key_read_event(struct span key, uint64_t *account, uint64_t *cursor)
 {
     return read_pair(key, account, cursor);
+}
+
+int key_read_mail(struct span key, uint64_t *account, uint64_t *id)
+{
+    return key_read_suppress(key, account, id);
+}
+
+int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id)
+{
+    if (key.n != 24 || (key.p[0] & 0x80) != 0)
+        return -1;
+    *removed_ms = (int64_t)be64(key.p);
+    *account = be64(key.p + 8);
+    *id = be64(key.p + 16);
+    return 0;
 }
 
 int key_read_dest(struct span key, struct stream_id *s, struct due *d)

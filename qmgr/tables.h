@@ -34,6 +34,9 @@ enum table {
     TABLE_ENDED,
     TABLE_FAILURE,
     TABLE_HOOKLAST,
+    TABLE_MAIL,
+    TABLE_MAILFILE,
+    TABLE_MAILGONE,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -121,6 +124,18 @@ struct key key_fromid(uint64_t account, uint64_t text);
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
 struct key key_failure(uint64_t account, uint64_t address);
 
+/* mail: whose mailbox, which message
+ *   account hash u64 | id u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x06\x40\x00\x00\x00\x00\x01"
+ * mailfile: whose mailbox, and the hash of "n", a folder, a slash and the name of a file, or of "i"
+ * and its inode as a decimal number account hash u64 | file hash u64 */
+struct key key_mail(uint64_t account, uint64_t id);
+/* mailgone: since when, whose, which message was removed
+ *   removed_ms u64 | account hash u64 | id u64
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
+ *   "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id);
+
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
@@ -129,6 +144,8 @@ int key_read_once_until(struct span key, int64_t *until_ms, struct key *of);
 int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
 int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
+int key_read_mail(struct span key, uint64_t *account, uint64_t *id);
+int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
 int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id);
 

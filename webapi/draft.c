@@ -420,6 +420,18 @@ static void address_envelope(struct work *w)
     w->draft->domain = mem_text(w->from.addresses[0].domain);
 }
 
+static void write_bcc(struct work *w)
+{
+    struct fold fold;
+    if (w->bcc.n == 0)
+        return;
+    fold_begin(&fold, &w->draft->bcc, "Bcc", "\t");
+    for (size_t i = 0; i < w->bcc.n; i++)
+        fold_mailbox(&fold, w->bcc.list[i].name, w->bcc.list[i].address,
+                     (w->draft->envelope->flags & SUBMIT_SMTPUTF8) != 0, i + 1 == w->bcc.n);
+    fold_end(&fold);
+}
+
 int draft_make(const struct draft_request *request, const struct draft_context *context,
                struct draft *draft, struct refusal *why)
 {
@@ -434,7 +446,9 @@ int draft_make(const struct draft_request *request, const struct draft_context *
         rc = check_release(&w);
     if (rc == 0)
         address_envelope(&w);
-    else
+    if (rc == 0 && request->save_sent)
+        write_bcc(&w);
+    if (rc != 0)
         draft_clear(draft);
     free_mailboxes(&w.from);
     free_mailboxes(&w.to);
@@ -452,5 +466,6 @@ void draft_clear(struct draft *draft)
     composed_clear(&draft->composed);
     submit_envelope_free(&draft->envelope);
     mem_free(&draft->domain);
+    buf_free(&draft->bcc);
     address_clear(&draft->recipient);
 }

@@ -6,11 +6,13 @@
 #include "call.h"
 #include "clock.h"
 #include "draft.h"
+#include "file.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "outgoing.h"
 #include "qid.h"
 #include "received.h"
+#include "sent.h"
 
 /* ---- the page ---- */
 
@@ -57,7 +59,9 @@ static const struct method_field request_fields[] = {
      "Not delivered before then, which may be 60 days ahead at most. A time that has passed is "
      "now."},
     {"SaveSent", "bool",
-     "Taken, and without effect: no copy of what an account sends is stored on this server."},
+     "Store a copy, with the field Bcc, as a message that was seen: in the mailbox Sent if there "
+     "is "
+     "one, or in the one that the account's settings name."},
     {NULL, NULL, NULL},
 };
 
@@ -85,6 +89,7 @@ static const enum code codes[] = {
     CODE_MESSAGE_TOO_LARGE,
     CODE_MALFORMED_MESSAGE_ID,
     CODE_USER,
+    CODE_SENT_OVER_QUOTA,
     CODE_MESSAGE_LIMIT_REACHED,
     CODE_RECIPIENT_LIMIT_REACHED,
     CODE_IDEMPOTENCY_CONFLICT,
@@ -118,6 +123,9 @@ static const char example_response[] =
 
 struct sending {
     struct outgoing *outgoing;
+    struct sent *sent; /* once it is queued, until its copy is stored */
+    struct buf answer; /* once it is queued */
+    struct buf bcc;    /* the field, for the copy */
     char *message_id;
     uint32_t recipients;
 };
@@ -127,6 +135,9 @@ static void end_sending(struct call *c)
     struct sending *s = c->work;
     c->work = NULL;
     outgoing_cancel(&s->outgoing);
+    sent_cancel(&s->sent);
+    buf_free(&s->answer);
+    buf_free(&s->bcc);
     mem_free(&s->message_id);
     mem_free(&s);
 }
@@ -167,6 +178,15 @@ static void write_response(struct buf *out, const struct draft_request *r, const
     jsonwrite_close(&w);
 }
 
+static void answer(struct call *c)
+{
+    struct sending *s = c->work;
+    struct buf json = s->answer;
+    s->answer = (struct buf){0};
+    end_sending(c);
+    call_answer(c, &json);
+}
+
 /* The same request came before, and is answered as it was then. */
 static void accepted_before(struct call *c, const struct submit_reply *reply)
 {
@@ -178,11 +198,40 @@ static void accepted_before(struct call *c, const struct submit_reply *reply)
     call_answer(c, &json);
 }
 
-static void accepted(struct call *c, const struct submit_reply *reply)
+/* The message is on its way, whatever became of the copy. */
+static void on_saved(void *arg, enum sent_result result)
+{
+    struct call *c = arg;
+    struct sending *s = c->work;
+    s->sent = NULL;
+    if (result == SENT_SAVED || result == SENT_NOWHERE) {
+        answer(c);
+        return;
+    }
+    log_warn(&c->visit->log, "copy of a sent message not stored", LS("account", c->visit->account));
+    counts_submission(c->webapi->counts, COUNT_STORE_SENT_ERROR);
+    (void)refuse(&c->refusal, result == SENT_FULL ? CODE_SENT_OVER_QUOTA : CODE_SERVER,
+                 "the message was queued, but its copy cannot be stored: %s",
+                 result == SENT_FULL ? "the mailbox is full" : "the mailbox cannot be reached now");
+    end_sending(c);
+    call_refuse(c, &c->refusal);
+}
+
+static void save(struct call *c, int file, uint64_t trace)
 {
     struct sending *s = c->work;
+    enum sent_result result;
+    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc), on_saved, c,
+                        &result);
+    if (s->sent == NULL)
+        on_saved(c, result);
+}
+
+static void accepted(struct call *c, const struct submit_reply *reply, int file, uint64_t trace)
+{
+    const struct draft_request *r = c->parameters;
+    struct sending *s = c->work;
     struct webapi *w = c->webapi;
-    struct buf json = {0};
     char qid[QID_SIZE];
     log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(reply->id, qid)),
              LU("rcpts", s->recipients), LS("msgid", s->message_id),
@@ -190,9 +239,13 @@ static void accepted(struct call *c, const struct submit_reply *reply)
     counts_submission(w->counts, COUNT_SUBMITTED);
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
-    write_response(&json, c->parameters, s->message_id, reply);
-    end_sending(c);
-    call_answer(c, &json);
+    write_response(&s->answer, r, s->message_id, reply);
+    if (r->save_sent) {
+        save(c, file, trace);
+        return;
+    }
+    file_close(&file);
+    answer(c);
 }
 
 /* What the client is told when the message is not in the queue. */
@@ -239,13 +292,16 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
 {
     struct call *c = arg;
     struct sending *s = c->work;
+    uint64_t trace;
+    int file = outgoing_take_file(s->outgoing, &trace);
     s->outgoing = NULL;
     if (result == OUTGOING_ACCEPTED && reply->message_id != NULL) {
+        file_close(&file);
         accepted_before(c, reply);
         return;
     }
     if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply);
+        accepted(c, reply, file, trace);
         return;
     }
     if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)
@@ -333,6 +389,8 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     memcpy(envelope->once_digest, c->once_digest, SUBMIT_DIGEST);
     s->recipients = envelope->recipients_n;
     draft->envelope = NULL;
+    s->bcc = draft->bcc;
+    draft->bcc = (struct buf){0};
     c->work = s;
     c->cancel = end_sending;
     s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed,

@@ -204,6 +204,10 @@ static const struct conf_setting queue_settings[] = {
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
      .doc = "How long events are kept."},
+    {"keep-removed-messages", CONF_DURATION, 0, CONF_QMGR, "720h", .min = "0", .max = "3650d",
+     .doc =
+         "How long it is remembered that a message was removed from a mailbox over the HTTP API. "
+         "Afterwards its id is one that never was."},
     {"keep-idempotency-keys", CONF_DURATION, 0, CONF_QMGR, "24h", .min = "1m", .max = "365d",
      .doc = "How long a message's Idempotency-Key is known: a client of the HTTP API that sends it "
             "again with the same request gets the first answer again, and nothing is sent."},

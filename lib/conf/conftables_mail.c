@@ -137,6 +137,11 @@ static const struct conf_setting account_settings[] = {
             "hours; 0 for no limit."},
     {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
      .doc = "Deliver incoming mail to a Maildir of this account."},
+    {"sent-folder", CONF_TEXT, 0, CONF_WEBAPI, .min = "1", .max = "128",
+     .doc =
+         "Mailbox where the HTTP API stores what the account sends with SaveSent, such as Sent or "
+         "Mail/Sent; it is made where it is missing. Without it, Sent, and no copy is stored where "
+         "there is no mailbox of that name."},
 };
 
 static const struct conf_block_type *const account_blocks[] = {&webhook, &conftables_route, NULL};

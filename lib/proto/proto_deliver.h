@@ -70,6 +70,11 @@ struct deliver_result {
                     "dns" */
     int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
+    /* Of one that is done and in a mailbox here: its folder, the base of its file's name and its
+     * inode, as in mailplace.h. Elsewhere stored_name is "". They are no part of the octets in a
+     * row. */
+    char *stored_folder, *stored_name;
+    uint64_t stored_inode;
 };
 
 enum deliver_said {
@@ -113,10 +118,12 @@ void deliver_result_clear(struct deliver_result *r); /* frees the texts */
 struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status);
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from);
 
-/* A result's octets on the wire and in rows; what get made is to be cleared also after the cursor
- * failed. */
+/* A result's octets in rows, and with what was stored behind them on the wire; what get made is to
+ * be cleared also after the cursor failed. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r);
 void deliver_result_get(struct wire *w, struct deliver_result *r);
+void deliver_stored_put(struct buf *b, const struct deliver_result *r);
+void deliver_stored_get(struct wire *w, struct deliver_result *r);
 
 /* ---- the side that asks: qmgr ---- */
 

@@ -53,6 +53,7 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
         good = wire_count(&w, a->n, 1) == a->n;
         for (uint32_t i = 0; i < a->n; i++) {
             deliver_result_get(&w, &results[i]);
+            deliver_stored_get(&w, &results[i]);
             good = good && results[i].id == a->ids[i];
         }
         reported = wire_bool(&w);

@@ -62,8 +62,10 @@ void deliver_answer_report(struct ipc *ch, uint64_t request, const struct delive
 {
     struct buf b = {0};
     wire_put_u32(&b, n);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         deliver_result_put(&b, &results[i]);
+        deliver_stored_put(&b, &results[i]);
+    }
     wire_put_bool(&b, report != NULL);
     if (report != NULL)
         deliver_report_put(&b, report);

@@ -12,6 +12,8 @@
 #include "proto_deliver.h"
 #include "proto_events.h"
 #include "proto_hook.h"
+#include "proto_mail.h"
+#include "proto_mailbox.h"
 #include "proto_master.h"
 #include "proto_secret.h"
 #include "proto_submit.h"
@@ -207,11 +209,59 @@ static void read_events(uint8_t which, struct span s)
     }
 }
 
+static void read_mail(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0900 + which % 16), s);
+    struct mail_request r;
+    struct mail_message message;
+    struct buf out = {0};
+    struct fail f;
+    if (mail_read(&m, &r, &f) == 0) {
+        assert(r.seen_n <= MAIL_PAGE_MAX && (r.type != MSG_MAIL_NOTE || r.seen_n > 0));
+        assert(r.add.n <= MAIL_WORDS_MAX && r.remove.n <= MAIL_WORDS_MAX);
+        mail_request_clear(&r);
+    }
+    struct wire w = wire_open(s);
+    mail_message_get(&w, &message);
+    if (wire_end(&w) == 0) {
+        assert(message.id != 0 && message.removed_ms >= 0);
+        mail_message_put(&out, &message);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    mail_message_clear(&message);
+    buf_free(&out);
+}
+
+static void read_mailbox(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0b00 + which % 16), s);
+    struct mailbox_request r;
+    struct mailbox_file file;
+    struct buf out = {0};
+    struct fail f;
+    if (which >= 128)
+        add_fd(&m);
+    if (mailbox_read(&m, &r, &f) == 0) {
+        assert((r.fd >= 0) == (r.type == MSG_MAILBOX_STORE));
+        assert(r.set <= MAILBOX_FLAGS && r.clear <= MAILBOX_FLAGS && r.limit <= MAILBOX_PAGE_MAX);
+        mailbox_request_clear(&r);
+    }
+    struct wire w = wire_open(s);
+    mailbox_file_get(&w, &file);
+    if (wire_end(&w) == 0) {
+        mailbox_file_put(&out, &file);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    mailbox_file_clear(&file);
+    record_close_fds(&m);
+    buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(uint8_t which, struct span s) = {
-        read_submit,  read_deliver, read_hook,     read_secret, read_admin,
-        read_control, read_master,  read_suppress, read_events,
+        read_submit, read_deliver,  read_hook,   read_secret, read_admin,   read_control,
+        read_master, read_suppress, read_events, read_mail,   read_mailbox,
     };
     if (size < 2)
         return 0;

@@ -130,10 +130,21 @@ static int once(struct span s, struct buf *out)
     return 0;
 }
 
+static int mail(struct span s, struct buf *out)
+{
+    struct mail_message m;
+    if (mail_row_read(s, &m) != 0)
+        return -1;
+    assert(m.id != 0 && m.keywords.n <= MAIL_WORDS_MAX);
+    mail_row_put(out, &m);
+    mail_message_clear(&m);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int (*const again[])(struct span s, struct buf * out) = {
-        msg, rcpt, event, retired, hook, suppress, once, failure, fromid};
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail};
     struct buf out = {0};
     if (size == 0)
         return 0;

@@ -13,6 +13,7 @@
 
 #include "file.h"
 #include "mem.h"
+#include "qid.h"
 
 /* Delivery into mailboxes: folders below the one the process is in. */
 
@@ -133,9 +134,20 @@ static void a_message_is_in_new_with_where_it_came_from_and_whose_it_is(void **s
     order_run(&o);
     assert_outcome(&o, 0, DELIVERED);
     assert_string_equal(o.results[0].remote_host, "local");
+    char name[300], id[QID_SIZE];
+    assert_int_equal(list("anna/new", name), 1);
+    assert_string_equal(o.results[0].stored_folder, "");
+    assert_string_equal(o.results[0].stored_name, name);
+    char *path = mem_format("anna/new/%s", name);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(o.results[0].stored_inode, st.st_ino);
+    mem_free(&path);
     char *text = only_message("anna");
-    assert_string_equal(
-        text, "Return-Path: <from@us.test>\nDelivered-To: anna+x@us.test\nSubject: hi\n\nhello\n");
+    char *wanted = mem_format("Return-Path: <from@us.test>\nDelivered-To: anna+x@us.test\n"
+                              "X-Quartermaster-ID: %s\nSubject: hi\n\nhello\n",
+                              qid_text(o.results[0].id, id));
+    assert_string_equal(text, wanted);
+    mem_free(&wanted);
     assert_int_equal(list("anna/tmp", NULL), 0);
     assert_int_equal(list("anna/cur", NULL), 0);
     assert_int_equal(stat("anna/new", &st), 0);
@@ -210,7 +222,8 @@ static void lines_end_as_they_do_on_this_system(void **state)
             .destination = "anna", .body = cases[i].body, .recipients = {"anna@us.test"}};
         order_run(&o);
         assert_outcome(&o, 0, DELIVERED);
-        char *text = only_message("anna"), *body = strstr(text, "us.test\n") + 8;
+        char *text = only_message("anna"),
+             *body = strchr(strstr(text, "X-Quartermaster-ID: "), '\n') + 1;
         assert_string_equal(body, cases[i].text);
         mem_free(&text);
         order_free(&o);

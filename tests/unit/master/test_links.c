@@ -76,13 +76,13 @@ static void every_edge_has_its_two_ends(void **state)
 {
     expect("smtpd/0", "secret, sign, submit");
     expect("smtpd/1", "secret, sign, submit");
-    expect("webapi/0", "secret, submit, account");
+    expect("webapi/0", "secret, mailbox, submit, account");
     expect("qmgr", "deliver direct, deliver local, deliver relay, hook, submit smtpd/0, submit "
                    "smtpd/1, submit webapi/0, account webapi/0");
     expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "deliver qmgr");
-    expect("delivery/local", "deliver qmgr");
+    expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
     expect("hooks", "secret, hook qmgr");
 }
@@ -94,6 +94,7 @@ static void and_they_are_joined(void **state)
         {"smtpd/1", "submit", "qmgr", "submit smtpd/1"},
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
+        {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "deliver local", "delivery/local", "deliver qmgr"},
@@ -211,6 +212,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"smtpd/1", "sign", "vault/1", "sign smtpd/1"},
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
+        {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
         {"hooks", "secret", "vault/0", "secret hooks"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},

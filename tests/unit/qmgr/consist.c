@@ -437,6 +437,43 @@ static void check_hookretired(struct walk *w, struct span key, struct span value
     hook_row_clear(&r);
 }
 
+/* ---- mailboxes ---- */
+
+static void check_mail(struct walk *w, struct span key, struct span value)
+{
+    struct mail_message m;
+    uint64_t account, id;
+    if (key_read_mail(key, &account, &id) != 0 || mail_row_read(value, &m) != 0) {
+        complain(w, "mail: a row does not decode");
+        return;
+    }
+    check_id(w, "mail", id);
+    if (m.id != id)
+        complain(w, "mail %" PRIu64 ": calls itself %" PRIu64, id, m.id);
+    if (m.removed_ms != 0 && !has(w, TABLE_MAILGONE, key_mailgone(m.removed_ms, account, id)))
+        complain(w, "mail %" PRIu64 ": was removed, and is not in mailgone", id);
+    mail_message_clear(&m);
+}
+
+static void check_mailfile(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, file, id;
+    if (key_read_mail(key, &account, &file) != 0 || mailfile_row_read(value, &id) != 0)
+        complain(w, "mailfile: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailfile: no such message %" PRIu64, id);
+}
+
+static void check_mailgone(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, id;
+    int64_t removed_ms;
+    if (key_read_mailgone(key, &removed_ms, &account, &id) != 0 || value.n != 0)
+        complain(w, "mailgone: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailgone: no such message %" PRIu64, id);
+}
+
 /* ---- files ---- */
 
 /* Tokens that message rows name. */
@@ -504,6 +541,8 @@ static const struct {
     {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
     {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
     {TABLE_HOOKLAST, check_hooklast},
+    {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
+    {TABLE_MAILGONE, check_mailgone},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)
