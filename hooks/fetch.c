@@ -16,6 +16,7 @@
 #include "dnsaddr.h"
 #include "mem.h"
 #include "target.h"
+#include "tlsclient.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define SWALLOW_MAX (256 * 1024) /* octets of an answer after which nobody waits for more */
@@ -61,10 +62,8 @@ int fetcher_init(struct fail *f)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return fail_set(f, "cannot start libcurl");
-    authorities = X509_STORE_new();
-    if (authorities == NULL || X509_STORE_set_default_paths(authorities) != 1)
-        return fail_set(f, "cannot load the certificates of authorities");
-    return 0;
+    authorities = tlsclient_roots(NULL, f);
+    return authorities != NULL ? 0 : -1;
 }
 
 /* ---- libcurl and the event loop ---- */

@@ -121,6 +121,30 @@ static char *payload(const struct news *n, int64_t now_ms)
     return buf_take_text(&b);
 }
 
+static struct hook_row new_row(const struct conf_block *hook, const char *account,
+                               const char *event, int64_t now_ms)
+{
+    bool authorization = conf_is_set(hook, "authorization");
+    return (struct hook_row){.account = mem_text(account),
+                             .url = mem_text(conf_text(hook, "url")),
+                             .authorization =
+                                 mem_text(authorization ? conf_text(hook, "authorization") : ""),
+                             .event = mem_text(event),
+                             .submitted_ms = now_ms,
+                             .next_ms = now_ms};
+}
+
+bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload_text,
+                           int64_t now_ms, struct hook_row *row)
+{
+    const struct conf_block *hook = settings_incoming(s, account);
+    if (hook == NULL)
+        return false;
+    *row = new_row(hook, account, "incoming", now_ms);
+    row->payload = mem_text(payload_text);
+    return true;
+}
+
 bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
                   struct hook_row *row)
 {
@@ -130,16 +154,9 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
         event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
     if (hook == NULL || !wants(hook, event))
         return false;
-    *row = (struct hook_row){
-        .recipient = n->recipient,
-        .account = mem_text(n->envelope->account),
-        .url = mem_text(conf_text(hook, "url")),
-        .authorization =
-            mem_text(conf_is_set(hook, "authorization") ? conf_text(hook, "authorization") : ""),
-        .event = mem_text(event),
-        .submitted_ms = now_ms,
-        .next_ms = now_ms,
-        .payload = payload(n, now_ms)};
+    *row = new_row(hook, n->envelope->account, event, now_ms);
+    row->recipient = n->recipient;
+    row->payload = payload(n, now_ms);
     return true;
 }
 

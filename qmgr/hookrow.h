@@ -16,6 +16,10 @@
  * this type. */
 bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
                   struct hook_row *row);
+/* The same for mail that came for the account. Copies the payload. The row has no recipient: it is
+ * of nothing that was sent. */
+bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload,
+                           int64_t now_ms, struct hook_row *row);
 /* Where the webhook's row of hookdue is, and whose turn it waits for: its URL's. */
 struct due hookrow_due(uint64_t id, const struct hook_row *row);
 struct stream_id hookrow_stream(const char *url);

@@ -16,11 +16,17 @@ enum settle_how {
     SETTLE_SUPPRESSED, /* none was made, since the address is on the suppression list */
 };
 
-/* Copies the results; all are of one message. mailbox: the account in whose mailbox those are that
- * are done, or NULL. report: what the message said of mail sent from here, or NULL. */
+/* What the agent told of the message beside that; either may be NULL. */
+struct settle_told {
+    const struct deliver_report *report;     /* of mail sent from here */
+    const struct deliver_incoming *incoming; /* for the application of the account it came to */
+};
+
+/* Copies the results and what was told; all are of one message. mailbox: the account in whose
+ * mailbox those are that are done, or NULL. */
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
                     uint32_t n, enum settle_how how, const char *mailbox,
-                    const struct deliver_report *report);
+                    const struct settle_told *told);
 
 /* The parts that the operator's actions share: in the writing thread. One recipient given up:
  * event, history; the DSN is noted in list. */

@@ -95,7 +95,7 @@ static const struct conf_block_type webhook = {
     .readers = CONF_QMGR | CONF_HOOKS | CONF_VAULT,
     CONF_TABLE(webhook_settings),
     .doc = "An HTTP endpoint of the application: outgoing is told what becomes of mail it sent, "
-           "incoming gets the mail that arrives for the account.",
+           "incoming gets the mail that arrives in the account's mailbox.",
 };
 
 static const struct conf_setting account_settings[] = {

@@ -540,9 +540,8 @@ static const struct {
     {TABLE_EVENT, check_event},       {TABLE_HOOK, check_hook},
     {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
     {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
-    {TABLE_HOOKLAST, check_hooklast},
-    {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
-    {TABLE_MAILGONE, check_mailgone},
+    {TABLE_HOOKLAST, check_hooklast}, {TABLE_MAIL, check_mail},
+    {TABLE_MAILFILE, check_mailfile}, {TABLE_MAILGONE, check_mailgone},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

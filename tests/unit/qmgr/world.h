@@ -36,9 +36,10 @@ struct agent {
     void (*on_job)(struct agent *g, struct job *j);
     struct job jobs[1000];
     unsigned jobs_n;
-    unsigned jobs_total, recipients_total; /* ever given */
-    struct deliver_result script;          /* for agent_answers: copied for each recipient */
-    const struct deliver_report *report;   /* given with each answer; NULL for none */
+    unsigned jobs_total, recipients_total;   /* ever given */
+    struct deliver_result script;            /* for agent_answers: copied for each recipient */
+    const struct deliver_report *report;     /* given with each answer; NULL for none */
+    const struct deliver_incoming *incoming; /* the same */
 };
 
 /* A webhook call that the process hooks was given and has not answered yet. */
@@ -152,8 +153,8 @@ uint64_t world_rows(unsigned table);
 bool world_recipient(uint64_t id, struct rcpt_row *r);
 bool world_message(uint64_t id, struct msg_row *m);
 bool world_retired(uint64_t id, struct retired_row *r);
-/* The event's types of a recipient, a letter each: A D L F C H R S Y E U for accepted, delivered,
- * delayed ... (mem_free) */
+/* The event's types of a recipient, a letter each: A D L F C H R S Y E U I X for accepted,
+ * delivered, delayed ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
 void world_check(void);             /* fails the test when the store is not consistent */
