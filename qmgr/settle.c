@@ -354,7 +354,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
-    c->mailbox = mem_text(mailbox);
+    c->mailbox = mailbox == NULL ? NULL : mem_text(mailbox);
     c->how = how;
     c->reported = told->report != NULL;
     if (c->reported)

@@ -124,7 +124,7 @@ static const char example_response[] =
 struct sending {
     struct outgoing *outgoing;
     struct sent *sent; /* once it is queued, until its copy is stored */
-    struct buf answer; /* once it is queued */
+    struct buf json;   /* the answer, once it is queued */
     struct buf bcc;    /* the field, for the copy */
     char *message_id;
     uint32_t recipients;
@@ -136,8 +136,8 @@ static void end_sending(struct call *c)
     c->work = NULL;
     outgoing_cancel(&s->outgoing);
     sent_cancel(&s->sent);
-    buf_free(&s->answer);
     buf_free(&s->bcc);
+    buf_free(&s->json);
     mem_free(&s->message_id);
     mem_free(&s);
 }
@@ -181,8 +181,8 @@ static void write_response(struct buf *out, const struct draft_request *r, const
 static void answer(struct call *c)
 {
     struct sending *s = c->work;
-    struct buf json = s->answer;
-    s->answer = (struct buf){0};
+    struct buf json = s->json;
+    s->json = (struct buf){0};
     end_sending(c);
     call_answer(c, &json);
 }
@@ -239,7 +239,7 @@ static void accepted(struct call *c, const struct submit_reply *reply, int file,
     counts_submission(w->counts, COUNT_SUBMITTED);
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
-    write_response(&s->answer, r, s->message_id, reply);
+    write_response(&s->json, r, s->message_id, reply);
     if (r->save_sent) {
         save(c, file, trace);
         return;

@@ -173,7 +173,7 @@ static const struct conf_setting queue_settings[] = {
             "one delivery at a time. An attempt that is due meanwhile is put off without a "
             "connection, and counts. 0 never leaves one alone. The server of a transport that "
             "has one is left alone as one destination, for all mail that goes there."},
-    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1000", .min = "1", .max = "10000",
+    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1200", .min = "1", .max = "10000",
      .doc = "Deliveries in flight through one transport, no more than its connections either, so "
             "that one that is slow or does not answer leaves some of concurrency to the others. "
             "Half of them at most are for recipients that were put off before."},
@@ -211,7 +211,7 @@ static const struct conf_setting queue_settings[] = {
     {"keep-idempotency-keys", CONF_DURATION, 0, CONF_QMGR, "24h", .min = "1m", .max = "365d",
      .doc = "How long a message's Idempotency-Key is known: a client of the HTTP API that sends it "
             "again with the same request gets the first answer again, and nothing is sent."},
-    {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
+    {"concurrency", CONF_INT, 0, CONF_QMGR, "1600", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
             "before."},
 };

@@ -132,6 +132,30 @@ static void test_a_clients_choice_is_its_accounts_alone_while_it_is_known(void *
     assert_int_equal(world_rows(TABLE_FROMID), 0);
 }
 
+static void test_a_repeated_request_is_told_the_same_ids(void **state)
+{
+    char *first[2];
+    world_open(with_account);
+    for (int i = 0; i < 3; i++) {
+        const char *account = i == 2 ? "odd" : "app";
+        struct submit_envelope *e = of_account("app", "app@example.org", "one@d.example");
+        submit_set(&e->account, account);
+        (void)submit_add_recipient(e, "two@d.example");
+        submit_set(&e->once_key, "k");
+        uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
+        assert_true(id != 0);
+        assert_int_equal(world_from_ids_n, 2);
+        for (unsigned k = 0; k < 2; k++) {
+            if (i == 0)
+                first[k] = mem_text(world_from_ids[k]);
+            else
+                assert_int_equal(strcmp(world_from_ids[k], first[k]) == 0, i == 1);
+        }
+    }
+    mem_free(&first[0]);
+    mem_free(&first[1]);
+}
+
 static void test_where_nothing_is_kept_no_id_is(void **state)
 {
     world_open(with_account);
@@ -184,6 +208,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_only_what_was_made_here_is_genuine),
         WORLD_TEST(test_what_was_made_is_genuine_after_a_restart),
         BARE_TEST(test_a_clients_choice_is_its_accounts_alone_while_it_is_known),
+        BARE_TEST(test_a_repeated_request_is_told_the_same_ids),
         BARE_TEST(test_where_nothing_is_kept_no_id_is),
         BARE_TEST(test_plain_ones_are_rows),
         BARE_TEST(test_where_there_is_no_place_there_is_none),
