@@ -242,6 +242,8 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
     a->work.done = looked;
     a->change.apply = act->hooks ? apply_to_hooks : apply;
     a->change.done = done;
+    /* Or the result of an attempt, known and not yet written down, would undo a kick. */
+    a->change.when = COMMIT_BEHIND;
     a->queue = q;
     a->settings = settings_hold(q->settings);
     a->act = *act;

@@ -18,6 +18,8 @@
 #include "suppress.h"
 #include "tables.h"
 
+#define PARKED_A_TURN 8 /* of a stream: then others have their turn */
+
 struct delivery {
     struct queue *queue;
     struct sites *sites;
@@ -352,8 +354,10 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
                            .arg = arg};
     struct store_txn *t = store_begin(q->store, false);
     v->lists = suppress_any(&q->ledger);
-    while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&s->items)) != NULL) {
+    for (int n = 0; outcome == DELIVERY_NOTHING && n < PARKED_A_TURN; n++) {
         struct rcpt_row r;
+        if ((i = TAILQ_FIRST(&s->items)) == NULL)
+            break;
         if (!read_due(v, t, i, &r)) {
             window_remove(v->window, i);
             continue;

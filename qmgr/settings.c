@@ -39,6 +39,8 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->map_size = conf_size(queue, "map-size");
 }
 
+static void read_ways(struct settings *s);
+
 struct settings *settings_new(struct conf *conf)
 {
     struct settings *s = mem_zero(sizeof *s);
@@ -54,6 +56,7 @@ struct settings *settings_new(struct conf *conf)
     s->webhook_attempts = conf_int(webhooks, "attempts");
     s->webhook_concurrency = conf_int(webhooks, "concurrency");
     s->webhook_per_url = conf_int(webhooks, "per-url");
+    read_ways(s);
     return s;
 }
 
@@ -71,6 +74,7 @@ void settings_drop(struct settings **sp)
         return;
     conf_free(&s->conf);
     mem_free(&s->postmaster);
+    mem_free(&s->ways);
     mem_free(&s);
 }
 
@@ -146,22 +150,59 @@ static int connections_of(const struct settings *s, const char *transport)
     return kind == NULL ? 0 : conf_int(kind, "connections");
 }
 
-unsigned settings_deliveries(const struct settings *s, const char *transport)
+static struct settings_way find_way(const struct settings *s, const char *transport)
 {
+    struct settings_way w = {.transport = transport};
+    const struct conf_block *kind = kind_of(s, transport, connecting, TO_ONE_SERVER);
     int connections = connections_of(s, transport), most = s->transport_concurrency;
     /* Its process has the same limit of descriptors as this one. */
-    return fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
-                        DESCRIPTORS_A_DELIVERY);
+    w.deliveries =
+        fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
+                     DESCRIPTORS_A_DELIVERY);
+    w.to_server = kind != NULL;
+    if (w.to_server) {
+        w.host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
+        w.port = conf_int(kind, "port");
+    }
+    return w;
+}
+
+static void add_way(struct settings *s, const char *transport)
+{
+    s->ways = mem_resize(s->ways, (s->ways_n + 1) * sizeof *s->ways);
+    s->ways[s->ways_n++] = find_way(s, transport);
+}
+
+static void read_ways(struct settings *s)
+{
+    const struct conf_block *root = conf_root(s->conf), *block = NULL;
+    add_way(s, "direct"); /* whether it is configured or not */
+    add_way(s, "local");
+    while ((block = conf_next(root, "transport", block)) != NULL)
+        add_way(s, conf_label(block));
+}
+
+/* A transport that is no more is looked up as though it was: a recipient may still name it. */
+static struct settings_way way(const struct settings *s, const char *transport)
+{
+    for (size_t i = 0; i < s->ways_n; i++) {
+        if (strcmp(s->ways[i].transport, transport) == 0)
+            return s->ways[i];
+    }
+    return find_way(s, transport);
+}
+
+unsigned settings_deliveries(const struct settings *s, const char *transport)
+{
+    return way(s, transport).deliveries;
 }
 
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port)
 {
-    const struct conf_block *kind = kind_of(s, transport, connecting, TO_ONE_SERVER);
-    if (kind == NULL)
-        return false;
-    *host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
-    *port = conf_int(kind, "port");
-    return true;
+    struct settings_way w = way(s, transport);
+    *host = w.host;
+    *port = w.port;
+    return w.to_server;
 }
 
 const struct conf_block *settings_incoming(const struct settings *s, const char *account)

@@ -10,6 +10,15 @@
 /* What qmgr works with, read once out of its share of the configuration. Never changes: a reload
  * makes a new one, and changes under way in the writing thread keep the one they began with. */
 
+/* What is asked of a transport whenever a delivery may begin, and too slow to look up each time. */
+struct settings_way {
+    const char *transport;
+    unsigned deliveries;
+    bool to_server;
+    const char *host; /* while to_server */
+    int port;
+};
+
 struct settings {
     int references; /* atomic */
     struct conf *conf;
@@ -25,6 +34,8 @@ struct settings {
     unsigned bodies; /* that nobody uses at the moment, each a descriptor */
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
+    struct settings_way *ways; /* of the transports that there are */
+    size_t ways_n;
 };
 
 struct settings *settings_new(struct conf *conf); /* takes conf; one reference */

@@ -5,6 +5,7 @@
 
 #include "act.h"
 #include "clock.h"
+#include "commit.h"
 #include "mem.h"
 #include "tables.h"
 
@@ -66,6 +67,25 @@ static void test_a_kick_has_it_tried_now(void **state)
     world_settle();
     expect_events(id, "ALD");
     expect_events(other, "AL");
+}
+
+static void test_a_kick_is_not_undone_by_a_deferral_that_waits_to_be_written_down(void **state)
+{
+    struct rcpt_row r;
+    uint64_t id = world_send("c@d.example");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "f");
+    WORLD_UNTIL(commit_aside(world.queue.commit) == 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_int_equal(world.direct.jobs[0].job->attempt, 2);
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.attempts, 1);
+    rcpt_row_clear(&r);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    expect_events(id, "ALD");
+    world_expect_empty();
 }
 
 static void test_held_recipients_are_not_tried_until_released(void **state)
@@ -344,6 +364,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_a_kick_has_it_tried_now),
+        WORLD_TEST(test_a_kick_is_not_undone_by_a_deferral_that_waits_to_be_written_down),
         WORLD_TEST(test_held_recipients_are_not_tried_until_released),
         WORLD_TEST(test_what_is_held_while_it_is_tried_stays_held),
         WORLD_TEST(test_dropped_recipients_are_gone_without_a_word),
