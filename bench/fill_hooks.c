@@ -1,7 +1,7 @@
-/* bench-fill-hooks FOLDER WEBHOOKS ACCOUNTS URL SECONDS: puts so many webhooks into the queue in this
- * folder of a suite that has stopped, as deliveries of so many accounts do, h0, h1 and so on: each
- * with its event, 250 in a transaction, on stable storage. The URL of an account is URL and its
- * name. They are due in so many seconds. Says how many it wrote in a second. */
+/* bench-fill-hooks FOLDER WEBHOOKS ACCOUNTS URL SECONDS: puts so many webhooks into the queue in
+ * this folder of a suite that has stopped, as deliveries of so many accounts do, h0, h1 and so on:
+ * each with its event, 250 in a transaction, on stable storage. The URL of an account is URL and
+ * its name. They are due in so many seconds. Says how many it wrote in a second. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,8 +30,8 @@ static struct settings *settings_of(const struct plan *p)
     buf_puts(&text, "hostname us.test\ndomain us.test { }\n");
     for (long i = 0; i < p->accounts; i++)
         buf_putf(&text,
-                 "account h%ld { address h%ld@us.test  webhook outgoing { url \"%sh%ld\" } }\n", i, i,
-                 p->url, i);
+                 "account h%ld { address h%ld@us.test  webhook outgoing { url \"%sh%ld\" } }\n", i,
+                 i, p->url, i);
     struct conf *conf = conf_parse("bench", buf_span(&text), &errors);
     buf_free(&text);
     if (conf == NULL)

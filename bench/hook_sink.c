@@ -1,6 +1,6 @@
-/* bench-hook-sink ADDRESS PORT CALLS: an endpoint of webhooks that answers each POST with 200 at once
- * and keeps its connections. Says "ready", and after so many calls ends with a line of JSON: calls,
- * and seconds from the first to the last. */
+/* bench-hook-sink ADDRESS PORT CALLS: an endpoint of webhooks that answers each POST with 200 at
+ * once and keeps its connections. Says "ready", and after so many calls ends with a line of JSON:
+ * calls, and seconds from the first to the last. */
 
 #include <arpa/inet.h>
 #include <stdio.h>

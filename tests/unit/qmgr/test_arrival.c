@@ -9,7 +9,8 @@
 /* Mail that comes into a mailbox, and the application that wants to hear of it. */
 
 #define HEARS                                                                                      \
-    "account app { address app@example.org  webhook incoming { url \"https://a.example/in\"  "     \
+    "account app { address app@example.org  from-id-login app@example.org  webhook incoming { "    \
+    "url \"https://a.example/in\"  "                                                               \
     "authorization \"Bearer x\" } }\n"
 
 static const struct deliver_incoming says = {
@@ -86,12 +87,39 @@ static void test_what_is_put_off_has_not_come(void **state)
     assert_int_equal(world_heard_n, 0);
 }
 
+/* A report on what was sent is news of that, and not mail. */
+static void test_what_comes_back_to_a_from_id_is_no_mail(void **state)
+{
+    begin();
+    struct submit_envelope *e = world_envelope("app@example.org", "bob@d.example");
+    submit_set(&e->account, "app");
+    e->flags |= SUBMIT_FROM_IDS;
+    world.direct.on_job = agent_delivers;
+    uint64_t sent = world_submit(e, "Subject: x\r\n\r\n");
+    world_settle();
+    struct deliver_report report = deliver_report_new();
+    report.said = DELIVER_SAID_ACTION;
+    report.action = DELIVER_ACTION_FAILED;
+    report.code = 550;
+    submit_set(&report.final, "bob@d.example");
+    world.local.report = &report;
+    char *to = mem_format("app+%s@example.org", world_from_ids[0]);
+    expect_events(come(SUBMIT_SMTP, to), "AD");
+    expect_events(sent, "ADF");
+    assert_int_equal(world_heard_n, 0); /* the account has no outgoing webhook */
+    (void)come(SUBMIT_SMTP, "app+else@example.org");
+    assert_int_equal(world_heard_n, 1);
+    mem_free(&to);
+    deliver_report_clear(&report);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_the_payload_is_what_came_and_how),
         BARE_TEST(test_only_who_wants_to_hear_is_asked_and_told),
         BARE_TEST(test_what_is_put_off_has_not_come),
+        BARE_TEST(test_what_comes_back_to_a_from_id_is_no_mail),
     };
     return WORLD_MAIN(argc, argv, tests);
 }
