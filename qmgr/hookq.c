@@ -23,6 +23,8 @@
 #define RETRY_AFTER_MAX_S 86400
 /* Answers on their way to the disk, for which the next calls do not wait. */
 #define UNWRITTEN_MAX 64
+/* Of payloads of calls, which are in memory here and in hooks. The last one may go beyond it. */
+#define OCTETS_MAX (64u << 20)
 
 /* URLs that took long lately, by their hash: one more in the same place takes over. */
 #define SLOW_PLACES 4096
@@ -56,6 +58,7 @@ struct hookq {
     LIST_HEAD(, call) calls;        /* under way, or being written down */
     unsigned inflight[DUE_CLASSES]; /* calls */
     unsigned unwritten;
+    uint64_t octets; /* of the payloads of calls */
     struct slow slow[SLOW_PLACES];
     unsigned passed; /* streams passed over since there was one to begin */
     bool stopped;
@@ -96,6 +99,7 @@ struct hookq *hookq_new(struct queue *q)
 static void free_call(struct call *c)
 {
     LIST_REMOVE(c, next);
+    c->hookq->octets -= strlen(c->row.payload);
     hook_row_clear(&c->row);
     mem_free(&c);
 }
@@ -375,6 +379,7 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     c->id = i->id;
     c->start_ms = clock_wall_ms();
     c->row = *row;
+    h->octets += strlen(row->payload);
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
     c->destination->site.inflight++;
@@ -461,7 +466,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
-           (stream = next_stream(h)) != NULL) {
+           h->octets < OCTETS_MAX && (stream = next_stream(h)) != NULL) {
         if (stream->waiting == 0 && stream->more)
             refill(h, stream, &rows);
         begin_one(h, stream);
