@@ -14,6 +14,7 @@
 /* The receiving side: one object a connection. */
 
 #define INPUT_MAX (256 * 1024)
+#define HEAD_MAX 32768 /* where the number is */
 
 struct peer {
     struct load *load;
@@ -62,7 +63,9 @@ static bool take_data(struct peer *p)
     size_t n = end != NULL ? (size_t)(end - in.p) + 5 : in.n > 4 ? in.n - 4 : 0;
     if (p->number < 0)
         find_number(p, span_of(in.p, n));
-    conn_consume(p->conn, p->number < 0 && end == NULL ? 0 : n);
+    /* Mail that is not of the source has none. */
+    bool may_come = p->number < 0 && end == NULL && in.n < HEAD_MAX;
+    conn_consume(p->conn, may_come ? 0 : n);
     if (end == NULL)
         return false;
     p->data = false;

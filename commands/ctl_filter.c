@@ -12,6 +12,7 @@
 #include "qid.h"
 
 #define PAGE 100
+#define ACTIONS (CTL_ACTION | CTL_HOOKS_ACTION)
 #define RECIPIENTS (CTL_QUEUE | CTL_RETIRED | CTL_ACTION)
 
 enum {
@@ -31,6 +32,8 @@ enum {
     FAILED,
     EVENT,
     ALL,
+    IN,
+    LATER,
     SORT,
     ASCENDING,
     DESCENDING,
@@ -45,7 +48,7 @@ static const struct known {
     const char *doc;
 } known[] = {
     {"message", NULL, 'm', RECIPIENTS, "the ids are of messages: all their recipients"},
-    {"account", "NAME", ACCOUNT, CTL_LISTS | CTL_ACTION, "of this account"},
+    {"account", "NAME", ACCOUNT, CTL_LISTS | ACTIONS, "of this account"},
     {"from", "TEXT", FROM, RECIPIENTS, "the sender has TEXT in it"},
     {"from-domain", "NAME", FROM_DOMAIN, RECIPIENTS, "the sender's domain is this"},
     {"to", "TEXT", TO, RECIPIENTS, "the recipient has TEXT in it"},
@@ -54,18 +57,22 @@ static const struct known {
      "the operator chose this transport; '': did not choose"},
     {"held", NULL, HELD, CTL_QUEUE | CTL_ACTION, "it is held"},
     {"not-held", NULL, NOT_HELD, CTL_QUEUE | CTL_ACTION, "it is not"},
-    {"event", "NAME", EVENT, CTL_HOOKS | CTL_HOOKS_RETIRED, "it tells of this event"},
-    {"attempts", "N", ATTEMPTS, CTL_LISTS | CTL_ACTION, "at least N attempts were made"},
-    {"submitted", "WHEN", SUBMITTED, CTL_LISTS | CTL_ACTION,
+    {"event", "NAME", EVENT, CTL_HOOKS | CTL_HOOKS_RETIRED | CTL_HOOKS_ACTION,
+     "it tells of this event; incoming: of mail that came"},
+    {"attempts", "N", ATTEMPTS, CTL_LISTS | ACTIONS, "at least N attempts were made"},
+    {"submitted", "WHEN", SUBMITTED, CTL_LISTS | ACTIONS,
      "it came before or after a time: '<-1h', '>-30m'"},
-    {"next", "WHEN", NEXT, CTL_QUEUE | CTL_HOOKS | CTL_ACTION,
+    {"next", "WHEN", NEXT, CTL_QUEUE | CTL_HOOKS | ACTIONS,
      "the next attempt is before or after: '<now', '>+1h'"},
     {"ended", "WHEN", ENDED, CTL_RETIRED, "it ended before or after: '>-1d'"},
     {"delivered", NULL, DELIVERED, CTL_RETIRED | CTL_HOOKS_RETIRED, "it was delivered"},
     {"failed", NULL, FAILED, CTL_RETIRED | CTL_HOOKS_RETIRED, "it was not"},
-    {"all", NULL, ALL, CTL_ACTION, "everybody: an action wants to be told whom"},
-    {"count", NULL, 'n', CTL_ACTION, "only say how many it would be"},
-    {"dry-run", NULL, 'n', CTL_ACTION, "the same"},
+    {"in", "DURATION", IN, CTL_HOOKS_ACTION, "kick: the next attempt is so long from now (0)"},
+    {"later", "DURATION", LATER, CTL_HOOKS_ACTION,
+     "kick: it is so much later than it would have been"},
+    {"all", NULL, ALL, ACTIONS, "everybody: an action wants to be told whom"},
+    {"count", NULL, 'n', ACTIONS, "only say how many it would be"},
+    {"dry-run", NULL, 'n', ACTIONS, "the same"},
     {"sort", "FIELD", SORT, CTL_LISTS, NULL},
     {"asc", NULL, ASCENDING, CTL_LISTS, "the earliest first"},
     {"desc", NULL, DESCENDING, CTL_LISTS, "the latest first"},
@@ -130,6 +137,14 @@ static int read_when(const char *text, int64_t *after_ms, int64_t *before_ms)
 {
     struct fail f;
     if (ctl_when_read(text, clock_wall_ms(), after_ms, before_ms, &f) == 0)
+        return 0;
+    return ctl_fail(EX_USAGE, "%s", f.text);
+}
+
+static int read_span(const char *text, int64_t *ms)
+{
+    struct fail f;
+    if (ctl_when_span(text, ADMIN_DELAY_MAX_MS, ms, &f) == 0)
         return 0;
     return ctl_fail(EX_USAGE, "%s", f.text);
 }
@@ -240,6 +255,10 @@ static int read_option(struct ctl_filter *f, struct ordering *by, unsigned where
     case ALL:
         f->all = true;
         return 0;
+    case IN:
+    case LATER:
+        f->later_set = o == LATER;
+        return read_span(optarg, &f->by_ms);
     case 'n':
         f->dry = true;
         return 0;

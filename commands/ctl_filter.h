@@ -9,7 +9,14 @@
 /* The options by which lists and actions say whom they mean, and lists in which order. */
 
 /* Where an option has a meaning. */
-enum { CTL_QUEUE = 1, CTL_RETIRED = 2, CTL_HOOKS = 4, CTL_HOOKS_RETIRED = 8, CTL_ACTION = 16 };
+enum {
+    CTL_QUEUE = 1,
+    CTL_RETIRED = 2,
+    CTL_HOOKS = 4,
+    CTL_HOOKS_RETIRED = 8,
+    CTL_ACTION = 16,
+    CTL_HOOKS_ACTION = 64
+};
 #define CTL_ARGUMENT 32 /* beside CTL_ACTION: the first word that is no option is no id */
 #define CTL_LISTS (CTL_QUEUE | CTL_RETIRED | CTL_HOOKS | CTL_HOOKS_RETIRED)
 
@@ -19,6 +26,8 @@ struct ctl_filter {
     bool all, dry;            /* actions: everybody; only count */
     bool empty;               /* nothing was said */
     const char *argument; /* CTL_ARGUMENT: the first word, one of argv; NULL when there is none */
+    int64_t by_ms;        /* kicks of webhooks: in so long, 0 for now; */
+    bool later_set;       /* or so much later than it would have been */
 };
 
 /* Explains the options that have a meaning there, one a line. */

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "ctl_filter.h"
+#include "ctl_hook.h"
 #include "ctl_rows.h"
 #include "jsonwrite.h"
 #include "proto_admin.h"
@@ -16,7 +17,7 @@ static void put_text(struct jsonwrite *w, const char *key, const char *text)
     jsonwrite_text(w, text);
 }
 
-static void put_row(struct jsonwrite *w, bool retired, const struct admin_hook_row *r)
+void ctl_hook_put(struct jsonwrite *w, bool retired, const struct admin_hook_row *r)
 {
     char id[QID_SIZE];
     put_text(w, "id", qid_text(r->id, id));
@@ -61,7 +62,7 @@ static void print_page(struct ctl_rows *rows, bool retired, const struct admin_h
             table_row(rows->table, retired, &page->rows[i]);
         } else {
             ctl_rows_object(rows);
-            put_row(&rows->json, retired, &page->rows[i]);
+            ctl_hook_put(&rows->json, retired, &page->rows[i]);
             ctl_rows_object_end(rows);
         }
     }
@@ -109,27 +110,76 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 void ctl_hook_help(FILE *out)
 {
     (void)fputs("usage: qmctl hook list [WHICH]\n"
-                "       qmctl hook retired [WHICH]\n"
+                "       qmctl hook show ID\n"
+                "       qmctl hook kick [--in DURATION | --later DURATION] [-n] WHICH\n"
+                "       qmctl hook cancel [-n] WHICH\n"
+                "       qmctl hook retired list [WHICH]\n"
+                "       qmctl hook retired show ID\n"
                 "\n"
                 "  list      webhooks that wait to be delivered\n"
+                "  kick      next attempt now, or as said\n"
+                "  cancel    no attempt any more\n"
                 "  retired   what became of others, as long as it is kept\n"
                 "\nWHICH, all of which must hold:\n",
                 out);
-    ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED);
+    ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED | CTL_HOOKS_ACTION);
+}
+
+static int act(struct ctl *c, bool cancel, const struct ctl_filter *f)
+{
+    struct fail fail;
+    uint64_t count;
+    enum admin_hook_action action = cancel         ? ADMIN_HOOK_CANCEL
+                                    : f->later_set ? ADMIN_HOOK_DELAY
+                                                   : ADMIN_HOOK_KICK;
+    if (f->empty && !f->all)
+        return ctl_fail(EX_USAGE, "say which: ids, a filter, or --all");
+    int fd = ctl_admin(c);
+    if (fd < 0)
+        return c->unreached;
+    int rc = admin_ask_hook_act(fd, action, f->by_ms, &f->query.filter, f->dry, &count, &fail);
+    (void)close(fd);
+    if (rc != 0)
+        return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
+    if (c->json)
+        (void)printf("{\"webhooks\":%llu,\"dry_run\":%s}\n", (unsigned long long)count,
+                     f->dry ? "true" : "false");
+    else
+        (void)printf("%llu webhook%s %s%s\n", (unsigned long long)count, count == 1 ? "" : "s",
+                     f->dry ? "would be " : "", cancel ? "canceled" : "kicked");
+    return count > 0 || f->dry ? EX_OK : EX_DATAERR;
+}
+
+static int with_filter(struct ctl *c, unsigned where, int argc, char **argv)
+{
+    struct ctl_filter f;
+    int code = ctl_filter_read(&f, where, argc, argv);
+    if (code != 0)
+        return code;
+    if (where == CTL_HOOKS_ACTION)
+        code = act(c, strcmp(argv[0], "cancel") == 0, &f);
+    else
+        code = list(c, where == CTL_HOOKS_RETIRED, &f);
+    ctl_filter_clear(&f);
+    return code;
+}
+
+static int run(struct ctl *c, bool retired, int argc, char **argv)
+{
+    const char *word = argc < 2 ? "" : argv[1];
+    if (strcmp(word, "list") == 0)
+        return with_filter(c, retired ? CTL_HOOKS_RETIRED : CTL_HOOKS, argc - 1, argv + 1);
+    if (strcmp(word, "show") == 0 && argc == 3)
+        return ctl_print_hook(c, retired, argv[2]);
+    if (!retired && (strcmp(word, "kick") == 0 || strcmp(word, "cancel") == 0))
+        return with_filter(c, CTL_HOOKS_ACTION, argc - 1, argv + 1);
+    if (!retired && strcmp(word, "retired") == 0)
+        return run(c, true, argc - 1, argv + 1);
+    ctl_hook_help(stderr);
+    return EX_USAGE;
 }
 
 int ctl_hook(struct ctl *c, int argc, char **argv)
 {
-    struct ctl_filter f;
-    bool retired = argc >= 2 && strcmp(argv[1], "retired") == 0;
-    if (argc < 2 || (!retired && strcmp(argv[1], "list") != 0)) {
-        ctl_hook_help(stderr);
-        return EX_USAGE;
-    }
-    int code = ctl_filter_read(&f, retired ? CTL_HOOKS_RETIRED : CTL_HOOKS, argc - 1, argv + 1);
-    if (code != 0)
-        return code;
-    code = list(c, retired, &f);
-    ctl_filter_clear(&f);
-    return code;
+    return run(c, false, argc, argv);
 }

@@ -3,10 +3,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "ascii.h"
 #include "clock.h"
 #include "ctl_filter.h"
 #include "ctl_rows.h"
+#include "ctl_safe.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "qid.h"
@@ -205,28 +205,6 @@ static void print_json(bool retired, const struct admin_item *i)
     ctl_print(&b);
 }
 
-/* Lines from a stranger go out without control characters. */
-static void print_safely(const char *indent, const char *text)
-{
-    struct span rest = span_text(text), line;
-    while (ascii_token(&rest, "\n", &line)) {
-        struct buf out = {0};
-        char *copy = span_dup(line);
-        ctl_put_safe(&out, copy);
-        (void)printf("%s%s\n", indent, buf_text(&out));
-        buf_free(&out);
-        mem_free(&copy);
-    }
-}
-
-static void print_field(const char *name, const char *text)
-{
-    if (text[0] != '\0') {
-        (void)printf("%-11s", name);
-        print_safely("", text);
-    }
-}
-
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
@@ -236,11 +214,11 @@ static void print_attempt(uint32_t n, const struct deliver_result *r)
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
     if (r->error[0] != '\0')
-        print_safely("  ", r->error);
+        ctl_print_safely("  ", r->error);
     if (r->rcpt_reply[0] != '\0')
-        print_safely("  ", r->rcpt_reply);
+        ctl_print_safely("  ", r->rcpt_reply);
     if (r->reply[0] != '\0')
-        print_safely("  ", r->reply);
+        ctl_print_safely("  ", r->reply);
 }
 
 static void print_text(bool retired, const struct admin_item *i)
@@ -249,26 +227,26 @@ static void print_text(bool retired, const struct admin_item *i)
     const struct admin_row *r = &i->row;
     (void)printf("Recipient  %s (message %s", qid_text(r->id, id), "");
     (void)printf("%s, #%llu)\n", qid_text(r->message, id), (unsigned long long)r->id);
-    print_field("State", retired     ? (r->success ? "delivered" : "failed")
-                         : r->held   ? "held"
-                         : r->trying ? "trying"
-                                     : "queued");
-    print_field("From", r->sender[0] == '\0' ? "<>" : r->sender);
-    print_field("To", r->recipient);
-    print_field("Subject", r->subject);
-    print_field("Message-ID", r->message_id);
-    print_field("Account", r->account);
-    print_field("Came by", i->client);
-    print_field("Transport", r->transport);
-    print_field("Received", ctl_time_text(r->received_ms, when, sizeof when));
-    print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
+    ctl_print_field("State", retired     ? (r->success ? "delivered" : "failed")
+                             : r->held   ? "held"
+                             : r->trying ? "trying"
+                                         : "queued");
+    ctl_print_field("From", r->sender[0] == '\0' ? "<>" : r->sender);
+    ctl_print_field("To", r->recipient);
+    ctl_print_field("Subject", r->subject);
+    ctl_print_field("Message-ID", r->message_id);
+    ctl_print_field("Account", r->account);
+    ctl_print_field("Came by", i->client);
+    ctl_print_field("Transport", r->transport);
+    ctl_print_field("Received", ctl_time_text(r->received_ms, when, sizeof when));
+    ctl_print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
     if (i->not_before_ms != 0)
-        print_field("Not before", ctl_time_text(i->not_before_ms, when, sizeof when));
-    print_field("RequireTLS", tls_word(i->flags));
+        ctl_print_field("Not before", ctl_time_text(i->not_before_ms, when, sizeof when));
+    ctl_print_field("RequireTLS", tls_word(i->flags));
     (void)printf("%-11s%llu octets\n", "Size", (unsigned long long)r->size);
     for (uint32_t k = 0; k < i->extra_n; k++) {
         char *pair = mem_format("%s: %s", i->extra[k].key, i->extra[k].value);
-        print_field("Extra", pair);
+        ctl_print_field("Extra", pair);
         mem_free(&pair);
     }
     for (uint32_t k = 0; k < i->attempts_n; k++)

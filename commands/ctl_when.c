@@ -74,3 +74,10 @@ int ctl_time_read(const char *text, int64_t now_ms, struct ctl_time *t, struct f
                    : fail_set(f, "not a time: '%s' (as 'now', 'now+1h', '2026-11-27 16:30', '+1h')",
                               text);
 }
+
+int ctl_when_span(const char *text, int64_t max_ms, int64_t *ms, struct fail *f)
+{
+    if (read_span(text, ms) != 0 || *ms < 0 || *ms > max_ms)
+        return fail_set(f, "not a duration: '%s' (as 30s, 1h30m, 2d)", text);
+    return 0;
+}

@@ -14,6 +14,8 @@
  */
 int ctl_when_read(const char *text, int64_t now_ms, int64_t *after_ms, int64_t *before_ms,
                   struct fail *f);
+/* A duration without a sign, such as 1h30m: 0, or -1 with a sentence. */
+int ctl_when_span(const char *text, int64_t max_ms, int64_t *ms, struct fail *f);
 
 struct ctl_time {
     bool add;   /* to what there is */

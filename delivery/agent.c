@@ -93,16 +93,30 @@ static void free_job(struct job *j)
     mem_free(&j);
 }
 
+static bool any_stored(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (j->results[i].status == DELIVER_DONE && j->results[i].stored_name[0] != '\0')
+            return true;
+    }
+    return false;
+}
+
 static void answer(const struct job *j)
 {
     struct deliver_report report;
-    uint32_t n = j->order->recipients_n;
-    bool wanted = (j->order->wants & DELIVER_WANTS_REPORT) != 0;
-    if (wanted)
+    struct deliver_incoming incoming;
+    bool reports = (j->order->wants & DELIVER_WANTS_REPORT) != 0;
+    bool describes = (j->order->wants & DELIVER_WANTS_INCOMING) != 0 && any_stored(j) &&
+                     report_describe(j, &incoming);
+    if (reports)
         report_read(j, &report);
-    deliver_answer_report(j->agent->qmgr, j->request, j->results, n, wanted ? &report : NULL);
-    if (wanted)
+    deliver_answer_told(j->agent->qmgr, j->request, j->results, j->order->recipients_n,
+                        reports ? &report : NULL, describes ? &incoming : NULL);
+    if (reports)
         deliver_report_clear(&report);
+    if (describes)
+        mem_free(&incoming.members);
 }
 
 /* It is read for what it reports, and that is all. */

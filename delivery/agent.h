@@ -24,6 +24,7 @@ enum delivery_counter {
 };
 
 struct mailbox;
+struct mailcharset;
 struct pool;
 
 enum { AGENT_SWEEPS = 256 };
@@ -49,6 +50,7 @@ struct agent {
     int64_t swept_ms[AGENT_SWEEPS];
     struct buf resolv_conf;
     X509_STORE *roots;
+    struct mailcharset *charsets; /* NULL but in the process of the transport "local" */
 };
 
 /* A message for some recipients, and what became of each so far. */

@@ -10,6 +10,7 @@
 #include "file.h"
 #include "log.h"
 #include "mailbox.h"
+#include "mailcharset.h"
 #include "pool.h"
 #include "tls.h"
 #include "tlsclient.h"
@@ -27,6 +28,8 @@ static int init(struct service *s, struct fail *f)
     (void)file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &a->resolv_conf, f);
     if (tls_init(f) != 0)
         return -1;
+    if (strcmp(a->label, "local") == 0)
+        a->charsets = mailcharset_open();
     a->roots = tlsclient_roots(NULL, f);
     return a->roots != NULL ? 0 : -1;
 }
@@ -119,5 +122,6 @@ int main(int argc, char **argv)
     mailbox_free(&a.mailbox);
     pool_free(&a.pool);
     agent_close(&a);
+    mailcharset_close(&a.charsets);
     return code;
 }

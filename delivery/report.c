@@ -1,8 +1,10 @@
 #include "report.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "dsnread.h"
+#include "incoming.h"
 #include "log.h"
 #include "proto_submit.h"
 #include "qid.h"
@@ -65,4 +67,26 @@ void report_read(const struct job *j, struct deliver_report *report)
     dsnread_clear(&d);
     mimeread_clear(&m);
     buf_free(&octets);
+}
+
+/* It is sealed and of that size, as deliver_read has checked. */
+bool report_describe(const struct job *j, struct deliver_incoming *incoming)
+{
+    struct buf members = {0};
+    struct dsnread d;
+    char id[QID_SIZE];
+    size_t size = (size_t)j->order->size;
+    void *octets = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_SHARED, j->body, 0);
+    if (octets == MAP_FAILED) {
+        log_error(NULL, "cannot read a message to describe it",
+                  LS("qid", qid_text(j->order->message, id)));
+        return false;
+    }
+    incoming_describe(span_of(octets, size), j->order->sender[0] == '\0', j->agent->charsets,
+                      &members, &incoming->automated, &d);
+    dsnread_clear(&d);
+    if (octets != NULL)
+        (void)munmap(octets, size);
+    incoming->members = buf_take_text(&members);
+    return true;
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <bsd/sys/queue.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "dnsaddr.h"
 #include "mem.h"
 #include "target.h"
+#include "tlsclient.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define SWALLOW_MAX (256 * 1024) /* octets of an answer after which nobody waits for more */
@@ -61,10 +63,8 @@ int fetcher_init(struct fail *f)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return fail_set(f, "cannot start libcurl");
-    authorities = X509_STORE_new();
-    if (authorities == NULL || X509_STORE_set_default_paths(authorities) != 1)
-        return fail_set(f, "cannot load the certificates of authorities");
-    return 0;
+    authorities = tlsclient_roots(getenv("SSL_CERT_FILE"), f); /* as all that use OpenSSL */
+    return authorities != NULL ? 0 : -1;
 }
 
 /* ---- libcurl and the event loop ---- */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "counts.h"
 #include "dnsconf.h"
 #include "fetch.h"
 #include "file.h"
@@ -141,15 +142,11 @@ static void commit(struct service *s, void *state, void *old)
 }
 
 static const char *const syscalls[] = {"socket", "connect", "bind", "getpeername", "ioctl", NULL};
-static const char *const counters[HOOKS_COUNTERS + 1] = {"calls_total",           "success_total",
-                                                         "failed_total",          "policies_total",
-                                                         "policies_failed_total", NULL};
-
-static const struct service_spec spec = {
+/* Not constant: the names of the counters are made. */
+static struct service_spec spec = {
     .name = "hooks",
     .reader = CONF_HOOKS,
     .syscalls = syscalls,
-    .counters = counters,
     .init = init,
     .start = start,
     .prepare = prepare,
@@ -161,6 +158,7 @@ static const struct service_spec spec = {
 int main(int argc, char **argv)
 {
     struct hooks h = {0};
+    spec.counters = counts_names();
     int code = service_main(&spec, argc, argv, &h);
     webhooks_free(&h.webhooks);
     policies_free(&h.policies);

@@ -7,7 +7,7 @@
 #include "ascii.h"
 #include "log.h"
 #include "mem.h"
-#include "webhook.h"
+#include "counts.h"
 
 #define WELL_KNOWN "/.well-known/mta-sts.txt"
 

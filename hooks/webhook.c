@@ -6,6 +6,7 @@
 
 #include "base64.h"
 #include "clock.h"
+#include "counts.h"
 #include "log.h"
 #include "mem.h"
 #include "proto_secret.h"
@@ -114,6 +115,7 @@ static char *error_text(const struct call *c, const struct fetch_answer *a)
 static void on_answer(void *arg, const struct fetch_answer *a)
 {
     struct call *c = arg;
+    counts_request(c->webhooks->service, a->status, a->duration_ms);
     struct hook_result r = {.success = is_success(c->success, a->status),
                             .code = (uint16_t)a->status,
                             .error = error_text(c, a),

@@ -13,15 +13,6 @@
  *     send   the POST
  *     tell   qmgr hears how it went */
 
-enum hooks_counter {
-    COUNT_CALLS,
-    COUNT_SUCCESS,
-    COUNT_FAILED,
-    COUNT_POLICIES,
-    COUNT_POLICIES_FAILED,
-    HOOKS_COUNTERS
-};
-
 /* What one configuration says. */
 struct webhook_settings {
     struct conf *conf;

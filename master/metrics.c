@@ -35,14 +35,44 @@ struct question {
     enum role role;
 };
 
-/* A name from a process is put into the text, so it must be one. */
-static bool is_name(const char *s)
+/* A counter's name taken apart; the parts are in one buffer. */
+struct parts {
+    char text[256];
+    const char *scope, *name, *label, *value; /* "" for no scope, no label */
+};
+
+static bool is_word(const char *s, const char *more)
 {
     for (const char *p = s; *p != '\0'; p++) {
-        if (!ascii_is_alnum((unsigned char)*p) && *p != '_')
+        if (!ascii_is_alnum((unsigned char)*p) && strchr(more, *p) == NULL)
             return false;
     }
     return s[0] != '\0';
+}
+
+/* Ends the text at this octet, and returns what is behind it, or NULL when it is not there. */
+static char *cut(char *s, int c)
+{
+    char *at = s == NULL ? NULL : strchr(s, c);
+    if (at != NULL)
+        *at = '\0';
+    return at == NULL ? NULL : at + 1;
+}
+
+/* A name from a process is put into the text, so it must be one: "things_total", "scope:things",
+ * "things label=value". */
+static bool take_apart(struct parts *p, const char *counter)
+{
+    if (strlen(counter) >= sizeof p->text)
+        return false;
+    memcpy(p->text, counter, strlen(counter) + 1);
+    char *label = cut(p->text, ' '), *value = cut(label, '='), *name = cut(p->text, ':');
+    p->scope = name == NULL ? "" : p->text;
+    p->name = name == NULL ? p->text : name;
+    p->label = value == NULL ? "" : label;
+    p->value = value == NULL ? "" : value;
+    return is_word(p->name, "_") && (name == NULL || is_word(p->scope, "_")) &&
+           (label == NULL || (value != NULL && is_word(label, "_") && is_word(value, "_.+")));
 }
 
 static struct family *reach(struct metrics *m, const char *name)
@@ -68,6 +98,37 @@ static void add(struct metrics *m, const char *scope, const char *counter, const
     mem_free(&name);
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+/* What a process counted. One with a label that is zero is left out, unless it is a bucket. */
+static void add_counter(struct metrics *m, enum role role, const struct control_counter *c,
+                        const char *process)
+{
+    struct parts p;
+    if (!take_apart(&p, c->name))
+        return;
+    if (p.label[0] != '\0' && c->value == 0 && !ends_with(p.name, "_bucket"))
+        return;
+    char *name =
+        mem_format("quartermaster_%s_%s", p.scope[0] == '\0' ? role_names[role] : p.scope, p.name);
+    struct family *f = reach(m, name);
+    if (f != NULL) {
+        buf_putf(&f->samples, "%s{process=\"%s\"", name, process);
+        if (p.label[0] != '\0')
+            buf_putf(&f->samples, ",%s=\"%s\"", p.label, p.value);
+        if (ends_with(p.name, "_seconds_sum"))
+            buf_putf(&f->samples, "} %" PRIu64 ".%06" PRIu64 "\n", c->value / 1000000,
+                     c->value % 1000000);
+        else
+            buf_putf(&f->samples, "} %" PRIu64 "\n", c->value);
+    }
+    mem_free(&name);
+}
+
 static void clear(struct metrics *m)
 {
     for (size_t i = 0; i < m->families_n; i++) {
@@ -78,10 +139,13 @@ static void clear(struct metrics *m)
     m->families_n = 0;
 }
 
-static bool ends_with(const char *s, const char *end)
+/* The families of a histogram stand one behind the other, that of its buckets first. */
+static void put_type(struct buf *text, const char *name)
 {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
+    if (ends_with(name, "_bucket"))
+        buf_putf(text, "# TYPE %.*s histogram\n", (int)(strlen(name) - strlen("_bucket")), name);
+    else if (!ends_with(name, "_seconds_sum") && !ends_with(name, "_seconds_count"))
+        buf_putf(text, "# TYPE %s %s\n", name, ends_with(name, "_total") ? "counter" : "gauge");
 }
 
 static void publish(struct metrics *m)
@@ -90,8 +154,7 @@ static void publish(struct metrics *m)
     struct process *p;
     for (size_t i = 0; i < m->families_n; i++) {
         struct family *f = &m->families[i];
-        buf_putf(&text, "# TYPE %s %s\n", f->name,
-                 ends_with(f->name, "_total") ? "counter" : "gauge");
+        put_type(&text, f->name);
         buf_put_span(&text, buf_span(&f->samples));
     }
     TAILQ_FOREACH (p, &m->world->processes, next) {
@@ -106,10 +169,8 @@ static void on_counters(void *arg, const struct control_counter *counters, uint3
     struct question *q = arg;
     struct metrics *m = q->metrics;
     bool in_time = q->round == m->round;
-    for (uint32_t i = 0; i < n && in_time; i++) {
-        if (is_name(counters[i].name))
-            add(m, role_names[q->role], counters[i].name, q->process, counters[i].value);
-    }
+    for (uint32_t i = 0; i < n && in_time; i++)
+        add_counter(m, q->role, &counters[i], q->process);
     if (in_time && --m->waiting == 0)
         publish(m);
     mem_free(&q);

@@ -5,6 +5,7 @@
 
 #include "bodies.h"
 #include "clock.h"
+#include "hookact.h"
 #include "hookq.h"
 #include "listpage.h"
 #include "log.h"
@@ -24,9 +25,7 @@ struct action {
     struct change change;
     struct queue *queue;
     struct settings *settings;
-    enum admin_action action;
-    struct admin_terms terms;
-    bool dry;
+    struct act act;
     struct listpage page;
     int64_t now_ms;
     int64_t end_ms; /* monotonic: when its time is over */
@@ -37,6 +36,7 @@ struct action {
     uint64_t slice_count;
     uint64_t gone[ROWS_A_SLICE], files[ROWS_A_SLICE];
     unsigned gone_n, files_n;
+    int64_t soonest_ms; /* of the webhooks that were moved */
 };
 
 static const char *const action_names[ADMIN_ACTIONS] = {
@@ -54,10 +54,10 @@ static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
 /* What an action sets in a row. False when it is so already. */
 static bool set_terms(const struct action *a, struct rcpt_row *r)
 {
-    const struct admin_terms *terms = &a->terms;
-    int64_t next_ms = a->action == ADMIN_DELAY ? r->next_ms + terms->ms : terms->ms;
+    const struct admin_terms *terms = &a->act.terms;
+    int64_t next_ms = a->act.action == ADMIN_DELAY ? r->next_ms + terms->ms : terms->ms;
     const char *transport = terms->transport == NULL ? "" : terms->transport;
-    switch (a->action) {
+    switch (a->act.action) {
     case ADMIN_SCHEDULE:
     case ADMIN_DELAY:
         next_ms = next_ms < 1 ? 1 : next_ms > ADMIN_MS_MAX ? ADMIN_MS_MAX : next_ms;
@@ -85,7 +85,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
     struct ledger *l = &a->queue->ledger;
     const struct rcpt_row was = *r;
     struct deliver_result word;
-    switch (a->action) {
+    switch (a->act.action) {
     case ADMIN_KICK:
         if (r->held || r->next_ms <= a->now_ms)
             return false;
@@ -94,7 +94,7 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
         return true;
     case ADMIN_HOLD:
     case ADMIN_RELEASE:
-        if (r->held == (a->action == ADMIN_HOLD))
+        if (r->held == (a->act.action == ADMIN_HOLD))
             return false;
         r->held = !r->held;
         ledger_reschedule(l, t, id, &was, r);
@@ -146,6 +146,16 @@ static bool get_meant(struct store_txn *t, struct match *m, uint64_t id, struct 
            rcpt_row_read(value, r) == 0;
 }
 
+static void apply_to_hooks(struct change *change, struct store_txn *t)
+{
+    struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
+    struct match match = match_begin(&a->page.query.filter, a->queue->ledger.secret);
+    const struct hookact act = {a->act.hook_action, a->act.by_ms, a->now_ms};
+    a->slice_count = 0;
+    for (uint32_t i = 0; i < a->page.ids_n; i++)
+        a->slice_count += hookact_on(&act, t, a->settings, &match, a->page.ids[i], &a->soonest_ms);
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
@@ -173,25 +183,36 @@ static void apply(struct change *change, struct store_txn *t)
         close_message(a, t, &m, &lost);
 }
 
-static void finish(struct action *a, const char *why)
+static void wake(struct action *a)
 {
-    if (!a->dry && a->count > 0) {
-        log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
+    if (a->act.hooks) {
+        log_info(NULL, "webhooks changed by operator",
+                 LS("action", hookact_name(a->act.hook_action)), LU("webhooks", a->count));
+        if (a->act.hook_action != ADMIN_HOOK_CANCEL)
+            hookq_poke(a->queue->hookq, a->soonest_ms);
+    } else {
+        log_info(NULL, "queue changed by operator", LS("action", action_names[a->act.action]),
                  LU("recipients", a->count));
-        if (a->action == ADMIN_KICK)
+        if (a->act.action == ADMIN_KICK)
             schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
          * released keep their time, and those scheduled have any. */
-        bool keeps =
-            a->action == ADMIN_RELEASE || a->action == ADMIN_SCHEDULE || a->action == ADMIN_DELAY;
+        bool keeps = a->act.action == ADMIN_RELEASE || a->act.action == ADMIN_SCHEDULE ||
+                     a->act.action == ADMIN_DELAY;
         schedule_look_at(a->queue->schedule, keeps ? 0 : a->now_ms);
-        if (a->action == ADMIN_TRANSPORT) /* some wait for another one */
+        if (a->act.action == ADMIN_TRANSPORT) /* some wait for another one */
             schedule_pump(a->queue->schedule);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
+}
+
+static void finish(struct action *a, const char *why)
+{
+    if (!a->act.dry && a->count > 0)
+        wake(a);
     a->on_done(a->arg, &(struct admin_acted){a->count, a->page.next.id, a->page.until}, why);
     listpage_clear(&a->page);
-    mem_free(&a->terms.transport);
+    mem_free(&a->act.terms.transport);
     settings_drop(&a->settings);
     mem_free(&a);
 }
@@ -217,7 +238,7 @@ static void go_on(struct action *a)
 static void looked(struct work *w)
 {
     struct action *a = (struct action *)w;
-    if (a->dry) {
+    if (a->act.dry) {
         a->count += a->page.ids_n;
         go_on(a);
     } else if (a->page.ids_n > 0) {
@@ -242,11 +263,11 @@ static void done(struct change *change, const char *why)
     go_on(a);
 }
 
-static uint64_t end_of_queue(struct queue *q)
+static uint64_t end_of(struct queue *q, enum table table)
 {
     uint64_t id = 0;
     struct store_txn *t = store_begin(q->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_RCPT);
+    struct store_cursor c = store_cursor(t, table);
     if (store_last(&c))
         (void)key_read_id(c.key, &id);
     store_cursor_close(&c);
@@ -260,22 +281,21 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
     struct action *a = mem_zero(sizeof *a);
     a->work.run = look;
     a->work.done = looked;
-    a->change.apply = apply;
+    a->change.apply = act->hooks ? apply_to_hooks : apply;
     a->change.done = done;
     /* Or the result of an attempt, known and not yet written down, would undo a kick. */
     a->change.when = COMMIT_BEHIND;
     a->queue = q;
     a->settings = settings_hold(q->settings);
-    a->action = act->action;
-    a->dry = act->dry;
-    a->terms = act->terms;
-    a->terms.transport = mem_text(act->terms.transport);
-    a->page =
-        (struct listpage){.list = ADMIN_QUEUE,
-                          .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
-                          .until = act->until != 0 ? act->until : end_of_queue(q),
-                          .us = LISTPAGE_US,
-                          .ids_only = true};
+    a->act = *act;
+    a->act.terms.transport = mem_text(act->terms.transport);
+    a->soonest_ms = INT64_MAX;
+    a->page = (struct listpage){
+        .list = act->hooks ? ADMIN_HOOKS : ADMIN_QUEUE,
+        .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
+        .until = act->until != 0 ? act->until : end_of(q, act->hooks ? TABLE_HOOK : TABLE_RCPT),
+        .us = LISTPAGE_US,
+        .ids_only = true};
     *filter = (struct admin_filter){0};
     a->page.query.after.id = act->after;
     a->now_ms = clock_wall_ms();

@@ -6,15 +6,19 @@
 
 #define ACT_MS 5000 /* then it is for who asked to have it go on */
 
-/* An operator's action on every recipient that a filter means. It goes through the queue in slices:
- * each is looked for in the reading thread and changed in a transaction of its own, so that other
- * changes get their turn; recipients that arrive meanwhile are not meant. */
+/* An operator's action on every recipient, or every queued webhook, that a filter means. It goes
+ * through the queue in slices: each is looked for in the reading thread and changed in a
+ * transaction of its own, so that other changes get their turn; those that arrive meanwhile are not
+ * meant. */
 
 struct act {
-    enum admin_action action;
-    bool dry;                 /* only count those that are meant, which writes nothing */
+    bool hooks;                         /* it is for webhooks */
+    enum admin_action action;           /* for recipients */
+    enum admin_hook_action hook_action; /* for webhooks */
+    int64_t by_ms;                      /* of a kick or a delay */
+    bool dry;                           /* only count those that are meant, which writes nothing */
     uint64_t after, until;    /* those with ids between; until 0: all that are there now */
-    struct admin_terms terms; /* the transport's name is copied */
+    struct admin_terms terms; /* for recipients; the transport's name is copied */
 };
 /* acted->next is 0 unless its time was over. why: NULL, or what prevented it; acted->count is what
  * was done by then. */

@@ -200,6 +200,32 @@ static void show_retired(struct admin *a, struct caller *o, uint64_t request, ui
     store_abort(&t);
 }
 
+static void show_hook(struct admin *a, struct caller *o, uint64_t request, bool retired,
+                      uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct hook_row h;
+    struct store_txn *t = store_begin(a->queue->store, false);
+    if (store_get(t, retired ? TABLE_HOOKRETIRED : TABLE_HOOK, key_span(&k), &value) &&
+        hook_row_read(value, &h) == 0) {
+        struct admin_hook_item item = {.row = match_hook_row(id, &h),
+                                       .authorization = h.authorization[0] != '\0',
+                                       .payload = h.payload,
+                                       .superseded_by = h.superseded_by,
+                                       .keep_until_ms = h.keep_until_ms,
+                                       .attempts = h.results,
+                                       .attempts_n = h.results_n};
+        admin_answer_hook(o->channel, request, &item);
+        admin_hook_row_clear(&item.row);
+        hook_row_clear(&h);
+    } else {
+        admin_refuse(o->channel, request,
+                     retired ? "no such webhook in the history" : "no such webhook in the queue");
+    }
+    store_abort(&t);
+}
+
 static void counts(struct admin *a, struct caller *o, uint64_t request)
 {
     struct store *s = a->queue->store;
@@ -248,14 +274,17 @@ static void on_acted(void *arg, const struct admin_acted *acted, const char *why
 static void act(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r)
 {
     const char *transport = r->terms.transport;
-    if (r->action == ADMIN_TRANSPORT && transport[0] != '\0' &&
+    if (r->type == MSG_ADMIN_QUEUE_ACT && r->action == ADMIN_TRANSPORT && transport[0] != '\0' &&
         !settings_may_choose(a->queue->settings, transport)) {
         char *why = mem_format("no such transport: %.80s", transport);
         admin_refuse(o->channel, request, why);
         mem_free(&why);
         return;
     }
-    const struct act act = {.action = r->action,
+    const struct act act = {.hooks = r->type == MSG_ADMIN_HOOK_ACT,
+                            .action = r->action,
+                            .hook_action = r->hook_action,
+                            .by_ms = r->by_ms,
                             .dry = r->dry,
                             .after = r->after,
                             .until = r->until,
@@ -355,7 +384,12 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     case MSG_ADMIN_RETIRED_SHOW:
         show_retired(a, o, m->id, r.id);
         break;
+    case MSG_ADMIN_HOOK_SHOW:
+    case MSG_ADMIN_HOOKRETIRED_SHOW:
+        show_hook(a, o, m->id, r.type == MSG_ADMIN_HOOKRETIRED_SHOW, r.id);
+        break;
     case MSG_ADMIN_QUEUE_ACT:
+    case MSG_ADMIN_HOOK_ACT:
         act(a, o, m->id, &r);
         break;
     case MSG_ADMIN_HOLD_LIST:

@@ -165,7 +165,7 @@ static void free_delivery(struct delivery *v)
 }
 
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n,
-                const struct deliver_report *report)
+                const struct settle_said *said)
 {
     const struct delivery_end e = {v->destination,      v->server, v->class, v->job->transport,
                                    v->job->destination, v->asked,  results,  n};
@@ -180,7 +180,7 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
                                            .how = v->how,
                                            .mailbox = v->how == SETTLE_MAILBOX ? v->job->destination
                                                                                : NULL,
-                                           .report = report};
+                                           .said = *said};
     settle_results(v->queue, &attempt, results, n);
     v->on_end(v->arg, &e);
     free_delivery(v);
@@ -201,7 +201,7 @@ static void end_as(struct delivery *v, enum deliver_status status, const char *e
         results[i].start_ms = v->start_ms;
         results[i].duration_ms = (uint32_t)(clock_wall_ms() - v->start_ms);
     }
-    end(v, results, n, NULL);
+    end(v, results, n, &(struct settle_said){NULL, NULL});
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&results[i]);
     mem_free(&results);
@@ -222,14 +222,14 @@ static void end_with_lost(struct delivery *v)
 }
 
 static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                       const struct deliver_report *report)
+                       const struct deliver_report *report, const struct deliver_incoming *incoming)
 {
     struct delivery *v = arg;
     if (results == NULL)
         end_with(v, "4.3.0", "agent", "",
                  "the delivery agent ended before it said what became of this");
     else
-        end(v, results, n, report);
+        end(v, results, n, &(struct settle_said){report, incoming});
 }
 
 static void on_body(void *arg, struct body *body, int fd, const char *why)
@@ -287,6 +287,15 @@ static void want_report(struct delivery *v, struct store_txn *t, const struct rc
     }
 }
 
+/* What goes into a mailbox is described to the account's application, if it wants to hear. Notices
+ * of ours are none of its business. */
+static void want_incoming(const struct delivery *v, const struct route *route, uint8_t *wants)
+{
+    if (v->how == SETTLE_MAILBOX && v->row.envelope->origin != SUBMIT_DSN &&
+        settings_incoming(v->queue->settings, route->destination) != NULL)
+        *wants |= DELIVER_WANTS_INCOMING;
+}
+
 /* For the transport, or for the server that it leads to. */
 static bool has_to_wait(const struct delivery *v, const char *transport)
 {
@@ -313,6 +322,7 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     uint8_t wants = 0;
     v->how = strcmp(route.transport, "local") == 0 ? SETTLE_MAILBOX : SETTLE_NEXT_HOP;
     want_report(v, t, r, &route, &wants);
+    want_incoming(v, &route, &wants);
     v->server = sites_server(v->sites, q->settings, route.transport);
     *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
     v->lost = !settings_has_transport(q->settings, route.transport);

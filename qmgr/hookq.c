@@ -23,12 +23,25 @@
 #define RETRY_AFTER_MAX_S 86400
 /* Answers on their way to the disk, for which the next calls do not wait. */
 #define UNWRITTEN_MAX 64
+/* Of payloads of calls, which are in memory here and in hooks. The last one may go beyond it. */
+#define OCTETS_MAX (64u << 20)
+
+/* URLs that took long lately, by their hash: one more in the same place takes over. */
+#define SLOW_PLACES 4096
+#define SLOW_CALL_MS 2000            /* as long as this, or no answer, is slow */
+#define SLOW_FOR_MS (30 * 60 * 1000) /* unless it answers fast before */
+#define SLOW_PASSED 256              /* of a round that are passed over in one turn of the loop */
+
+struct slow {
+    uint64_t destination;
+    int64_t until_ms; /* monotonic */
+};
 
 struct call {
     LIST_ENTRY(call) next;
     struct hookq *hookq;
     struct destination *destination;
-    enum due_class class;
+    enum due_class class; /* whose share it has */
     uint64_t id;
     int64_t start_ms;
     bool answered; /* being written down */
@@ -45,6 +58,9 @@ struct hookq {
     LIST_HEAD(, call) calls;        /* under way, or being written down */
     unsigned inflight[DUE_CLASSES]; /* calls */
     unsigned unwritten;
+    uint64_t octets; /* of the payloads of calls */
+    struct slow slow[SLOW_PLACES];
+    unsigned passed; /* streams passed over since there was one to begin */
     bool stopped;
 };
 
@@ -83,6 +99,7 @@ struct hookq *hookq_new(struct queue *q)
 static void free_call(struct call *c)
 {
     LIST_REMOVE(c, next);
+    c->hookq->octets -= strlen(c->row.payload);
     hook_row_clear(&c->row);
     mem_free(&c);
 }
@@ -153,21 +170,44 @@ uint64_t hookq_inflight(const struct hookq *h)
 struct written {
     struct change change;
     struct call *call;
-    struct due was;
     bool over; /* out of the queue */
 };
 
 static void apply(struct change *change, struct store_txn *t)
 {
     struct written *w = (struct written *)change;
+    const struct hook_row *row = &w->call->row;
     struct hook_row there;
-    if (hookrow_get(t, w->call->id, &there) != 0)
-        return; /* canceled meanwhile */
+    if (hookrow_get(t, w->call->id, &there) != 0) { /* canceled or superseded meanwhile */
+        hookrow_late(t, w->call->id, &row->results[row->results_n - 1]);
+        return;
+    }
+    struct due was = hookrow_due(w->call->id, &there); /* an operator may have moved it */
     hook_row_clear(&there);
     if (w->over)
-        hookrow_retire(t, w->call->id, w->was, &w->call->row);
+        hookrow_retire(t, w->call->id, was, row);
     else
-        hookrow_reschedule(t, w->call->id, w->was, &w->call->row);
+        hookrow_reschedule(t, w->call->id, was, row);
+}
+
+static struct slow *slow_place(struct hookq *h, const struct destination *d)
+{
+    return &h->slow[d->hash % SLOW_PLACES];
+}
+
+static bool is_slow(struct hookq *h, const struct destination *d)
+{
+    const struct slow *s = slow_place(h, d);
+    return s->destination == d->hash && s->until_ms > clock_mono_ms();
+}
+
+static void note_speed(struct call *c, const struct hook_result *r)
+{
+    struct slow *s = slow_place(c->hookq, c->destination);
+    if (r->code == 0 || r->duration_ms >= SLOW_CALL_MS)
+        *s = (struct slow){c->destination->hash, clock_mono_ms() + SLOW_FOR_MS};
+    else if (s->destination == c->destination->hash)
+        s->until_ms = 0;
 }
 
 /* The endpoint is free for the next call; this one stays in the window, so that nobody begins it
@@ -179,6 +219,7 @@ static void land(struct call *c)
     h->unwritten++;
     c->destination->site.inflight--;
     h->inflight[c->class]--;
+    h->passed = 0;
     window_update_destination(&h->window, c->destination);
     pump(h);
 }
@@ -212,15 +253,6 @@ static void done(struct change *change, const char *why)
     pump(h);
 }
 
-static void add_attempt(struct call *c, const struct hook_result *r)
-{
-    struct hook_row *row = &c->row;
-    row->results = mem_resize(row->results, (row->results_n + 1) * sizeof *row->results);
-    row->results[row->results_n++] = (struct hook_attempt){
-        c->start_ms, r->duration_ms, r->code, mem_text(r->error), mem_text(r->response)};
-    row->attempts++;
-}
-
 static void write_down(struct call *c, const struct hook_result *r)
 {
     const struct settings *s = c->hookq->queue->settings;
@@ -231,8 +263,8 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->change.must = true;
     w->change.when = COMMIT_SOON;
     w->call = c;
-    w->was = hookrow_due(c->id, &c->row);
-    add_attempt(c, r);
+    hookrow_add_attempt(&c->row, &(struct admin_hook_attempt){c->start_ms, r->duration_ms, r->code,
+                                                              r->error, r->response});
     c->row.success = r->success;
     w->over = r->success || r->code == 410 || c->row.attempts >= s->webhook_attempts;
     int64_t wait = hookq_wait_ms(c->row.attempts + 1u);
@@ -268,6 +300,7 @@ static void on_result(void *arg, const struct hook_result *r)
              LS("event", c->row.event), LU("attempt", c->row.attempts + 1u), LU("code", r->code),
              LU("ms", r->duration_ms), LS("why", r->error));
     service_count(h->queue->service, r->success ? COUNT_HOOKS : COUNT_HOOKS_FAILED, 1);
+    note_speed(c, r);
     write_down(c, r);
 }
 
@@ -294,6 +327,7 @@ static bool take(void *arg, const struct due *due, const struct stream_id *id)
         return true;
     if (is_full(h, due->class))
         return false;
+    h->passed = 0;
     unsigned per_url = (unsigned)h->queue->settings->webhook_per_url;
     window_limit(&h->window, per_url, per_url);
     struct stream *stream = window_reach(&h->window, *id, due->class);
@@ -340,10 +374,12 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     struct call *c = mem_zero(sizeof *c);
     c->hookq = h;
     c->destination = i->stream->destination;
-    c->class = i->stream->class;
+    c->class = is_slow(h, c->destination) ? DUE_AGAIN : i->stream->class;
+    h->passed = 0;
     c->id = i->id;
     c->start_ms = clock_wall_ms();
     c->row = *row;
+    h->octets += strlen(row->payload);
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
     c->destination->site.inflight++;
@@ -389,12 +425,32 @@ static bool may_go(const struct hookq *h, enum due_class c)
     return hookq_inflight(h) < most && h->inflight[c] < window_part(c, most);
 }
 
+/* The next of the class. One that is slow goes to the end of the round while those have their fill;
+ * when there are many of them the rest of the round is for the next turn of the loop. */
+static struct stream *next_of(struct hookq *h, enum due_class c)
+{
+    struct stream *stream = may_go(h, c) ? window_next(&h->window, c) : NULL;
+    unsigned n = 0;
+    while (stream != NULL && c == DUE_FIRST && is_slow(h, stream->destination) &&
+           !may_go(h, DUE_AGAIN)) {
+        window_update(&h->window, stream);
+        if (++h->passed >= h->window.halves[c].round_n)
+            return NULL;
+        if (++n >= SLOW_PASSED) {
+            pump(h);
+            return NULL;
+        }
+        stream = window_next(&h->window, c);
+    }
+    return stream;
+}
+
 /* The URL whose turn it is. The classes take turns, as long as each may have calls. */
 static struct stream *next_stream(struct hookq *h)
 {
     for (int i = 0; i < DUE_CLASSES; i++) {
         enum due_class c = h->next;
-        struct stream *stream = may_go(h, c) ? window_next(&h->window, c) : NULL;
+        struct stream *stream = next_of(h, c);
         h->next = (enum due_class)((c + 1) % DUE_CLASSES);
         if (stream != NULL)
             return stream;
@@ -410,7 +466,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
-           (stream = next_stream(h)) != NULL) {
+           h->octets < OCTETS_MAX && (stream = next_stream(h)) != NULL) {
         if (stream->waiting == 0 && stream->more)
             refill(h, stream, &rows);
         begin_one(h, stream);

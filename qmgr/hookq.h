@@ -7,7 +7,8 @@
  * 8, 16 hours, each spread by 1 %. One URL has at most webhooks.per-url requests under way, all
  * together webhooks.concurrency; URLs take turns, so that one that does not answer keeps no other
  * waiting. Those that failed before have at most half of everything, so that a thousand URLs that
- * do not answer keep no new one waiting either. */
+ * do not answer keep no new one waiting either; and a URL that took long the last time, or did not
+ * answer, counts as such with all it has. */
 
 struct hookq *hookq_new(struct queue *q);
 void hookq_free(struct hookq **h);

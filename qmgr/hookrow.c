@@ -121,6 +121,30 @@ static char *payload(const struct news *n, int64_t now_ms)
     return buf_take_text(&b);
 }
 
+static struct hook_row new_row(const struct conf_block *hook, const char *account,
+                               const char *event, int64_t now_ms)
+{
+    bool authorization = conf_is_set(hook, "authorization");
+    return (struct hook_row){.account = mem_text(account),
+                             .url = mem_text(conf_text(hook, "url")),
+                             .authorization =
+                                 mem_text(authorization ? conf_text(hook, "authorization") : ""),
+                             .event = mem_text(event),
+                             .submitted_ms = now_ms,
+                             .next_ms = now_ms};
+}
+
+bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload_text,
+                           int64_t now_ms, struct hook_row *row)
+{
+    const struct conf_block *hook = settings_incoming(s, account);
+    if (hook == NULL)
+        return false;
+    *row = new_row(hook, account, "incoming", now_ms);
+    row->payload = mem_text(payload_text);
+    return true;
+}
+
 bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
                   struct hook_row *row)
 {
@@ -130,16 +154,9 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
         event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
     if (hook == NULL || !wants(hook, event))
         return false;
-    *row = (struct hook_row){
-        .recipient = n->recipient,
-        .account = mem_text(n->envelope->account),
-        .url = mem_text(conf_text(hook, "url")),
-        .authorization =
-            mem_text(conf_is_set(hook, "authorization") ? conf_text(hook, "authorization") : ""),
-        .event = mem_text(event),
-        .submitted_ms = now_ms,
-        .next_ms = now_ms,
-        .payload = payload(n, now_ms)};
+    *row = new_row(hook, n->envelope->account, event, now_ms);
+    row->recipient = n->recipient;
+    row->payload = payload(n, now_ms);
     return true;
 }
 
@@ -178,13 +195,77 @@ void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,
     hookrow_insert(t, id, row);
 }
 
+/* hooklast: recipient → the queued webhook u64 that the next one supersedes. There is none unless
+ * the account wants it so. */
+static uint64_t last_of(struct store_txn *t, uint64_t recipient)
+{
+    struct key k = key_id(recipient);
+    struct span value;
+    uint64_t id = 0;
+    if (recipient == 0 || !store_get(t, TABLE_HOOKLAST, key_span(&k), &value) ||
+        key_read_id(value, &id) != 0)
+        return 0;
+    return id;
+}
+
+void hookrow_add(struct store_txn *t, const struct settings *s, uint64_t id,
+                 const struct hook_row *row, int64_t now_ms)
+{
+    const struct conf_block *account = settings_account(s, row->account);
+    const struct conf_block *hook =
+        account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
+    struct hook_row before;
+    hookrow_insert(t, id, row);
+    if (row->recipient == 0 || hook == NULL || !conf_bool(hook, "supersede"))
+        return;
+    uint64_t last = last_of(t, row->recipient);
+    if (last != 0 && hookrow_get(t, last, &before) == 0) {
+        int64_t keep = settings_keep_webhooks_ms(s, row->account);
+        struct due was = hookrow_due(last, &before);
+        before.superseded_by = id;
+        before.keep_until_ms = keep > 0 ? now_ms + keep : 0;
+        hookrow_retire(t, last, was, &before);
+        hook_row_clear(&before);
+    }
+    struct key k = key_id(row->recipient), value = key_id(id);
+    store_put(t, TABLE_HOOKLAST, key_span(&k), key_span(&value));
+}
+
 void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row)
 {
     struct key old = key_due(was), k = key_id(id);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
     (void)store_delete(t, TABLE_HOOK, key_span(&k));
+    if (last_of(t, row->recipient) == id) {
+        k = key_id(row->recipient);
+        (void)store_delete(t, TABLE_HOOKLAST, key_span(&k));
+    }
     if (row->keep_until_ms > 0)
         put_row(t, TABLE_HOOKRETIRED, id, row);
+}
+
+void hookrow_add_attempt(struct hook_row *row, const struct admin_hook_attempt *a)
+{
+    row->results = mem_resize(row->results, (row->results_n + 1) * sizeof *row->results);
+    row->results[row->results_n++] = (struct admin_hook_attempt){
+        a->start_ms, a->duration_ms, a->code, mem_text(a->error), mem_text(a->response)};
+    row->attempts++;
+}
+
+void hookrow_late(struct store_txn *t, uint64_t id, const struct admin_hook_attempt *a)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct hook_row row;
+    if (!store_get(t, TABLE_HOOKRETIRED, key_span(&k), &value) || hook_row_read(value, &row) != 0)
+        return;
+    struct admin_hook_attempt late = *a;
+    late.error = mem_format("%s%s(%s)", a->error, a->error[0] == '\0' ? "" : " ",
+                            row.superseded_by != 0 ? "superseded" : "canceled");
+    hookrow_add_attempt(&row, &late);
+    put_row(t, TABLE_HOOKRETIRED, id, &row);
+    mem_free(&late.error);
+    hook_row_clear(&row);
 }
 
 int hookrow_get(struct store_txn *t, uint64_t id, struct hook_row *row)

@@ -16,6 +16,10 @@
  * this type. */
 bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
                   struct hook_row *row);
+/* The same for mail that came for the account. Copies the payload. The row has no recipient: it is
+ * of nothing that was sent. */
+bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload,
+                           int64_t now_ms, struct hook_row *row);
 /* Where the webhook's row of hookdue is, and whose turn it waits for: its URL's. */
 struct due hookrow_due(uint64_t id, const struct hook_row *row);
 struct stream_id hookrow_stream(const char *url);
@@ -23,9 +27,20 @@ void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row
 /* Moves it to another time. was: where its row of hookdue is until now. */
 void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,
                         const struct hook_row *row);
+/* A webhook that tells of an account's outgoing mail goes into the queue. Where the account wants
+ * it so (supersede), the one before that tells of the same recipient, if it is still queued, gives
+ * way: into the history, with superseded_by. */
+void hookrow_add(struct store_txn *t, const struct settings *s, uint64_t id,
+                 const struct hook_row *row, int64_t now_ms);
 /* Out of the queue; kept in the history if row->keep_until_ms is set. */
 void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row);
 int hookrow_get(struct store_txn *t, uint64_t id,
                 struct hook_row *row); /* 0, or -1 when there is none */
+/* One more attempt, of a webhook with fewer of them than any row may have. error and response are
+ * copied. */
+void hookrow_add_attempt(struct hook_row *row, const struct admin_hook_attempt *a);
+/* An attempt of a webhook that was taken out of the queue while it was made: added to the history,
+ * if it is there. */
+void hookrow_late(struct store_txn *t, uint64_t id, const struct admin_hook_attempt *a);
 
 #endif

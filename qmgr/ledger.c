@@ -470,7 +470,7 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     mem_free(&line);
     struct hook_row hook;
     if (hookrow_make(s, n, now_ms, &hook)) {
-        hookrow_insert(t, ledger_take_id(l, t), &hook);
+        hookrow_add(t, s, ledger_take_id(l, t), &hook, now_ms);
         hook_row_clear(&hook);
     }
 }

@@ -66,21 +66,10 @@ static void take_hook(struct filling *f, uint64_t id, struct span row)
         return;
     p->rows = mem_resize(p->rows, (p->rows_n + 1) * sizeof *p->rows);
     struct admin_hook_row *r = &p->rows[p->rows_n++];
-    *r = (struct admin_hook_row){
-        .id = id,
-        .recipient = h.recipient,
-        .account = h.account,
-        .url = h.url,
-        .event = h.event,
-        .last = mem_text(h.results_n == 0 ? "" : h.results[h.results_n - 1].error),
-        .attempts = h.attempts,
-        .success = h.success,
-        .submitted_ms = h.submitted_ms,
-        .next_ms = h.next_ms};
+    *r = match_hook_row(id, &h);
     f->octets +=
         ROW_OCTETS + strlen(r->account) + strlen(r->url) + strlen(r->event) + strlen(r->last);
     f->n++;
-    h.account = h.url = h.event = NULL;
     hook_row_clear(&h);
 }
 

@@ -5,6 +5,7 @@
 
 #include "ascii.h"
 #include "mem.h"
+#include "qid.h"
 #include "tables.h"
 
 const struct msg_row *match_message(struct store_txn *t, struct match_message *m, uint64_t id)
@@ -209,4 +210,27 @@ struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rc
                               .message_id = mem_text(e->message_id),
                               .transport = mem_text(r->transport),
                               .last = rcpt_row_last_line(r)};
+}
+
+/* What stands last in a list: why it failed, or that another one took its place. */
+static char *last_word(const struct hook_row *r)
+{
+    char id[QID_SIZE];
+    if (r->superseded_by != 0)
+        return mem_format("superseded by %s", qid_text(r->superseded_by, id));
+    return mem_text(r->results_n == 0 ? "" : r->results[r->results_n - 1].error);
+}
+
+struct admin_hook_row match_hook_row(uint64_t id, const struct hook_row *r)
+{
+    return (struct admin_hook_row){.id = id,
+                                   .recipient = r->recipient,
+                                   .account = mem_text(r->account),
+                                   .url = mem_text(r->url),
+                                   .event = mem_text(r->event),
+                                   .last = last_word(r),
+                                   .attempts = r->attempts,
+                                   .success = r->success,
+                                   .submitted_ms = r->submitted_ms,
+                                   .next_ms = r->next_ms};
 }

@@ -43,5 +43,7 @@ bool match_hook(const struct match *m, uint64_t id, struct span value, bool reti
 /* The list's row of a queued recipient; admin_row_clear. Whether it is being tried is for the
  * schedule to say. */
 struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r);
+/* The same of a webhook, queued or in the history; admin_hook_row_clear. */
+struct admin_hook_row match_hook_row(uint64_t id, const struct hook_row *r);
 
 #endif

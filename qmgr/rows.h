@@ -99,22 +99,17 @@ void retired_row_clear(struct retired_row *r);
 /* As rcpt_row_peek. */
 int retired_row_peek(struct span s, struct admin_peek *r);
 
-struct hook_attempt {
-    int64_t start_ms;
-    uint32_t duration_ms;
-    uint16_t code;
-    char *error, *response;
-};
 struct hook_row {
     uint64_t recipient;
     char *account, *url, *authorization, *event;
     int64_t submitted_ms, next_ms;
     uint16_t attempts;
     char *payload;
-    struct hook_attempt *results;
+    struct admin_hook_attempt *results;
     uint32_t results_n;
-    bool success;          /* retired rows */
-    int64_t keep_until_ms; /* retired rows */
+    bool success;           /* retired rows */
+    int64_t keep_until_ms;  /* retired rows */
+    uint64_t superseded_by; /* retired rows: the webhook that was sent in its place, or 0 */
 };
 /* As for msg rows. */
 void hook_row_put(struct buf *b, const struct hook_row *r);

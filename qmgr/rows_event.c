@@ -4,7 +4,8 @@
 #include "wire.h"
 
 #define VERSION 1
-#define PAYLOAD_MAX (16u << 20)
+#define SUPERSEDED 2
+#define PAYLOAD_MAX (24u << 20)
 #define ATTEMPTS_MAX 1000
 
 #define EVENT_VERSION 2
@@ -43,14 +44,15 @@ int event_row_time(struct span s, int64_t *when_ms)
     return good && !w.bad ? 0 : -1;
 }
 
-/* hook and hookretired row: version u8 | recipient u64 | account, url, authorization, event (texts)
- * | submitted_ms i64 | next_ms i64 | attempts u16 | payload (text) | count u32 of {start_ms i64,
- * duration_ms u32, code u16, error, response} | success bool | keep_until i64. e.g. "\x01"
+/* hook and hookretired row: version u8 (1, or 2 of one that was superseded) | recipient u64 |
+ * account, url, authorization, event (texts) | submitted_ms i64 | next_ms i64 | attempts u16 |
+ * payload (text) | count u32 of {start_ms i64, duration_ms u32, code u16, error, response} |
+ * success bool | keep_until i64 | version 2: superseded_by u64. e.g. "\x01"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x00\x00\x07billing"
  * "\x00\x00\x00\x19https://app.example.org/h" ... */
 void hook_row_put(struct buf *b, const struct hook_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, r->superseded_by != 0 ? SUPERSEDED : VERSION);
     wire_put_u64(b, r->recipient);
     wire_put_text(b, r->account);
     wire_put_text(b, r->url);
@@ -70,6 +72,8 @@ void hook_row_put(struct buf *b, const struct hook_row *r)
     }
     wire_put_bool(b, r->success);
     wire_put_i64(b, r->keep_until_ms);
+    if (r->superseded_by != 0)
+        wire_put_u64(b, r->superseded_by);
 }
 
 static void get_attempts(struct wire *w, struct hook_row *r)
@@ -89,7 +93,8 @@ int hook_row_read(struct span s, struct hook_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct hook_row){0};
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != SUPERSEDED)
         wire_fail(&w);
     r->recipient = wire_u64(&w);
     r->account = wire_text(&w, PROTO_NAME_MAX);
@@ -103,7 +108,9 @@ int hook_row_read(struct span s, struct hook_row *r)
     get_attempts(&w, r);
     r->success = wire_bool(&w);
     r->keep_until_ms = wire_i64(&w);
-    if (r->next_ms < 0)
+    if (version == SUPERSEDED)
+        r->superseded_by = wire_u64(&w);
+    if (r->next_ms < 0 || (version == SUPERSEDED && r->superseded_by == 0))
         wire_fail(&w);
     if (wire_end(&w) == 0)
         return 0;
@@ -128,9 +135,11 @@ void hook_row_clear(struct hook_row *r)
 
 int hook_row_peek(struct span s, struct hook_peek *r)
 {
-    const size_t tail = 9; /* success and keep_until_ms are the last of a row */
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION || s.n < tail)
+    uint8_t version = wire_u8(&w);
+    /* success, keep_until_ms, superseded_by are the last of a row */
+    const size_t tail = version == SUPERSEDED ? 17 : 9;
+    if ((version != VERSION && version != SUPERSEDED) || s.n < tail)
         wire_fail(&w);
     r->recipient = wire_u64(&w);
     r->account = wire_span(&w, PROTO_NAME_MAX);
@@ -147,7 +156,8 @@ int hook_row_peek(struct span s, struct hook_peek *r)
 char *hook_row_url(struct span s)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != VERSION)
+    uint8_t version = wire_u8(&w);
+    if (version != VERSION && version != SUPERSEDED)
         wire_fail(&w);
     (void)wire_u64(&w);
     (void)wire_span(&w, PROTO_NAME_MAX);

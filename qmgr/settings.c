@@ -238,6 +238,12 @@ bool settings_server(const struct settings *s, const char *transport, const char
     return w.to_server;
 }
 
+const struct conf_block *settings_incoming(const struct settings *s, const char *account)
+{
+    const struct conf_block *a = settings_account(s, account);
+    return a == NULL ? NULL : conf_find(a, "webhook", "incoming");
+}
+
 const char *settings_mailbox(const struct settings *s, const char *address)
 {
     const char *domain = address_domain(address);

@@ -78,6 +78,8 @@ bool settings_may_choose(const struct settings *s, const char *transport);
 /* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
  * for a local socket; valid as long as the settings) and *port are that server. */
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
+/* The account's incoming webhook, or NULL. */
+const struct conf_block *settings_incoming(const struct settings *s, const char *account);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "body.h"
+#include "arrival.h"
 #include "bodies.h"
 #include "clock.h"
 #include "failure.h"
@@ -29,10 +30,12 @@ struct settle {
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
+    char *mailbox; /* the account whose it is, or NULL */
     enum settle_how how;
     struct deliver_report report; /* if there was one */
     bool reported;
-    char *mailbox; /* the account whose it is, or NULL */
+    struct deliver_incoming incoming; /* the same */
+    bool described;
     /* what apply found, for the loop */
     bool message_gone;
     uint64_t unlink_file;
@@ -204,6 +207,11 @@ static void succeed(struct settle *c, struct store_txn *t, struct ledger_message
     ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
     if (c->mailbox != NULL)
         mailindex_stored(l, t, c->mailbox, e, r->address, result);
+    if (c->mailbox != NULL && !noted && e->origin != SUBMIT_DSN) {
+        const struct arrival a = {c->mailbox, e,      m->id,
+                                  r->address, result, c->described ? &c->incoming : NULL};
+        arrival_note(l, t, c->settings, &a, c->now_ms);
+    }
     c->delivered++;
     if (is_told_of_success(c, m, r, result))
         note_row(told, r);
@@ -328,6 +336,7 @@ static void done(struct change *change, const char *why)
     mem_free(&c->results);
     if (c->reported)
         deliver_report_clear(&c->report);
+    mem_free(&c->incoming.members);
     settings_drop(&c->settings);
     mem_free(&c);
 }
@@ -364,8 +373,12 @@ void settle_results(struct queue *q, const struct settle_attempt *attempt,
     c->now_ms = clock_wall_ms();
     c->how = attempt->how;
     c->mailbox = attempt->mailbox == NULL ? NULL : mem_text(attempt->mailbox);
-    c->reported = attempt->report != NULL;
+    c->reported = attempt->said.report != NULL;
     if (c->reported)
-        deliver_report_copy(&c->report, attempt->report);
+        deliver_report_copy(&c->report, attempt->said.report);
+    c->described = attempt->said.incoming != NULL;
+    if (c->described)
+        c->incoming = (struct deliver_incoming){mem_text(attempt->said.incoming->members),
+                                                attempt->said.incoming->automated};
     commit_add(q->commit, &c->change);
 }

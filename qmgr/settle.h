@@ -16,12 +16,18 @@ enum settle_how {
     SETTLE_SUPPRESSED, /* none was made, since the address is on the suppression list */
 };
 
+/* What the agent said of the message beside the results; either may be NULL. */
+struct settle_said {
+    const struct deliver_report *report;     /* of mail sent from here */
+    const struct deliver_incoming *incoming; /* for the application of the account it came to */
+};
+
 struct settle_attempt {
     uint64_t message;
     const char *transport; /* over which it was tried */
     enum settle_how how;
-    const char *mailbox;                 /* of SETTLE_MAILBOX, the account whose it is; else NULL */
-    const struct deliver_report *report; /* what the message said of mail sent from here, or NULL */
+    const char *mailbox; /* of SETTLE_MAILBOX, the account whose it is; else NULL */
+    struct settle_said said;
 };
 
 /* Copies the results; all are of this attempt. */

@@ -33,6 +33,7 @@ enum table {
     TABLE_HELD,
     TABLE_ENDED,
     TABLE_FAILURE,
+    TABLE_HOOKLAST,
     TABLE_MAIL,
     TABLE_MAILFILE,
     TABLE_MAILGONE,
@@ -65,9 +66,8 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired, held; hold, whose ids are their own; sts, with the hash of
- * a domain:
- *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
+/* msg, rcpt, retired, hook, hookretired, held, and hooklast of a recipient; hold, whose ids are
+ * their own; sts, with the hash of a domain: id u64 "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
  *   class u8 | next_ms u64 | id u64
@@ -123,6 +123,7 @@ struct key key_fromid(uint64_t account, uint64_t text);
  *   account hash u64 | address hash u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
 struct key key_failure(uint64_t account, uint64_t address);
+
 /* mail: whose mailbox, which message
  *   account hash u64 | id u64
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x06\x40\x00\x00\x00\x00\x01"

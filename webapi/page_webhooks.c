@@ -2,6 +2,27 @@
 
 /* What qmgr and hooks do, for those whose programs are called. */
 
+static const struct method_field incoming[] = {
+    {"Version", "integer", "0."},
+    {"From, To, CC, BCC, ReplyTo", "[address]", "The header's, as in MessageGet."},
+    {"Subject, MessageID, InReplyTo", "string", "The header's."},
+    {"References", "[string]", "Message ids of the conversation, in lower case."},
+    {"Date", "time or null", "The header's."},
+    {"Text, HTML", "string", "The message's text in either form, in UTF-8."},
+    {"Structure", "part", "As in MessageGet."},
+    {"Meta", "object", "How it came:"},
+    {"MsgID", "integer", "for MessageGet and the other methods;"},
+    {"MailFrom, RcptTo", "string", "the envelope;"},
+    {"MailFromValidated, MsgFromValidated", "bool",
+     "false: senders are not verified by this server yet;"},
+    {"DKIMVerifiedDomains", "[string]", "[], likewise;"},
+    {"RemoteIP", "string", "who brought it; empty if it came from this server;"},
+    {"Received", "time", "when it came;"},
+    {"MailboxName", "string", "where it is;"},
+    {"Automated", "bool", "whether a program sent it, such as a list or a vacation notice."},
+    {NULL, NULL, NULL},
+};
+
 static const struct method_field fields[] = {
     {"Event", "string",
      "delivered: the next server, or the mailbox, has the message. delayed: an attempt failed, and "
@@ -45,6 +66,14 @@ void page_webhooks(struct buf *out)
         "server's configuration. What becomes of each recipient is POSTed there, one event a "
         "call, as a JSON object:</p>\n");
     page_fields(out, fields);
+    buf_puts(
+        out,
+        "<p>With <code>supersede yes</code> in the configuration, a call that waits still gives "
+        "way "
+        "to later news of its recipient; otherwise all arrive.</p>\n"
+        "<p>With <code>webhook incoming</code> mail that comes into the account's mailbox is told, "
+        "too, but for notices that come back to a FromID, and those of this server:</p>\n");
+    page_fields(out, incoming);
     buf_puts(
         out,
         "<p>The headers <code>X-Quartermaster-Webhook-ID</code> and "

@@ -243,6 +243,15 @@ static void check_from_id_login(const struct conf_block *account, const struct c
                       conf_label(account));
 }
 
+/* Mail for an account without a mailbox goes on by its routes: it does not arrive here. */
+static void check_incoming(const struct conf_block *account, struct conferror *errors)
+{
+    if (conf_find(account, "webhook", "incoming") != NULL && !is_broken(account, "mailbox") &&
+        !conf_bool(account, "mailbox"))
+        conferror_add(errors, setting_at(account, "mailbox"),
+                      "webhook incoming needs mailbox yes: other mail does not arrive here");
+}
+
 static void check_account(const struct conf_block *account, struct conferror *errors)
 {
     size_t n;
@@ -255,6 +264,7 @@ static void check_account(const struct conf_block *account, struct conferror *er
         if (check_mailbox_domain(account, "from-id-login", values, i, errors) && any)
             check_from_id_login(account, values, i, errors);
     }
+    check_incoming(account, errors);
 }
 
 static const struct check {

@@ -247,9 +247,10 @@ static const struct conf_setting dns_settings[] = {
     {"cache", CONF_INT, 0, RESOLVERS, "10000", .min = "0", .max = "1000000",
      .doc = "Answers remembered by each process."},
     {"trust-ad", CONF_BOOL, 0, RESOLVERS, "no",
-     .doc = "The servers validate DNSSEC and nobody can forge their answers on the way, though they "
-            "are not all on the loopback interface. Otherwise their word on DNSSEC does not count, "
-            "and DANE is off; the option trust-ad of resolv.conf says the same of its servers."},
+     .doc =
+         "The servers validate DNSSEC and nobody can forge their answers on the way, though they "
+         "are not all on the loopback interface. Otherwise their word on DNSSEC does not count, "
+         "and DANE is off; the option trust-ad of resolv.conf says the same of its servers."},
 };
 
 static const struct conf_block_type dns = {
@@ -324,8 +325,10 @@ static const struct conf_setting webhooks_settings[] = {
      .doc = "Call URLs that resolve to loopback, private or link-local addresses too."},
     {"timeout", CONF_DURATION, 0, CALLERS, "60s", .min = "1s", .max = "10m",
      .doc = "How long one call may take in all."},
-    {"concurrency", CONF_INT, 0, CALLERS, "10", .min = "1", .max = "1000",
-     .doc = "Calls in flight in all."},
+    {"concurrency", CONF_INT, 0, CALLERS, "200", .min = "1", .max = "1000",
+     .doc =
+         "Calls in flight in all. URLs that took long the last time, or did not answer, have half "
+         "of them together, so that there is always a place for others."},
     {"per-url", CONF_INT, 0, CALLERS, "1", .min = "1", .max = "1000",
      .doc = "Calls in flight to one URL. With 1 they arrive one after the other."},
     {"response-size", CONF_INT, 0, CONF_HOOKS, "512", .min = "0", .max = "65536",

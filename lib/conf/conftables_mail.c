@@ -81,6 +81,10 @@ static const struct conf_setting webhook_settings[] = {
     {"events", CONF_WORD, CONF_LIST, CONF_QMGR,
      .words = "delivered suppressed delayed failed relayed expanded canceled unrecognized",
      .doc = "Which events of outgoing mail to tell of. Without any, all."},
+    {"supersede", CONF_BOOL, 0, CONF_QMGR, "no",
+     .doc =
+         "Of outgoing mail: only the latest news of a recipient is called for, a call that waits "
+         "still gives way to the next. Otherwise all arrive."},
 };
 
 static const struct conf_block_type webhook = {
@@ -91,7 +95,7 @@ static const struct conf_block_type webhook = {
     .readers = CONF_QMGR | CONF_HOOKS | CONF_VAULT,
     CONF_TABLE(webhook_settings),
     .doc = "An HTTP endpoint of the application: outgoing is told what becomes of mail it sent, "
-           "incoming gets the mail that arrives for the account.",
+           "incoming gets the mail that arrives in the account's mailbox.",
 };
 
 static const struct conf_setting account_settings[] = {

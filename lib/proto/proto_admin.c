@@ -193,14 +193,30 @@ void admin_item_get(struct wire *w, struct admin_item *i)
         deliver_result_get(w, &i->attempts[k]);
 }
 
+void admin_hook_row_clear(struct admin_hook_row *r)
+{
+    mem_free(&r->account);
+    mem_free(&r->url);
+    mem_free(&r->event);
+    mem_free(&r->last);
+}
+
+void admin_hook_item_clear(struct admin_hook_item *i)
+{
+    admin_hook_row_clear(&i->row);
+    mem_free(&i->payload);
+    for (uint32_t k = 0; k < i->attempts_n; k++) {
+        mem_free(&i->attempts[k].error);
+        mem_free(&i->attempts[k].response);
+    }
+    mem_free(&i->attempts);
+    i->attempts_n = 0;
+}
+
 void admin_hook_page_clear(struct admin_hook_page *p)
 {
-    for (uint32_t i = 0; i < p->rows_n; i++) {
-        mem_free(&p->rows[i].account);
-        mem_free(&p->rows[i].url);
-        mem_free(&p->rows[i].event);
-        mem_free(&p->rows[i].last);
-    }
+    for (uint32_t i = 0; i < p->rows_n; i++)
+        admin_hook_row_clear(&p->rows[i]);
     mem_free(&p->rows);
     p->rows_n = 0;
 }

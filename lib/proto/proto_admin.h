@@ -156,6 +156,15 @@ void admin_hold_rules_clear(struct admin_hold_rules *r);
 /* The filter of the recipients in the queue that the rule means; admin_filter_clear. */
 struct admin_filter admin_hold_filter(const struct admin_hold_rule *r);
 
+enum admin_hook_action {
+    ADMIN_HOOK_KICK,   /* next attempt in some ms from now */
+    ADMIN_HOOK_DELAY,  /* so much later than it would have been */
+    ADMIN_HOOK_CANCEL, /* no attempt any more */
+    ADMIN_HOOK_ACTIONS
+};
+#define ADMIN_DELAY_MAX_MS                                                                         \
+    (3650 * INT64_C(86400000)) /* of a kick and a delay, which is 0 at least */
+
 /* An action goes on for some seconds: next is then where the one who asks has it go on, 0 at the
  * end, and until what it is to give with that, so that who comes meanwhile is not meant. */
 struct admin_acted {
@@ -174,12 +183,31 @@ struct admin_hook_row {
     bool success; /* history */
     int64_t submitted_ms, next_ms;
 };
+void admin_hook_row_clear(struct admin_hook_row *r); /* frees the texts */
 struct admin_hook_page {
     struct admin_hook_row *rows;
     uint32_t rows_n;
     struct admin_place next;
 };
 void admin_hook_page_clear(struct admin_hook_page *p); /* frees the rows */
+
+struct admin_hook_attempt {
+    int64_t start_ms;
+    uint32_t duration_ms;
+    uint16_t code; /* HTTP status, or 0 */
+    char *error, *response;
+};
+/* A webhook with all that is known of it. */
+struct admin_hook_item {
+    struct admin_hook_row row;
+    bool authorization;     /* whether one is sent; what it is, nobody is told */
+    char *payload;          /* JSON */
+    uint64_t superseded_by; /* history: the webhook in place of which it was not sent, or 0 */
+    int64_t keep_until_ms;  /* history */
+    struct admin_hook_attempt *attempts;
+    uint32_t attempts_n;
+};
+void admin_hook_item_clear(struct admin_hook_item *i); /* frees all it owns */
 
 /* ---- the side that asks; all block, fd from ipc_connect ---- */
 
@@ -207,20 +235,30 @@ int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f);
 /* A page of the webhooks that wait, or retired: of their history. */
 int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
                     struct admin_hook_page *page, struct fail *f);
+int admin_ask_hook(int fd, bool retired, uint64_t id, struct admin_hook_item *item, struct fail *f);
+/* As admin_ask_act_part and admin_ask_act. by_ms: of a kick or a delay. */
+int admin_ask_hook_act_part(int fd, enum admin_hook_action action, int64_t by_ms,
+                            const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                            struct fail *f);
+int admin_ask_hook_act(int fd, enum admin_hook_action action, int64_t by_ms,
+                       const struct admin_filter *filter, bool dry, uint64_t *count,
+                       struct fail *f);
 int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f);
 
 /* ---- the side that answers: qmgr ---- */
 
 struct admin_request {
-    uint16_t type;               /* MSG_ADMIN_... */
-    enum admin_list list;        /* lists: which */
-    struct admin_query query;    /* lists; its filter: ACT, too */
-    uint64_t id;                 /* shows, HOLD_REMOVE */
-    enum admin_action action;    /* ACT */
-    struct admin_terms terms;    /* ACT */
-    struct admin_hold_rule rule; /* HOLD_ADD: without id and time */
-    bool dry;                    /* ACT */
-    uint64_t after, until;       /* ACT: those with ids between; until 0: all that are there now */
+    uint16_t type;                      /* MSG_ADMIN_... */
+    enum admin_list list;               /* lists: which */
+    struct admin_query query;           /* lists; its filter: ACT, too */
+    uint64_t id;                        /* shows, HOLD_REMOVE */
+    enum admin_action action;           /* QUEUE_ACT */
+    struct admin_terms terms;           /* QUEUE_ACT */
+    enum admin_hook_action hook_action; /* HOOK_ACT */
+    int64_t by_ms;                      /* HOOK_ACT */
+    struct admin_hold_rule rule;        /* HOLD_ADD: without id and time */
+    bool dry;                           /* both ACTs; so are the next */
+    uint64_t after, until; /* those with ids between; until 0: all that are there now */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. Each is answered once, with the answer of its kind or a refusal; answers copy what they
@@ -236,6 +274,7 @@ void admin_answer_rules(struct ipc *ch, uint64_t request, const struct admin_hol
 void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
                         const struct admin_acted *acted);
 void admin_answer_removed(struct ipc *ch, uint64_t request);
+void admin_answer_hook(struct ipc *ch, uint64_t request, const struct admin_hook_item *i);
 void admin_answer_counts(struct ipc *ch, uint64_t request, const struct admin_counts *c);
 void admin_refuse(struct ipc *ch, uint64_t request, const char *why);
 

@@ -1,7 +1,9 @@
 #include "mem.h"
 #include "proto_admin.h"
+#include "proto_hook.h"
 
 #define TIMEOUT_MS 30000
+#define HOOK_ATTEMPTS_MAX 1000
 
 /* Asks, and hands the answer's octets on when it is of the wanted type. */
 static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer,
@@ -92,22 +94,16 @@ static void get_acted(struct wire *w, struct admin_acted *acted)
     acted->until = wire_u64(w);
 }
 
-int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
-                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
-                       struct fail *f)
+/* Of a hook's action too: what it is stands in b already. */
+static int ask_part(int fd, uint16_t type, struct buf *b, const struct admin_filter *filter,
+                    bool dry, struct admin_acted *acted, struct fail *f)
 {
-    struct buf b = {0}, answer = {0};
-    const struct admin_terms none = {0};
-    const struct admin_terms *set = terms == NULL ? &none : terms;
-    wire_put_u8(&b, (uint8_t)action);
-    wire_put_i64(&b, set->ms);
-    wire_put_text(&b, set->transport);
-    wire_put_u8(&b, (uint8_t)set->tls);
-    admin_filter_put(&b, filter);
-    wire_put_bool(&b, dry);
-    wire_put_u64(&b, acted->next);
-    wire_put_u64(&b, acted->until);
-    int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
+    struct buf answer = {0};
+    admin_filter_put(b, filter);
+    wire_put_bool(b, dry);
+    wire_put_u64(b, acted->next);
+    wire_put_u64(b, acted->until);
+    int rc = ask(fd, type, b, MSG_ADMIN_ACTED, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
         get_acted(&w, acted);
@@ -118,20 +114,61 @@ int admin_ask_act_part(int fd, enum admin_action action, const struct admin_term
     return rc;
 }
 
+static void put_action(struct buf *b, enum admin_action action, const struct admin_terms *terms)
+{
+    static const struct admin_terms none = {0};
+    const struct admin_terms *set = terms == NULL ? &none : terms;
+    wire_put_u8(b, (uint8_t)action);
+    wire_put_i64(b, set->ms);
+    wire_put_text(b, set->transport);
+    wire_put_u8(b, (uint8_t)set->tls);
+}
+
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
+                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                       struct fail *f)
+{
+    struct buf b = {0};
+    put_action(&b, action, terms);
+    return ask_part(fd, MSG_ADMIN_QUEUE_ACT, &b, filter, dry, acted, f);
+}
+
+int admin_ask_hook_act_part(int fd, enum admin_hook_action action, int64_t by_ms,
+                            const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                            struct fail *f)
+{
+    struct buf b = {0};
+    wire_put_u8(&b, (uint8_t)action);
+    wire_put_i64(&b, by_ms);
+    return ask_part(fd, MSG_ADMIN_HOOK_ACT, &b, filter, dry, acted, f);
+}
+
 /* Has it go on from where acted says, to the end; what is done is added to count. */
-static int act_on(int fd, enum admin_action action, const struct admin_terms *terms,
-                  const struct admin_filter *filter, bool dry, struct admin_acted *acted,
-                  uint64_t *count, struct fail *f)
+static int ask_all(int fd, uint16_t type, const struct buf *what, const struct admin_filter *filter,
+                   bool dry, struct admin_acted *acted, uint64_t *count, struct fail *f)
 {
     int rc;
     do {
         uint64_t after = acted->next;
-        rc = admin_ask_act_part(fd, action, terms, filter, dry, acted, f);
+        struct buf b = {0};
+        buf_put_span(&b, buf_span(what));
+        rc = ask_part(fd, type, &b, filter, dry, acted, f);
         if (rc == 0 && acted->next != 0 && acted->next <= after)
             rc = malformed(f);
         if (rc == 0)
             *count += acted->count;
     } while (rc == 0 && acted->next != 0);
+    return rc;
+}
+
+static int act_on(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                  uint64_t *count, struct fail *f)
+{
+    struct buf what = {0};
+    put_action(&what, action, terms);
+    int rc = ask_all(fd, MSG_ADMIN_QUEUE_ACT, &what, filter, dry, acted, count, f);
+    buf_free(&what);
     return rc;
 }
 
@@ -200,6 +237,19 @@ int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f)
     return rc;
 }
 
+int admin_ask_hook_act(int fd, enum admin_hook_action action, int64_t by_ms,
+                       const struct admin_filter *filter, bool dry, uint64_t *count, struct fail *f)
+{
+    struct buf what = {0};
+    struct admin_acted acted = {0};
+    wire_put_u8(&what, (uint8_t)action);
+    wire_put_i64(&what, by_ms);
+    *count = 0;
+    int rc = ask_all(fd, MSG_ADMIN_HOOK_ACT, &what, filter, dry, &acted, count, f);
+    buf_free(&what);
+    return rc;
+}
+
 static void get_hook(struct wire *w, struct admin_hook_row *r)
 {
     r->id = wire_u64(w);
@@ -231,6 +281,44 @@ int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
             get_hook(&w, &page->rows[i]);
         if (wire_end(&w) != 0) {
             admin_hook_page_clear(page);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+static void get_hook_item(struct wire *w, struct admin_hook_item *i)
+{
+    get_hook(w, &i->row);
+    i->authorization = wire_bool(w);
+    i->payload = wire_text(w, IPC_PAYLOAD_MAX);
+    i->superseded_by = wire_u64(w);
+    i->keep_until_ms = wire_i64(w);
+    i->attempts_n = wire_count(w, HOOK_ATTEMPTS_MAX, 22);
+    i->attempts = mem_array(i->attempts_n, sizeof *i->attempts);
+    for (uint32_t k = 0; k < i->attempts_n; k++) {
+        struct admin_hook_attempt *a = &i->attempts[k];
+        a->start_ms = wire_i64(w);
+        a->duration_ms = wire_u32(w);
+        a->code = wire_u16(w);
+        a->error = wire_text(w, PROTO_TEXT_MAX);
+        a->response = wire_text(w, HOOK_RESPONSE_MAX);
+    }
+}
+
+int admin_ask_hook(int fd, bool retired, uint64_t id, struct admin_hook_item *item, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *item = (struct admin_hook_item){0};
+    wire_put_u64(&b, id);
+    int rc = ask(fd, retired ? MSG_ADMIN_HOOKRETIRED_SHOW : MSG_ADMIN_HOOK_SHOW, &b,
+                 MSG_ADMIN_HOOK_ITEM, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        get_hook_item(&w, item);
+        if (wire_end(&w) != 0) {
+            admin_hook_item_clear(item);
             rc = malformed(f);
         }
     }

@@ -13,6 +13,15 @@ static void get_query(struct wire *w, struct admin_query *q)
         wire_fail(w);
 }
 
+/* Whom an action is for. */
+static void get_whom(struct wire *w, struct admin_request *r)
+{
+    admin_filter_get(w, &r->query.filter);
+    r->dry = wire_bool(w);
+    r->after = wire_u64(w);
+    r->until = wire_u64(w);
+}
+
 static enum admin_list list_of(uint16_t type)
 {
     return type == MSG_ADMIN_QUEUE_LIST     ? ADMIN_QUEUE
@@ -32,9 +41,10 @@ static void get_terms(struct wire *w, enum admin_action action, struct admin_ter
 
 /* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST, _HOOK_LIST, _HOOKRETIRED_LIST: filter, sort u8, descending
  * bool, after (ms i64, id u64), limit u32. MSG_ADMIN_QUEUE_SHOW, _RETIRED_SHOW: id u64.
- * MSG_ADMIN_QUEUE_ACT: action u8, ms i64, transport (text), tls u8, filter, dry bool, after u64,
- * until u64. MSG_ADMIN_HOLD_ADD: account, from_domain, domain (texts). MSG_ADMIN_HOLD_REMOVE: id
- * u64. */
+ * _HOOK_SHOW, _HOOKRETIRED_SHOW: the same. MSG_ADMIN_QUEUE_ACT: action u8, ms i64, transport
+ * (text), tls u8, filter, dry bool, after u64, until u64. MSG_ADMIN_HOLD_ADD: account, from_domain,
+ * domain (texts). MSG_ADMIN_HOLD_REMOVE: id u64. MSG_ADMIN_HOOK_ACT: action u8, by i64, filter and
+ * so on. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -50,15 +60,21 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
     case MSG_ADMIN_QUEUE_SHOW:
     case MSG_ADMIN_RETIRED_SHOW:
     case MSG_ADMIN_HOLD_REMOVE:
+    case MSG_ADMIN_HOOK_SHOW:
+    case MSG_ADMIN_HOOKRETIRED_SHOW:
         r->id = wire_u64(&w);
         break;
     case MSG_ADMIN_QUEUE_ACT:
         r->action = (enum admin_action)wire_enum(&w, ADMIN_ACTIONS);
         get_terms(&w, r->action, &r->terms);
-        admin_filter_get(&w, &r->query.filter);
-        r->dry = wire_bool(&w);
-        r->after = wire_u64(&w);
-        r->until = wire_u64(&w);
+        get_whom(&w, r);
+        break;
+    case MSG_ADMIN_HOOK_ACT:
+        r->hook_action = (enum admin_hook_action)wire_enum(&w, ADMIN_HOOK_ACTIONS);
+        r->by_ms = wire_i64(&w);
+        if (r->by_ms < 0 || r->by_ms > ADMIN_DELAY_MAX_MS)
+            wire_fail(&w);
+        get_whom(&w, r);
         break;
     case MSG_ADMIN_HOLD_ADD:
         r->rule.account = wire_text(&w, PROTO_NAME_MAX);
@@ -129,6 +145,20 @@ void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_act
     answer(ch, MSG_ADMIN_ACTED, request, &b);
 }
 
+static void put_hook(struct buf *b, const struct admin_hook_row *r)
+{
+    wire_put_u64(b, r->id);
+    wire_put_u64(b, r->recipient);
+    wire_put_text(b, r->account);
+    wire_put_text(b, r->url);
+    wire_put_text(b, r->event);
+    wire_put_text(b, r->last);
+    wire_put_u16(b, r->attempts);
+    wire_put_bool(b, r->success);
+    wire_put_i64(b, r->submitted_ms);
+    wire_put_i64(b, r->next_ms);
+}
+
 /* MSG_ADMIN_HOOK_PAGE: next (ms i64, id u64), count u32 of {id u64, recipient u64, account, url,
  * event, last (texts), attempts u16, success bool, submitted i64, next i64}. */
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p)
@@ -136,19 +166,8 @@ void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hoo
     struct buf b = {0};
     put_place(&b, p->next);
     wire_put_u32(&b, p->rows_n);
-    for (uint32_t i = 0; i < p->rows_n; i++) {
-        const struct admin_hook_row *r = &p->rows[i];
-        wire_put_u64(&b, r->id);
-        wire_put_u64(&b, r->recipient);
-        wire_put_text(&b, r->account);
-        wire_put_text(&b, r->url);
-        wire_put_text(&b, r->event);
-        wire_put_text(&b, r->last);
-        wire_put_u16(&b, r->attempts);
-        wire_put_bool(&b, r->success);
-        wire_put_i64(&b, r->submitted_ms);
-        wire_put_i64(&b, r->next_ms);
-    }
+    for (uint32_t i = 0; i < p->rows_n; i++)
+        put_hook(&b, &p->rows[i]);
     answer(ch, MSG_ADMIN_HOOK_PAGE, request, &b);
 }
 
@@ -177,6 +196,28 @@ void admin_answer_removed(struct ipc *ch, uint64_t request)
 {
     struct buf b = {0};
     answer(ch, MSG_ADMIN_HOLD_REMOVED, request, &b);
+}
+
+/* MSG_ADMIN_HOOK_ITEM: a row as in a page, authorization bool, payload (text), superseded by u64,
+ * keep until i64, count u32 of {start i64, duration u32 ms, code u16, error, response (texts)}. */
+void admin_answer_hook(struct ipc *ch, uint64_t request, const struct admin_hook_item *i)
+{
+    struct buf b = {0};
+    put_hook(&b, &i->row);
+    wire_put_bool(&b, i->authorization);
+    wire_put_text(&b, i->payload);
+    wire_put_u64(&b, i->superseded_by);
+    wire_put_i64(&b, i->keep_until_ms);
+    wire_put_u32(&b, i->attempts_n);
+    for (uint32_t k = 0; k < i->attempts_n; k++) {
+        const struct admin_hook_attempt *a = &i->attempts[k];
+        wire_put_i64(&b, a->start_ms);
+        wire_put_u32(&b, a->duration_ms);
+        wire_put_u16(&b, a->code);
+        wire_put_text(&b, a->error);
+        wire_put_text(&b, a->response);
+    }
+    answer(ch, MSG_ADMIN_HOOK_ITEM, request, &b);
 }
 
 /* MSG_ADMIN_COUNTS_ARE: the ten counts, u64 each, in the order of struct admin_counts. */

@@ -29,7 +29,8 @@ void control_stop(struct ipc *ch);
 void control_clock(struct ipc *ch, int64_t step_ms);
 
 struct control_counter {
-    char *name; /* "messages_accepted_total"; what does not end in _total goes up and down */
+    char *name; /* "messages_accepted_total"; what does not end in _total goes up and down. More
+                   of names: service.h */
     uint64_t value;
 };
 #define CONTROL_COUNTERS_MAX 1000

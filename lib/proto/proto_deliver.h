@@ -22,10 +22,11 @@ struct deliver_recipient {
 
 /* What qmgr wants of the agent beyond delivery, as bits. Only "local" is asked for it. */
 enum deliver_wants {
-    DELIVER_WANTS_REPORT = 1,  /* to be told what the message reports of mail sent from here */
-    DELIVER_WANTS_CONSUMED = 2 /* and not to have it in any mailbox */
+    DELIVER_WANTS_REPORT = 1,   /* to be told what the message reports of mail sent from here */
+    DELIVER_WANTS_CONSUMED = 2, /* and not to have it in any mailbox */
+    DELIVER_WANTS_INCOMING = 4  /* to be told what it says, once it is in a mailbox */
 };
-#define DELIVER_WANTS 3
+#define DELIVER_WANTS 7
 
 struct deliver_job {
     uint64_t message;  /* queue id */
@@ -110,6 +111,14 @@ struct deliver_report {
     char *reporter;   /* the host that it is from */
     char *diagnostic; /* on one line */
 };
+/* What a message that came says, for the application of the account that it came to. */
+struct deliver_incoming {
+    char *members;  /* of the incoming webhook's payload, From to Structure, as JSON without braces;
+                       owned; at most DELIVER_MEMBERS_MAX octets */
+    bool automated; /* a program sent it */
+};
+#define DELIVER_MEMBERS_MAX (20u << 20)
+
 /* One that says nothing; one that frees its texts. */
 struct deliver_report deliver_report_new(void);
 void deliver_report_clear(struct deliver_report *r);
@@ -134,9 +143,10 @@ void deliver_stored_get(struct wire *w, struct deliver_result *r);
 /* ---- the side that asks: qmgr ---- */
 
 /* results (n of them, in the job's order of recipients) are valid during the call; NULL when the
- * agent went away: what it did is unknown. report: NULL when it gave none. */
+ * agent went away: what it did is unknown. report, incoming: NULL when it gave none. */
 typedef void deliver_on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                                const struct deliver_report *report);
+                                const struct deliver_report *report,
+                                const struct deliver_incoming *incoming);
 
 /* body: a sealed memory file that stays the caller's. */
 void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
@@ -150,8 +160,9 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
 /* Exactly one result for each recipient of the job, in its order. */
 void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
                     uint32_t n);
-/* The same with the report that was wanted. */
-void deliver_answer_report(struct ipc *ch, uint64_t request, const struct deliver_result *results,
-                           uint32_t n, const struct deliver_report *report);
+/* The same with what was wanted, each NULL for none. */
+void deliver_answer_told(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                         uint32_t n, const struct deliver_report *report,
+                         const struct deliver_incoming *incoming);
 
 #endif

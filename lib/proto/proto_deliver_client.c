@@ -43,13 +43,15 @@ static void get_report(struct wire *w, struct deliver_report *r)
     deliver_report_get(w, r);
 }
 
-/* MSG_DELIVER_RESULT: count u32 of results, reported bool, a report if so. */
+/* MSG_DELIVER_RESULT: count u32 of results, reported bool, a report if so, described bool, {members
+ * (text), automated bool} if so. */
 static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;
     struct deliver_result *results = mem_array(a->n, sizeof *results);
     struct deliver_report report = deliver_report_new();
-    bool reported = false, good = m != NULL && m->type == MSG_DELIVER_RESULT;
+    struct deliver_incoming incoming = {0};
+    bool reported = false, described = false, good = m != NULL && m->type == MSG_DELIVER_RESULT;
     if (good) {
         struct wire w = wire_open(m->payload);
         good = wire_count(&w, a->n, 1) == a->n;
@@ -61,10 +63,17 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
         reported = wire_bool(&w);
         if (reported)
             get_report(&w, &report);
+        described = wire_bool(&w);
+        if (described) {
+            incoming.members = wire_text(&w, DELIVER_MEMBERS_MAX);
+            incoming.automated = wire_bool(&w);
+        }
         good = good && wire_end(&w) == 0;
     }
-    a->on_results(a->arg, good ? results : NULL, a->n, good && reported ? &report : NULL);
+    a->on_results(a->arg, good ? results : NULL, a->n, good && reported ? &report : NULL,
+                  good && described ? &incoming : NULL);
     deliver_report_clear(&report);
+    mem_free(&incoming.members);
     for (uint32_t i = 0; i < a->n; i++)
         deliver_result_clear(&results[i]);
     mem_free(&results);

@@ -55,11 +55,12 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
 void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
                     uint32_t n)
 {
-    deliver_answer_report(ch, request, results, n, NULL);
+    deliver_answer_told(ch, request, results, n, NULL, NULL);
 }
 
-void deliver_answer_report(struct ipc *ch, uint64_t request, const struct deliver_result *results,
-                           uint32_t n, const struct deliver_report *report)
+void deliver_answer_told(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                         uint32_t n, const struct deliver_report *report,
+                         const struct deliver_incoming *incoming)
 {
     struct buf b = {0};
     wire_put_u32(&b, n);
@@ -70,6 +71,11 @@ void deliver_answer_report(struct ipc *ch, uint64_t request, const struct delive
     wire_put_bool(&b, report != NULL);
     if (report != NULL)
         deliver_report_put(&b, report);
+    wire_put_bool(&b, incoming != NULL);
+    if (incoming != NULL) {
+        wire_put_text(&b, incoming->members);
+        wire_put_bool(&b, incoming->automated);
+    }
     ipc_reply(ch, MSG_DELIVER_RESULT, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }

@@ -71,6 +71,10 @@ enum proto_type {
     MSG_ADMIN_HOLD_ADDED = 0x0612,
     MSG_ADMIN_HOLD_REMOVE = 0x0613,
     MSG_ADMIN_HOLD_REMOVED = 0x0614,
+    MSG_ADMIN_HOOK_SHOW = 0x0615,
+    MSG_ADMIN_HOOKRETIRED_SHOW = 0x0616,
+    MSG_ADMIN_HOOK_ITEM = 0x0617,
+    MSG_ADMIN_HOOK_ACT = 0x0618,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,

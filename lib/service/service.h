@@ -28,7 +28,11 @@ struct service_spec {
     const char *name;            /* "smtpd" */
     unsigned reader;             /* CONF_SMTPD ...: whose share it gets */
     const char *const *syscalls; /* beyond what everyone may; NULL-terminated, or NULL */
-    const char *const *counters; /* names, NULL-terminated, or NULL; see service_count */
+    /* Names, NULL-terminated, or NULL; see service_count. Shown as quartermaster_<process>_<name>,
+     * or with a scope in place of the process: "scope:name". One label may follow: "name code=404".
+     * A histogram is "x_seconds_bucket le=0.5" and so on, as Prometheus counts them, then
+     * "x_seconds_sum", in microseconds, and "x_seconds_count". */
+    const char *const *counters;
 
     /* While still privileged and unconfined: libraries that open files at their start. arg is what
      * service_main was given; master's --root etc. are not applied yet. May be NULL. */

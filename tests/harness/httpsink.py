@@ -26,10 +26,11 @@ class Request:
 
 class Answer:
     """status; body (octets or text); headers (dict); delay: seconds before the answer; drop: close the
-    connection without an answer."""
+    connection without an answer; drip: the body never ends, an octet comes in so many seconds, 0: as many as
+    the client takes."""
 
-    def __init__(self, status=200, body=b"", headers=None, delay=0.0, drop=False):
-        self.status, self.headers, self.delay, self.drop = status, headers or {}, delay, drop
+    def __init__(self, status=200, body=b"", headers=None, delay=0.0, drop=False, drip=None):
+        self.status, self.headers, self.delay, self.drop, self.drip = status, headers or {}, delay, drop, drip
         self.body = body.encode() if isinstance(body, str) else body
 
 
@@ -79,6 +80,14 @@ class HttpSink:
         self._stopping.wait(answer.delay)
         return answer
 
+    def drip(self, file, seconds):
+        """Until the client goes, or we do. For the server's own threads."""
+        while not self._stopping.wait(seconds):
+            try:
+                file.write(b"x" if seconds else b"x" * 65536)
+            except OSError:
+                return
+
     def close(self):
         self._stopping.set()
         self._server.shutdown()
@@ -120,8 +129,12 @@ def _handler(sink):
             for key, value in answer.headers.items():
                 self.send_header(key, value)
             if "Content-Length" not in answer.headers:
-                self.send_header("Content-Length", str(len(answer.body)))
+                self.send_header("Content-Length", str(len(answer.body) if answer.drip is None else 1 << 40))
             self.end_headers()
+            if answer.drip is not None:
+                sink.drip(self.wfile, answer.drip)
+                self.close_connection = True
+                return
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 

@@ -127,7 +127,7 @@ class Lists(case.LanCase):
         for words in (["queue", "list", "--delivered"], ["queue", "list", "--ended", "<now"], ["queue", "list", "--all"],
                       ["queue", "kick", "--limit", "1"], ["queue", "kick", "--sort", "next"], ["queue", "list", "--event", "failed"],
                       ["retired", "list", "--held"], ["retired", "list", "--next", "<now"], ["retired", "list", "--sort", "next"],
-                      ["hook", "list", "--to", "x"], ["hook", "list", "--delivered"], ["hook", "retired", "--next", "<now"],
+                      ["hook", "list", "--to", "x"], ["hook", "list", "--delivered"], ["hook", "retired", "list", "--next", "<now"],
                       ["queue", "list", "--sort", "size"], ["queue", "list", "--submitted", "now"],
                       ["queue", "list", "--submitted", "<1h"], ["queue", "list", "--submitted", "<-1x"],
                       ["queue", "list", "--submitted", "<2026-13-01"], ["queue", "list", "--attempts", "many"],
@@ -204,7 +204,7 @@ class Lists(case.LanCase):
         by_next = self.qmctl("hook", "list")
         self.assertEqual([row["next"] for row in by_next], sorted(row["next"] for row in by_next))
         self.assertEqual([row["id"] for row in self.qmctl("hook", "list", "--desc")], [row["id"] for row in by_next][::-1])
-        self.assertEqual(self.qmctl("hook", "retired"), [])
+        self.assertEqual(self.qmctl("hook", "retired", "list"), [])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ static const struct {
      "f:4:21: *@d.example belongs to account a already, in f:3\n"},
     {HOST DOMAIN "account a { address x@d.example x@d.example }",
      "f:3:33: x@d.example belongs to account a already, in f:3\n"},
+    {HOST DOMAIN "account a { address x@d.example mailbox no\nwebhook incoming { url http://h } }",
+     "f:3:33: webhook incoming needs mailbox yes: other mail does not arrive here\n"},
     /* Logins for envelope senders of their own. */
     {HOST DOMAIN "account a { address x@d.example from-id-login y@d.example }",
      "f:3:47: from-id-login must be an address of account a\n"},

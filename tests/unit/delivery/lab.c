@@ -326,7 +326,7 @@ void lab_close(void)
 static const char default_body[] = "Subject: hi\r\n\r\nhello\r\n";
 
 void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                    const struct deliver_report *report)
+                    const struct deliver_report *report, const struct deliver_incoming *incoming)
 {
     struct order *o = arg;
     assert_false(o->done);
@@ -336,6 +336,10 @@ void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
         return;
     assert_int_equal(n, o->n);
     o->reported = report != NULL;
+    if (incoming != NULL) {
+        o->members = mem_text(incoming->members);
+        o->automated = incoming->automated;
+    }
     if (o->reported)
         o->said = report->said;
     o->results = mem_array(n, sizeof *o->results);
@@ -398,6 +402,7 @@ void order_send(struct order *o)
 
 void order_free(struct order *o)
 {
+    mem_free(&o->members);
     for (uint32_t i = 0; o->results != NULL && i < o->n; i++)
         deliver_result_clear(&o->results[i]);
     mem_free(&o->results);

@@ -74,13 +74,15 @@ struct order {
     /* what came back */
     bool done, lost;
     struct deliver_result *results;
+    char *members; /* what was described, or NULL */
+    bool automated;
     bool reported;
     enum deliver_said said;
 };
 
 /* arg: the order; for whoever asks by hand. */
 void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                    const struct deliver_report *report);
+                    const struct deliver_report *report, const struct deliver_incoming *incoming);
 void order_send(struct order *o);
 void order_free(struct order *o);
 /* Sends it and waits for its results. */

@@ -197,6 +197,29 @@ static void what_is_consumed_is_in_no_mailbox(void **state)
     order_free(&o);
 }
 
+static void what_a_message_says_is_told_once_it_is_stored(void **state)
+{
+    struct order o = {.destination = "anna",
+                      .sender = "",
+                      .recipients = {"anna@us.test"},
+                      .body = "From: Bob <bob@d.example>\r\nSubject: a <b>\r\n\r\nhello\r\n",
+                      .wants = DELIVER_WANTS_INCOMING};
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_non_null(o.members);
+    assert_memory_equal(o.members, "\"From\":[{\"Name\":\"Bob\",", 22);
+    assert_non_null(strstr(o.members, "\"Subject\":\"a \\u003cb\\u003e\""));
+    assert_non_null(strstr(o.members, "\"Text\":\"hello\\n\""));
+    assert_true(o.automated); /* the null sender */
+    char *text = only_message("anna");
+    mem_free(&text);
+    order_free(&o);
+    struct order plain = {.destination = "anna", .recipients = {"anna@us.test"}};
+    order_run(&plain);
+    assert_null(plain.members);
+    order_free(&plain);
+}
+
 static void the_null_sender_is_written_as_such(void **state)
 {
     struct order o = {.destination = "anna", .sender = "", .recipients = {"anna@us.test"}};
@@ -551,6 +574,7 @@ int main(void)
         TEST(a_message_is_in_new_with_where_it_came_from_and_whose_it_is),
         TEST(what_a_message_reports_is_told_to_whoever_wants_it),
         TEST(what_is_consumed_is_in_no_mailbox),
+        TEST(what_a_message_says_is_told_once_it_is_stored),
         TEST(the_null_sender_is_written_as_such),
         TEST(lines_end_as_they_do_on_this_system),
         TEST(a_line_end_between_two_pieces_is_one),

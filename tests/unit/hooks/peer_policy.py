@@ -94,7 +94,9 @@ def serve(folder, names, days="30"):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         ca, key = os.path.join(folder, "ca.crt"), os.path.join(folder, "ca.key")
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", ca, "-days", "30", "-subj", "/CN=ca")
+        for name in ("other", "ca"):
+            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", os.path.join(folder, name + ".key"),
+                    "-out", os.path.join(folder, name + ".crt"), "-days", "30", "-subj", "/CN=" + name)
         dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         dns.bind(("127.0.0.1", 0))
         threading.Thread(target=serve_dns, args=(dns,), daemon=True).start()
@@ -135,7 +137,7 @@ def main():
         # No certificate but a good one for the host.
         expect(fetch(stranger.server_address[1], "good.test"), "good.test", "untrusted", "0")
         expect(fetch(expired.server_address[1], "late.test"), "late.test", "untrusted", "0")
-        expect(fetch(port, "good.test", ca=os.devnull), "good.test", "untrusted", "0")
+        expect(fetch(port, "good.test", ca=os.path.join(folder, "other.crt")), "good.test", "untrusted", "0")
         # Nor an address that only this machine can reach, unless the operator says so.
         expect(fetch(port, "good.test", rule="public"), "good.test", "failed", "0", why="not a public one")
         # More at a time than may be are put off.

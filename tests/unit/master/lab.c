@@ -143,11 +143,22 @@ static void on_config(struct child *c, const struct control_message *m)
 
 static void on_counters(struct child *c, uint64_t request)
 {
-    static const char *const names[] = {"things_total", "level"};
-    const uint64_t values[] = {7, 3};
+    static const char *const names[] = {
+        "things_total",
+        "level",
+        "own:of_all_total code=404",
+        "own:of_all_total code=500",
+        "own:took_seconds_bucket le=0.5",
+        "own:took_seconds_bucket le=+Inf",
+        "own:took_seconds_sum",
+        "own:took_seconds_count",
+        "bad}name",
+        "bad label=\"",
+    };
+    const uint64_t values[] = {7, 3, 2, 0, 0, 4, 1500001, 4, 1, 1};
     c->counters++;
     if (!c->silent)
-        control_counters_are(c->control, request, names, values, 2);
+        control_counters_are(c->control, request, names, values, sizeof values / sizeof values[0]);
 }
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)

@@ -45,6 +45,26 @@ static void webapi_gets_all_of_them_by_name(void **state)
         strstr(text(), "quartermaster_delivery_level{process=\"delivery/direct\"} 3\n"));
 }
 
+static void a_name_can_have_a_scope_and_a_label(void **state)
+{
+    RUN_UNTIL(text()[0] != '\0');
+    assert_non_null(strstr(text(), "# TYPE quartermaster_own_of_all_total counter\n"
+                                   "quartermaster_own_of_all_total{process="));
+    assert_non_null(
+        strstr(text(), "quartermaster_own_of_all_total{process=\"hooks\",code=\"404\"} 2\n"));
+    assert_null(strstr(text(), "code=\"500\"")); /* which is zero */
+    assert_non_null(strstr(text(), "# TYPE quartermaster_own_took_seconds histogram\n"
+                                   "quartermaster_own_took_seconds_bucket{process="));
+    assert_non_null(
+        strstr(text(), "quartermaster_own_took_seconds_bucket{process=\"hooks\",le=\"0.5\"} 0\n"));
+    assert_non_null(
+        strstr(text(), "quartermaster_own_took_seconds_bucket{process=\"hooks\",le=\"+Inf\"} 4\n"));
+    assert_non_null(
+        strstr(text(), "\nquartermaster_own_took_seconds_sum{process=\"hooks\"} 1.500001\n"));
+    assert_null(strstr(text(), "TYPE quartermaster_own_took_seconds_sum"));
+    assert_null(strstr(text(), "bad"));
+}
+
 static void one_that_does_not_answer_keeps_nobody_from_being_heard(void **state)
 {
     RUN_UNTIL(text()[0] != '\0');
@@ -89,6 +109,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(webapi_gets_all_of_them_by_name),
+        TEST(a_name_can_have_a_scope_and_a_label),
         TEST(one_that_does_not_answer_keeps_nobody_from_being_heard),
         TEST(one_that_ends_is_left_out_until_it_is_back),
         TEST(questions_still_open_at_the_end_hurt_nobody),

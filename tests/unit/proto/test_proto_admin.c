@@ -81,6 +81,7 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_hold_rules rules;
     struct admin_acted acted;
     uint64_t id, count;
+    struct admin_hook_item hook;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
@@ -112,6 +113,17 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
         break;
     case MSG_ADMIN_HOLD_REMOVE:
         assert_int_equal(admin_ask_hold_remove(fd, r->id, &f), -1);
+        break;
+    case MSG_ADMIN_HOOK_SHOW:
+    case MSG_ADMIN_HOOKRETIRED_SHOW:
+        assert_int_equal(
+            admin_ask_hook(fd, r->type == MSG_ADMIN_HOOKRETIRED_SHOW, r->id, &hook, &f), -1);
+        break;
+    case MSG_ADMIN_HOOK_ACT:
+        acted = (struct admin_acted){0, r->after, r->until};
+        assert_int_equal(admin_ask_hook_act_part(fd, r->hook_action, r->by_ms, &r->query.filter,
+                                                 r->dry, &acted, &f),
+                         -1);
         break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
@@ -155,6 +167,14 @@ static void test_requests_stand_the_battery(void **state)
          .until = UINT64_MAX},
         {.type = MSG_ADMIN_HOOK_LIST, .query = {.after = {0, 1}, .limit = 2}},
         {.type = MSG_ADMIN_HOOKRETIRED_LIST, .query = {.descending = true, .limit = 2}},
+        {.type = MSG_ADMIN_HOOK_SHOW, .id = 7},
+        {.type = MSG_ADMIN_HOOKRETIRED_SHOW, .id = 8},
+        {.type = MSG_ADMIN_HOOK_ACT,
+         .hook_action = ADMIN_HOOK_DELAY,
+         .by_ms = ADMIN_DELAY_MAX_MS,
+         .query.filter = filter,
+         .after = 5,
+         .until = UINT64_MAX},
         {.type = MSG_ADMIN_COUNTS},
         {.type = MSG_ADMIN_HOLD_LIST},
         {.type = MSG_ADMIN_HOLD_ADD,

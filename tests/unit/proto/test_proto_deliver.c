@@ -61,7 +61,7 @@ static struct deliver_result full_result(uint64_t id)
 }
 
 static void on_nothing(void *arg, const struct deliver_result *results, uint32_t n,
-                       const struct deliver_report *report)
+                       const struct deliver_report *report, const struct deliver_incoming *incoming)
 {
 }
 
@@ -193,7 +193,7 @@ struct heard {
 };
 
 static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                       const struct deliver_report *report)
+                       const struct deliver_report *report, const struct deliver_incoming *incoming)
 {
     struct heard *h = arg;
     h->calls++;
@@ -201,7 +201,7 @@ static void on_results(void *arg, const struct deliver_result *results, uint32_t
     assert_int_equal(n, 2);
     if (results == NULL)
         return;
-    deliver_answer_report(scratch.ch, 1, results, n, report);
+    deliver_answer_told(scratch.ch, 1, results, n, report, incoming);
     scratch_take(&scratch);
     buf_put_span(h->out, scratch.m.payload);
 }
@@ -244,7 +244,7 @@ static void test_an_answer_stands_the_battery(void **state)
     buf_free(&b);
 }
 
-static void test_an_answer_with_a_report_stands_the_battery(void **state)
+static void test_an_answer_with_a_report_and_a_description_stands_the_battery(void **state)
 {
     struct deliver_result r[2] = {full_result(0x640000000001), full_result(0x640000000003)};
     struct deliver_report report = deliver_report_new(), copy;
@@ -258,7 +258,8 @@ static void test_an_answer_with_a_report_stands_the_battery(void **state)
     submit_set(&report.diagnostic, "250 2.1.5 expanded");
     deliver_report_copy(&copy, &report);
     deliver_report_clear(&report);
-    deliver_answer_report(scratch.ch, 1, r, 2, &copy);
+    const struct deliver_incoming incoming = {(char *)"\"From\":[],\"Subject\":\"x\"", true};
+    deliver_answer_told(scratch.ch, 1, r, 2, &copy, &incoming);
     scratch_take(&scratch);
     struct buf b = {0};
     buf_put_span(&b, scratch.m.payload);
@@ -339,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_only_what_is_done_can_be_reported_or_complained_of),
         cmocka_unit_test(test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel),
         cmocka_unit_test(test_an_answer_stands_the_battery),
-        cmocka_unit_test(test_an_answer_with_a_report_stands_the_battery),
+        cmocka_unit_test(test_an_answer_with_a_report_and_a_description_stands_the_battery),
         cmocka_unit_test(test_results_are_taken_for_every_recipient_of_the_job_in_its_order_only),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

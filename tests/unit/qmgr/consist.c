@@ -403,6 +403,25 @@ static void check_hookdue(struct walk *w, struct span key, struct span value)
     hook_row_clear(&r);
 }
 
+static void check_hooklast(struct walk *w, struct span key, struct span value)
+{
+    struct hook_row r;
+    struct span row;
+    uint64_t recipient, id;
+    if (key_read_id(key, &recipient) != 0 || key_read_id(value, &id) != 0) {
+        complain(w, "hooklast: a row does not decode");
+        return;
+    }
+    struct key k = key_id(id);
+    if (!store_get(w->t, TABLE_HOOK, key_span(&k), &row) || hook_row_read(row, &r) != 0) {
+        complain(w, "hooklast %" PRIu64 ": no such webhook", recipient);
+        return;
+    }
+    if (r.recipient != recipient)
+        complain(w, "hooklast %" PRIu64 ": it is of %" PRIu64, recipient, r.recipient);
+    hook_row_clear(&r);
+}
+
 static void check_hookretired(struct walk *w, struct span key, struct span value)
 {
     struct hook_row r;
@@ -537,6 +556,7 @@ static const struct {
     {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
     {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
     {TABLE_MAILGONE, check_mailgone}, {TABLE_HOLD, check_hold},
+    {TABLE_HOOKLAST, check_hooklast},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

@@ -22,6 +22,8 @@ static void test_waits_are_those_of_the_contract(void **state)
     assert_true(hookq_wait_ms(0) == 60000);
 }
 
+static const char *payload = "{}";
+
 /* Webhooks put into the store as an event does. */
 struct insertion {
     struct change change;
@@ -42,7 +44,7 @@ static void apply(struct change *change, struct store_txn *t)
                                .event = (char *)"delivered",
                                .submitted_ms = x->due_ms,
                                .next_ms = x->due_ms,
-                               .payload = (char *)"{}"};
+                               .payload = (char *)payload};
         hookrow_insert(t, world.queue.ledger.next_id++, &row);
     }
     /* The next one that is staged writes next_id. */
@@ -186,6 +188,59 @@ static void test_urls_that_failed_before_have_half_and_keep_no_new_one_waiting(v
     finish();
 }
 
+/* More URLs hang than there are places: once known, they keep no other waiting, with new webhooks
+ * either. */
+static void test_urls_that_hang_keep_no_new_one_waiting(void **state)
+{
+    char url[40];
+    world_open("webhooks { concurrency 16 }\n");
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(url, sizeof url, "https://hangs%u.example/", i);
+        put_hooks(url, 3);
+    }
+    WORLD_UNTIL(world.hooks.calls_n == 14);
+    while (world.hooks.calls_total < 60 && world.hooks.calls_n > 0) {
+        endpoint_answer(&world.hooks, 0, 0);
+        world_settle();
+    }
+    assert_true(world.hooks.calls_n <= 8); /* they have half */
+    put_hooks("https://alive.example/", 2);
+    world_settle();
+    assert_int_equal(calls_to("https://alive.example/"), 1);
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 200;
+    while (world.hooks.calls_n > 0)
+        endpoint_answer(&world.hooks, 0, 200);
+    world_step(5 * MINUTE);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    finish();
+}
+
+/* However many may be called, what they say is not all in memory at once. */
+static void test_large_payloads_are_few_at_once(void **state)
+{
+    enum { OCTETS = 10 << 20 };
+    char url[40], *large = mem_alloc(OCTETS + 1);
+    memset(large, 'x', OCTETS);
+    large[OCTETS] = '\0';
+    payload = large;
+    for (unsigned i = 0; i < 12; i++) {
+        (void)snprintf(url, sizeof url, "https://%u.example/", i);
+        put_hooks(url, 1);
+    }
+    payload = "{}";
+    world_settle();
+    assert_int_equal(world.hooks.calls_n, 7);
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 200;
+    endpoint_answer(&world.hooks, 0, 200);
+    WORLD_UNTIL(world.hooks.calls_total == 12);
+    while (world.hooks.calls_n > 0)
+        endpoint_answer(&world.hooks, 0, 200);
+    mem_free(&large);
+    finish();
+}
+
 static void expect_next(int64_t wait_ms, unsigned attempts)
 {
     struct store_txn *t = store_begin(world.queue.store, false);
@@ -273,6 +328,8 @@ int main(int argc, char **argv)
         WORLD_TEST(test_one_behind_many_of_another_url_is_found),
         BARE_TEST(test_concurrency_is_shared_by_all_urls),
         BARE_TEST(test_urls_that_failed_before_have_half_and_keep_no_new_one_waiting),
+        WORLD_TEST(test_large_payloads_are_few_at_once),
+        BARE_TEST(test_urls_that_hang_keep_no_new_one_waiting),
         WORLD_TEST(test_a_webhook_that_fails_is_tried_again_until_it_is_over),
         WORLD_TEST(test_an_endpoint_can_ask_for_time_or_for_no_more),
         BARE_TEST(test_a_call_that_hooks_does_not_survive_counts),

@@ -195,7 +195,7 @@ static void test_a_forged_one_is_ordinary_mail(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned jobs = world.local.jobs_total, calls = world.hooks.calls_total;
         uint64_t came = come_back(cases[i].to, cases[i].report);
-        expect_events(came, "AD");
+        expect_events(came, "ADI");
         expect_events(id, "AD");
         assert_int_equal(world.local.jobs_total, jobs + 1);
         assert_int_equal(world.hooks.calls_total, calls);

@@ -78,8 +78,8 @@ static int hook_again(uint16_t type, struct span s, struct buf *out)
 
 static void test_a_webhook_row_stands_the_battery(void **state)
 {
-    struct hook_attempt attempts[] = {{1, 2, 503, (char *)"busy", (char *)"come back"},
-                                      {3, 4, 0, (char *)"no answer", (char *)""}};
+    struct admin_hook_attempt attempts[] = {{1, 2, 503, (char *)"busy", (char *)"come back"},
+                                            {3, 4, 0, (char *)"no answer", (char *)""}};
     const struct hook_row r = {
         .recipient = 6,
         .account = (char *)"billing",
@@ -104,7 +104,7 @@ static void test_a_webhook_row_stands_the_battery(void **state)
 static void test_the_longest_answer_of_a_webhook_is_kept(void **state)
 {
     char *response = repeated('r', HOOK_RESPONSE_MAX);
-    struct hook_attempt attempt = {1, 2, 500, (char *)"", response};
+    struct admin_hook_attempt attempt = {1, 2, 500, (char *)"", response};
     struct hook_row r = {.next_ms = 1, .results = &attempt, .results_n = 1}, got;
     struct buf b = {0};
     hook_row_put(&b, &r);

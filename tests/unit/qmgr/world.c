@@ -428,7 +428,7 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
         r[i].id = j->job->recipients[i].id;
         r[i].start_ms = clock_wall_ms();
     }
-    deliver_answer_report(g->channel, j->request, r, n, g->report);
+    deliver_answer_told(g->channel, j->request, r, n, g->report, g->incoming);
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&r[i]);
     mem_free(&r);
@@ -595,21 +595,44 @@ bool world_retired(uint64_t id, struct retired_row *r)
     return there;
 }
 
+/* An event's place in time: keys have the account before it. */
+struct told {
+    uint64_t cursor;
+    char letter;
+};
+
+static int by_cursor(const void *a, const void *b)
+{
+    const struct told *x = a, *y = b;
+    return x->cursor < y->cursor ? -1 : x->cursor > y->cursor;
+}
+
 char *world_events(uint64_t id)
 {
     static const char letters[EVENT_TYPES + 1] = "ADLFCHRSYEUIX";
+    struct told *told = NULL;
+    size_t n = 0;
     struct buf b = {0};
     struct store_txn *t = store_begin(world.queue.store, false);
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
     for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
         struct event_item e;
+        uint64_t account, cursor;
+        assert_int_equal(key_read_event(c.key, &account, &cursor), 0);
         assert_int_equal(event_row_read(c.value, &e), 0);
-        if (e.recipient == id)
-            buf_putc(&b, letters[e.type]);
+        if (e.recipient == id) {
+            told = mem_resize(told, (n + 1) * sizeof *told);
+            told[n++] = (struct told){cursor, letters[e.type]};
+        }
         event_item_clear(&e);
     }
     store_cursor_close(&c);
     store_abort(&t);
+    if (n > 0)
+        qsort(told, n, sizeof *told, by_cursor);
+    for (size_t i = 0; i < n; i++)
+        buf_putc(&b, told[i].letter);
+    mem_free(&told);
     return buf_take_text(&b);
 }
 
@@ -772,10 +795,4 @@ uint64_t world_notice(struct buf *body)
     if (found != 0 && body != NULL)
         *body = world_body(found);
     return found;
-}
-
-void world_expect_text(struct buf *body, const char *text)
-{
-    if (strstr(buf_text(body), text) == NULL)
-        fail_msg("\"%s\" is not in\n%s", text, buf_text(body));
 }

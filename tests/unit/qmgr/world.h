@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "consist.h"
@@ -36,9 +37,10 @@ struct agent {
     void (*on_job)(struct agent *g, struct job *j);
     struct job jobs[1000];
     unsigned jobs_n;
-    unsigned jobs_total, recipients_total; /* ever given */
-    struct deliver_result script;          /* for agent_answers: copied for each recipient */
-    const struct deliver_report *report;   /* given with each answer; NULL for none */
+    unsigned jobs_total, recipients_total;   /* ever given */
+    struct deliver_result script;            /* for agent_answers: copied for each recipient */
+    const struct deliver_report *report;     /* given with each answer; NULL for none */
+    const struct deliver_incoming *incoming; /* the same */
 };
 
 /* A webhook call that the process hooks was given and has not answered yet. */
@@ -152,14 +154,18 @@ uint64_t world_rows(unsigned table);
 bool world_recipient(uint64_t id, struct rcpt_row *r);
 bool world_message(uint64_t id, struct msg_row *m);
 bool world_retired(uint64_t id, struct retired_row *r);
-/* The event's types of a recipient, a letter each: A D L F C H R S Y E U for accepted, delivered,
- * delayed ... (mem_free) */
+/* The event's types of a recipient, a letter each: A D L F C H R S Y E U I X for accepted,
+ * delivered, delayed ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
 /* The one message of qmgr's own in the queue, whose sender is the null one; its octets in body,
  * where that is not NULL. 0 when there is none. */
 uint64_t world_notice(struct buf *body);
-void world_expect_text(struct buf *body, const char *text); /* fails unless it is in there */
+static inline void world_expect_text(struct buf *body, const char *text)
+{
+    if (strstr(buf_text(body), text) == NULL)
+        fail_msg("\"%s\" is not in\n%s", text, buf_text(body));
+} /* fails unless it is in there */
 void world_check(void); /* fails the test when the store is not consistent */
 /* Nothing of any message is left but its history. */
 void world_expect_empty(void);

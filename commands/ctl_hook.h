@@ -1,0 +1,15 @@
+#ifndef QM_CTL_HOOK_H
+#define QM_CTL_HOOK_H
+
+#include "ctl.h"
+#include "jsonwrite.h"
+#include "proto_admin.h"
+
+/* Webhooks on the command line. */
+
+/* The members of a webhook's JSON object that lists have too. */
+void ctl_hook_put(struct jsonwrite *w, bool retired, const struct admin_hook_row *r);
+/* Prints one, with its payload and its attempts; an exit code. */
+int ctl_print_hook(struct ctl *c, bool retired, const char *id_text);
+
+#endif

@@ -1,0 +1,125 @@
+#include "world.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "proto_submit.h"
+#include "tables.h"
+
+/* Mail that comes into a mailbox, and the application that wants to hear of it. */
+
+#define HEARS                                                                                      \
+    "account app { address app@example.org  from-id-login app@example.org  webhook incoming { "    \
+    "url \"https://a.example/in\"  "                                                               \
+    "authorization \"Bearer x\" } }\n"
+
+static const struct deliver_incoming says = {
+    (char *)"\"From\":[],\"Subject\":\"a\\u003cb\",\"Structure\":{}", true};
+
+static void begin(void)
+{
+    world_open(HEARS);
+    world.local.on_job = agent_delivers;
+    world.local.incoming = &says;
+    world.hooks.on_call = endpoint_hears;
+}
+
+static uint64_t come(enum submit_origin origin, const char *to)
+{
+    struct submit_envelope *e = world_envelope("s@b.example", to);
+    e->origin = origin;
+    submit_set(&e->client, "2001:db8::7 ESMTPS");
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nx\r\n");
+    assert_true(id != 0);
+    world_settle();
+    return id;
+}
+
+static void expect_events(uint64_t id, const char *letters)
+{
+    char *got = world_events(id);
+    assert_string_equal(got, letters);
+    mem_free(&got);
+}
+
+static void test_the_payload_is_what_came_and_how(void **state)
+{
+    begin();
+    uint64_t id = come(SUBMIT_SMTP, "app+x@example.org");
+    expect_events(id, "ADI");
+    assert_int_equal(world_heard_n, 1);
+    char *wanted = mem_format(
+        "{\"Version\":0,%s,\"Meta\":{\"MsgID\":%llu,\"MailFrom\":\"s@b.example\","
+        "\"MailFromValidated\":false,\"MsgFromValidated\":false,\"RcptTo\":\"app+x@example.org\","
+        "\"DKIMVerifiedDomains\":[],\"RemoteIP\":\"2001:db8::7\",\"Received\":\"",
+        says.members, (unsigned long long)id);
+    assert_memory_equal(world_heard[0], wanted, strlen(wanted));
+    const char *rest = strchr(world_heard[0] + strlen(wanted), '"');
+    assert_string_equal(rest, "\",\"MailboxName\":\"Inbox\",\"Automated\":true}}");
+    mem_free(&wanted);
+    assert_int_equal(world_rows(TABLE_HOOK), 0);
+    assert_int_equal(world_rows(TABLE_HOOKRETIRED), 1);
+}
+
+static void test_only_who_wants_to_hear_is_asked_and_told(void **state)
+{
+    begin();
+    world.local.on_job = agent_keeps;
+    (void)come(SUBMIT_SMTP, "box@example.org");
+    assert_int_equal(world.local.jobs[0].job->wants, 0);
+    (void)come(SUBMIT_SMTP, "app@example.org");
+    assert_int_equal(world.local.jobs[1].job->wants, DELIVER_WANTS_INCOMING);
+    (void)come(SUBMIT_DSN, "app@example.org"); /* a notice of ours */
+    assert_int_equal(world.local.jobs[2].job->wants, 0);
+    world.local.incoming = NULL;
+    agent_answer_all(&world.local, agent_delivers);
+    world_settle();
+    assert_int_equal(world_heard_n, 0);
+}
+
+/* Nothing is told of what is not in the mailbox. */
+static void test_what_is_put_off_has_not_come(void **state)
+{
+    begin();
+    world.local.on_job = agent_defers;
+    uint64_t id = come(SUBMIT_SMTP, "app@example.org");
+    expect_events(id, "AL");
+    assert_int_equal(world_heard_n, 0);
+}
+
+/* A report on what was sent is news of that, and not mail. */
+static void test_what_comes_back_to_a_from_id_is_no_mail(void **state)
+{
+    begin();
+    struct submit_envelope *e = world_envelope("app@example.org", "bob@d.example");
+    submit_set(&e->account, "app");
+    e->flags |= SUBMIT_FROM_IDS;
+    world.direct.on_job = agent_delivers;
+    uint64_t sent = world_submit(e, "Subject: x\r\n\r\n");
+    world_settle();
+    struct deliver_report report = deliver_report_new();
+    report.said = DELIVER_SAID_ACTION;
+    report.action = DELIVER_ACTION_FAILED;
+    report.code = 550;
+    submit_set(&report.final, "bob@d.example");
+    world.local.report = &report;
+    char *to = mem_format("app+%s@example.org", world_from_ids[0]);
+    expect_events(come(SUBMIT_SMTP, to), "AD");
+    expect_events(sent, "ADF");
+    assert_int_equal(world_heard_n, 0); /* the account has no outgoing webhook */
+    (void)come(SUBMIT_SMTP, "app+else@example.org");
+    assert_int_equal(world_heard_n, 1);
+    mem_free(&to);
+    deliver_report_clear(&report);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BARE_TEST(test_the_payload_is_what_came_and_how),
+        BARE_TEST(test_only_who_wants_to_hear_is_asked_and_told),
+        BARE_TEST(test_what_is_put_off_has_not_come),
+        BARE_TEST(test_what_comes_back_to_a_from_id_is_no_mail),
+    };
+    return WORLD_MAIN(argc, argv, tests);
+}
