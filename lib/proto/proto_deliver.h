@@ -58,8 +58,8 @@ struct deliver_result {
     /* Of one that is done: the recipient complains of the message. Simulated, in a suite for
      * development (simulate.h). */
     bool complaint;
-    char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
-                    "dns" */
+    char *stage; /* where it ended: "connect" "ehlo" "starttls" "auth" "mail" "rcpt" "data" "dot"
+                    "maildir" "dns" */
     int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
 };
