@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conftransport.h"
 #include "log.h"
 #include "proto_control.h"
 
@@ -27,6 +28,8 @@ static const struct edge {
     {ROLE_SMTPD, ROLE_VAULT, "sign", false},
     {ROLE_WEBAPI, ROLE_VAULT, "secret", false},
     {ROLE_HOOKS, ROLE_VAULT, "secret", false},
+    /* Of the transports those alone that log in somewhere. */
+    {ROLE_DELIVERY, ROLE_VAULT, "secret", false},
 };
 
 _Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");
@@ -44,6 +47,8 @@ unsigned links_vaults(const struct world *w)
 static bool joins(const struct edge *e, const struct process *asks, const struct process *answers)
 {
     if (asks->role != e->asks || answers->role != e->answers)
+        return false;
+    if (e->asks == ROLE_DELIVERY && conftransport_auth(asks->world->conf, asks->label) == NULL)
         return false;
     unsigned n = e->answers == ROLE_VAULT ? links_vaults(asks->world) : 1;
     return n <= 1 || asks->index % n == answers->index;
