@@ -126,7 +126,8 @@ static void close_message(struct action *a, struct store_txn *t, struct ledger_m
 {
     uint64_t file;
     char *to = NULL;
-    (void)settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, a->now_ms, &to);
+    (void)settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, &a->settings->retry, a->now_ms,
+                      &to);
     mem_free(&to);
     settle_lost_clear(lost);
     if (m->gone >= m->row.open)

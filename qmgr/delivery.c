@@ -148,7 +148,7 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
-    settle_results(v->queue, v->job->message, results, n, strcmp(v->job->transport, "local") == 0);
+    settle_results(v->queue, v->job->message, results, n, v->job->transport);
     v->on_end(v->arg, &e);
     free_delivery(v);
 }

@@ -4,7 +4,7 @@
 
 #define WAIT_MAX_MS (7ll * 24 * 3600 * 1000)
 
-static int64_t plain_wait(const struct settings *s, int attempts)
+static int64_t plain_wait(const struct settings_retry *s, int attempts)
 {
     int64_t wait = s->first_retry_ms;
     for (int i = 1; i < attempts && wait < WAIT_MAX_MS; i++)
@@ -12,7 +12,7 @@ static int64_t plain_wait(const struct settings *s, int attempts)
     return wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS;
 }
 
-int64_t retry_wait_ms(const struct settings *s, int attempts)
+int64_t retry_wait_ms(const struct settings_retry *s, int attempts)
 {
     int64_t wait = plain_wait(s, attempts);
     int64_t spread = wait * s->jitter_percent / 100;
@@ -21,12 +21,12 @@ int64_t retry_wait_ms(const struct settings *s, int attempts)
     return wait;
 }
 
-bool retry_is_over(const struct settings *s, int attempts)
+bool retry_is_over(const struct settings_retry *s, int attempts)
 {
     return attempts >= s->attempts;
 }
 
-int64_t retry_remaining_ms(const struct settings *s, int attempts)
+int64_t retry_remaining_ms(const struct settings_retry *s, int attempts)
 {
     int64_t total = 0;
     for (int i = attempts; i < s->attempts; i++)

@@ -15,13 +15,13 @@
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
-    s->first_retry_ms = conf_ms(queue, "first-retry");
+    s->retry.first_retry_ms = conf_ms(queue, "first-retry");
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
-    s->attempts = conf_int(queue, "attempts");
+    s->retry.attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
-    s->jitter_percent = conf_int(queue, "retry-jitter");
+    s->retry.jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
     s->destination_pause_ms = conf_ms(queue, "destination-pause");
@@ -140,6 +140,23 @@ bool settings_server(const struct settings *s, const char *transport, const char
     *host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
     *port = conf_int(kind, "port");
     return true;
+}
+
+struct settings_retry settings_retry(const struct settings *s, const char *transport)
+{
+    struct settings_retry retry = s->retry;
+    const struct conf_block *kind = kind_of(s, transport, connecting, CONNECTING);
+    if (kind != NULL) {
+        retry.first_retry_ms = conf_ms(kind, "first-retry");
+        retry.attempts = conf_int(kind, "attempts");
+    }
+    return retry;
+}
+
+bool settings_is_final(const struct settings *s, const char *transport)
+{
+    static const char *const store[] = {"lmtp"};
+    return strcmp(transport, "local") == 0 || kind_of(s, transport, store, 1) != NULL;
 }
 
 const char *settings_mailbox(const struct settings *s, const char *address)

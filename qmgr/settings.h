@@ -10,14 +10,21 @@
 /* What qmgr works with, read once out of its share of the configuration. Never changes: a reload
  * makes a new one, and changes under way in the writing thread keep the one they began with. */
 
+/* When a recipient is tried again, and how often. */
+struct settings_retry {
+    int64_t first_retry_ms;
+    int attempts, jitter_percent;
+};
+
 struct settings {
     int references; /* atomic */
     struct conf *conf;
     const char *hostname, *mailname;
     char *postmaster;
     bool localserve;
-    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, slow_down_ms;
-    int attempts, delay_notice_attempt, jitter_percent;
+    struct settings_retry retry; /* where the transport has none of its own */
+    int64_t lifetime_ms, keep_events_ms, keep_once_ms, slow_down_ms;
+    int delay_notice_attempt;
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;
@@ -50,6 +57,10 @@ unsigned settings_deliveries(const struct settings *s, const char *transport);
 /* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
  * for a local socket; valid as long as the settings) and *port are that server. */
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
+/* How mail that this transport could not deliver is tried again. */
+struct settings_retry settings_retry(const struct settings *s, const char *transport);
+/* Whether what this transport delivers is in its mailbox then, and not with a next hop. */
+bool settings_is_final(const struct settings *s, const char *transport);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

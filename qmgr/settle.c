@@ -22,6 +22,7 @@ struct settle {
     struct change change;
     struct queue *queue;
     struct settings *settings;
+    struct settings_retry retry; /* of the transport */
     uint64_t message;
     struct deliver_result *results;
     uint32_t results_n;
@@ -70,7 +71,7 @@ void settle_give_up(struct queue *q, struct store_txn *t, const struct settings 
 
 uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
                      struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
-                     int64_t now_ms, char **to)
+                     const struct settings_retry *retry, int64_t now_ms, char **to)
 {
     struct buf head = {0};
     struct fail f = {{0}};
@@ -83,8 +84,8 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
     const struct rcpt_row **rows = mem_array(lost->n, sizeof *rows);
     for (uint32_t i = 0; i < lost->n; i++)
         rows[i] = &lost->rows[i];
-    struct notice n = {action, now_ms, now_ms + retry_remaining_ms(s, lost->rows[0].attempts), rows,
-                       lost->n};
+    struct notice n = {action, now_ms, now_ms + retry_remaining_ms(retry, lost->rows[0].attempts),
+                       rows, lost->n};
     uint64_t id = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), to);
     mem_free(&rows);
     buf_free(&head);
@@ -95,7 +96,7 @@ uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings
 static int64_t wait_after(struct settle *c, int attempts)
 {
     if (c->waited_for != attempts)
-        c->wait_ms = retry_wait_ms(c->settings, attempts);
+        c->wait_ms = retry_wait_ms(&c->retry, attempts);
     c->waited_for = attempts;
     return c->wait_ms;
 }
@@ -122,7 +123,7 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
 static bool is_expired(const struct settle *c, const struct ledger_message *m,
                        const struct rcpt_row *r)
 {
-    return retry_is_over(c->settings, r->attempts) ||
+    return retry_is_over(&c->retry, r->attempts) ||
            c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
 }
 
@@ -194,8 +195,8 @@ static void apply(struct change *change, struct store_txn *t)
     for (uint32_t i = 0; i < c->results_n; i++)
         apply_result(c, t, &m, &c->results[i], told);
     for (int i = 0; i < NOTICES; i++) {
-        c->notices[i] = settle_tell(c->queue, t, c->settings, &m, &told[i], actions[i], c->now_ms,
-                                    &c->notice_to[i]);
+        c->notices[i] = settle_tell(c->queue, t, c->settings, &m, &told[i], actions[i], &c->retry,
+                                    c->now_ms, &c->notice_to[i]);
         settle_lost_clear(&told[i]);
     }
     c->message_gone = m.gone >= m.row.open;
@@ -264,7 +265,7 @@ static enum commit_when when_to_write(const struct deliver_result *results, uint
 }
 
 void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, bool mailbox)
+                    uint32_t n, const char *transport)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -280,6 +281,7 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     for (uint32_t i = 0; i < n; i++)
         deliver_result_copy(&c->results[i], &results[i]);
     c->now_ms = clock_wall_ms();
-    c->success = mailbox ? DSN_DELIVERED : DSN_RELAYED;
+    c->retry = settings_retry(c->settings, transport);
+    c->success = settings_is_final(c->settings, transport) ? DSN_DELIVERED : DSN_RELAYED;
     commit_add(q->commit, &c->change);
 }
