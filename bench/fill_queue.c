@@ -69,7 +69,7 @@ static void stage(struct ledger *l, struct store_txn *t, const struct plan *p, l
     struct body_source body = {
         .type = SOURCE_OCTETS, .octets = span_of(octets, sizeof octets), .size = sizeof octets};
     struct submit_envelope *e = make(p, n);
-    uint64_t id = ledger_stage(l, t, e, &body);
+    uint64_t id = ledger_stage(l, t, e, &body, NULL, NULL);
     for (long i = 0; i < p->recipients; i++)
         put_off(l, t, id + (uint64_t)i, e->received_ms + p->seconds * 1000);
     submit_envelope_free(&e);

@@ -28,12 +28,12 @@ int ctl_fail(int code, const char *fmt, ...)
 int ctl_code(const char *why, int otherwise)
 {
     static const struct {
-        const char *why;
+        const char *why; /* its beginning */
         int code;
     } known[] = {
         {"permission denied", EX_NOPERM},
-        {"no such recipient in the queue", EX_DATAERR},
-        {"no such recipient in the history", EX_DATAERR},
+        {"no such ", EX_DATAERR},
+        {"there are as many rules as there may be", EX_DATAERR},
         {"a reload is under way", EX_TEMPFAIL},
         {"the suite is still starting", EX_TEMPFAIL},
         {"stopping", EX_TEMPFAIL},
@@ -41,7 +41,7 @@ int ctl_code(const char *why, int otherwise)
         {"the other side closed the connection", EX_UNAVAILABLE},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(known[i].why, why) == 0)
+        if (strncmp(known[i].why, why, strlen(known[i].why)) == 0)
             return known[i].code;
     }
     return otherwise;
@@ -117,6 +117,20 @@ void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     }
     (void)scols_line_set_data(t->line, t->column++, buf_text(&shown));
     buf_free(&shown);
+}
+
+void ctl_table_flush(struct ctl_table *t)
+{
+    (void)scols_print_table(t->table);
+    (void)fflush(stdout);
+    for (size_t i = 0; i < t->columns; i++) {
+        struct libscols_column *c = scols_table_get_column(t->table, i);
+        (void)scols_column_set_whint(c, (double)scols_column_get_width(c));
+    }
+    scols_table_remove_lines(t->table);
+    (void)scols_table_enable_noheadings(t->table, 1);
+    t->line = NULL;
+    t->column = t->columns;
 }
 
 void ctl_table_print(struct ctl_table **t)

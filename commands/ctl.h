@@ -29,12 +29,15 @@ struct ctl_command {
     void (*help)(FILE *out); /* NULL: name, arguments and doc say all there is */
 };
 
-ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_status, ctl_account, ctl_config, ctl_reload, ctl_stop,
-    ctl_clock;
+ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_hold, ctl_suppress, ctl_status, ctl_account,
+    ctl_config, ctl_reload, ctl_stop, ctl_clock;
 
 /* What -h prints about commands that have more to say than a line. */
 void ctl_queue_help(FILE *out);
 void ctl_retired_help(FILE *out);
+void ctl_suppress_help(FILE *out);
+void ctl_hook_help(FILE *out);
+void ctl_hold_help(FILE *out);
 
 /* Prints all that is wrong with the configuration file to standard error. Returns whether it is no
  * good. */
@@ -58,6 +61,10 @@ struct ctl_table *ctl_table_new(const char *const *headings);
 /* A cell's text is copied, and shown as ctl_put_safe has it. */
 void ctl_table_cell(struct ctl_table *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* Prints the rows that are there, so that a long list comes as it is read, and forgets them; the
+ * headings with the first. Columns grow wider with what comes, and never narrower. */
+void ctl_table_flush(struct ctl_table *t);
+/* Prints what is left, and frees the table. */
 void ctl_table_print(struct ctl_table **t);
 
 /* "3h12m", "in 5m", "2026-11-27 16:30:05" in local time. size 32 is enough. */

@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "ctl.h"
+#include "ctl_filter.h"
+#include "ctl_rows.h"
 #include "jsonwrite.h"
 #include "proto_admin.h"
 #include "qid.h"
-
-#define PAGE 200
 
 static void put_text(struct jsonwrite *w, const char *key, const char *text)
 {
@@ -17,10 +16,9 @@ static void put_text(struct jsonwrite *w, const char *key, const char *text)
     jsonwrite_text(w, text);
 }
 
-static void put_row(struct jsonwrite *w, const struct admin_hook_row *r)
+static void put_row(struct jsonwrite *w, bool retired, const struct admin_hook_row *r)
 {
     char id[QID_SIZE];
-    jsonwrite_object(w);
     put_text(w, "id", qid_text(r->id, id));
     put_text(w, "recipient", qid_text(r->recipient, id));
     put_text(w, "account", r->account);
@@ -30,67 +28,108 @@ static void put_row(struct jsonwrite *w, const struct admin_hook_row *r)
     jsonwrite_int64(w, r->attempts);
     jsonwrite_key(w, "submitted");
     jsonwrite_time(w, r->submitted_ms);
-    jsonwrite_key(w, "next");
-    jsonwrite_time(w, r->next_ms);
+    if (retired) {
+        jsonwrite_key(w, "success");
+        jsonwrite_bool(w, r->success);
+    } else {
+        jsonwrite_key(w, "next");
+        jsonwrite_time(w, r->next_ms);
+    }
     put_text(w, "last", r->last);
-    jsonwrite_object_end(w);
 }
 
-static void table_row(struct ctl_table *t, const struct admin_hook_row *r)
+static void table_row(struct ctl_table *t, bool retired, const struct admin_hook_row *r)
 {
     char id[QID_SIZE], span[32];
     int64_t left = r->next_ms - clock_wall_ms();
     ctl_table_cell(t, "%s", qid_text(r->id, id));
     ctl_table_cell(t, "%s", r->account);
     ctl_table_cell(t, "%s", r->event);
-    ctl_table_cell(t, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
+    if (retired)
+        ctl_table_cell(t, "%s", r->success ? "delivered" : "failed");
+    else
+        ctl_table_cell(t, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
     ctl_table_cell(t, "%u", r->attempts);
     ctl_table_cell(t, "%s", r->url);
     ctl_table_cell(t, "%s", r->last);
 }
 
-static int walk(int fd, struct jsonwrite *json, struct ctl_table *table)
+static void print_page(struct ctl_rows *rows, bool retired, const struct admin_hook_page *page)
 {
-    struct admin_hook_page page;
-    struct fail f;
-    uint64_t after = 0;
-    do {
-        if (admin_ask_hooks(fd, after, PAGE, &page, &f) != 0)
-            return ctl_fail(ctl_code(f.text, EX_TEMPFAIL), "%s", f.text);
-        for (uint32_t i = 0; i < page.rows_n; i++) {
-            if (table == NULL)
-                put_row(json, &page.rows[i]);
-            else
-                table_row(table, &page.rows[i]);
+    for (uint32_t i = 0; i < page->rows_n; i++, rows->n++) {
+        if (rows->table != NULL) {
+            table_row(rows->table, retired, &page->rows[i]);
+        } else {
+            ctl_rows_object(rows);
+            put_row(&rows->json, retired, &page->rows[i]);
+            ctl_rows_object_end(rows);
         }
-        after = page.next;
+    }
+    if (page->rows_n > 0)
+        ctl_rows_flush(rows);
+}
+
+static int walk_pages(int fd, bool retired, const struct ctl_filter *f, struct ctl_rows *rows,
+                      struct admin_place *next)
+{
+    struct admin_query q = f->query;
+    struct admin_hook_page page;
+    struct fail fail;
+    do {
+        q.limit = ctl_rows_wanted(rows, f->query.limit, f->limit);
+        if (q.limit == 0)
+            break;
+        if (admin_ask_hooks(fd, retired, &q, &page, &fail) != 0)
+            return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
+        print_page(rows, retired, &page);
+        q.after = page.next;
         admin_hook_page_clear(&page);
-    } while (after != 0);
+    } while (q.after.id != 0);
+    *next = q.after;
     return EX_OK;
+}
+
+static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
+{
+    static const char *const waiting[] = {"ID",    "ACCOUNT", "EVENT", "NEXT",
+                                          "TRIES", "URL",     "LAST",  NULL};
+    static const char *const past[] = {"ID",    "ACCOUNT", "EVENT", "OUTCOME",
+                                       "TRIES", "URL",     "LAST",  NULL};
+    struct ctl_rows rows;
+    struct admin_place next = {0};
+    int fd = ctl_admin(c);
+    if (fd < 0)
+        return c->unreached;
+    ctl_rows_open(&rows, c, retired ? past : waiting);
+    int code = walk_pages(fd, retired, f, &rows, &next);
+    (void)close(fd);
+    return ctl_rows_close(&rows, code, "No webhooks.", next);
+}
+
+void ctl_hook_help(FILE *out)
+{
+    (void)fputs("usage: qmctl hook list [WHICH]\n"
+                "       qmctl hook retired [WHICH]\n"
+                "\n"
+                "  list      webhooks that wait to be delivered\n"
+                "  retired   what became of others, as long as it is kept\n"
+                "\nWHICH, all of which must hold:\n",
+                out);
+    ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED);
 }
 
 int ctl_hook(struct ctl *c, int argc, char **argv)
 {
-    static const char *const headings[] = {"ID",    "ACCOUNT", "EVENT", "NEXT",
-                                           "TRIES", "URL",     "LAST",  NULL};
-    struct buf b = {0};
-    struct jsonwrite json;
-    if (argc != 2 || strcmp(argv[1], "list") != 0)
-        return ctl_fail(EX_USAGE, "usage: qmctl hook list");
-    int fd = ctl_admin(c);
-    if (fd < 0)
-        return c->unreached;
-    struct ctl_table *table = c->json ? NULL : ctl_table_new(headings);
-    jsonwrite_open(&json, &b, 0);
-    jsonwrite_array(&json);
-    int code = walk(fd, &json, table);
-    (void)close(fd);
-    jsonwrite_array_end(&json);
-    jsonwrite_close(&json);
-    if (c->json && code == EX_OK)
-        ctl_print(&b);
-    if (table != NULL)
-        ctl_table_print(&table);
-    buf_free(&b);
+    struct ctl_filter f;
+    bool retired = argc >= 2 && strcmp(argv[1], "retired") == 0;
+    if (argc < 2 || (!retired && strcmp(argv[1], "list") != 0)) {
+        ctl_hook_help(stderr);
+        return EX_USAGE;
+    }
+    int code = ctl_filter_read(&f, retired ? CTL_HOOKS_RETIRED : CTL_HOOKS, argc - 1, argv + 1);
+    if (code != 0)
+        return code;
+    code = list(c, retired, &f);
+    ctl_filter_clear(&f);
     return code;
 }

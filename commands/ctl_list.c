@@ -6,11 +6,10 @@
 #include "ascii.h"
 #include "clock.h"
 #include "ctl_filter.h"
+#include "ctl_rows.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "qid.h"
-
-#define PAGE 200
 
 static void put_text(struct jsonwrite *w, const char *key, const char *text)
 {
@@ -84,36 +83,38 @@ static void table_row(struct ctl_table *t, bool retired, const struct admin_row 
     ctl_table_cell(t, "%s", r->last);
 }
 
-/* Calls each for every row of every page. */
-struct walk {
-    struct jsonwrite *json;
-    struct ctl_table *table;
-    uint32_t rows;
-};
-
-static int walk_pages(struct ctl *c, int fd, bool retired, const struct ctl_filter *f,
-                      struct walk *w)
+static void print_page(struct ctl_rows *rows, bool retired, const struct admin_page *page)
 {
+    for (uint32_t i = 0; i < page->rows_n; i++, rows->n++) {
+        if (rows->table != NULL) {
+            table_row(rows->table, retired, &page->rows[i]);
+        } else {
+            ctl_rows_object(rows);
+            put_row(&rows->json, retired, &page->rows[i]);
+            ctl_rows_object_end(rows);
+        }
+    }
+    if (page->rows_n > 0)
+        ctl_rows_flush(rows);
+}
+
+static int walk_pages(int fd, bool retired, const struct ctl_filter *f, struct ctl_rows *rows,
+                      struct admin_place *next)
+{
+    struct admin_query q = f->query;
     struct admin_page page;
     struct fail fail;
-    uint64_t after = 0;
     do {
-        uint32_t left = f->limit == 0 ? PAGE : f->limit - w->rows;
-        if (admin_ask_list(fd, retired, &f->filter, after, left < PAGE ? left : PAGE, &page,
-                           &fail) != 0)
+        q.limit = ctl_rows_wanted(rows, f->query.limit, f->limit);
+        if (q.limit == 0)
+            break;
+        if (admin_ask_list(fd, retired, &q, &page, &fail) != 0)
             return ctl_fail(ctl_code(fail.text, EX_TEMPFAIL), "%s", fail.text);
-        for (uint32_t i = 0; i < page.rows_n; i++, w->rows++) {
-            if (c->json) {
-                jsonwrite_object(w->json);
-                put_row(w->json, retired, &page.rows[i]);
-                jsonwrite_object_end(w->json);
-            } else {
-                table_row(w->table, retired, &page.rows[i]);
-            }
-        }
-        after = page.next;
+        print_page(rows, retired, &page);
+        q.after = page.next;
         admin_page_clear(&page);
-    } while (after != 0 && (f->limit == 0 || w->rows < f->limit));
+    } while (q.after.id != 0);
+    *next = q.after;
     return EX_OK;
 }
 
@@ -122,29 +123,18 @@ int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f)
     static const char *const queued[] = {"ID", "AGE", "NEXT", "TRIES", "FROM", "TO", "LAST", NULL};
     static const char *const past[] = {"ID",   "OUTCOME", "ENDED", "TRIES",
                                        "FROM", "TO",      "LAST",  NULL};
-    struct buf b = {0};
-    struct jsonwrite json;
-    struct walk w = {.json = &json};
+    struct ctl_rows rows;
+    struct admin_place next = {0};
     int fd = ctl_admin(c);
     if (fd < 0)
         return c->unreached;
-    jsonwrite_open(&json, &b, 0);
-    jsonwrite_array(&json);
-    if (!c->json)
-        w.table = ctl_table_new(retired ? past : queued);
-    int code = walk_pages(c, fd, retired, f, &w);
+    ctl_rows_open(&rows, c, retired ? past : queued);
+    int code = walk_pages(fd, retired, f, &rows, &next);
     (void)close(fd);
-    jsonwrite_array_end(&json);
-    jsonwrite_close(&json);
-    if (c->json && code == EX_OK)
-        ctl_print(&b);
-    if (!c->json) {
-        if (w.rows == 0 && code == EX_OK)
-            (void)puts(retired ? "Nothing in the history." : "The queue is empty.");
-        ctl_table_print(&w.table);
-    }
-    buf_free(&b);
-    return code;
+    const char *none = !f->empty ? "No such recipient."
+                       : retired ? "Nothing in the history."
+                                 : "The queue is empty.";
+    return ctl_rows_close(&rows, code, none, next);
 }
 
 static const char *const statuses[DELIVER_STATUSES] = {"delivered", "deferred", "failed"};
@@ -166,6 +156,25 @@ static void put_attempt(struct jsonwrite *w, const struct deliver_result *r)
     put_text(w, "remote_host", r->remote_host);
     put_text(w, "remote_address", r->remote_address);
     put_text(w, "tls", r->tls);
+    put_text(w, "rcpt_reply", r->rcpt_reply);
+    put_text(w, "transport", r->transport);
+    jsonwrite_object_end(w);
+}
+
+/* What holds for the next attempt, by the sender's word or the operator's. */
+static const char *tls_word(uint32_t flags)
+{
+    return (flags & SUBMIT_REQUIRE_TLS) != 0    ? "yes"
+           : (flags & SUBMIT_TLS_OPTIONAL) != 0 ? "no"
+                                                : "";
+}
+
+static void put_extra(struct jsonwrite *w, const struct admin_item *i)
+{
+    jsonwrite_key(w, "extra");
+    jsonwrite_object(w);
+    for (uint32_t k = 0; k < i->extra_n; k++)
+        put_text(w, i->extra[k].key, i->extra[k].value);
     jsonwrite_object_end(w);
 }
 
@@ -180,6 +189,12 @@ static void print_json(bool retired, const struct admin_item *i)
     put_text(&w, "from_id", i->from_id);
     put_text(&w, "envid", i->envid);
     put_text(&w, "orcpt", i->orcpt);
+    put_text(&w, "requiretls", tls_word(i->flags));
+    if (i->not_before_ms != 0) {
+        jsonwrite_key(&w, "not_before");
+        jsonwrite_time(&w, i->not_before_ms);
+    }
+    put_extra(&w, i);
     jsonwrite_key(&w, "history");
     jsonwrite_array(&w);
     for (uint32_t k = 0; k < i->attempts_n; k++)
@@ -215,13 +230,15 @@ static void print_field(const char *name, const char *text)
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
-    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s\n", n,
+    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s%s%s\n", n,
                  ctl_time_text(r->start_ms, when, sizeof when), statuses[r->status], r->duration_ms,
-                 r->stage);
+                 r->stage, r->transport[0] == '\0' ? "" : ", over ", r->transport);
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
     if (r->error[0] != '\0')
         print_safely("  ", r->error);
+    if (r->rcpt_reply[0] != '\0')
+        print_safely("  ", r->rcpt_reply);
     if (r->reply[0] != '\0')
         print_safely("  ", r->reply);
 }
@@ -245,7 +262,15 @@ static void print_text(bool retired, const struct admin_item *i)
     print_field("Transport", r->transport);
     print_field("Received", ctl_time_text(r->received_ms, when, sizeof when));
     print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
+    if (i->not_before_ms != 0)
+        print_field("Not before", ctl_time_text(i->not_before_ms, when, sizeof when));
+    print_field("RequireTLS", tls_word(i->flags));
     (void)printf("%-11s%llu octets\n", "Size", (unsigned long long)r->size);
+    for (uint32_t k = 0; k < i->extra_n; k++) {
+        char *pair = mem_format("%s: %s", i->extra[k].key, i->extra[k].value);
+        print_field("Extra", pair);
+        mem_free(&pair);
+    }
     for (uint32_t k = 0; k < i->attempts_n; k++)
         print_attempt(k + 1, &i->attempts[k]);
 }

@@ -17,10 +17,15 @@
 
 static const struct ctl_command commands[] = {
     {"status", "", "the processes and the queue in numbers", ctl_status, NULL},
-    {"queue", "list|show|kick|hold|release|drop|fail ...", "look at the queue, act on it",
-     ctl_queue, ctl_queue_help},
+    {"queue", "list|show|kick|hold|drop|schedule|...", "look at the queue, act on it", ctl_queue,
+     ctl_queue_help},
+    {"hold", "list|add ...|remove RULE", "rules by which mail is held as it comes", ctl_hold,
+     ctl_hold_help},
     {"retired", "list|show ...", "what became of messages", ctl_retired, ctl_retired_help},
-    {"hook", "list", "webhooks that wait to be delivered", ctl_hook, NULL},
+    {"hook", "list|retired ...", "webhooks that wait to be delivered; what became of others",
+     ctl_hook, ctl_hook_help},
+    {"suppress", "list|add|remove|lookup ...", "to which addresses no mail is sent", ctl_suppress,
+     ctl_suppress_help},
     {"account", "list|password NAME|remove NAME", "accounts and their passwords", ctl_account,
      NULL},
     {"config", "check|show", "check the configuration file; show the settings in use", ctl_config,

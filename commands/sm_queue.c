@@ -35,22 +35,22 @@ static int print(struct buf *b)
 
 static int walk(int fd, struct sm_mailq *q, struct buf *complaints)
 {
-    const struct admin_filter everybody = {0};
+    /* By id: a message's recipients one after the other. */
+    struct admin_query everybody = {.sort = ADMIN_BY_ID, .limit = PAGE};
     struct admin_page page;
     struct fail f;
-    uint64_t after = 0;
     do {
-        if (admin_ask_list(fd, false, &everybody, after, PAGE, &page, &f) != 0) {
+        if (admin_ask_list(fd, false, &everybody, &page, &f) != 0) {
             buf_putf(complaints, "%s\n", f.text);
             return EX_TEMPFAIL;
         }
         for (uint32_t i = 0; i < page.rows_n; i++)
             sm_mailq_row(q, &page.rows[i]);
-        after = page.next;
+        everybody.after = page.next;
         admin_page_clear(&page);
         if (print(q->out) != 0)
             return EX_IOERR;
-    } while (after != 0);
+    } while (everybody.after.id != 0);
     return EX_OK;
 }
 
@@ -107,7 +107,7 @@ int sm_queue_flush(const struct sm_options *o, const struct sm_site *site, struc
         code = EX_USAGE;
     } else if ((fd = reach(site, complaints)) < 0) {
         code = EX_TEMPFAIL;
-    } else if (admin_ask_act(fd, ADMIN_KICK, &filter, false, &count, &f) != 0 &&
+    } else if (admin_ask_act(fd, ADMIN_KICK, NULL, &filter, false, &count, &f) != 0 &&
                strcmp(f.text, "permission denied") != 0) {
         buf_putf(complaints, "%s\n", f.text);
         code = EX_TEMPFAIL;

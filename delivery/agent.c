@@ -14,12 +14,14 @@
 #include "qid.h"
 #include "recent.h"
 #include "relay.h"
+#include "report.h"
 
 /* Recipients, with whose results there is an eye on how much a message between processes may hold.
  */
 #define MANY 4000
 #define REPLY_MAX_OF_MANY 4096
-#define PATIENCE_S 60 /* longer than master takes to start a process again */
+#define RCPT_REPLY_MAX 1024 /* of each recipient */
+#define PATIENCE_S 60       /* longer than master takes to start a process again */
 
 /* A text no longer than the protocol allows. How long a reply is, a stranger decides. */
 static void set_text(char **field, const char *text, size_t most)
@@ -37,6 +39,11 @@ static void set_text(char **field, const char *text, size_t most)
     mem_free(&cut);
 }
 
+bool job_insists_on_tls(const struct job *j)
+{
+    return (j->order->flags & SUBMIT_REQUIRE_TLS) != 0 && j->order->sender[0] != '\0';
+}
+
 void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
 {
     struct deliver_result *r = &j->results[i];
@@ -52,8 +59,16 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     submit_set(&r->remote_host, o->remote_host);
     submit_set(&r->remote_address, o->remote_address);
     submit_set(&r->tls, o->tls);
+    submit_set(&r->stored_folder, o->stored_folder);
+    submit_set(&r->stored_name, o->stored_name);
+    r->stored_inode = o->stored_inode;
     r->duration_ms = (uint32_t)(clock_mono_ms() - j->start_mono_ms);
     j->settled[i] = true;
+}
+
+void job_note_taken(struct job *j, uint32_t i, const char *reply)
+{
+    set_text(&j->results[i].rcpt_reply, reply, RCPT_REPLY_MAX);
 }
 
 void job_settle_rest(struct job *j, const struct job_outcome *o)
@@ -78,6 +93,30 @@ static void free_job(struct job *j)
     mem_free(&j);
 }
 
+static void answer(const struct job *j)
+{
+    struct deliver_report report;
+    uint32_t n = j->order->recipients_n;
+    bool wanted = (j->order->wants & DELIVER_WANTS_REPORT) != 0;
+    if (wanted)
+        report_read(j, &report);
+    deliver_answer_report(j->agent->qmgr, j->request, j->results, n, wanted ? &report : NULL);
+    if (wanted)
+        deliver_report_clear(&report);
+}
+
+/* It is read for what it reports, and that is all. */
+static void consume(struct job *j)
+{
+    const struct job_outcome o = {.status = DELIVER_DONE,
+                                  .code = 250,
+                                  .enhanced = "2.1.5",
+                                  .stage = "consumed",
+                                  .remote_host = "local"};
+    job_settle_rest(j, &o);
+    job_finish(j);
+}
+
 void job_finish(struct job *j)
 {
     static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED,
@@ -88,7 +127,7 @@ void job_finish(struct job *j)
         recent_note(a->recent, j->order->attempt, &j->results[i]);
     }
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
-        deliver_answer(a->qmgr, j->request, j->results, j->order->recipients_n);
+        answer(j);
     free_job(j);
     if (!LIST_EMPTY(&a->held))
         event_active(a->resume, EV_TIMEOUT, 0);
@@ -181,7 +220,10 @@ static void start(struct job *j)
     }
     switch (j->transport->kind) {
     case TRANSPORT_LOCAL:
-        maildir_deliver(j);
+        if ((j->order->wants & DELIVER_WANTS_CONSUMED) != 0)
+            consume(j);
+        else
+            maildir_deliver(j);
         break;
     case TRANSPORT_FAIL:
         fail_all(j);

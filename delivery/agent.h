@@ -25,6 +25,7 @@ enum delivery_counter {
     DELIVERY_COUNTERS
 };
 
+struct mailbox;
 struct pool;
 
 enum { AGENT_SWEEPS = 256 };
@@ -41,6 +42,7 @@ struct agent {
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
+    struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;
     LIST_HEAD(, job)
@@ -86,6 +88,11 @@ void agent_reload(struct agent *a, struct transport *t);
  * has begun is ended and told. */
 void agent_stop(struct agent *a);
 
+/* Whether the message is not to go on without REQUIRETLS (RFC 8689). That it is asked for a notice,
+ * which has the null sender, should not have that one lost (section 5): it goes with REQUIRETLS
+ * where that can be had, else without. */
+bool job_insists_on_tls(const struct job *j);
+
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
 struct job_outcome {
     enum deliver_status status;
@@ -94,10 +101,15 @@ struct job_outcome {
     const char *remote_host, *remote_address, *tls;
     bool reports;   /* the next hop tells the sender of success, if that is wished for */
     bool complaint; /* as in struct deliver_result */
+    const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
+    uint64_t stored_inode;
 };
 void job_settle(struct job *j, uint32_t recipient, const struct job_outcome *o);
 /* The same for every recipient that is not settled. */
 void job_settle_rest(struct job *j, const struct job_outcome *o);
+/* The remote took the recipient, with these words; NULL: it has not, after all. What becomes of it
+ * comes with job_settle. */
+void job_note_taken(struct job *j, uint32_t recipient, const char *reply);
 /* Answers qmgr and frees the job. What is not settled is deferred. */
 void job_finish(struct job *j);
 

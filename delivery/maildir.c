@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boxfolder.h"
 #include "clock.h"
 #include "file.h"
 #include "log.h"
@@ -19,67 +20,6 @@
 #define SWEEP_AGE_MS (36 * 3600000LL) /* whoever writes a message does not take that long */
 #define SWEEP_INTERVAL_MS 3600000
 #define SWEEP_FILES 1000 /* looked at in one go */
-
-struct mailbox {
-    int dir, tmp, new;
-};
-
-/* A folder made anew has to be as durable as what is put into it. */
-static int sync_folder(int dirfd)
-{
-    int fd = dirfd == AT_FDCWD ? openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : dirfd;
-    int rc = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0 && fd != dirfd)
-        (void)close(fd);
-    return rc;
-}
-
-static int open_folder(int dirfd, const char *name, struct fail *f)
-{
-    int made = mkdirat(dirfd, name, 0700);
-    if ((made != 0 && errno != EEXIST) || (made == 0 && sync_folder(dirfd) != 0))
-        return fail_errno(f, "cannot make folder %s", name);
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 ? fd : fail_errno(f, "cannot open folder %s", name);
-}
-
-static void close_mailbox(struct mailbox *m)
-{
-    file_close(&m->dir);
-    file_close(&m->tmp);
-    file_close(&m->new);
-}
-
-/* The account's name comes from qmgr, which took it from the configuration; it still must not lead
- * anywhere else. */
-static bool is_name(const char *s)
-{
-    return s[0] != '\0' && s[0] != '.' && strchr(s, '/') == NULL;
-}
-
-static int open_mailbox(struct mailbox *m, const char *account, struct fail *f)
-{
-    *m = (struct mailbox){-1, -1, -1};
-    if (!is_name(account)) {
-        errno = EINVAL;
-        return fail_set(f, "not the name of a mailbox: %s", account);
-    }
-    int cur = -1;
-    m->dir = open_folder(AT_FDCWD, account, f);
-    if (m->dir >= 0)
-        m->tmp = open_folder(m->dir, "tmp", f);
-    if (m->tmp >= 0)
-        cur = open_folder(m->dir, "cur", f);
-    if (cur >= 0)
-        m->new = open_folder(m->dir, "new", f);
-    int error = errno;
-    file_close(&cur);
-    if (m->new >= 0)
-        return 0;
-    close_mailbox(m);
-    errno = error;
-    return -1;
-}
 
 /* ---- what a crash has left in tmp ---- */
 
@@ -113,7 +53,7 @@ static unsigned sweep_tmp(int tmp)
 }
 
 /* Once an hour for a mailbox; those that share a place in the table have their turns. */
-static void sweep(struct agent *a, const struct mailbox *m, const char *account)
+static void sweep(struct agent *a, const struct boxfolder *m, const char *account)
 {
     int64_t now_ms = clock_mono_ms();
     unsigned place = 0;
@@ -146,8 +86,11 @@ static int write_message(int to, const struct job *j, uint32_t i, uint64_t *size
     bool after_cr = false;
     int rc = 0;
     unsigned char *octets = mem_alloc(COPY_SIZE);
-    buf_putf(&b, "Return-Path: <%s>\nDelivered-To: %s\n", j->order->sender,
-             j->order->recipients[i].address);
+    boxname_head_write(&b, j->order->sender, j->order->recipients[i].address,
+                       j->order->recipients[i].id);
+    rc = file_write_all(to, buf_span(&b).p, b.n);
+    *size = b.n;
+    buf_clear(&b);
     for (uint64_t at = 0; rc == 0;) {
         ssize_t got = pread(j->body, octets, COPY_SIZE, (off_t)at);
         if (got < 0)
@@ -182,22 +125,33 @@ static void make_name(char *name, size_t size, const struct job *j, uint32_t i)
                    qid_text(j->order->recipients[i].id, id), j->transport->hostname);
 }
 
-static int deliver_one(const struct mailbox *m, const struct job *j, uint32_t i, struct fail *f)
+/* What is known of a message that was delivered. */
+struct stored {
+    char name[440];
+    uint64_t inode;
+};
+
+static int deliver_one(const struct boxfolder *m, const struct job *j, uint32_t i,
+                       struct stored *stored, struct fail *f)
 {
-    char name[400], final[440];
+    char name[400], *final = stored->name;
+    struct stat st = {.st_ino = 0};
     uint64_t size = 0;
     make_name(name, sizeof name, j, i);
     int to = openat(m->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (to < 0)
         return fail_errno(f, "cannot create a message in tmp");
     int error, rc = write_message(to, j, i, &size);
-    (void)snprintf(final, sizeof final, "%s,S=%llu", name, (unsigned long long)size);
+    (void)snprintf(final, sizeof stored->name, "%s,S=%llu", name, (unsigned long long)size);
     if (rc == 0)
         rc = renameat(m->tmp, name, m->new, final);
     bool renamed = rc == 0;
     if (renamed)
         rc = fsync(m->new);
+    if (rc == 0)
+        rc = fstat(to, &st);
     error = errno;
+    stored->inode = st.st_ino;
     if (rc != 0) {
         (void)fail_errno(f, "cannot write a message");
         (void)unlinkat(renamed ? m->new : m->tmp, renamed ? final : name, 0);
@@ -213,15 +167,20 @@ static const char *enhanced_of(int error)
     return error == ENOSPC ? "4.3.1" : error == EDQUOT ? "4.2.2" : "4.3.0";
 }
 
-/* f: NULL when it is delivered; else error is the errno that goes with it. */
-static struct job_outcome outcome(const struct fail *f, int error)
+static struct job_outcome delivered(const struct stored *stored)
 {
-    if (f == NULL)
-        return (struct job_outcome){.status = DELIVER_DONE,
-                                    .code = 250,
-                                    .enhanced = "2.1.5",
-                                    .stage = "maildir",
-                                    .remote_host = "local"};
+    return (struct job_outcome){.status = DELIVER_DONE,
+                                .code = 250,
+                                .enhanced = "2.1.5",
+                                .stage = "maildir",
+                                .remote_host = "local",
+                                .stored_folder = "",
+                                .stored_name = stored->name,
+                                .stored_inode = stored->inode};
+}
+
+static struct job_outcome put_off(const struct fail *f, int error)
+{
     return (struct job_outcome){.status = DELIVER_DEFERRED,
                                 .enhanced = enhanced_of(error),
                                 .stage = "maildir",
@@ -231,14 +190,14 @@ static struct job_outcome outcome(const struct fail *f, int error)
 
 void maildir_deliver(struct job *j)
 {
-    struct mailbox m;
+    struct boxfolder m;
     struct fail f = {{0}};
     struct job_outcome o;
-    if (open_mailbox(&m, j->order->destination, &f) != 0) {
+    if (boxfolder_make_inbox(&m, j->order->destination, &f) != 0) {
         int error = errno;
         log_error(NULL, "mailbox cannot be opened", LS("account", j->order->destination),
                   LS("why", f.text));
-        o = outcome(&f, error);
+        o = put_off(&f, error);
         job_settle_rest(j, &o);
         job_finish(j);
         return;
@@ -246,15 +205,16 @@ void maildir_deliver(struct job *j)
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
         if (j->settled[i])
             continue;
-        bool good = deliver_one(&m, j, i, &f) == 0;
+        struct stored stored;
+        bool good = deliver_one(&m, j, i, &stored, &f) == 0;
         int error = errno;
         if (!good)
             log_error(NULL, "message cannot be delivered", LS("account", j->order->destination),
                       LS("why", f.text));
-        o = outcome(good ? NULL : &f, error);
+        o = good ? delivered(&stored) : put_off(&f, error);
         job_settle(j, i, &o);
     }
     sweep(j->agent, &m, j->order->destination);
-    close_mailbox(&m);
+    boxfolder_close(&m);
     job_finish(j);
 }

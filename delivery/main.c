@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "file.h"
 #include "log.h"
+#include "mailbox.h"
 #include "mem.h"
 #include "pool.h"
 #include "tls.h"
@@ -36,6 +37,8 @@ static int start(struct service *s, struct fail *f)
     struct agent *a = service_user(s);
     a->pool = pool_new(a);
     agent_open(a);
+    if (strcmp(a->label, "local") == 0)
+        a->mailbox = mailbox_new(a);
     return 0;
 }
 
@@ -92,6 +95,10 @@ static void on_link(struct service *s, const char *name, int fd)
         agent_link_vault(a, fd);
         return;
     }
+    if (a->mailbox != NULL && strncmp(name, "mailbox ", 8) == 0) {
+        mailbox_link(a->mailbox, name + 8, fd);
+        return;
+    }
     log_error(NULL, "unknown link", LS("name", name));
     (void)close(fd);
 }
@@ -140,6 +147,7 @@ int main(int argc, char **argv)
 {
     struct agent a = {0};
     int code = service_main(&spec, argc, argv, &a);
+    mailbox_free(&a.mailbox);
     pool_free(&a.pool);
     agent_close(&a);
     return code;

@@ -61,7 +61,8 @@ void recent_free(struct recent **rp)
 static size_t size_of(const struct deliver_result *r)
 {
     return sizeof(struct entry) + strlen(r->enhanced) + strlen(r->reply) + strlen(r->error) +
-           strlen(r->remote_host) + strlen(r->remote_address) + strlen(r->tls) + strlen(r->stage);
+           strlen(r->remote_host) + strlen(r->remote_address) + strlen(r->tls) + strlen(r->stage) +
+           strlen(r->stored_folder) + strlen(r->stored_name) + strlen(r->rcpt_reply);
 }
 
 void recent_note(struct recent *r, uint16_t attempt, const struct deliver_result *result)

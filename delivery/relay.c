@@ -10,7 +10,6 @@
 #include "log.h"
 #include "mem.h"
 #include "pool.h"
-#include "proto_submit.h"
 
 #define ADDRESSES_A_HOST 8
 #define SOCKS_NAME_MAX 255
@@ -47,7 +46,7 @@ static void begin(struct relay *r);
 
 static bool requires_tls(const struct relay *r)
 {
-    return (r->job->order->flags & SUBMIT_REQUIRE_TLS) != 0;
+    return job_insists_on_tls(r->job);
 }
 
 /* What is asked of TLS. With the hosts of a domain, whose names came from the DNS, a certificate

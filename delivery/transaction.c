@@ -288,7 +288,7 @@ static bool is_refused_here(struct session *s, const char **enhanced, const char
         bool is;
         const char *enhanced, *why;
     } refusals[] = {
-        {has(s, SUBMIT_REQUIRE_TLS) && !s->ehlo.requiretls, "5.7.30",
+        {job_insists_on_tls(s->t.job) && !s->ehlo.requiretls, "5.7.30",
          "the server does not take REQUIRETLS, which this message asks for"},
         {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
          "the server does not take SMTPUTF8, which this message needs"},
@@ -423,13 +423,24 @@ static bool is_one_too_many(const struct transaction *t, const struct reply *r)
     return (r->code == 452 || r->code == 552) && t->accepted > 0 && r->enhanced.subject != 2;
 }
 
+/* Both are kept: this one, and what becomes of the message. */
+static void note_taken(struct session *s, uint32_t index, const struct reply *r)
+{
+    struct buf text = {0};
+    reply_text(&text, r, "\n");
+    job_note_taken(s->t.job, index, buf_text(&text));
+    buf_free(&text);
+}
+
 static void on_rcpt(struct session *s, uint32_t n, const struct reply *r)
 {
     struct transaction *t = &s->t;
     struct taker *k = &t->takers[n];
     if (t->mail_refused)
         return;
+    job_note_taken(t->job, k->index, NULL);
     if (reply_is_ok(r->code)) {
+        note_taken(s, k->index, r);
         k->accepted = true;
         t->accepted++;
         t->full = false;

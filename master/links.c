@@ -17,19 +17,21 @@ static const struct edge {
     enum role asks, answers;
     const char *name;
     bool per_transport; /* the callee is one of several with names of their own */
+    const char *label;  /* of these the one that is meant; NULL: all */
 } edges[] = {
-    {ROLE_SMTPD, ROLE_QMGR, "submit", false},
-    {ROLE_WEBAPI, ROLE_QMGR, "submit", false},
-    {ROLE_WEBAPI, ROLE_QMGR, "account", false},
-    {ROLE_QMGR, ROLE_DELIVERY, "deliver", true},
-    {ROLE_QMGR, ROLE_HOOKS, "hook", false},
-    {ROLE_SMTPD, ROLE_VAULT, "secret", false},
+    {ROLE_SMTPD, ROLE_QMGR, "submit", false, NULL},
+    {ROLE_WEBAPI, ROLE_QMGR, "submit", false, NULL},
+    {ROLE_WEBAPI, ROLE_QMGR, "account", false, NULL},
+    {ROLE_WEBAPI, ROLE_DELIVERY, "mailbox", false, "local"},
+    {ROLE_QMGR, ROLE_DELIVERY, "deliver", true, NULL},
+    {ROLE_QMGR, ROLE_HOOKS, "hook", false, NULL},
+    {ROLE_SMTPD, ROLE_VAULT, "secret", false, NULL},
     /* A TLS handshake cannot wait in steps for its signature: it has a channel to block on. */
-    {ROLE_SMTPD, ROLE_VAULT, "sign", false},
-    {ROLE_WEBAPI, ROLE_VAULT, "secret", false},
-    {ROLE_HOOKS, ROLE_VAULT, "secret", false},
+    {ROLE_SMTPD, ROLE_VAULT, "sign", false, NULL},
+    {ROLE_WEBAPI, ROLE_VAULT, "secret", false, NULL},
+    {ROLE_HOOKS, ROLE_VAULT, "secret", false, NULL},
     /* Of the transports those alone that log in somewhere. */
-    {ROLE_DELIVERY, ROLE_VAULT, "secret", false},
+    {ROLE_DELIVERY, ROLE_VAULT, "secret", false, NULL},
 };
 
 _Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");
@@ -49,6 +51,8 @@ static bool joins(const struct edge *e, const struct process *asks, const struct
     if (asks->role != e->asks || answers->role != e->answers)
         return false;
     if (e->asks == ROLE_DELIVERY && conftransport_auth(asks->world->conf, asks->label) == NULL)
+        return false;
+    if (e->label != NULL && strcmp(answers->label, e->label) != 0)
         return false;
     unsigned n = e->answers == ROLE_VAULT ? links_vaults(asks->world) : 1;
     return n <= 1 || asks->index % n == answers->index;

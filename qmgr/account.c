@@ -6,6 +6,7 @@
 
 #include "eventlog.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "proto_types.h"
 #include "suppress.h"
@@ -35,7 +36,9 @@ static const struct {
 } handlers[] = {
     {MSG_SUPPRESS_LIST, suppress_on_request},   {MSG_SUPPRESS_ADD, suppress_on_request},
     {MSG_SUPPRESS_REMOVE, suppress_on_request}, {MSG_SUPPRESS_FIND, suppress_on_request},
-    {MSG_EVENTS_READ, eventlog_on_request},
+    {MSG_MAIL_GET, mailindex_on_request},       {MSG_MAIL_NOTE, mailindex_on_request},
+    {MSG_MAIL_KEYWORDS, mailindex_on_request},  {MSG_MAIL_MOVED, mailindex_on_request},
+    {MSG_MAIL_DELETED, mailindex_on_request},   {MSG_EVENTS_READ, eventlog_on_request},
 };
 
 struct account *account_new(struct queue *q)

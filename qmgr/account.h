@@ -6,8 +6,9 @@
 #include "ipc.h"
 #include "queue.h"
 
-/* What webapi asks for accounts, over its link "account": the suppression list, events. Each kind
- * of request has its handler in a table here; whoever handles it answers, now or later. */
+/* What webapi asks for accounts, over its link "account": the suppression list, the index of the
+ * mailbox, events. Each kind of request has its handler in a table here; whoever handles it
+ * answers, now or later. */
 
 struct account;
 struct account *account_new(struct queue *q);

@@ -1,8 +1,12 @@
 #include "act.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include "bodies.h"
 #include "clock.h"
 #include "hookq.h"
+#include "listpage.h"
 #include "log.h"
 #include "match.h"
 #include "mem.h"
@@ -13,27 +17,30 @@
 
 #define ROWS_A_SLICE 500
 
+/* One action. In turns, a page of what is meant is looked for in the reading thread, and something
+ * is done to those in the writing one. */
 struct action {
+    struct work work;
     struct change change;
     struct queue *queue;
     struct settings *settings;
     enum admin_action action;
+    struct admin_terms terms;
     bool dry;
-    struct admin_filter filter;
+    struct listpage page;
     int64_t now_ms;
-    uint64_t from, until; /* recipients' ids, from <= id < until */
+    int64_t end_ms; /* monotonic: when its time is over */
     uint64_t count;
     act_on_done *on_done;
     void *arg;
     /* of the slice: what apply found, for the loop */
-    uint64_t next; /* where to go on; 0 at the end */
     uint64_t slice_count;
     uint64_t gone[ROWS_A_SLICE], files[ROWS_A_SLICE];
     unsigned gone_n, files_n;
 };
 
-static const char *const action_names[ADMIN_ACTIONS] = {"kicked", "held", "released", "dropped",
-                                                        "failed"};
+static const char *const action_names[ADMIN_ACTIONS] = {
+    "kicked", "held", "released", "dropped", "failed", "scheduled", "delayed", "routed", "tls set"};
 
 static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
 {
@@ -42,6 +49,33 @@ static struct deliver_result by_operator(uint64_t id, int64_t now_ms)
     submit_set(&r.stage, "admin");
     r.start_ms = now_ms;
     return r;
+}
+
+/* What an action sets in a row. False when it is so already. */
+static bool set_terms(const struct action *a, struct rcpt_row *r)
+{
+    const struct admin_terms *terms = &a->terms;
+    int64_t next_ms = a->action == ADMIN_DELAY ? r->next_ms + terms->ms : terms->ms;
+    const char *transport = terms->transport == NULL ? "" : terms->transport;
+    switch (a->action) {
+    case ADMIN_SCHEDULE:
+    case ADMIN_DELAY:
+        next_ms = next_ms < 1 ? 1 : next_ms > ADMIN_MS_MAX ? ADMIN_MS_MAX : next_ms;
+        if (r->next_ms == next_ms)
+            return false;
+        r->next_ms = next_ms;
+        return true;
+    case ADMIN_TRANSPORT:
+        if (strcmp(r->transport, transport) == 0)
+            return false;
+        submit_set(&r->transport, transport);
+        return true;
+    default:
+        if (r->tls == terms->tls)
+            return false;
+        r->tls = terms->tls;
+        return true;
+    }
 }
 
 /* True when it did something. Moves rows of a failed recipient into lost. */
@@ -67,6 +101,14 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
         ledger_event(l, t, a->settings, m, id, r, r->held ? EVENT_HELD : EVENT_RELEASED, NULL,
                      a->now_ms);
         return true;
+    case ADMIN_SCHEDULE:
+    case ADMIN_DELAY:
+    case ADMIN_TRANSPORT:
+    case ADMIN_REQUIRE_TLS:
+        if (!set_terms(a, r))
+            return false;
+        ledger_reschedule(l, t, id, &was, r);
+        return true;
     case ADMIN_DROP:
         ledger_event(l, t, a->settings, m, id, r, EVENT_CANCELED, NULL, a->now_ms);
         ledger_retire(l, t, a->settings, m, id, r, false, a->now_ms);
@@ -80,55 +122,13 @@ static bool act_on(struct action *a, struct store_txn *t, struct ledger_message 
     }
 }
 
-/* To the first recipient not before id; 0: there is none. */
-static bool go_to(struct store_cursor *c, uint64_t id)
-{
-    struct key k = key_id(id);
-    return id != 0 && store_seek(c, key_span(&k));
-}
-
-/* The recipients that are meant, collected before anything is written: writing would move the
- * cursor's ground. */
-static unsigned collect(struct action *a, struct store_txn *t, uint64_t *ids)
-{
-    struct match_message cache = {0};
-    struct match_glance glance = match_begin(&a->filter, a->queue->ledger.secret);
-    struct key from = key_id(a->from);
-    struct store_cursor c = store_cursor(t, TABLE_RCPT);
-    unsigned n = 0, rows = 0;
-    uint64_t id;
-    bool at = store_seek(&c, key_span(&from));
-    for (a->next = 0; at; rows++) {
-        struct rcpt_row r;
-        if (key_read_id(c.key, &id) != 0 || id >= a->until)
-            break;
-        if (n >= ROWS_A_SLICE || rows >= 10 * ROWS_A_SLICE) {
-            a->next = id;
-            break;
-        }
-        bool named;
-        if (match_may(t, &a->filter, &glance, id, c.value, &named) &&
-            rcpt_row_read(c.value, &r) == 0) {
-            const struct msg_row *m = match_message(t, &cache, r.message);
-            if (m != NULL && match_recipient(&a->filter, m, id, &r))
-                ids[n++] = id;
-            rcpt_row_clear(&r);
-        }
-        at = named ? store_next(&c) : go_to(&c, match_next(&a->filter, id));
-    }
-    store_cursor_close(&c);
-    match_clear(&cache);
-    return n;
-}
-
 static void close_message(struct action *a, struct store_txn *t, struct ledger_message *m,
                           struct settle_lost *lost)
 {
     uint64_t file;
-    char *to = NULL;
-    (void)settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, &a->settings->retry, a->now_ms,
-                      &to);
-    mem_free(&to);
+    struct settle_told told;
+    settle_tell(a->queue, t, a->settings, m, lost, DSN_FAILED, a->now_ms, &told);
+    settle_told_clear(&told);
     settle_lost_clear(lost);
     if (m->gone >= m->row.open)
         a->gone[a->gone_n++] = m->id;
@@ -137,20 +137,27 @@ static void close_message(struct action *a, struct store_txn *t, struct ledger_m
         a->files[a->files_n++] = file;
 }
 
+/* Whether it is there and still meant: since it was looked for, it may have changed. */
+static bool get_meant(struct store_txn *t, struct match *m, uint64_t id, struct rcpt_row *r)
+{
+    struct key k = key_id(id);
+    struct span value;
+    return store_get(t, TABLE_RCPT, key_span(&k), &value) && match_queued(m, t, id, value) &&
+           rcpt_row_read(value, r) == 0;
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
-    struct action *a = (struct action *)change;
-    uint64_t ids[ROWS_A_SLICE];
+    struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
+    struct match match = match_begin(&a->page.query.filter, a->queue->ledger.secret);
     struct ledger_message m;
     struct settle_lost lost = {0};
     bool open = false;
     a->slice_count = a->gone_n = a->files_n = 0;
-    unsigned n = collect(a, t, ids);
-    if (a->dry)
-        a->slice_count = n;
-    for (unsigned i = 0; i < n && !a->dry; i++) {
+    for (uint32_t i = 0; i < a->page.ids_n; i++) {
+        uint64_t id = a->page.ids[i];
         struct rcpt_row r;
-        if (ledger_recipient(t, ids[i], &r) != 0)
+        if (!get_meant(t, &match, id, &r))
             continue;
         if (open && m.id != r.message) {
             close_message(a, t, &m, &lost);
@@ -158,7 +165,7 @@ static void apply(struct change *change, struct store_txn *t)
         }
         if (!open)
             open = ledger_message_open(t, r.message, &m) == 0;
-        if (open && act_on(a, t, &m, ids[i], &r, &lost))
+        if (open && act_on(a, t, &m, id, &r, &lost))
             a->slice_count++;
         rcpt_row_clear(&r);
     }
@@ -168,25 +175,61 @@ static void apply(struct change *change, struct store_txn *t)
 
 static void finish(struct action *a, const char *why)
 {
-    if (!a->dry) {
+    if (!a->dry && a->count > 0) {
         log_info(NULL, "queue changed by operator", LS("action", action_names[a->action]),
                  LU("recipients", a->count));
         if (a->action == ADMIN_KICK)
             schedule_forgive(a->queue->schedule);
         /* Times have changed, and notices were written that nobody told the schedule of. Those
-         * released keep their time. */
-        schedule_look_at(a->queue->schedule, a->action == ADMIN_RELEASE ? 0 : a->now_ms);
+         * released keep their time, and those scheduled have any. */
+        bool keeps =
+            a->action == ADMIN_RELEASE || a->action == ADMIN_SCHEDULE || a->action == ADMIN_DELAY;
+        schedule_look_at(a->queue->schedule, keeps ? 0 : a->now_ms);
+        if (a->action == ADMIN_TRANSPORT) /* some wait for another one */
+            schedule_pump(a->queue->schedule);
         hookq_poke(a->queue->hookq, a->now_ms);
     }
-    a->on_done(a->arg, a->count, why);
-    admin_filter_clear(&a->filter);
+    a->on_done(a->arg, &(struct admin_acted){a->count, a->page.next.id, a->page.until}, why);
+    listpage_clear(&a->page);
+    mem_free(&a->terms.transport);
     settings_drop(&a->settings);
     mem_free(&a);
 }
 
+static void look(struct work *w)
+{
+    struct action *a = (struct action *)w;
+    listpage_read(&a->page, a->queue->store, a->queue->ledger.secret);
+}
+
+static void go_on(struct action *a)
+{
+    a->page.query.after = a->page.next;
+    if (a->page.next.id == 0 || clock_mono_ms() >= a->end_ms)
+        finish(a, NULL);
+    else if (a->queue->reader == NULL ||
+             worker_is_over(a->queue->reader)) /* at the end of the process */
+        finish(a, "the queue is closing");
+    else
+        worker_add(a->queue->reader, &a->work);
+}
+
+static void looked(struct work *w)
+{
+    struct action *a = (struct action *)w;
+    if (a->dry) {
+        a->count += a->page.ids_n;
+        go_on(a);
+    } else if (a->page.ids_n > 0) {
+        commit_add(a->queue->commit, &a->change);
+    } else {
+        go_on(a);
+    }
+}
+
 static void done(struct change *change, const char *why)
 {
-    struct action *a = (struct action *)change;
+    struct action *a = (struct action *)((char *)change - offsetof(struct action, change));
     if (why != NULL) {
         finish(a, why);
         return;
@@ -196,12 +239,7 @@ static void done(struct change *change, const char *why)
         bodies_forget(a->queue->bodies, a->gone[i]);
     for (unsigned i = 0; i < a->files_n; i++)
         queue_unlink_later(a->queue, a->files[i]);
-    if (a->next == 0) {
-        finish(a, NULL);
-        return;
-    }
-    a->from = a->next;
-    commit_add(a->queue->commit, &a->change);
+    go_on(a);
 }
 
 static uint64_t end_of_queue(struct queue *q)
@@ -216,23 +254,33 @@ static uint64_t end_of_queue(struct queue *q)
     return id + 1;
 }
 
-void act_start(struct queue *q, enum admin_action action, bool dry, struct admin_filter *filter,
+void act_start(struct queue *q, const struct act *act, struct admin_filter *filter,
                act_on_done *on_done, void *arg)
 {
     struct action *a = mem_zero(sizeof *a);
+    a->work.run = look;
+    a->work.done = looked;
     a->change.apply = apply;
     a->change.done = done;
+    /* Or the result of an attempt, known and not yet written down, would undo a kick. */
+    a->change.when = COMMIT_BEHIND;
     a->queue = q;
     a->settings = settings_hold(q->settings);
-    a->action = action;
-    a->dry = dry;
-    a->filter = *filter;
+    a->action = act->action;
+    a->dry = act->dry;
+    a->terms = act->terms;
+    a->terms.transport = mem_text(act->terms.transport);
+    a->page =
+        (struct listpage){.list = ADMIN_QUEUE,
+                          .query = {.filter = *filter, .sort = ADMIN_BY_ID, .limit = ROWS_A_SLICE},
+                          .until = act->until != 0 ? act->until : end_of_queue(q),
+                          .us = LISTPAGE_US,
+                          .ids_only = true};
     *filter = (struct admin_filter){0};
-    match_prepare(&a->filter);
-    a->from = match_next(&a->filter, 0);
+    a->page.query.after.id = act->after;
     a->now_ms = clock_wall_ms();
-    a->until = end_of_queue(q);
+    a->end_ms = clock_mono_ms() + ACT_MS;
     a->on_done = on_done;
     a->arg = arg;
-    commit_add(q->commit, &a->change);
+    worker_add(q->reader, &a->work);
 }

@@ -8,20 +8,17 @@
 
 #include "act.h"
 #include "file.h"
+#include "holdrule.h"
+#include "listpage.h"
 #include "log.h"
 #include "match.h"
 #include "mem.h"
 #include "proto_admin.h"
 #include "schedule.h"
+#include "suppress.h"
 #include "tables.h"
 
-/* Looked at for one page; a page may be short, even empty, and still have a next one. */
-#define ROWS_A_TURN 10000
-/* Of a page, so that with one row more it goes over inline: what an operator does not read costs us
- * no more. */
-#define PAGE_OCTETS 24000
-#define ROW_OCTETS 80 /* of a row beside its texts */
-#define UNSENT_MAX 4  /* answers that wait for an operator to read */
+#define UNSENT_MAX 4 /* answers that wait for an operator to read */
 #define GROUPS_MAX 1024
 #define CALLERS_MAX 64 /* connections at once */
 /* Of them, of people who may only look: the others stay for who may act. */
@@ -32,7 +29,7 @@ struct caller {
     struct admin *admin;
     struct ipc *channel;
     uint64_t number;
-    bool trusted;
+    bool trusted, looking; /* looking: for a page that was asked for */
 };
 
 struct admin {
@@ -92,102 +89,65 @@ void admin_trust(struct admin *a, int64_t uid, int64_t gid)
 
 /* ---- lists ---- */
 
-/* A page being filled. */
-struct page {
-    struct admin_page answer;
-    size_t octets; /* on the wire, about */
-    bool named;    /* whether the filter's ids mean the last row */
-    struct match_glance glance;
+static struct caller *find_caller(struct admin *a, uint64_t number)
+{
+    struct caller *o;
+    LIST_FOREACH (o, &a->callers, next) {
+        if (o->number == number)
+            return o;
+    }
+    return NULL;
+}
+
+/* A page that is being looked for, in the reading thread. */
+struct look {
+    struct work work;
+    struct admin *admin;
+    uint64_t caller, request;
+    struct listpage page;
 };
 
-static void add_row(struct page *p, struct admin_row row)
+static void look(struct work *w)
 {
-    struct admin_page *a = &p->answer;
-    a->rows = mem_resize(a->rows, (a->rows_n + 1) * sizeof *a->rows);
-    a->rows[a->rows_n++] = row;
-    p->octets += ROW_OCTETS + strlen(row.account) + strlen(row.sender) + strlen(row.recipient) +
-                 strlen(row.subject) + strlen(row.message_id) + strlen(row.transport) +
-                 strlen(row.last);
+    struct look *k = (struct look *)w;
+    struct queue *q = k->admin->queue;
+    listpage_read(&k->page, q->store, q->ledger.secret);
 }
 
-/* Adds this row to the page if it decodes and matches. */
-typedef void page_take(struct admin *a, const struct admin_filter *f, struct store_txn *t,
-                       struct match_message *cache, uint64_t id, struct span value, struct page *p);
-
-static void take_queued(struct admin *a, const struct admin_filter *f, struct store_txn *t,
-                        struct match_message *cache, uint64_t id, struct span value, struct page *p)
+static void looked(struct work *w)
 {
-    struct rcpt_row r;
-    if (!match_may(t, f, &p->glance, id, value, &p->named) || rcpt_row_read(value, &r) != 0)
-        return;
-    const struct msg_row *m = match_message(t, cache, r.message);
-    if (m != NULL && match_recipient(f, m, id, &r))
-        add_row(p, match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)));
-    rcpt_row_clear(&r);
-}
-
-static void take_retired(struct admin *a, const struct admin_filter *f, struct store_txn *t,
-                         struct match_message *cache, uint64_t id, struct span value,
-                         struct page *p)
-{
-    struct retired_row r;
-    if (retired_row_read(value, &r) != 0)
-        return;
-    p->named = match_names(f, r.item.row.message, id);
-    if (match_retired(f, &r.item.row)) {
-        add_row(p, r.item.row);
-        r.item.row = (struct admin_row){0};
+    struct look *k = (struct look *)w;
+    struct caller *o = find_caller(k->admin, k->caller);
+    struct admin_page *rows = &k->page.rows;
+    if (o != NULL) {
+        o->looking = false;
+        for (uint32_t i = 0; i < rows->rows_n && k->page.list == ADMIN_QUEUE; i++)
+            rows->rows[i].trying = schedule_is_trying(k->admin->queue->schedule, rows->rows[i].id);
+        if (k->page.list >= ADMIN_HOOKS)
+            admin_answer_hooks(o->channel, k->request, &k->page.hooks);
+        else
+            admin_answer_page(o->channel, k->request, rows);
     }
-    retired_row_clear(&r);
+    listpage_clear(&k->page);
+    mem_free(&k);
 }
 
-/* Whether the filter is for those held, and nobody is: each of the others has a row of due. */
-static bool wants_nobody(struct admin *a, const struct admin_filter *f, unsigned table)
+/* Takes the query. One page at a time: whoever asks without waiting for answers is shown out. */
+static int list(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r,
+                struct fail *f)
 {
-    struct store *s = a->queue->store;
-    return table == TABLE_RCPT && f->held == ADMIN_HELD_YES &&
-           store_rows(s, TABLE_DUE) >= store_rows(s, TABLE_RCPT);
-}
-
-/* On to the next row, or past those that the filter's ids cannot mean. */
-static bool go_on(struct store_cursor *c, const struct admin_filter *f, uint64_t id, bool named)
-{
-    uint64_t next = named ? 0 : match_next(f, id);
-    struct key k = key_id(next);
-    if (named)
-        return store_next(c);
-    return next != 0 && store_seek(c, key_span(&k));
-}
-
-static void list(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r,
-                 unsigned table, page_take *take)
-{
-    struct page page = {.octets = 0};
-    struct match_message cache = {0};
-    struct key from = key_id(r->after + 1);
-    uint64_t id, last = r->after;
-    int rows = 0;
-    match_prepare(&r->filter);
-    page.glance = match_begin(&r->filter, a->queue->ledger.secret);
-    struct store_txn *t = store_begin(a->queue->store, false);
-    struct store_cursor c = store_cursor(t, table);
-    for (bool at = !wants_nobody(a, &r->filter, table) && store_seek(&c, key_span(&from)); at;
-         at = go_on(&c, &r->filter, last, page.named)) {
-        if (page.answer.rows_n >= r->limit || page.octets >= PAGE_OCTETS || rows++ >= ROWS_A_TURN) {
-            page.answer.next = last;
-            break;
-        }
-        page.named = true;
-        if (key_read_id(c.key, &id) == 0) {
-            last = id;
-            take(a, &r->filter, t, &cache, id, c.value, &page);
-        }
-    }
-    store_cursor_close(&c);
-    match_clear(&cache);
-    store_abort(&t);
-    admin_answer_page(o->channel, request, &page.answer);
-    admin_page_clear(&page.answer);
+    if (o->looking)
+        return fail_set(f, "more is asked than is read");
+    struct look *k = mem_zero(sizeof *k);
+    *k = (struct look){.work = {.run = look, .done = looked},
+                       .admin = a,
+                       .caller = o->number,
+                       .request = request,
+                       .page = {.list = r->list, .query = r->query, .us = LISTPAGE_US}};
+    r->query = (struct admin_query){0};
+    o->looking = true;
+    worker_add(a->queue->reader, &k->work);
+    return 0;
 }
 
 static void show_queued(struct admin *a, struct caller *o, uint64_t request, uint64_t id)
@@ -204,15 +164,18 @@ static void show_queued(struct admin *a, struct caller *o, uint64_t request, uin
     if (m == NULL) {
         admin_refuse(o->channel, request, "no such recipient in the queue");
     } else {
-        struct admin_item item = {
-            .row = match_row(m, id, &r, schedule_is_trying(a->queue->schedule, id)),
-            .orcpt = r.orcpt,
-            .envid = m->envelope->envid,
-            .from_id = r.from_id,
-            .client = m->envelope->client,
-            .flags = m->envelope->flags,
-            .attempts = r.results,
-            .attempts_n = r.results_n};
+        struct admin_item item = {.row = match_row(m, id, &r),
+                                  .orcpt = r.orcpt,
+                                  .envid = m->envelope->envid,
+                                  .from_id = r.from_id,
+                                  .client = m->envelope->client,
+                                  .flags = rcpt_row_flags(&r, m->envelope->flags),
+                                  .not_before_ms = m->envelope->not_before_ms,
+                                  .extra = m->envelope->extra,
+                                  .extra_n = m->envelope->extra_n,
+                                  .attempts = r.results,
+                                  .attempts_n = r.results_n};
+        item.row.trying = schedule_is_trying(a->queue->schedule, id);
         admin_answer_item(o->channel, request, &item);
         admin_row_clear(&item.row);
     }
@@ -235,52 +198,6 @@ static void show_retired(struct admin *a, struct caller *o, uint64_t request, ui
         admin_refuse(o->channel, request, "no such recipient in the history");
     }
     store_abort(&t);
-}
-
-static char *hook_last(const struct hook_row *r)
-{
-    if (r->results_n == 0)
-        return mem_text("");
-    const struct hook_attempt *last = &r->results[r->results_n - 1];
-    return mem_text(last->error);
-}
-
-static void list_hooks(struct admin *a, struct caller *o, uint64_t request,
-                       const struct admin_request *r)
-{
-    struct admin_hook_page page = {0};
-    struct key from = key_id(r->after + 1);
-    struct store_txn *t = store_begin(a->queue->store, false);
-    struct store_cursor c = store_cursor(t, TABLE_HOOK);
-    uint64_t id, last = r->after;
-    size_t octets = 0;
-    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
-        struct hook_row h;
-        if (page.rows_n >= r->limit || octets >= PAGE_OCTETS) {
-            page.next = last;
-            break;
-        }
-        if (key_read_id(c.key, &id) != 0 || hook_row_read(c.value, &h) != 0)
-            continue;
-        last = id;
-        page.rows = mem_resize(page.rows, (page.rows_n + 1) * sizeof *page.rows);
-        page.rows[page.rows_n++] = (struct admin_hook_row){id,
-                                                           h.recipient,
-                                                           mem_text(h.account),
-                                                           mem_text(h.url),
-                                                           mem_text(h.event),
-                                                           hook_last(&h),
-                                                           h.attempts,
-                                                           h.submitted_ms,
-                                                           h.next_ms};
-        octets += ROW_OCTETS + strlen(h.account) + strlen(h.url) + strlen(h.event) +
-                  strlen(page.rows[page.rows_n - 1].last);
-        hook_row_clear(&h);
-    }
-    store_cursor_close(&c);
-    store_abort(&t);
-    admin_answer_hooks(o->channel, request, &page);
-    admin_hook_page_clear(&page);
 }
 
 static void counts(struct admin *a, struct caller *o, uint64_t request)
@@ -310,22 +227,19 @@ struct asked {
     uint64_t caller, request;
 };
 
-static struct caller *find_caller(struct admin *a, uint64_t number)
+static struct asked *ask_of(struct admin *a, const struct caller *o, uint64_t request)
 {
-    struct caller *o;
-    LIST_FOREACH (o, &a->callers, next) {
-        if (o->number == number)
-            return o;
-    }
-    return NULL;
+    struct asked *k = mem_alloc(sizeof *k);
+    *k = (struct asked){a, o->number, request};
+    return k;
 }
 
-static void on_acted(void *arg, uint64_t count, const char *why)
+static void on_acted(void *arg, const struct admin_acted *acted, const char *why)
 {
     struct asked *k = arg;
     struct caller *o = find_caller(k->admin, k->caller);
     if (o != NULL && why == NULL)
-        admin_answer_acted(o->channel, k->request, count);
+        admin_answer_acted(o->channel, k->request, acted);
     else if (o != NULL)
         admin_refuse(o->channel, k->request, why);
     mem_free(&k);
@@ -333,9 +247,59 @@ static void on_acted(void *arg, uint64_t count, const char *why)
 
 static void act(struct admin *a, struct caller *o, uint64_t request, struct admin_request *r)
 {
-    struct asked *k = mem_alloc(sizeof *k);
-    *k = (struct asked){a, o->number, request};
-    act_start(a->queue, r->action, r->dry, &r->filter, on_acted, k);
+    const char *transport = r->terms.transport;
+    if (r->action == ADMIN_TRANSPORT && transport[0] != '\0' &&
+        !settings_may_choose(a->queue->settings, transport)) {
+        char *why = mem_format("no such transport: %.80s", transport);
+        admin_refuse(o->channel, request, why);
+        mem_free(&why);
+        return;
+    }
+    const struct act act = {.action = r->action,
+                            .dry = r->dry,
+                            .after = r->after,
+                            .until = r->until,
+                            .terms = r->terms};
+    act_start(a->queue, &act, &r->query.filter, on_acted, ask_of(a, o, request));
+}
+
+/* ---- hold rules ---- */
+
+static void list_rules(struct admin *a, struct caller *o, uint64_t request)
+{
+    struct store_txn *t = store_begin(a->queue->store, false);
+    struct admin_hold_rules rules = holdrule_list(t);
+    store_abort(&t);
+    admin_answer_rules(o->channel, request, &rules);
+    admin_hold_rules_clear(&rules);
+}
+
+static void on_added(void *arg, uint64_t id, const struct admin_acted *acted, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL) {
+        admin_answer_added(o->channel, k->request, id, acted);
+    } else if (o != NULL && id != 0) {
+        char *text = mem_format("rule %llu is there, but not all that it means is held: %s",
+                                (unsigned long long)id, why);
+        admin_refuse(o->channel, k->request, text);
+        mem_free(&text);
+    } else if (o != NULL) {
+        admin_refuse(o->channel, k->request, why);
+    }
+    mem_free(&k);
+}
+
+static void on_removed(void *arg, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL)
+        admin_answer_removed(o->channel, k->request);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
 }
 
 /* ---- who may ask what ---- */
@@ -345,6 +309,22 @@ static bool everyone_may(uint16_t type)
     return type == MSG_ADMIN_QUEUE_LIST || type == MSG_ADMIN_COUNTS;
 }
 
+static struct ipc *caller_channel(void *owner, uint64_t number)
+{
+    struct caller *o = find_caller(owner, number);
+    return o == NULL ? NULL : o->channel;
+}
+
+/* The suppress protocol, as over the link "account". */
+static int serve_suppress(struct admin *a, struct caller *o, struct ipc_message *m, struct fail *f)
+{
+    const struct suppress_asker asker = {a->queue, caller_channel, a, o->number, m->id};
+    if (o->trusted)
+        return suppress_serve(&asker, m, f);
+    admin_refuse(o->channel, m->id, "permission denied");
+    return 0;
+}
+
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct caller *o = arg;
@@ -352,6 +332,8 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     struct admin_request r;
     if (ipc_unsent(ch) > UNSENT_MAX)
         return fail_set(f, "more is asked than is read");
+    if (m->type >= MSG_SUPPRESS_LIST && m->type <= MSG_SUPPRESS_FIND)
+        return serve_suppress(a, o, m, f);
     if (admin_read(m, &r, f) != 0)
         return -1;
     if (!o->trusted && !everyone_may(r.type)) {
@@ -359,12 +341,13 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         admin_request_clear(&r);
         return 0;
     }
+    int rc = 0;
     switch (r.type) {
     case MSG_ADMIN_QUEUE_LIST:
-        list(a, o, m->id, &r, TABLE_RCPT, take_queued);
-        break;
     case MSG_ADMIN_RETIRED_LIST:
-        list(a, o, m->id, &r, TABLE_RETIRED, take_retired);
+    case MSG_ADMIN_HOOK_LIST:
+    case MSG_ADMIN_HOOKRETIRED_LIST:
+        rc = list(a, o, m->id, &r, f);
         break;
     case MSG_ADMIN_QUEUE_SHOW:
         show_queued(a, o, m->id, r.id);
@@ -372,17 +355,23 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     case MSG_ADMIN_RETIRED_SHOW:
         show_retired(a, o, m->id, r.id);
         break;
-    case MSG_ADMIN_HOOK_LIST:
-        list_hooks(a, o, m->id, &r);
-        break;
     case MSG_ADMIN_QUEUE_ACT:
         act(a, o, m->id, &r);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
+        list_rules(a, o, m->id);
+        break;
+    case MSG_ADMIN_HOLD_ADD:
+        holdrule_add(a->queue, &r.rule, on_added, ask_of(a, o, m->id));
+        break;
+    case MSG_ADMIN_HOLD_REMOVE:
+        holdrule_remove(a->queue, r.id, on_removed, ask_of(a, o, m->id));
         break;
     default:
         counts(a, o, m->id);
     }
     admin_request_clear(&r);
-    return 0;
+    return rc;
 }
 
 static void on_closed(struct ipc *ch, void *arg, const char *why)

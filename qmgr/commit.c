@@ -27,6 +27,7 @@ struct commit {
     struct changes waiting, finished;
     struct changes aside, aside_finished; /* the same of those that stand aside */
     bool urgent;                          /* somebody waits for one of those that wait */
+    bool behind;                          /* and for one that comes behind all the others */
     bool ending;
     unsigned aside_n;    /* in aside */
     int64_t patience_us; /* until when the others wait for such a one */
@@ -135,14 +136,19 @@ static unsigned aside_share(const struct commit *k, int64_t now)
     return since > now ? 0 : part > COMMIT_ASIDE_MAX ? part : COMMIT_ASIDE_MAX;
 }
 
-/* With the lock held: the group, those that stand aside last. Returns whether there are any. */
+/* With the lock held: the group, those that stand aside last; first, where one is to come behind
+ * them. Returns whether there are any. */
 static bool take_group(struct commit *k, struct changes *group)
 {
     struct change *c;
-    bool any = false;
+    bool any = k->behind && k->aside_n > 0;
     unsigned n = aside_share(k, clock_mono_us());
+    if (k->behind) {
+        join(group, &k->aside);
+        k->aside_n = 0;
+    }
     join(group, &k->waiting);
-    k->urgent = false;
+    k->urgent = k->behind = false;
     for (; n > 0 && (c = STAILQ_FIRST(&k->aside)) != NULL; n--) {
         STAILQ_REMOVE_HEAD(&k->aside, next);
         STAILQ_INSERT_TAIL(group, c, next);
@@ -160,6 +166,17 @@ static void sort(struct changes *from, struct changes *others, struct changes *a
         STAILQ_REMOVE_HEAD(from, next);
         STAILQ_INSERT_TAIL(c->when == COMMIT_ASIDE ? aside : others, c, next);
     }
+}
+
+/* With the lock held. Whoever came behind all others is done behind them, too. */
+static void note_finished(struct commit *k, struct changes *group, bool behind)
+{
+    if (!behind) {
+        sort(group, &k->finished, &k->aside_finished);
+        return;
+    }
+    join(&k->finished, &k->aside_finished);
+    join(&k->finished, group);
 }
 
 static void wake_loop(struct commit *k)
@@ -184,6 +201,7 @@ static void *run(void *arg)
     for (;;) {
         struct changes group = STAILQ_HEAD_INITIALIZER(group);
         wait_for_changes(k);
+        bool behind = k->behind;
         bool aside = take_group(k, &group);
         if (STAILQ_EMPTY(&group))
             break;
@@ -194,7 +212,7 @@ static void *run(void *arg)
         (void)pthread_mutex_lock(&k->lock);
         if (aside)
             k->aside_us = ended + pause_us(ended - began);
-        sort(&group, &k->finished, &k->aside_finished);
+        note_finished(k, &group, behind);
         wake_loop(k);
     }
     (void)pthread_mutex_unlock(&k->lock);
@@ -262,7 +280,8 @@ static void hand_over(struct commit *k, struct changes *changes)
     (void)pthread_mutex_lock(&k->lock);
     begin_patience(k);
     STAILQ_FOREACH (c, changes, next) {
-        k->urgent = k->urgent || c->when == COMMIT_NOW;
+        k->urgent = k->urgent || c->when == COMMIT_NOW || c->when == COMMIT_BEHIND;
+        k->behind = k->behind || c->when == COMMIT_BEHIND;
         k->aside_n += c->when == COMMIT_ASIDE;
     }
     sort(changes, &k->waiting, &k->aside);

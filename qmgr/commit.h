@@ -40,13 +40,16 @@ enum commit_when {
      * transactions of their own, while no other change waits, as long as one comes to that in time;
      * COMMIT_ASIDE_MS after it could have been it goes with the others. */
     COMMIT_ASIDE,
+    /* Somebody waits for it, and it must find what all changes before it left, those that stand
+     * aside too: they are written with it, before it, and done before it. */
+    COMMIT_BEHIND,
 };
 
 struct change {
     STAILQ_ENTRY(change) next;
     /* In the writing thread, inside a transaction, after the changes before it; those that stand
-     * aside are among themselves. May run again if the transaction fails. Failures of the store
-     * stick to the transaction. */
+     * aside are among themselves, but for one that comes behind them. May run again if the
+     * transaction fails. Failures of the store stick to the transaction. */
     void (*apply)(struct change *c, struct store_txn *t);
     /* In the event loop, in the order of apply. why is NULL when the change is on stable
      * storage, else what prevented it; then nothing of it is there. Frees the change. */

@@ -10,11 +10,15 @@
 #include "mend.h"
 #include "proto_deliver.h"
 #include "qid.h"
+#include "returned.h"
 #include "route.h"
 #include "schedule.h"
 #include "settle.h"
 #include "sites.h"
+#include "suppress.h"
 #include "tables.h"
+
+#define PARKED_A_TURN 8 /* of a stream: then others have their turn */
 
 struct delivery {
     struct queue *queue;
@@ -25,6 +29,9 @@ struct delivery {
     struct server *server; /* all of the transport's mail goes there; NULL where it does not */
     enum due_class class;
     bool asked; /* the agent counts it, and the server */
+    bool lists; /* there are suppression lists at all */
+    enum settle_how how;
+    bool lost; /* the transport that the operator chose is no longer there */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     char *from_id;      /* of all its recipients: they have one sender */
@@ -54,7 +61,7 @@ static struct deliver_job *make_job(const struct settings *s, uint64_t message,
     job->sender = settings_return_path(s, e->sender, r->from_id);
     job->envid = mem_text(e->envid);
     job->ret = mem_text(e->ret);
-    job->flags = e->flags;
+    job->flags = rcpt_row_flags(r, e->flags);
     job->attempt = (uint16_t)(r->attempts + 1);
     job->size = row->size;
     return job;
@@ -96,6 +103,21 @@ static bool read_message(struct store_txn *t, uint64_t id, struct msg_row *row)
     return store_get(t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, row) == 0;
 }
 
+static bool is_suppressed(const struct delivery *v, struct store_txn *t, const struct rcpt_row *r)
+{
+    const char *account = v->row.envelope->account;
+    return v->lists && account[0] != '\0' &&
+           suppress_lookup(&v->queue->ledger, t, account, r->address, v->start_ms, NULL);
+}
+
+/* Whether it comes back to a from id of ours: then *account is whose. */
+static bool is_returned(const struct delivery *v, struct store_txn *t, const struct rcpt_row *r,
+                        const char **account)
+{
+    return v->row.envelope->origin == SUBMIT_SMTP && !r->is_ordinary &&
+           returned_is_ours(&v->queue->ledger, t, v->queue->settings, r->address, account);
+}
+
 static bool same_route(const struct route *a, const struct deliver_job *job)
 {
     return strcmp(a->transport, job->transport) == 0 &&
@@ -118,8 +140,11 @@ static void gather(struct delivery *v, struct store_txn *t)
             continue;
         }
         struct route route = route_choose(s, v->row.envelope, &r);
+        const char *account;
         bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt &&
-                    strcmp(r.from_id, v->from_id) == 0;
+                    strcmp(r.from_id, v->from_id) == 0 && !is_suppressed(v, t, &r) &&
+                    !is_returned(v, t, &r, &account) &&
+                    rcpt_row_flags(&r, v->row.envelope->flags) == v->job->flags;
         if (same) {
             add_recipient(v->job, i->id, &r);
             window_set_trying(v->window, i);
@@ -138,7 +163,8 @@ static void free_delivery(struct delivery *v)
     mem_free(&v);
 }
 
-static void end(struct delivery *v, const struct deliver_result *results, uint32_t n)
+static void end(struct delivery *v, const struct deliver_result *results, uint32_t n,
+                const struct deliver_report *report)
 {
     const struct delivery_end e = {v->destination,      v->server, v->class, v->job->transport,
                                    v->job->destination, v->asked,  results,  n};
@@ -148,19 +174,25 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
-    settle_results(v->queue, v->job->message, results, n, v->job->transport);
+    const struct settle_attempt attempt = {.message = v->job->message,
+                                           .transport = v->job->transport,
+                                           .how = v->how,
+                                           .mailbox = v->how == SETTLE_MAILBOX ? v->job->destination
+                                                                               : NULL,
+                                           .report = report};
+    settle_results(v->queue, &attempt, results, n);
     v->on_end(v->arg, &e);
     free_delivery(v);
 }
 
 /* Where no agent spoke, we do: the same for each recipient. */
-static void end_with(struct delivery *v, const char *enhanced, const char *stage, const char *host,
-                     const char *error)
+static void end_as(struct delivery *v, enum deliver_status status, const char *enhanced,
+                   const char *stage, const char *host, const char *error)
 {
     uint32_t n = v->job->recipients_n;
     struct deliver_result *results = mem_array(n, sizeof *results);
     for (uint32_t i = 0; i < n; i++) {
-        results[i] = deliver_result_new(v->job->recipients[i].id, DELIVER_DEFERRED);
+        results[i] = deliver_result_new(v->job->recipients[i].id, status);
         submit_set(&results[i].enhanced, enhanced);
         submit_set(&results[i].stage, stage);
         submit_set(&results[i].remote_host, host);
@@ -168,20 +200,35 @@ static void end_with(struct delivery *v, const char *enhanced, const char *stage
         results[i].start_ms = v->start_ms;
         results[i].duration_ms = (uint32_t)(clock_wall_ms() - v->start_ms);
     }
-    end(v, results, n);
+    end(v, results, n, NULL);
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&results[i]);
     mem_free(&results);
 }
 
-static void on_results(void *arg, const struct deliver_result *results, uint32_t n)
+static void end_with(struct delivery *v, const char *enhanced, const char *stage, const char *host,
+                     const char *error)
+{
+    end_as(v, DELIVER_DEFERRED, enhanced, stage, host, error);
+}
+
+static void end_with_lost(struct delivery *v)
+{
+    char *why = mem_format("the transport %s, chosen for this message, is not in the configuration",
+                           v->job->transport);
+    end_with(v, "4.3.5", "queue", "", why);
+    mem_free(&why);
+}
+
+static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
     struct delivery *v = arg;
     if (results == NULL)
         end_with(v, "4.3.0", "agent", "",
                  "the delivery agent ended before it said what became of this");
     else
-        end(v, results, n);
+        end(v, results, n, report);
 }
 
 static void on_body(void *arg, struct body *body, int fd, const char *why)
@@ -209,6 +256,36 @@ static bool has_room(const struct delivery *v, uint64_t message)
            bodies_have_room(v->queue->bodies, message, v->row.size);
 }
 
+/* Before any transport is thought of: no connection is made. */
+static void begin_suppressed(struct delivery *v, struct item *i, const struct rcpt_row *r)
+{
+    const struct route none = {"", address_domain(r->address)};
+    v->how = SETTLE_SUPPRESSED;
+    v->server = NULL;
+    v->job = make_job(v->queue->settings, r->message, &v->row, &none, r);
+    v->from_id = mem_text(r->from_id);
+    add_recipient(v->job, i->id, r);
+    window_use_right(v->stream);
+    window_set_trying(v->window, i);
+}
+
+/* What comes back to a from id is read on its way into the mailbox of its account; where that has
+ * none, instead of it. */
+static void want_report(struct delivery *v, struct store_txn *t, const struct rcpt_row *r,
+                        struct route *route, uint8_t *wants)
+{
+    const char *account;
+    if (!is_returned(v, t, r, &account))
+        return;
+    if (settings_mailbox(v->queue->settings, r->address) == NULL) {
+        *route = (struct route){"local", account};
+        *wants = DELIVER_WANTS_REPORT | DELIVER_WANTS_CONSUMED;
+        v->how = SETTLE_CONSUMED;
+    } else if (strcmp(route->transport, "local") == 0) {
+        *wants = DELIVER_WANTS_REPORT;
+    }
+}
+
 /* For the transport, or for the server that it leads to. */
 static bool has_to_wait(const struct delivery *v, const char *transport)
 {
@@ -227,22 +304,32 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         window_remove(v->window, i);
         return DELIVERY_NOTHING;
     }
+    if (is_suppressed(v, t, r)) {
+        begin_suppressed(v, i, r);
+        return DELIVERY_STARTED;
+    }
     struct route route = route_choose(q->settings, v->row.envelope, r);
+    uint8_t wants = 0;
+    v->how = strcmp(route.transport, "local") == 0 ? SETTLE_MAILBOX : SETTLE_NEXT_HOP;
+    want_report(v, t, r, &route, &wants);
     v->server = sites_server(v->sites, q->settings, route.transport);
     *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
-    if (*pause == NULL && has_to_wait(v, route.transport)) {
+    v->lost = !settings_has_transport(q->settings, route.transport);
+    if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
         /* Half of the class's places stays for those that need not wait. */
         window_park(v->window, i, route.transport, (uint64_t)q->settings->window / DUE_CLASSES / 2);
         return DELIVERY_NOTHING;
     }
-    if (*pause == NULL && !has_room(v, r->message))
+    if (*pause == NULL && !v->lost && !has_room(v, r->message))
         return DELIVERY_NO_ROOM;
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
+    v->job->wants = wants;
     v->from_id = mem_text(r->from_id);
     add_recipient(v->job, i->id, r);
     window_use_right(v->stream);
     window_set_trying(v->window, i);
-    gather(v, t);
+    if (wants == 0)
+        gather(v, t);
     return DELIVERY_STARTED;
 }
 
@@ -272,8 +359,11 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
                            .on_end = on_end,
                            .arg = arg};
     struct store_txn *t = store_begin(q->store, false);
-    while (outcome == DELIVERY_NOTHING && (i = TAILQ_FIRST(&s->items)) != NULL) {
+    v->lists = suppress_any(&q->ledger);
+    for (int n = 0; outcome == DELIVERY_NOTHING && n < PARKED_A_TURN; n++) {
         struct rcpt_row r;
+        if ((i = TAILQ_FIRST(&s->items)) == NULL)
+            break;
         if (!read_due(v, t, i, &r)) {
             window_remove(v->window, i);
             continue;
@@ -284,6 +374,11 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     store_abort(&t);
     if (outcome != DELIVERY_STARTED)
         free_delivery(v);
+    else if (v->how == SETTLE_SUPPRESSED)
+        end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
+               "the address is on the suppression list of the account");
+    else if (v->lost)
+        end_with_lost(v);
     else if (pause != NULL)
         end_with(v, pause->enhanced, pause->stage, pause->host, pause->why);
     else

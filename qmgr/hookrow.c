@@ -27,6 +27,10 @@ static const char *hook_event(enum event_type type)
     case EVENT_DELAYED:
     case EVENT_FAILED:
     case EVENT_CANCELED:
+    case EVENT_SUPPRESSED:
+    case EVENT_RELAYED:
+    case EVENT_EXPANDED:
+    case EVENT_UNRECOGNIZED:
         return event_names[type];
     default:
         return NULL;
@@ -45,17 +49,18 @@ static void put_extra(struct jsonwrite *w, const struct submit_envelope *e)
 }
 
 /* What was said of it: the remote's first line behind our own sentence, as clients of the contract
- * know it. A success says nothing, code 0 included. */
-static char *error_text(enum event_type type, const struct deliver_result *last)
+ * know it. A success says nothing, code 0 included; nor does a DSN. */
+static char *error_text(const struct news *n)
 {
-    if (type == EVENT_CANCELED)
+    const struct deliver_result *last = n->last;
+    if (n->type == EVENT_CANCELED)
         return mem_text("delivery canceled by admin");
-    if (type == EVENT_DELIVERED || last == NULL)
+    if (n->dsn || n->type == EVENT_DELIVERED || n->type == EVENT_UNRECOGNIZED || last == NULL)
         return mem_text("");
     if (last->reply[0] == '\0')
         return mem_text(last->error);
     return mem_format("%s%s%s: %.*s", last->error, last->error[0] == '\0' ? "" : ", ",
-                      type == EVENT_FAILED ? "permanent" : "transient",
+                      n->type == EVENT_FAILED ? "permanent" : "transient",
                       (int)strcspn(last->reply, "\n"), last->reply);
 }
 
@@ -65,67 +70,76 @@ static void put_text(struct jsonwrite *w, const char *key, const char *value)
     jsonwrite_text(w, value);
 }
 
-static char *payload(const struct submit_envelope *e, uint64_t recipient, const struct rcpt_row *r,
-                     enum event_type type, const struct deliver_result *last, int64_t now_ms)
+static void put_bool(struct jsonwrite *w, const char *key, bool value)
+{
+    jsonwrite_key(w, key);
+    jsonwrite_bool(w, value);
+}
+
+/* Whether there is nothing to say of a remote's reply. */
+static bool is_quiet(const struct news *n)
+{
+    return n->last == NULL || n->last->code == 0 || n->type == EVENT_CANCELED ||
+           (n->type == EVENT_DELIVERED && !n->dsn);
+}
+
+static char *payload(const struct news *n, int64_t now_ms)
 {
     struct buf b = {0};
     struct jsonwrite w;
-    char *error = error_text(type, last);
-    bool quiet = type == EVENT_DELIVERED || type == EVENT_CANCELED || last == NULL;
+    char *error = error_text(n);
+    bool quiet = is_quiet(n);
     jsonwrite_open(&w, &b, JSONWRITE_HTML);
     jsonwrite_object(&w);
     jsonwrite_key(&w, "Version");
     jsonwrite_int64(&w, 0);
-    put_text(&w, "Event", hook_event(type));
-    jsonwrite_key(&w, "DSN");
-    jsonwrite_bool(&w, false);
-    jsonwrite_key(&w, "Suppressing");
-    jsonwrite_bool(&w, false);
+    put_text(&w, "Event", hook_event(n->type));
+    put_bool(&w, "DSN", n->dsn);
+    put_bool(&w, "Suppressing", n->suppressing);
     jsonwrite_key(&w, "QueueMsgID");
-    jsonwrite_uint64(&w, recipient);
-    put_text(&w, "FromID", r->from_id);
-    put_text(&w, "MessageID", e->message_id);
-    put_text(&w, "Subject", e->subject);
+    jsonwrite_uint64(&w, n->recipient);
+    put_text(&w, "FromID", n->from_id);
+    put_text(&w, "MessageID", n->envelope->message_id);
+    put_text(&w, "Subject", n->envelope->subject);
     jsonwrite_key(&w, "WebhookQueued");
     jsonwrite_time(&w, now_ms);
     jsonwrite_key(&w, "SMTPCode");
-    jsonwrite_int64(&w, quiet ? 0 : last->code);
-    put_text(&w, "SMTPEnhancedCode", quiet || last->code == 0 ? "" : last->enhanced);
+    jsonwrite_int64(&w, quiet ? 0 : n->last->code);
+    put_text(&w, "SMTPEnhancedCode", quiet ? "" : n->last->enhanced);
     put_text(&w, "Error", error);
-    put_extra(&w, e);
+    put_extra(&w, n->envelope);
     /* Beyond the contract, which has none of these. */
-    put_text(&w, "Recipient", r->address);
+    put_text(&w, "Recipient", n->address);
     jsonwrite_key(&w, "Attempt");
-    jsonwrite_int64(&w, r->attempts);
+    jsonwrite_int64(&w, n->attempts);
     jsonwrite_key(&w, "ReplyCode");
-    jsonwrite_int64(&w, last == NULL ? 0 : last->code);
-    put_text(&w, "Reply", last == NULL ? "" : last->reply);
+    jsonwrite_int64(&w, n->last == NULL ? 0 : n->last->code);
+    put_text(&w, "Reply", n->last == NULL ? "" : n->last->reply);
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
     mem_free(&error);
     return buf_take_text(&b);
 }
 
-bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient,
-                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last,
-                  int64_t now_ms, struct hook_row *row)
+bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
+                  struct hook_row *row)
 {
-    const char *event = hook_event(type);
-    const struct conf_block *account = settings_account(s, e->account);
+    const char *event = hook_event(n->type);
+    const struct conf_block *account = settings_account(s, n->envelope->account);
     const struct conf_block *hook =
         event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
     if (hook == NULL || !wants(hook, event))
         return false;
     *row = (struct hook_row){
-        .recipient = recipient,
-        .account = mem_text(e->account),
+        .recipient = n->recipient,
+        .account = mem_text(n->envelope->account),
         .url = mem_text(conf_text(hook, "url")),
         .authorization =
             mem_text(conf_is_set(hook, "authorization") ? conf_text(hook, "authorization") : ""),
         .event = mem_text(event),
         .submitted_ms = now_ms,
         .next_ms = now_ms,
-        .payload = payload(e, recipient, r, type, last, now_ms)};
+        .payload = payload(n, now_ms)};
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "news.h"
 #include "rows.h"
 #include "settings.h"
 #include "store.h"
@@ -13,9 +14,8 @@
 
 /* True and a new row (hook_row_clear) when the message's account has a webhook that wants events of
  * this type. */
-bool hookrow_make(const struct settings *s, const struct submit_envelope *e, uint64_t recipient,
-                  const struct rcpt_row *r, enum event_type type, const struct deliver_result *last,
-                  int64_t now_ms, struct hook_row *row);
+bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
+                  struct hook_row *row);
 /* Where the webhook's row of hookdue is, and whose turn it waits for: its URL's. */
 struct due hookrow_due(uint64_t id, const struct hook_row *row);
 struct stream_id hookrow_stream(const char *url);

@@ -10,6 +10,7 @@
 #include "bodies.h"
 #include "body.h"
 #include "file.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "log.h"
 #include "mem.h"
@@ -19,6 +20,7 @@
 #include "quota.h"
 #include "rand.h"
 #include "schedule.h"
+#include "suppress.h"
 
 /* A peer that asks us. Requests under way refer to it by number, since it may go away before they
  * are answered. */
@@ -35,6 +37,7 @@ struct later {
     LIST_ENTRY(later) next;
     struct intake *intake;
     uint64_t peer, request, id;
+    struct ledger_ids ids;
     struct event *timer;
 };
 
@@ -58,8 +61,12 @@ struct arrival {
     struct fail file_fail;
     struct settings_limits limits;
     int64_t once_until_ms;
+    bool makes_ids;   /* for its recipients */
+    bool looks_first; /* whether they are on the suppression list */
+    struct ledger_ids ids;
     /* what apply found */
     uint64_t id;
+    bool *held;          /* of each recipient: by a rule */
     bool full;           /* the store has no room for it */
     enum submit_why why; /* other than SUBMIT_WHY_OTHER: it is not taken */
     char *message_id;    /* not NULL: it was taken before, with this message id */
@@ -91,16 +98,20 @@ static struct ipc *channel_of(const struct intake *i, uint64_t number)
     return NULL;
 }
 
-static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id)
+static void accept_now(struct intake *i, uint64_t peer, uint64_t request, uint64_t id,
+                       const struct ledger_ids *ids)
 {
+    const struct submit_reply reply = {
+        .accepted = true, .id = id, .from_ids = ids->made, .from_ids_n = ids->n};
     struct ipc *ch = channel_of(i, peer);
     if (ch != NULL)
-        submit_accept(ch, request, id);
+        submit_accept_as(ch, request, &reply);
 }
 
 static void end_later(struct later *l)
 {
-    accept_now(l->intake, l->peer, l->request, l->id);
+    accept_now(l->intake, l->peer, l->request, l->id, &l->ids);
+    ledger_ids_clear(&l->ids);
     LIST_REMOVE(l, next);
     event_free(l->timer);
     mem_free(&l);
@@ -111,12 +122,15 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     end_later(arg);
 }
 
-static void accept_later(const struct arrival *a)
+/* Takes the ids. */
+static void accept_later(struct arrival *a)
 {
     int64_t ms = a->intake->queue->slow_ms;
     const struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
     struct later *l = mem_zero(sizeof *l);
-    *l = (struct later){.intake = a->intake, .peer = a->peer, .request = a->request, .id = a->id};
+    *l = (struct later){
+        .intake = a->intake, .peer = a->peer, .request = a->request, .id = a->id, .ids = a->ids};
+    a->ids = (struct ledger_ids){.n = 0};
     l->timer = evtimer_new(a->intake->queue->base, on_later, l);
     assert(l->timer != NULL);
     (void)evtimer_add(l->timer, &delay);
@@ -152,6 +166,8 @@ static void free_arrival(struct arrival *a)
     submit_envelope_free(&a->envelope);
     file_close(&a->body);
     mem_free(&a->message_id);
+    ledger_ids_clear(&a->ids);
+    mem_free(&a->held);
     mem_free(&a);
 }
 
@@ -164,6 +180,46 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
 }
 
 #define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
+
+/* Whether its client chose a from id that the account has for another recipient. Such a message has
+ * one recipient. */
+static bool has_taken_id(const struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    for (uint32_t i = 0; e->account[0] != '\0' && i < e->recipients_n; i++) {
+        if (e->recipients[i].from_id[0] != '\0' &&
+            fromid_is_taken(&a->intake->queue->ledger, t, e->account, e->recipients[i].from_id))
+            return true;
+    }
+    return false;
+}
+
+static bool has_suppressed(const struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    if (!a->looks_first || !suppress_any(&a->intake->queue->ledger))
+        return false;
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        if (suppress_lookup(&a->intake->queue->ledger, t, e->account, e->recipients[i].address,
+                            e->received_ms, NULL))
+            return true;
+    }
+    return false;
+}
+
+/* What was answered when the message came for the first time, as far as it is known still. */
+static void recall_ids(struct arrival *a, struct store_txn *t)
+{
+    const struct submit_envelope *e = a->envelope;
+    ledger_ids_clear(&a->ids);
+    if (!a->makes_ids)
+        return;
+    a->ids.made = mem_array(e->recipients_n, sizeof *a->ids.made);
+    for (; a->ids.n < e->recipients_n; a->ids.n++)
+        a->ids.made[a->ids.n] =
+            fromid_recall(&a->intake->queue->ledger, t, a->id + a->ids.n, e->account,
+                          e->recipients[a->ids.n].address, a->ids.plain);
+}
 
 /* Whether the message is one for the queue: not one that came before, nor more than its account may
  * send. */
@@ -178,9 +234,15 @@ static bool is_wanted(struct arrival *a, struct store_txn *t)
                          : once_find(l, t, e, e->received_ms, &a->id, &a->message_id);
     if (once == ONCE_CONFLICT)
         a->why = SUBMIT_WHY_CONFLICT;
+    if (once == ONCE_AGAIN)
+        recall_ids(a, t);
     if (once != ONCE_NEW)
         return false;
-    if (a->limits.messages > 0 || a->limits.new_recipients > 0)
+    if (has_taken_id(a, t))
+        a->why = SUBMIT_WHY_FROM_ID;
+    else if (has_suppressed(a, t))
+        a->why = SUBMIT_WHY_SUPPRESSED;
+    else if (a->limits.messages > 0 || a->limits.new_recipients > 0)
         a->why = quota_take(l, t, a->limits, e, e->received_ms);
     return a->why == SUBMIT_WHY_OTHER;
 }
@@ -195,9 +257,23 @@ static void apply(struct change *change, struct store_txn *t)
     a->full = !store_has_room(t, octets);
     if (a->full || !is_wanted(a, t))
         return;
-    a->id = ledger_stage(l, t, a->envelope, &a->source);
+    a->id = ledger_stage(l, t, a->envelope, &a->source, a->makes_ids ? &a->ids : NULL, a->held);
     if (a->envelope->once_key[0] != '\0')
         once_remember(l, t, a->envelope, a->id, a->once_until_ms);
+}
+
+static uint32_t held_of(const struct arrival *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->envelope->recipients_n; i++)
+        n += a->held[i];
+    return n;
+}
+
+static void log_held(const struct arrival *a, uint32_t n)
+{
+    char id[QID_SIZE];
+    log_info(NULL, "held by a rule", LS("qid", qid_text(a->id, id)), LU("rcpts", n));
 }
 
 static void schedule_all(struct arrival *a)
@@ -205,13 +281,18 @@ static void schedule_all(struct arrival *a)
     const struct submit_envelope *e = a->envelope;
     int64_t due = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct queue *q = a->intake->queue;
-    if (a->source.type == SOURCE_MEMORY_FILE && due <= e->received_ms) {
+    uint32_t held = held_of(a);
+    if (held > 0)
+        log_held(a, held);
+    if (a->source.type == SOURCE_MEMORY_FILE && due <= e->received_ms && held < e->recipients_n) {
         bodies_offer(q->bodies, a->id, a->body, a->source.size);
         a->body = -1;
     }
-    for (uint32_t i = 0; i < e->recipients_n; i++)
-        schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address),
-                     e->account);
+    for (uint32_t i = 0; i < e->recipients_n; i++) {
+        if (!a->held[i])
+            schedule_add(q->schedule, a->id + i, due, address_domain(e->recipients[i].address),
+                         e->account);
+    }
 }
 
 static void log_accepted(const struct arrival *a)
@@ -229,12 +310,17 @@ static void log_accepted(const struct arrival *a)
 /* It was sent before: the answer is what it was then. */
 static void answer_again(const struct arrival *a)
 {
+    const struct submit_reply reply = {.accepted = true,
+                                       .id = a->id,
+                                       .message_id = a->message_id,
+                                       .from_ids = a->ids.made,
+                                       .from_ids_n = a->ids.n};
     struct ipc *ch = channel_of(a->intake, a->peer);
     char id[QID_SIZE];
     log_info(NULL, "queued before", LS("qid", qid_text(a->id, id)),
              LS("key", a->envelope->once_key), LS("account", a->envelope->account));
     if (ch != NULL)
-        submit_accept_again(ch, a->request, a->id, a->message_id);
+        submit_accept_as(ch, a->request, &reply);
 }
 
 static void not_wanted(const struct arrival *a)
@@ -248,6 +334,9 @@ static void not_wanted(const struct arrival *a)
         [SUBMIT_WHY_RECIPIENT_LIMIT] =
             {451, "4.7.1", "the account has written to as many new recipients as it may in a day"},
         [SUBMIT_WHY_CONFLICT] = {554, "5.5.0", "the key was used for another message"},
+        [SUBMIT_WHY_FROM_ID] = {554, "5.1.7", "the id in the sender is not unique"},
+        [SUBMIT_WHY_SUPPRESSED] = {550, "5.7.1",
+                                   "a recipient is on the suppression list of the account"},
     };
     log_warn(NULL, "message not queued", LS("account", a->envelope->account),
              LS("from", a->envelope->sender), LU("rcpts", a->envelope->recipients_n),
@@ -288,7 +377,7 @@ static void done(struct change *change, const char *why)
     if (q->slow_ms > 0 && !a->intake->stopped)
         accept_later(a);
     else
-        accept_now(a->intake, a->peer, a->request, a->id);
+        accept_now(a->intake, a->peer, a->request, a->id, &a->ids);
     service_count(q->service, COUNT_ACCEPTED, 1);
     log_accepted(a);
     schedule_all(a);
@@ -323,11 +412,28 @@ static void file_written(struct work *w)
     commit_add(a->intake->queue->commit, &a->change);
 }
 
+/* Whoever asked for from ids has seen to it that there is a place for them; its configuration may
+ * be older or newer than ours. */
+static void set_ids(struct arrival *a)
+{
+    const struct settings *s = a->intake->queue->settings;
+    const struct submit_envelope *e = a->envelope;
+    a->looks_first = settings_suppresses_at_send(s, e->account);
+    if ((e->flags & SUBMIT_FROM_IDS) == 0 || e->account[0] == '\0')
+        return;
+    a->makes_ids = settings_takes_from_id(s, e->sender);
+    a->ids.plain = settings_from_id_plain(s, e->account);
+    if (!a->makes_ids)
+        log_warn(NULL, "no place for from ids in the sender", LS("from", e->sender));
+}
+
 static void store(struct arrival *a, uint64_t size)
 {
     struct queue *q = a->intake->queue;
+    set_ids(a);
     a->change.apply = apply;
     a->change.done = done;
+    a->held = mem_array(a->envelope->recipients_n, sizeof *a->held);
     if (a->envelope->origin != SUBMIT_SMTP)
         a->limits = settings_limits(q->settings, a->envelope->account);
     a->once_until_ms = a->envelope->received_ms + q->settings->keep_once_ms;
@@ -342,10 +448,19 @@ static void store(struct arrival *a, uint64_t size)
     worker_add(q->worker, &a->work);
 }
 
+static struct ipc *peer_channel(void *owner, uint64_t peer)
+{
+    return channel_of(owner, peer);
+}
+
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct peer *p = arg;
     struct queue *q = p->intake->queue;
+    if (m->type == MSG_SUPPRESS_FIND) { /* before a recipient is taken */
+        const struct suppress_asker asker = {q, peer_channel, p->intake, p->number, m->id};
+        return suppress_serve(&asker, m, f);
+    }
     struct arrival *a = mem_zero(sizeof *a);
     uint64_t size;
     a->body = -1;

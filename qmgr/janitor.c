@@ -6,8 +6,10 @@
 
 #include "body.h"
 #include "clock.h"
+#include "failure.h"
 #include "ledger.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "once.h"
 #include "room.h"
@@ -17,74 +19,134 @@
 #define ROWS_A_TICK 1000
 #define READERS_TICKS 60
 
+/* Tables whose rows have a time of their own. Each has its round, a part in each tick. */
+enum { ROUND_RETIRED, ROUND_HOOKS, ROUND_FAILURES, ROUND_SUPPRESSIONS, ROUNDS };
+
 struct janitor {
     struct queue *queue;
     struct event *timer;
     uint64_t ticks;
-    uint64_t retired_at, hooks_at, events_at; /* where the round through the history is */
-    bool busy;                                /* a cleaning change is under way */
+    struct key at[ROUNDS]; /* where the rounds are */
+    uint64_t events_at;    /* and the one through the events */
+    bool busy;             /* a cleaning change is under way */
 };
 
 struct cleaning {
     struct change change;
     struct janitor *janitor;
-    int64_t now_ms, keep_events_ms;
-    /* where this part of the round begins, and ends; of events, with which account */
-    uint64_t retired_from, hooks_from, events_from;
-    uint64_t retired_at, hooks_at, events_at;
+    int64_t now_ms, keep_events_ms, keep_removed_ms;
+    /* where this part of the rounds begins, and ends; of events, with which account */
+    struct key from[ROUNDS], at[ROUNDS];
+    uint64_t events_from, events_at;
     unsigned removed;
 };
 
 /* Of a row: does not decode, its time is over, it stays. */
-enum verdict { BAD, OVER, STAYS };
-typedef enum verdict judge(struct span value, int64_t now_ms);
+enum judgement { BAD, OVER, STAYS };
+typedef enum judgement judge(struct span value, int64_t now_ms);
 
-static enum verdict judge_retired(struct span value, int64_t now_ms)
+static enum judgement judge_retired(struct span value, int64_t now_ms)
 {
     struct retired_row r;
     if (retired_row_read(value, &r) != 0)
         return BAD;
-    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
+    enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     retired_row_clear(&r);
     return v;
 }
 
-static enum verdict judge_hook(struct span value, int64_t now_ms)
+static enum judgement judge_hook(struct span value, int64_t now_ms)
 {
     struct hook_row r;
     if (hook_row_read(value, &r) != 0)
         return BAD;
-    enum verdict v = r.keep_until_ms <= now_ms ? OVER : STAYS;
+    enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     hook_row_clear(&r);
     return v;
 }
 
+static enum judgement judge_failure(struct span value, int64_t now_ms)
+{
+    struct failure_row r;
+    if (failure_row_read(value, &r) != 0)
+        return BAD;
+    return r.last_ms <= now_ms - FAILURE_AGE_MS ? OVER : STAYS;
+}
+
+static enum judgement judge_suppression(struct span value, int64_t now_ms)
+{
+    struct suppression s;
+    if (suppress_row_read(value, &s) != 0)
+        return BAD;
+    enum judgement v = s.expires_ms != 0 && s.expires_ms <= now_ms ? OVER : STAYS;
+    suppression_clear(&s);
+    return v;
+}
+
+static const struct {
+    unsigned table;
+    judge *judge;
+} rounds[ROUNDS] = {
+    [ROUND_RETIRED] = {TABLE_RETIRED, judge_retired},
+    [ROUND_HOOKS] = {TABLE_HOOKRETIRED, judge_hook},
+    [ROUND_FAILURES] = {TABLE_FAILURE, judge_failure},
+    [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
+};
+
+/* What else there is of a recipient whose history is removed next. */
+static void forget_retired(struct ledger *l, struct store_txn *t, const struct store_cursor *c)
+{
+    struct retired_row r;
+    uint64_t id;
+    bool good = retired_row_read(c->value, &r) == 0;
+    if (key_read_id(c->key, &id) == 0)
+        ledger_unindex_retired(t, id, c->value);
+    if (!good)
+        return;
+    ledger_forget(l, t, &r);
+    retired_row_clear(&r);
+}
+
 /* Away with the cursor's row, and on to the next. */
-static bool remove_here(struct store_txn *t, unsigned table, struct store_cursor *c, enum verdict v)
+static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
+                        struct store_cursor *cursor, enum judgement v)
 {
-    return v == BAD ? ledger_quarantine_here(t, table, c) : store_delete_here(c);
+    if (v == BAD)
+        return ledger_quarantine_here(t, table, cursor);
+    if (table == TABLE_RETIRED)
+        forget_retired(&c->janitor->queue->ledger, t, cursor);
+    return store_delete_here(cursor);
 }
 
-/* A part of the round through a table. Returns where it goes on, 0 at the end. */
-static uint64_t clean(struct cleaning *c, struct store_txn *t, unsigned table, uint64_t from,
-                      judge *judge_row)
+/* The key of the row that a part of a round ended before, to go on with; the beginning at the end.
+ */
+static struct key place_of(const struct store_cursor *c, bool at)
 {
-    struct key k = key_id(from);
+    struct key k = {.n = 0};
+    if (!at || c->key.n > sizeof k.p)
+        return k;
+    memcpy(k.p, c->key.p, c->key.n);
+    k.n = c->key.n;
+    return k;
+}
+
+/* A part of the round through a table. */
+static void clean(struct cleaning *c, struct store_txn *t, int round)
+{
+    unsigned table = rounds[round].table;
     struct store_cursor cursor = store_cursor(t, table);
-    uint64_t id = 0;
     int rows = 0;
-    bool at = store_seek(&cursor, key_span(&k));
+    bool at = store_seek(&cursor, key_span(&c->from[round]));
     while (at && rows++ < ROWS_A_TICK) {
-        (void)key_read_id(cursor.key, &id);
-        enum verdict v = judge_row(cursor.value, c->now_ms);
+        enum judgement v = rounds[round].judge(cursor.value, c->now_ms);
         c->removed += v != STAYS;
-        at = v == STAYS ? store_next(&cursor) : remove_here(t, table, &cursor, v);
+        at = v == STAYS ? store_next(&cursor) : remove_here(c, t, table, &cursor, v);
     }
+    c->at[round] = place_of(&cursor, at);
     store_cursor_close(&cursor);
-    return at ? id + 1 : 0;
 }
 
-static enum verdict judge_event(struct span value, int64_t until_ms)
+static enum judgement judge_event(struct span value, int64_t until_ms)
 {
     int64_t when_ms;
     if (event_row_time(value, &when_ms) != 0)
@@ -111,11 +173,12 @@ static uint64_t clean_events(struct cleaning *c, struct store_txn *t)
     bool at = store_seek(&cursor, key_span(&from));
     uint64_t account = 0, number;
     for (int rows = 0; at && rows < ROWS_A_TICK; rows++) {
-        enum verdict v = key_read_event(cursor.key, &account, &number) != 0
-                             ? BAD
-                             : judge_event(cursor.value, c->now_ms - c->keep_events_ms);
+        enum judgement v = key_read_event(cursor.key, &account, &number) != 0
+                               ? BAD
+                               : judge_event(cursor.value, c->now_ms - c->keep_events_ms);
         c->removed += v != STAYS;
-        at = v == STAYS ? go_to_next(&cursor, &account) : remove_here(t, TABLE_EVENT, &cursor, v);
+        at =
+            v == STAYS ? go_to_next(&cursor, &account) : remove_here(c, t, TABLE_EVENT, &cursor, v);
     }
     if (at)
         (void)key_read_event(cursor.key, &account, &number);
@@ -127,10 +190,11 @@ static void apply(struct change *change, struct store_txn *t)
 {
     struct cleaning *c = (struct cleaning *)change;
     c->removed = 0;
-    c->retired_at = clean(c, t, TABLE_RETIRED, c->retired_from, judge_retired);
-    c->hooks_at = clean(c, t, TABLE_HOOKRETIRED, c->hooks_from, judge_hook);
+    for (int i = 0; i < ROUNDS; i++)
+        clean(c, t, i);
     c->events_at = clean_events(c, t);
     c->removed += once_sweep(t, c->now_ms, ROWS_A_TICK);
+    c->removed += mailindex_forget(t, c->now_ms - c->keep_removed_ms, ROWS_A_TICK);
 }
 
 static void tidy(struct janitor *j);
@@ -143,8 +207,7 @@ static void done(struct change *change, const char *why)
      * second. */
     bool much = why == NULL && c->removed >= ROWS_A_TICK / 2;
     if (why == NULL) {
-        j->retired_at = c->retired_at;
-        j->hooks_at = c->hooks_at;
+        memcpy(j->at, c->at, sizeof j->at);
         j->events_at = c->events_at;
     }
     j->busy = false;
@@ -153,20 +216,17 @@ static void done(struct change *change, const char *why)
         tidy(j);
 }
 
-/* Whether the part of a round that begins at *from would remove anything; where not, *from moves
- * behind it. */
-static bool part_has_work(struct store_txn *t, unsigned table, uint64_t *from, judge *judge_row,
-                          int64_t now_ms)
+/* Whether the part of a round that is next would remove anything; where not, it moves behind it. */
+static bool part_has_work(struct janitor *j, struct store_txn *t, int round, int64_t now_ms)
 {
-    struct key k = key_id(*from);
-    struct store_cursor c = store_cursor(t, table);
-    bool at = store_seek(&c, key_span(&k)), found = false;
+    struct store_cursor c = store_cursor(t, rounds[round].table);
+    bool at = store_seek(&c, key_span(&j->at[round])), found = false;
     for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
-        found = judge_row(c.value, now_ms) != STAYS;
+        found = rounds[round].judge(c.value, now_ms) != STAYS;
         at = found || store_next(&c);
     }
-    if (!found && (!at || key_read_id(c.key, from) != 0))
-        *from = 0; /* the round begins anew */
+    if (!found)
+        j->at[round] = place_of(&c, at);
     store_cursor_close(&c);
     return found;
 }
@@ -196,8 +256,9 @@ static bool has_work(struct janitor *j)
     struct store_txn *t = store_begin(j->queue->store, false);
     bool work = events_have_work(t, &j->events_at, now_ms - j->queue->settings->keep_events_ms);
     work = once_is_due(t, now_ms) || work;
-    work = part_has_work(t, TABLE_RETIRED, &j->retired_at, judge_retired, now_ms) || work;
-    work = part_has_work(t, TABLE_HOOKRETIRED, &j->hooks_at, judge_hook, now_ms) || work;
+    work = mailindex_has_forgotten(t, now_ms - j->queue->settings->keep_removed_ms) || work;
+    for (int i = 0; i < ROUNDS; i++)
+        work = part_has_work(j, t, i, now_ms) || work;
     store_abort(&t);
     return work;
 }
@@ -212,8 +273,8 @@ static void tidy(struct janitor *j)
     c->janitor = j;
     c->now_ms = clock_wall_ms();
     c->keep_events_ms = j->queue->settings->keep_events_ms;
-    c->retired_from = j->retired_at;
-    c->hooks_from = j->hooks_at;
+    c->keep_removed_ms = j->queue->settings->keep_removed_ms;
+    memcpy(c->from, j->at, sizeof c->from);
     c->events_from = j->events_at;
     j->busy = true;
     commit_add(j->queue->commit, &c->change);
@@ -229,6 +290,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     service_gauge(q->service, GAUGE_MESSAGES, store_rows(q->store, TABLE_MSG));
     service_gauge(q->service, GAUGE_RECIPIENTS, store_rows(q->store, TABLE_RCPT));
     service_gauge(q->service, GAUGE_RETIRED, store_rows(q->store, TABLE_RETIRED));
+    service_gauge(q->service, GAUGE_HELD, store_rows(q->store, TABLE_HELD));
     service_gauge(q->service, GAUGE_HOOKS_WAITING, store_rows(q->store, TABLE_HOOK));
     tidy(j);
 }

@@ -7,6 +7,8 @@
 #include "base64.h"
 #include "body.h"
 #include "clock.h"
+#include "fromid.h"
+#include "holdrule.h"
 #include "hookrow.h"
 #include "log.h"
 #include "mem.h"
@@ -14,14 +16,13 @@
 #include "tables.h"
 #include "wire.h"
 
-#define SCHEMA 3
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
  * those that correspondents have seen. 2^20 a second; below 2^53 for the next two centuries. */
 #define IDS_A_SECOND_SHIFT 20
 
-/* sys row: a name, and a number u64 ("next_id", "next_event", "schema":
+/* sys row: a name, and a number u64 ("next_id", "next_event", "next_rule", "schema":
  * "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
- * ("secret": 16). */
+ * ("secret": 16, "fromid-key": 32). */
 static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
 {
     struct span value;
@@ -45,10 +46,25 @@ static void begin_anew(struct ledger *l, struct store_txn *t)
     rand_bytes(l->secret, sizeof l->secret);
     l->next_id = (uint64_t)(clock_wall_ms() / 1000) << IDS_A_SECOND_SHIFT;
     l->next_event = 1;
-    put_number(t, "schema", SCHEMA);
+    put_number(t, "schema", LEDGER_SCHEMA);
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
+}
+
+/* Later than the rest: a store from before it existed gets one. */
+static void get_fromid_key(struct ledger *l, struct store_txn *t)
+{
+    struct span key;
+    if (store_get(t, TABLE_SYS, span_text("fromid-key"), &key)) {
+        if (key.n == sizeof l->fromid_key)
+            memcpy(l->fromid_key, key.p, sizeof l->fromid_key);
+        else
+            store_fail(t, "the store's key of from ids is damaged");
+        return;
+    }
+    rand_bytes(l->fromid_key, sizeof l->fromid_key);
+    store_put(t, TABLE_SYS, span_text("fromid-key"), span_of(l->fromid_key, sizeof l->fromid_key));
 }
 
 int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f)
@@ -59,10 +75,10 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     struct store_txn *t = store_begin(store, true);
     if (!get_number(t, "schema", &schema)) {
         begin_anew(l, t);
-    } else if (schema != SCHEMA) {
+    } else if (schema != LEDGER_SCHEMA) {
         char why[80];
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
-                       (unsigned long long)schema, SCHEMA);
+                       (unsigned long long)schema, LEDGER_SCHEMA);
         store_fail(t, why);
     } else if (!get_number(t, "next_id", &l->next_id) ||
                !get_number(t, "next_event", &l->next_event) ||
@@ -72,6 +88,9 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
     }
+    get_fromid_key(l, t);
+    l->any_suppressed = store_count(t, TABLE_SUPPRESS) > 0;
+    l->any_failed = store_count(t, TABLE_FAILURE) > 0;
     return store_commit(&t, f);
 }
 
@@ -79,6 +98,15 @@ uint64_t ledger_take_id(struct ledger *l, struct store_txn *t)
 {
     uint64_t id = l->next_id++;
     put_number(t, "next_id", l->next_id);
+    return id;
+}
+
+uint64_t ledger_take_rule_id(struct store_txn *t)
+{
+    uint64_t id;
+    if (!get_number(t, "next_rule", &id))
+        id = 1;
+    put_number(t, "next_rule", id + 1);
     return id;
 }
 
@@ -94,6 +122,11 @@ struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r)
 
 void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        store_put(t, TABLE_HELD, key_span(&k), (struct span){0});
+        return;
+    }
     struct stream_id stream = ledger_stream(l, r);
     struct key due = key_due(ledger_due(id, r)), dest = key_dest(stream, ledger_due(id, r)),
                value = due_value(stream);
@@ -103,6 +136,11 @@ void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const stru
 
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r)
 {
+    struct key k = key_id(id);
+    if (r->held) {
+        (void)store_delete(t, TABLE_HELD, key_span(&k));
+        return;
+    }
     struct key due = key_due(ledger_due(id, r)),
                dest = key_dest(ledger_stream(l, r), ledger_due(id, r));
     (void)store_delete(t, TABLE_DUE, key_span(&due));
@@ -119,16 +157,18 @@ static void put_body(struct store_txn *t, uint64_t id, const struct body_source 
 
 static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t message, uint64_t id,
                           uint64_t account, const struct submit_envelope *e,
-                          const struct submit_recipient *s, struct buf *b)
+                          const struct submit_recipient *s, const char *from_id, bool held,
+                          struct buf *b)
 {
     int64_t next = e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
     struct rcpt_row r = {.message = message,
+                         .held = held,
                          .account = account,
                          .notify = s->notify,
                          .next_ms = next,
                          .address = s->address,
                          .orcpt = s->orcpt,
-                         .from_id = s->from_id,
+                         .from_id = (char *)from_id,
                          .transport = (char *)""};
     struct key k = key_id(id);
     buf_clear(b);
@@ -145,6 +185,38 @@ static void put_event(struct ledger *l, struct store_txn *t, uint64_t account,
     event_row_put(&b, e);
     store_put(t, TABLE_EVENT, key_span(&k), buf_span(&b));
     buf_free(&b);
+}
+
+void ledger_ids_clear(struct ledger_ids *ids)
+{
+    for (uint32_t i = 0; i < ids->n; i++)
+        mem_free(&ids->made[i]);
+    mem_free(&ids->made);
+    ids->n = 0;
+}
+
+/* The from id of a recipient: chosen by the client, made here, or "". It is put into made where
+ * that is wanted. */
+static const char *stage_id(const struct ledger *l, struct store_txn *t,
+                            const struct submit_envelope *e, const struct submit_recipient *s,
+                            uint64_t id, struct ledger_ids *ids)
+{
+    char made[FROMID_SIZE] = "";
+    const char *from_id = s->from_id;
+    bool chosen = from_id[0] != '\0';
+    if (!chosen && ids == NULL)
+        return "";
+    if (!chosen && ids->plain)
+        fromid_make_plain(made);
+    else if (!chosen)
+        fromid_make(l, id, e->account, s->address, made);
+    if (!chosen)
+        from_id = made;
+    if (e->account[0] != '\0' && (chosen || ids->plain))
+        fromid_put(l, t, e->account, from_id, id);
+    if (ids == NULL)
+        return from_id;
+    return ids->made[ids->n++] = mem_text(from_id);
 }
 
 /* What every event of a message says of it. */
@@ -165,9 +237,13 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
 }
 
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body)
+                      const struct body_source *body, struct ledger_ids *ids, bool *held)
 {
     uint64_t id = l->next_id;
+    if (ids != NULL) {
+        ledger_ids_clear(ids);
+        ids->made = mem_array(e->recipients_n, sizeof *ids->made);
+    }
     struct buf b = {0};
     struct msg_row row = {.envelope = (struct submit_envelope *)e,
                           .recipients = e->recipients_n,
@@ -181,17 +257,35 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
     struct key k = key_id(id);
     store_append(t, TABLE_MSG, key_span(&k), buf_span(&b));
     put_body(t, id, body);
+    struct holdrule_set rules = holdrule_read(t, e);
     for (uint32_t i = 0; i < e->recipients_n; i++) {
         const struct submit_recipient *s = &e->recipients[i];
-        put_recipient(l, t, id, id + i, account, e, s, &b);
-        struct event_item event = event_of(e, id, id + i, s->address, s->from_id);
+        const char *from_id = stage_id(l, t, e, s, id + i, ids);
+        bool holds = holdrule_holds(&rules, s->address);
+        if (held != NULL)
+            held[i] = holds;
+        put_recipient(l, t, id, id + i, account, e, s, from_id, holds, &b);
+        struct event_item event = event_of(e, id, id + i, s->address, from_id);
         event.when_ms = e->received_ms;
         put_event(l, t, account, &event);
+        event.type = EVENT_HELD;
+        if (holds)
+            put_event(l, t, account, &event);
     }
+    holdrule_clear(&rules);
     put_number(t, "next_id", l->next_id);
     put_number(t, "next_event", l->next_event);
     buf_free(&b);
     return id;
+}
+
+void ledger_unindex_retired(struct store_txn *t, uint64_t id, struct span value)
+{
+    struct admin_peek r;
+    if (retired_row_peek(value, &r) != 0)
+        return;
+    struct key k = key_ended(r.next_ms, id);
+    (void)store_delete(t, TABLE_ENDED, key_span(&k));
 }
 
 static void put_aside(struct store_txn *t, unsigned table, struct span key, struct span value)
@@ -272,10 +366,10 @@ void ledger_reschedule(struct ledger *l, struct store_txn *t, uint64_t id,
     store_put(t, TABLE_RCPT, key_span(&k), buf_span(&b));
     buf_free(&b);
     bool moved = was->next_ms != r->next_ms || was->again != r->again || was->held != r->held;
-    if (moved && !was->held)
+    if (moved) {
         ledger_unindex(l, t, id, was);
-    if (moved && !r->held)
         ledger_index(l, t, id, r);
+    }
 }
 
 static void put_retired(struct store_txn *t, const struct ledger_message *m, uint64_t id,
@@ -303,14 +397,18 @@ static void put_retired(struct store_txn *t, const struct ledger_message *m, uin
                  .envid = e->envid,
                  .from_id = r->from_id,
                  .client = e->client,
-                 .flags = e->flags,
+                 .flags = rcpt_row_flags(r, e->flags),
+                 .not_before_ms = e->not_before_ms,
+                 .extra = e->extra,
+                 .extra_n = e->extra_n,
                  .attempts = r->results,
                  .attempts_n = r->results_n},
     };
     struct buf b = {0};
-    struct key k = key_id(id);
+    struct key k = key_id(id), ended = key_ended(now_ms, id);
     retired_row_put(&b, &row);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));
+    store_put(t, TABLE_ENDED, key_span(&ended), (struct span){0});
     buf_free(&b);
     mem_free(&last);
 }
@@ -322,32 +420,56 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
     struct key k = key_id(id);
     int64_t keep_ms = settings_keep_messages_ms(s, m->row.envelope->account);
     (void)store_delete(t, TABLE_RCPT, key_span(&k));
-    if (!r->held)
-        ledger_unindex(l, t, id, r);
+    ledger_unindex(l, t, id, r);
     if (keep_ms > 0)
         put_retired(t, m, id, r, success, now_ms, keep_ms);
+    else if (r->from_id[0] != '\0')
+        fromid_remove(l, t, m->row.envelope->account, r->from_id, id);
     m->gone++;
+}
+
+void ledger_forget(struct ledger *l, struct store_txn *t, const struct retired_row *r)
+{
+    if (r->item.from_id[0] != '\0')
+        fromid_remove(l, t, r->item.row.account, r->item.from_id, r->item.row.id);
 }
 
 void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms)
 {
-    const struct submit_envelope *e = m->row.envelope;
+    const struct news news = {.type = type,
+                              .envelope = m->row.envelope,
+                              .recipient = id,
+                              .address = r->address,
+                              .from_id = r->from_id,
+                              .account = r->account,
+                              .attempts = r->attempts,
+                              .last = last};
+    ledger_tell(l, t, s, m->id, &news, now_ms);
+}
+
+void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s, uint64_t message,
+                 const struct news *n, int64_t now_ms)
+{
+    const struct submit_envelope *e = n->envelope;
+    const struct deliver_result *last = n->last;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
     char *line = mem_textn(text, strcspn(text, "\n"));
-    struct event_item event = event_of(e, m->id, id, r->address, r->from_id);
-    event.type = type;
+    struct event_item event = event_of(e, message, n->recipient, n->address, n->from_id);
+    event.type = n->type;
     event.when_ms = now_ms;
     event.text = line;
+    event.dsn = n->dsn;
+    event.suppressed = n->suppressing;
     if (last != NULL) {
         event.code = last->code;
         event.enhanced = last->enhanced;
     }
-    put_event(l, t, r->account, &event);
+    put_event(l, t, n->account, &event);
     mem_free(&line);
     struct hook_row hook;
-    if (hookrow_make(s, e, id, r, type, last, now_ms, &hook)) {
+    if (hookrow_make(s, n, now_ms, &hook)) {
         hookrow_insert(t, ledger_take_id(l, t), &hook);
         hook_row_clear(&hook);
     }

@@ -6,10 +6,13 @@
 
 #include "proto_deliver.h"
 #include "proto_submit.h"
+#include "news.h"
 #include "rows.h"
 #include "settings.h"
 #include "store.h"
 #include "tables.h"
+
+#define LEDGER_SCHEMA 4 /* of the store; another one is refused */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
@@ -21,6 +24,11 @@ struct ledger {
     uint64_t next_id; /* ids below were given out */
     uint64_t next_event;
     unsigned char secret[16]; /* of name_hash */
+    unsigned char fromid_key[32];
+    bool whole_addresses; /* see suppress.h; set before the writing thread runs */
+    /* Atomic: whether the tables suppress and failure may have rows. What has none costs nothing.
+     */
+    bool any_suppressed, any_failed;
 };
 
 /* Reads what the sys table holds; a new store gets its numbers. Call before the writing thread
@@ -39,9 +47,23 @@ struct body_source {
     uint64_t size;
 };
 
-/* none → queued. Returns the message's id; recipient n has id + n. */
+/* The from ids of a message's recipients (fromid.h). */
+struct ledger_ids {
+    bool plain;  /* those that are made are */
+    char **made; /* out: one for each recipient; ledger_ids_clear. Made anew if staged again */
+    uint32_t n;
+};
+void ledger_ids_clear(struct ledger_ids *ids); /* frees those that were made */
+
+/* An id for a hold rule: 1, 2, ... */
+uint64_t ledger_take_rule_id(struct store_txn *t);
+
+/* none → queued, or held where a rule says so. Returns the message's id; recipient n has id + n.
+ * ids: from ids are to be made for those that have none; or NULL. Those that there are, of an
+ * account, get their rows either way. held: NULL, or room for as many as there are recipients:
+ * which of them are held. */
 uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                      const struct body_source *body);
+                      const struct body_source *body, struct ledger_ids *ids, bool *held);
 
 /* A message during one change: its row is read once and written once. */
 struct ledger_message {
@@ -69,18 +91,28 @@ void ledger_retire(struct ledger *l, struct store_txn *t, const struct settings 
                    struct ledger_message *m, uint64_t id, const struct rcpt_row *r, bool success,
                    int64_t now_ms);
 
+/* A retired row is removed: what else is known of the recipient goes with it. */
+void ledger_forget(struct ledger *l, struct store_txn *t, const struct retired_row *r);
+
 /* Writes an event, and the webhook of the account that wants to hear it. last: the attempt it is
  * about, or NULL. */
 void ledger_event(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct ledger_message *m, uint64_t id, const struct rcpt_row *r,
                   enum event_type type, const struct deliver_result *last, int64_t now_ms);
+/* The same, with all that there may be to tell. message: the queue id. */
+void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s, uint64_t message,
+                 const struct news *news, int64_t now_ms);
 
-/* Where the recipient's rows of due and dest are, as r says; unless it is held. */
+/* Where the recipient's rows of due and dest are, as r says; one that is held has a row of held in
+ * their place. */
 struct due ledger_due(uint64_t id, const struct rcpt_row *r);
 struct stream_id ledger_stream(const struct ledger *l, const struct rcpt_row *r);
 /* Writes these rows, or removes them. */
 void ledger_index(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
 void ledger_unindex(struct ledger *l, struct store_txn *t, uint64_t id, const struct rcpt_row *r);
+
+/* Away with the row of ended that finds a row of retired, which is removed next. */
+void ledger_unindex_retired(struct store_txn *t, uint64_t id, struct span value);
 
 /* Sets a row that does not decode aside: it goes to the sys table under "bad/<table>/<key in hex>",
  * and an error is logged. */

@@ -14,6 +14,7 @@
 #include "body.h"
 #include "file.h"
 #include "eventlog.h"
+#include "fromid.h"
 #include "hookq.h"
 #include "intake.h"
 #include "janitor.h"
@@ -55,6 +56,7 @@ static void open_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
     q->room = true; /* until a look at the disk says otherwise */
+    q->ledger.whole_addresses = q->settings->localserve;
     q->bodies = bodies_new(q);
     q->agents = agents_new(q);
     q->schedule = schedule_new(q);
@@ -62,11 +64,17 @@ static void open_parts(struct qmgr *m)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     m->intake = intake_new(q);
     m->account = account_new(q);
     q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
+}
+
+static int init(struct service *s, struct fail *f)
+{
+    return fromid_init(f);
 }
 
 static int start(struct service *s, struct fail *f)
@@ -187,6 +195,7 @@ static const struct service_spec spec = {
     .reader = CONF_QMGR,
     .syscalls = syscalls,
     .counters = queue_counters,
+    .init = init,
     .start = start,
     .prepare = prepare,
     .commit = commit_settings,
@@ -201,6 +210,7 @@ static const struct service_spec spec = {
 static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);

@@ -31,26 +31,33 @@ static bool is_set(const char *wanted)
     return wanted != NULL && wanted[0] != '\0';
 }
 
-/* Whether part ("" or NULL: any) occurs in whole, ASCII case folded. */
-static bool occurs(struct span whole, const char *part)
+static struct match_part part_of(const char *text)
 {
-    size_t n = is_set(part) ? strlen(part) : 0;
-    for (size_t i = 0; n > 0 && i + n <= whole.n; i++) {
-        if (ascii_lower(whole.p[i]) == ascii_lower((unsigned char)part[0]) &&
-            span_starts_nocase(span_of(whole.p + i, whole.n - i), part))
+    if (!is_set(text))
+        return (struct match_part){.n = 0};
+    unsigned char first = (unsigned char)text[0];
+    return (struct match_part){text, strlen(text), (unsigned char)ascii_lower(first),
+                               (unsigned char)ascii_upper(first)};
+}
+
+/* Whether the part, if there is one, occurs in whole, ASCII case folded. */
+static bool occurs(struct span whole, const struct match_part *part)
+{
+    for (size_t i = 0; part->n > 0 && i + part->n <= whole.n; i++) {
+        unsigned char first = whole.p[i];
+        if ((first == part->lower || first == part->upper) &&
+            span_starts_nocase(span_of(whole.p + i, whole.n - i), part->text))
             return true;
     }
-    return n == 0;
+    return part->n == 0;
 }
 
-static bool contains(const char *whole, const char *part)
+static bool in_domain(struct span address, const char *domain)
 {
-    return occurs(span_text(whole), part);
-}
-
-static bool is(const char *value, const char *wanted)
-{
-    return !is_set(wanted) || strcmp(value, wanted) == 0;
+    size_t at = address.n;
+    while (at > 0 && address.p[at - 1] != '@')
+        at--;
+    return at > 0 && span_is_nocase(span_of(address.p + at, address.n - at), domain);
 }
 
 static bool within(int64_t value, int64_t after, int64_t before)
@@ -64,101 +71,133 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void match_prepare(struct admin_filter *f)
+static bool is_named(const struct admin_filter *f, uint64_t message, uint64_t id)
 {
+    uint64_t wanted = f->messages ? message : id;
+    return f->ids_n == 0 || bsearch(&wanted, f->ids, f->ids_n, sizeof wanted, by_value) != NULL;
+}
+
+static uint64_t hash_of_domain(const unsigned char secret[16], const char *domain)
+{
+    char *lower = mem_text(domain);
+    ascii_lower_text(lower);
+    uint64_t hash = name_hash(secret, lower);
+    mem_free(&lower);
+    return hash;
+}
+
+struct match match_begin(struct admin_filter *f, const unsigned char secret[16])
+{
+    struct match m = {.filter = f,
+                      .account = is_set(f->account),
+                      .domain = is_set(f->domain),
+                      .transport = is_set(f->transport) || f->unrouted,
+                      .event = is_set(f->event),
+                      .sender = is_set(f->from) || is_set(f->from_domain) ||
+                                f->submitted_after_ms != 0 || f->submitted_before_ms != 0,
+                      .from = part_of(f->from),
+                      .to = part_of(f->to)};
+    if (m.account)
+        m.account_hash = name_hash(secret, f->account);
+    if (m.domain)
+        m.domain_hash = hash_of_domain(secret, f->domain);
     if (f->ids_n > 0)
         qsort(f->ids, f->ids_n, sizeof *f->ids, by_value);
+    return m;
 }
 
-static bool is_in(const struct admin_filter *f, uint64_t id)
+static bool by_transport(const struct match *m, struct span transport)
 {
-    return bsearch(&id, f->ids, f->ids_n, sizeof id, by_value) != NULL;
+    const struct admin_filter *f = m->filter;
+    return !m->transport || (is_set(f->transport) ? span_is(transport, f->transport) && !f->unrouted
+                                                  : transport.n == 0);
 }
 
-bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id)
+static bool to_there(const struct match *m, struct span address)
 {
-    return f->ids_n == 0 || is_in(f, f->messages ? message : id);
+    return (!m->domain || in_domain(address, m->filter->domain)) && occurs(address, &m->to);
 }
 
-uint64_t match_next(const struct admin_filter *f, uint64_t id)
+static bool from_there(const struct match *m, struct span sender)
 {
-    uint32_t low = 0, high = f->ids_n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (f->ids[middle] > id)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low < f->ids_n ? f->ids[low] : 0;
+    return (!is_set(m->filter->from_domain) || in_domain(sender, m->filter->from_domain)) &&
+           occurs(sender, &m->from);
 }
 
-struct match_glance match_begin(const struct admin_filter *f, const unsigned char secret[16])
+static bool message_may(const struct match *m, struct store_txn *t, uint64_t id)
 {
-    return (struct match_glance){is_set(f->account) ? name_hash(secret, f->account) : 0, 0, false};
-}
-
-static bool message_may(struct store_txn *t, const struct admin_filter *f, uint64_t id)
-{
+    const struct admin_filter *f = m->filter;
     struct key k = key_id(id);
     struct span value;
     struct submit_peek p;
     if (!store_get(t, TABLE_MSG, key_span(&k), &value) || msg_row_peek(value, &p) != 0)
         return false;
-    return occurs(p.sender, f->from) &&
+    return from_there(m, p.sender) &&
            within(p.received_ms, f->submitted_after_ms, f->submitted_before_ms);
 }
 
-bool match_may(struct store_txn *t, const struct admin_filter *f, struct match_glance *g,
-               uint64_t id, struct span value, bool *named)
+/* Whether it is held or not as wanted, and due when it is wanted: one that is held is never due. */
+static bool waits_so(const struct admin_filter *f, const struct rcpt_peek *r)
 {
+    bool timed = f->next_after_ms != 0 || f->next_before_ms != 0;
+    if (r->held)
+        return f->held != ADMIN_HELD_NO && !timed;
+    return f->held != ADMIN_HELD_YES && within(r->next_ms, f->next_after_ms, f->next_before_ms);
+}
+
+bool match_queued(struct match *m, struct store_txn *t, uint64_t id, struct span value)
+{
+    const struct admin_filter *f = m->filter;
     struct rcpt_peek r;
-    *named = true;
-    if (rcpt_row_peek(value, &r) != 0)
+    /* Accounts are told apart by their hash, which nobody can choose who does not know the secret.
+     */
+    if (rcpt_row_peek(value, &r) != 0 || !waits_so(f, &r) || r.attempts < f->attempts ||
+        (m->account && r.account != m->account_hash) || !is_named(f, r.message, id) ||
+        !by_transport(m, r.transport) || !to_there(m, r.address))
         return false;
-    *named = match_names(f, r.message, id);
-    bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r.held;
-    if (!*named || !held || (is_set(f->account) && r.account != g->account) ||
-        (is_set(f->transport) && !span_is(r.transport, f->transport)) ||
-        !within(r.next_ms, f->next_after_ms, f->next_before_ms) || !occurs(r.address, f->to))
-        return false;
-    if (!is_set(f->from) && f->submitted_after_ms == 0 && f->submitted_before_ms == 0)
+    if (!m->sender)
         return true;
-    if (g->message != r.message)
-        g->may = message_may(t, f, r.message);
-    g->message = r.message;
-    return g->may;
+    if (m->message != r.message)
+        m->may = message_may(m, t, r.message);
+    m->message = r.message;
+    return m->may;
 }
 
-bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,
-                     const struct rcpt_row *r)
+static bool outcome_is(const struct admin_filter *f, bool success)
 {
-    const struct submit_envelope *e = m->envelope;
-    bool held = f->held == ADMIN_HELD_ANY || (f->held == ADMIN_HELD_YES) == r->held;
-    return held && match_names(f, r->message, id) && is(e->account, f->account) &&
-           contains(e->sender, f->from) && contains(r->address, f->to) &&
-           is(r->transport, f->transport) &&
-           within(e->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
-           within(r->next_ms, f->next_after_ms, f->next_before_ms);
+    return f->success == ADMIN_SUCCESS_ANY || (f->success == ADMIN_SUCCESS_YES) == success;
 }
 
-bool match_retired(const struct admin_filter *f, const struct admin_row *r)
+bool match_retired(const struct match *m, uint64_t id, struct span value)
 {
-    return f->held != ADMIN_HELD_YES && match_names(f, r->message, r->id) &&
-           is(r->account, f->account) && contains(r->sender, f->from) &&
-           contains(r->recipient, f->to) && is(r->transport, f->transport) &&
-           within(r->received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
-           within(r->next_ms, f->next_after_ms, f->next_before_ms);
+    const struct admin_filter *f = m->filter;
+    struct admin_peek r;
+    return retired_row_peek(value, &r) == 0 && outcome_is(f, r.success) &&
+           r.attempts >= f->attempts && is_named(f, r.message, id) &&
+           within(r.received_ms, f->submitted_after_ms, f->submitted_before_ms) &&
+           within(r.next_ms, f->next_after_ms, f->next_before_ms) &&
+           (!m->account || span_is(r.account, f->account)) && by_transport(m, r.transport) &&
+           from_there(m, r.sender) && to_there(m, r.recipient);
 }
 
-struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r,
-                           bool trying)
+bool match_hook(const struct match *m, uint64_t id, struct span value, bool retired)
+{
+    const struct admin_filter *f = m->filter;
+    struct hook_peek r;
+    return hook_row_peek(value, &r) == 0 && (!retired || outcome_is(f, r.success)) &&
+           r.attempts >= f->attempts && is_named(f, id, id) &&
+           within(r.submitted_ms, f->submitted_after_ms, f->submitted_before_ms) &&
+           (retired || within(r.next_ms, f->next_after_ms, f->next_before_ms)) &&
+           (!m->account || span_is(r.account, f->account)) &&
+           (!m->event || span_is(r.event, f->event));
+}
+
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r)
 {
     const struct submit_envelope *e = m->envelope;
     return (struct admin_row){.id = id,
                               .message = r->message,
                               .held = r->held,
-                              .trying = trying,
                               .attempts = r->attempts,
                               .size = m->size,
                               .received_ms = e->received_ms,

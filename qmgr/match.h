@@ -5,7 +5,8 @@
 #include "rows.h"
 #include "store.h"
 
-/* Which recipients a filter means, and what lists say of them. */
+/* Which rows a filter means, and what lists say of them. Filters look at the octets of rows, since
+ * lists pass over millions. */
 
 /* A message's row read for several recipients in a row. All-zero is none. */
 struct match_message {
@@ -17,31 +18,30 @@ struct match_message {
 const struct msg_row *match_message(struct store_txn *t, struct match_message *m, uint64_t id);
 void match_clear(struct match_message *m);
 
-/* Before a filter is used: sorts its ids. */
-void match_prepare(struct admin_filter *f);
-/* Whether the filter's ids, if it has any, mean this recipient; else the next recipient they can
- * mean, 0 when there is none. */
-bool match_names(const struct admin_filter *f, uint64_t message, uint64_t id);
-uint64_t match_next(const struct admin_filter *f, uint64_t id);
-
-/* What is worth to be known while a filter goes over many recipients. */
-struct match_glance {
-    uint64_t account; /* the hash of the filter's account */
+/* A text to be found in others. */
+struct match_part {
+    const char *text;
+    size_t n;
+    unsigned char lower, upper; /* its first octet */
+};
+/* A filter in use, with what is worth to be known while it goes over many rows. It refers to the
+ * filter, whose ids it sorts, and is for one transaction. */
+struct match {
+    const struct admin_filter *filter;
+    bool account, domain, transport, event, sender; /* whether the filter has something to say */
+    uint64_t account_hash, domain_hash;             /* as in rows and indices */
+    struct match_part from, to;
     uint64_t message; /* the last one that was looked at, and whether it may be meant */
     bool may;
 };
-struct match_glance match_begin(const struct admin_filter *f, const unsigned char secret[16]);
-/* False when the filter surely does not mean the recipient with this row: found out without reading
- * the whole of it, since lists pass over millions. named: as match_names. */
-bool match_may(struct store_txn *t, const struct admin_filter *f, struct match_glance *g,
-               uint64_t id, struct span value, bool *named);
-/* Whether the filter means this recipient, queued or in the history. */
-bool match_recipient(const struct admin_filter *f, const struct msg_row *m, uint64_t id,
-                     const struct rcpt_row *r);
-bool match_retired(const struct admin_filter *f, const struct admin_row *r);
+struct match match_begin(struct admin_filter *f, const unsigned char secret[16]);
+/* Whether the filter means the row with this id and these octets. */
+bool match_queued(struct match *m, struct store_txn *t, uint64_t id, struct span value);
+bool match_retired(const struct match *m, uint64_t id, struct span value);
+bool match_hook(const struct match *m, uint64_t id, struct span value, bool retired);
 
-/* The list's row of a queued recipient; admin_row_clear. */
-struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r,
-                           bool trying);
+/* The list's row of a queued recipient; admin_row_clear. Whether it is being tried is for the
+ * schedule to say. */
+struct admin_row match_row(const struct msg_row *m, uint64_t id, const struct rcpt_row *r);
 
 #endif

@@ -18,6 +18,7 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "messages",
     "recipients",
     "retired_recipients",
+    "held_recipients",
     "webhooks_waiting",
     "intake_delay_ms",
     NULL,

@@ -37,6 +37,7 @@ enum queue_counter {
     GAUGE_MESSAGES,
     GAUGE_RECIPIENTS,
     GAUGE_RETIRED,
+    GAUGE_HELD,
     GAUGE_HOOKS_WAITING,
     GAUGE_SLOW,
     QUEUE_COUNTERS
@@ -51,6 +52,7 @@ struct queue {
     struct ledger ledger; /* the writing thread's, once that runs */
     struct commit *commit;
     struct worker *worker;
+    struct worker *reader; /* looks through the store for operators, who keep no mail waiting so */
     struct schedule *schedule;
     struct bodies *bodies;
     struct agents *agents;

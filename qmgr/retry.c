@@ -26,10 +26,21 @@ bool retry_is_over(const struct settings_retry *s, int attempts)
     return attempts >= s->attempts;
 }
 
-int64_t retry_remaining_ms(const struct settings_retry *s, int attempts)
+int64_t retry_since_ms(const struct submit_envelope *e)
 {
-    int64_t total = 0;
-    for (int i = attempts; i < s->attempts; i++)
-        total += plain_wait(s, i);
-    return total;
+    return e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
+}
+
+bool retry_is_too_old(const struct settings *s, int64_t since_ms, int64_t now_ms)
+{
+    return now_ms - since_ms > s->lifetime_ms;
+}
+
+int64_t retry_until_ms(const struct settings *s, const struct settings_retry *retry, int attempts,
+                       int64_t next_ms, int64_t since_ms)
+{
+    int64_t at = next_ms;
+    for (int n = attempts + 1; !retry_is_over(retry, n) && !retry_is_too_old(s, since_ms, at); n++)
+        at += plain_wait(retry, n);
+    return at;
 }

@@ -8,6 +8,7 @@
 #include "proto_admin.h"
 #include "proto_deliver.h"
 #include "proto_events.h"
+#include "proto_mail.h"
 #include "proto_submit.h"
 #include "proto_suppress.h"
 
@@ -47,9 +48,11 @@ struct rcpt_row {
     uint8_t notify;
     uint16_t attempts; /* made so far */
     bool delay_told;   /* the sender has had a delay notice */
+    bool is_ordinary;  /* it came to a from id of ours, and is no report on that recipient */
     int64_t next_ms;
     char *address, *orcpt, *from_id;
-    char *transport; /* chosen by the operator, or "" */
+    char *transport;    /* chosen by the operator, or "" */
+    enum admin_tls tls; /* the operator's word */
     struct deliver_result *results;
     uint32_t results_n;
 };
@@ -62,11 +65,15 @@ void rcpt_row_clear(struct rcpt_row *r);
 struct rcpt_peek {
     uint64_t message, account;
     bool held;
+    uint16_t attempts;
     int64_t next_ms;
     struct span address, transport;
 };
 int rcpt_row_peek(struct span s, struct rcpt_peek *r);
 void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result);
+/* Flags of a job for the recipient, and of what is told of it: those of its message (enum
+ * submit_flag), with what the operator said of TLS in their place. */
+uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);
@@ -88,6 +95,8 @@ struct retired_row {
 void retired_row_put(struct buf *b, const struct retired_row *r);
 int retired_row_read(struct span s, struct retired_row *r);
 void retired_row_clear(struct retired_row *r);
+/* As rcpt_row_peek. */
+int retired_row_peek(struct span s, struct admin_peek *r);
 
 struct hook_attempt {
     int64_t start_ms;
@@ -110,11 +119,43 @@ struct hook_row {
 void hook_row_put(struct buf *b, const struct hook_row *r);
 int hook_row_read(struct span s, struct hook_row *r);
 void hook_row_clear(struct hook_row *r);
+/* As rcpt_row_peek, with the tail: what is between the two is not looked at. */
+struct hook_peek {
+    uint64_t recipient;
+    struct span account, event;
+    uint16_t attempts;
+    int64_t submitted_ms, next_ms;
+    bool success;
+};
+int hook_row_peek(struct span s, struct hook_peek *r);
 /* The URL alone, without reading the rest (mem_free); NULL when the row is not good so far. */
 char *hook_row_url(struct span s);
+
+/* put appends the octets; read gives 0 and a span into them, or -1. */
+void fromid_row_put(struct buf *b, uint64_t recipient, struct span text);
+int fromid_row_read(struct span octets, uint64_t *recipient, struct span *text);
+
+/* How often in a row delivery to an address failed in a way that is counted (suppress.h). */
+struct failure_row {
+    int64_t last_ms;
+    uint8_t count;  /* 0: the last one was a success */
+    uint8_t before; /* then: how many there were before it */
+};
+/* put appends the octets; read gives 0, or -1. */
+void failure_row_put(struct buf *b, const struct failure_row *r);
+int failure_row_read(struct span octets, struct failure_row *r);
+/* As for msg rows; admin_hold_rule_clear. */
+void hold_row_put(struct buf *b, const struct admin_hold_rule *r);
+int hold_row_read(struct span s, struct admin_hold_rule *r);
 
 /* As for msg rows. */
 void suppress_row_put(struct buf *b, const struct suppression *s);
 int suppress_row_read(struct span octets, struct suppression *s);
+
+/* As for msg rows; mailfile is a number alone. */
+void mail_row_put(struct buf *b, const struct mail_message *m);
+int mail_row_read(struct span s, struct mail_message *m);
+void mailfile_row_put(struct buf *b, uint64_t id);
+int mailfile_row_read(struct span s, uint64_t *id);
 
 #endif

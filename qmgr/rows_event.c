@@ -126,6 +126,24 @@ void hook_row_clear(struct hook_row *r)
     r->results_n = 0;
 }
 
+int hook_row_peek(struct span s, struct hook_peek *r)
+{
+    const size_t tail = 9; /* success and keep_until_ms are the last of a row */
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != VERSION || s.n < tail)
+        wire_fail(&w);
+    r->recipient = wire_u64(&w);
+    r->account = wire_span(&w, PROTO_NAME_MAX);
+    (void)wire_span(&w, PROTO_TEXT_MAX); /* url, authorization */
+    (void)wire_span(&w, PROTO_TEXT_MAX);
+    r->event = wire_span(&w, PROTO_NAME_MAX);
+    r->submitted_ms = wire_i64(&w);
+    r->next_ms = wire_i64(&w);
+    r->attempts = wire_u16(&w);
+    r->success = !w.bad && s.p[s.n - tail] != 0;
+    return w.bad ? -1 : 0;
+}
+
 char *hook_row_url(struct span s)
 {
     struct wire w = wire_open(s);

@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <string.h>
 
 #include "mem.h"
@@ -5,7 +6,10 @@
 #include "wire.h"
 
 #define VERSION 1
-#define RCPT_VERSION 2
+#define RCPT_VERSION 3
+#define RETIRED_VERSION 2
+#define TLS_SHIFT 4 /* of enum admin_tls in a recipient's flags */
+#define RCPT_FLAGS (ADMIN_TLSES << TLS_SHIFT)
 #define RESULTS_MAX 1000
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
@@ -75,9 +79,10 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (2) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before) |
- * account hash u64 | notify u8 | attempts u16 | next_ms i64 | address, orcpt, from_id, transport
- * (texts) | count u32 of results (proto_deliver.c). e.g. "\x02"
+/* rcpt row: version u8 (3) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+ * ordinary; 16 the operator wants TLS, 32 can do without: not both) | account hash u64 | notify u8
+ * | attempts u16 | next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
+ * (proto_deliver.c). e.g. "\x03"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -86,7 +91,9 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
 {
     wire_put_u8(b, RCPT_VERSION);
     wire_put_u64(b, r->message);
-    wire_put_u8(b, (uint8_t)((r->held ? 1 : 0) | (r->delay_told ? 2 : 0) | (r->again ? 4 : 0)));
+    wire_put_u8(b,
+                (uint8_t)((r->held ? 1u : 0u) | (r->delay_told ? 2u : 0u) | (r->again ? 4u : 0u) |
+                          (r->is_ordinary ? 8u : 0u) | (unsigned)r->tls << TLS_SHIFT));
     wire_put_u64(b, r->account);
     wire_put_u8(b, r->notify);
     wire_put_u16(b, r->attempts);
@@ -100,25 +107,32 @@ static void put_rcpt(struct buf *b, const struct rcpt_row *r, const struct deliv
         deliver_result_put(b, &results[i]);
 }
 
-/* Cuts a text; returns how many octets that saves. */
+/* Cuts a text, at no place within a character, and says so where there is room; returns how many
+ * octets that saves. */
 static size_t cut_text(char *text, size_t keep)
 {
-    size_t n = strnlen(text, PROTO_TEXT_MAX);
+    static const char mark[] = " [...]";
+    size_t n = strnlen(text, PROTO_TEXT_MAX), marked = keep > 20 ? strlen(mark) : 0;
     if (n <= keep)
         return 0;
-    text[keep] = '\0';
-    return n - keep;
+    size_t at = keep - marked;
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    memcpy(text + at, mark, marked);
+    text[at + marked] = '\0';
+    return n - at - marked;
 }
 
-/* Cuts reply and error, the oldest results first, until the row, too long by that much, fits or
- * nothing is left to cut. The last attempt is what people ask for: it keeps eight times as much as
- * those before it. */
+/* Cuts reply, error and rcpt_reply, the oldest results first, until the row, too long by that much,
+ * fits or nothing is left to cut. The last attempt is what people ask for: it keeps eight times as
+ * much as those before it. */
 static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
 {
     for (size_t keep = TEXT_KEPT;; keep /= 2) {
         for (uint32_t i = 0; i < n && too_long > 0; i++) {
             size_t most = i + 1 == n ? 8 * keep : keep;
-            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most);
+            size_t saved = cut_text(results[i].reply, most) + cut_text(results[i].error, most) +
+                           cut_text(results[i].rcpt_reply, keep);
             too_long -= saved < too_long ? saved : too_long;
         }
         if (too_long == 0 || keep == 0)
@@ -146,7 +160,7 @@ void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
 
 static void get_results(struct wire *w, struct deliver_result **results, uint32_t *n)
 {
-    *n = wire_count(w, RESULTS_MAX, 51);
+    *n = wire_count(w, RESULTS_MAX, 59);
     *results = mem_array(*n, sizeof **results);
     for (uint32_t i = 0; i < *n; i++)
         deliver_result_get(w, &(*results)[i]);
@@ -159,10 +173,12 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     if (wire_u8(&w) != RCPT_VERSION)
         wire_fail(&w);
     r->message = wire_u64(&w);
-    uint8_t flags = wire_enum(&w, 8);
+    uint8_t flags = wire_enum(&w, RCPT_FLAGS);
     r->held = (flags & 1) != 0;
     r->delay_told = (flags & 2) != 0;
     r->again = (flags & 4) != 0;
+    r->is_ordinary = (flags & 8) != 0;
+    r->tls = (enum admin_tls)(flags >> TLS_SHIFT);
     r->account = wire_u64(&w);
     r->notify = wire_enum(&w, 16);
     r->attempts = wire_u16(&w);
@@ -180,19 +196,27 @@ int rcpt_row_read(struct span s, struct rcpt_row *r)
     return -1;
 }
 
+static uint64_t number_at(const unsigned char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
+}
+
+/* Not with a wire cursor, number by number: this is what a list does a million times. */
 int rcpt_row_peek(struct span s, struct rcpt_peek *r)
 {
-    struct wire w = wire_open(s);
-    if (wire_u8(&w) != RCPT_VERSION)
-        wire_fail(&w);
-    r->message = wire_u64(&w);
-    r->held = (wire_enum(&w, 8) & 1) != 0;
-    r->account = wire_u64(&w);
-    (void)wire_u8(&w);
-    (void)wire_u16(&w);
-    r->next_ms = wire_i64(&w);
+    enum { MESSAGE = 1, FLAGS = 9, ACCOUNT = 10, ATTEMPTS = 19, NEXT = 21, TEXTS = 29 };
+    if (s.n < TEXTS || s.p[0] != RCPT_VERSION || s.p[FLAGS] >= RCPT_FLAGS)
+        return -1;
+    r->message = number_at(s.p + MESSAGE);
+    r->held = (s.p[FLAGS] & 1) != 0;
+    r->account = number_at(s.p + ACCOUNT);
+    r->attempts = (uint16_t)(s.p[ATTEMPTS] << 8 | s.p[ATTEMPTS + 1]);
+    r->next_ms = (int64_t)number_at(s.p + NEXT);
+    struct wire w = wire_open(span_of(s.p + TEXTS, s.n - TEXTS));
     r->address = wire_span(&w, PROTO_ADDRESS_MAX);
-    (void)wire_span(&w, PROTO_ADDRESS_MAX);
+    (void)wire_span(&w, PROTO_ADDRESS_MAX); /* orcpt, from_id */
     (void)wire_span(&w, PROTO_NAME_MAX);
     r->transport = wire_span(&w, PROTO_NAME_MAX);
     return w.bad ? -1 : 0;
@@ -216,6 +240,15 @@ void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result
     deliver_result_copy(&r->results[r->results_n++], result);
 }
 
+uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags)
+{
+    static const uint32_t word[ADMIN_TLSES] = {
+        [ADMIN_TLS_REQUIRED] = SUBMIT_REQUIRE_TLS, [ADMIN_TLS_OPTIONAL] = SUBMIT_TLS_OPTIONAL};
+    if (r->tls == ADMIN_TLS_DEFAULT)
+        return flags;
+    return (flags & ~(uint32_t)(SUBMIT_REQUIRE_TLS | SUBMIT_TLS_OPTIONAL)) | word[r->tls];
+}
+
 char *rcpt_row_last_line(const struct rcpt_row *r)
 {
     if (r->results_n == 0)
@@ -231,11 +264,11 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 | keep_until i64 | item (proto_admin.c). e.g. "\x01"
+/* retired row: version u8 (2) | keep_until i64 | item (proto_admin.c). e.g. "\x02"
  * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {
-    wire_put_u8(b, VERSION);
+    wire_put_u8(b, RETIRED_VERSION);
     wire_put_i64(b, r->keep_until_ms);
     admin_item_put(b, &r->item);
 }
@@ -244,7 +277,7 @@ int retired_row_read(struct span s, struct retired_row *r)
 {
     struct wire w = wire_open(s);
     *r = (struct retired_row){0};
-    if (wire_u8(&w) != VERSION)
+    if (wire_u8(&w) != RETIRED_VERSION)
         wire_fail(&w);
     r->keep_until_ms = wire_i64(&w);
     admin_item_get(&w, &r->item);
@@ -252,6 +285,16 @@ int retired_row_read(struct span s, struct retired_row *r)
         return 0;
     retired_row_clear(r);
     return -1;
+}
+
+int retired_row_peek(struct span s, struct admin_peek *r)
+{
+    struct wire w = wire_open(s);
+    if (wire_u8(&w) != RETIRED_VERSION)
+        wire_fail(&w);
+    (void)wire_i64(&w);
+    admin_row_peek(&w, r);
+    return w.bad ? -1 : 0;
 }
 
 void retired_row_clear(struct retired_row *r)

@@ -14,6 +14,27 @@ void suppress_row_put(struct buf *b, const struct suppression *s)
     suppression_put(b, s);
 }
 
+/* failure row: version u8 | last_ms i64 | count u8 | before u8. e.g. "\x01"
+ * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x02" "\x00" */
+void failure_row_put(struct buf *b, const struct failure_row *r)
+{
+    wire_put_u8(b, VERSION);
+    wire_put_i64(b, r->last_ms);
+    wire_put_u8(b, r->count);
+    wire_put_u8(b, r->before);
+}
+
+int failure_row_read(struct span octets, struct failure_row *r)
+{
+    struct wire w = wire_open(octets);
+    if (wire_u8(&w) != VERSION)
+        wire_fail(&w);
+    r->last_ms = wire_i64(&w);
+    r->count = wire_u8(&w);
+    r->before = wire_u8(&w);
+    return wire_end(&w);
+}
+
 int suppress_row_read(struct span octets, struct suppression *s)
 {
     struct wire w = wire_open(octets);

@@ -24,10 +24,12 @@
 /* Of what was put off before: so many in a second are read only to find that their transport has
  * its fill. There may be a hundred thousand of them. */
 #define TURNED_AWAY_MAX 500
-/* Of what was put off before: so many deliveries begin in so many ms, 1000 in a second. What begins
- * together ends together, and new mail comes behind all of it in each queue on the way: the loop's,
- * the agent's, the resolver's. */
+/* Of what was put off before: so many deliveries begin in so many ms, 1000 in a second, and for so
+ * many streams it is looked whether one may. What begins together ends together, and new mail
+ * comes behind all of it in each queue on the way: the loop's, the agent's, the resolver's. */
 #define BEGUN_MAX 4
+#define LOOKS_MAX 8
+#define UNSTUCK_MAX 3 /* of those deliveries for recipients that waited for a transport */
 #define TICK_MS 4
 #define LATE_S 1 /* until it is looked again whether results can be written down */
 
@@ -39,6 +41,8 @@ struct course {
     bool no_room;       /* in memory for another message, in this turn of the loop */
     bool unwritten;     /* waits until some changes are written down */
     unsigned begun;     /* since the last tick */
+    unsigned looks;     /* since then, too: streams that were looked at for that */
+    unsigned unstuck;   /* and such that were let go from a parking, to be the next ones */
 };
 
 struct schedule {
@@ -46,6 +50,7 @@ struct schedule {
     struct window window;
     struct sites sites;
     struct course courses[DUE_CLASSES];
+    struct parking *first;     /* who was asked first which of its recipients may go on */
     enum due_class next, last; /* whose turn it is; who had the last delivery */
     struct event *pump;
     struct event *second; /* set while one of the walks rests */
@@ -251,15 +256,65 @@ static unsigned room_for(struct schedule *s, const struct parking *p)
     return room < here ? room : here;
 }
 
-/* For each delivery that a transport may have more, the first that wait for it. */
+/* How many deliveries of a class may begin until the next tick. */
+static unsigned left_to_begin(const struct schedule *s, enum due_class c)
+{
+    const struct course *course = &s->courses[c];
+    if (is_at_most(s, c))
+        return 0;
+    if (c == DUE_FIRST)
+        return UINT_MAX;
+    if (commit_aside(s->queue->commit) >= UNWRITTEN_MAX || course->looks >= LOOKS_MAX ||
+        course->begun >= BEGUN_MAX)
+        return 0;
+    return BEGUN_MAX - course->begun;
+}
+
+/* The same of those that wait in the parking. */
+static unsigned may_leave(struct schedule *s, const struct parking *p)
+{
+    unsigned most = left_to_begin(s, p->class), unstuck = s->courses[p->class].unstuck;
+    if (p->class == DUE_AGAIN && most > 0)
+        most = unstuck < UNSTUCK_MAX ? UNSTUCK_MAX - unstuck : 0;
+    unsigned room = most == 0 ? 0 : room_for(s, p);
+    return room < most ? room : most;
+}
+
+static void begin_tick(struct schedule *s)
+{
+    const struct timeval tick = {0, TICK_MS * 1000};
+    if (!s->stopped && !evtimer_pending(s->tick, NULL))
+        (void)evtimer_add(s->tick, &tick);
+}
+
+static void unstick_first(struct schedule *s, struct parking *p, unsigned n)
+{
+    unsigned left = n < p->n ? n : (unsigned)p->n; /* there may be none, but more in the store */
+    s->courses[p->class].unstuck += left;
+    unstick(s, p, n);
+    if (p->class == DUE_AGAIN && left > 0)
+        begin_tick(s);
+}
+
+static struct parking *parking_after(const struct schedule *s, const struct parking *p)
+{
+    struct parking *next = p == NULL ? NULL : SLIST_NEXT(p, next);
+    return next == NULL ? SLIST_FIRST(&s->window.parkings) : next;
+}
+
+/* For each delivery that a transport may have more, the first that wait for it. Another transport
+ * is asked first each time. */
 static void unstick_some(struct schedule *s)
 {
-    struct parking *p;
-    SLIST_FOREACH (p, &s->window.parkings, next) {
-        unsigned room = room_for(s, p);
-        if (room > 0 && !is_at_most(s, p->class))
-            unstick(s, p, room);
-    }
+    struct parking *p = s->first = parking_after(s, s->first);
+    if (p == NULL)
+        return;
+    do {
+        unsigned n = may_leave(s, p);
+        if (n > 0)
+            unstick_first(s, p, n);
+        p = parking_after(s, p);
+    } while (p != s->first);
 }
 
 /* Whether any is stuck without need: what was to go before it turned out to be nothing. */
@@ -267,8 +322,7 @@ static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        if (!TAILQ_EMPTY(&p->items) && !is_at_most(s, p->class) && !s->courses[p->class].no_room &&
-            room_for(s, p) > 0)
+        if (!TAILQ_EMPTY(&p->items) && !s->courses[p->class].no_room && may_leave(s, p) > 0)
             return true;
     }
     return false;
@@ -314,16 +368,16 @@ static bool has_its_deliveries(const struct schedule *s, const struct stream *st
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct schedule *s = arg;
-    s->courses[DUE_AGAIN].begun = 0;
+    struct course *again = &s->courses[DUE_AGAIN];
+    again->begun = again->looks = again->unstuck = 0;
     pump_after(s, 0);
 }
 
-static void count_begun(struct schedule *s)
+static void count_look(struct schedule *s, bool began)
 {
-    const struct timeval tick = {0, TICK_MS * 1000};
-    s->courses[DUE_AGAIN].begun++;
-    if (!s->stopped && !evtimer_pending(s->tick, NULL))
-        (void)evtimer_add(s->tick, &tick);
+    s->courses[DUE_AGAIN].begun += began;
+    s->courses[DUE_AGAIN].looks++;
+    begin_tick(s);
 }
 
 static enum delivery_start start(struct schedule *s, struct stream *stream)
@@ -339,14 +393,14 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     d->site.inflight++;
     course->inflight++;
     enum delivery_start started = delivery_start(s->queue, &s->sites, stream, on_delivered, s);
+    if (stream->class == DUE_AGAIN)
+        count_look(s, started == DELIVERY_STARTED);
     if (started != DELIVERY_STARTED) {
         d->site.inflight--;
         course->inflight--;
         return started;
     }
     s->last = stream->class;
-    if (stream->class == DUE_AGAIN)
-        count_begun(s);
     return started;
 }
 
@@ -354,8 +408,8 @@ static bool may_go(struct schedule *s, enum due_class c)
 {
     struct course *course = &s->courses[c];
     course->unwritten = c == DUE_AGAIN && commit_aside(s->queue->commit) >= UNWRITTEN_MAX;
-    return !course->unwritten && course->begun < BEGUN_MAX && !course->no_room &&
-           !is_at_most(s, c) && course->held_back <= s->window.halves[c].round_n;
+    return left_to_begin(s, c) > 0 && !course->no_room &&
+           course->held_back <= s->window.halves[c].round_n;
 }
 
 /* The stream whose turn it is. The classes take turns, as long as each may have deliveries. */

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "confaddr.h"
+#include "dsn.h"
 #include "fdlimit.h"
 #include "mem.h"
 #include "rows.h"
@@ -13,14 +14,36 @@
 /* One on its way out, one that is kept for its first attempt, one that comes in. */
 #define DESCRIPTORS_A_MESSAGE 3
 
+static unsigned read_copies(const struct conf_block *queue)
+{
+    static const struct {
+        const char *word;
+        enum dsn_action action;
+    } kinds[] = {{"failed", DSN_FAILED},
+                 {"delayed", DSN_DELAYED},
+                 {"delivered", DSN_DELIVERED},
+                 {"relayed", DSN_RELAYED}};
+    unsigned all = 0;
+    size_t n;
+    const struct conf_value *words = conf_list(queue, "postmaster-copies", &n);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+            all |= strcmp(words[i].text, kinds[k].word) == 0 ? 1u << kinds[k].action : 0;
+    }
+    return all;
+}
+
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
     s->retry.first_retry_ms = conf_ms(queue, "first-retry");
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
+    s->keep_removed_ms = conf_ms(queue, "keep-removed-messages");
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
     s->retry.attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
+    s->double_bounces = conf_bool(queue, "double-bounces");
+    s->postmaster_copies = read_copies(queue);
     s->retry.jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
@@ -38,6 +61,8 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->map_size = conf_size(queue, "map-size");
 }
 
+static void read_ways(struct settings *s);
+
 struct settings *settings_new(struct conf *conf)
 {
     struct settings *s = mem_zero(sizeof *s);
@@ -53,6 +78,7 @@ struct settings *settings_new(struct conf *conf)
     s->webhook_attempts = conf_int(webhooks, "attempts");
     s->webhook_concurrency = conf_int(webhooks, "concurrency");
     s->webhook_per_url = conf_int(webhooks, "per-url");
+    read_ways(s);
     return s;
 }
 
@@ -70,6 +96,7 @@ void settings_drop(struct settings **sp)
         return;
     conf_free(&s->conf);
     mem_free(&s->postmaster);
+    mem_free(&s->ways);
     mem_free(&s);
 }
 
@@ -94,6 +121,27 @@ int64_t settings_keep_messages_ms(const struct settings *s, const char *account)
 int64_t settings_keep_webhooks_ms(const struct settings *s, const char *account)
 {
     return keep_ms(s, account, "keep-retired-webhooks");
+}
+
+bool settings_from_id_plain(const struct settings *s, const char *account)
+{
+    const struct conf_block *a = settings_account(s, account);
+    return a != NULL && conf_word(a, "from-id") == CONF_FROM_ID_PLAIN;
+}
+
+bool settings_suppresses(const struct settings *s, const char *account, int64_t now_ms,
+                         int64_t *until_ms)
+{
+    const struct conf_block *a = settings_account(s, account);
+    int64_t ms = a == NULL ? 0 : conf_ms(a, "suppress-expiry");
+    *until_ms = ms == 0 ? 0 : now_ms + ms;
+    return a != NULL && conf_bool(a, "suppress");
+}
+
+bool settings_suppresses_at_send(const struct settings *s, const char *account)
+{
+    const struct conf_block *a = settings_account(s, account);
+    return a != NULL && conf_bool(a, "suppress-at-send");
 }
 
 /* The block of the transport's kind, if that is one of these. */
@@ -124,22 +172,70 @@ static int connections_of(const struct settings *s, const char *transport)
     return kind == NULL ? 0 : conf_int(kind, "connections");
 }
 
-unsigned settings_deliveries(const struct settings *s, const char *transport)
+static struct settings_way find_way(const struct settings *s, const char *transport)
 {
+    struct settings_way w = {.transport = transport};
+    const struct conf_block *kind = kind_of(s, transport, connecting, TO_ONE_SERVER);
     int connections = connections_of(s, transport), most = s->transport_concurrency;
     /* Its process has the same limit of descriptors as this one. */
-    return fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
-                        DESCRIPTORS_A_DELIVERY);
+    w.deliveries =
+        fdlimit_room((unsigned)(connections > 0 && connections < most ? connections : most),
+                     DESCRIPTORS_A_DELIVERY);
+    w.to_server = kind != NULL;
+    if (w.to_server) {
+        w.host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
+        w.port = conf_int(kind, "port");
+    }
+    return w;
+}
+
+static void add_way(struct settings *s, const char *transport)
+{
+    s->ways = mem_resize(s->ways, (s->ways_n + 1) * sizeof *s->ways);
+    s->ways[s->ways_n++] = find_way(s, transport);
+}
+
+static void read_ways(struct settings *s)
+{
+    const struct conf_block *root = conf_root(s->conf), *block = NULL;
+    add_way(s, "direct"); /* whether it is configured or not */
+    add_way(s, "local");
+    while ((block = conf_next(root, "transport", block)) != NULL)
+        add_way(s, conf_label(block));
+}
+
+/* A transport that is no more is looked up as though it was: a recipient may still name it. */
+static struct settings_way way(const struct settings *s, const char *transport)
+{
+    for (size_t i = 0; i < s->ways_n; i++) {
+        if (strcmp(s->ways[i].transport, transport) == 0)
+            return s->ways[i];
+    }
+    return find_way(s, transport);
+}
+
+unsigned settings_deliveries(const struct settings *s, const char *transport)
+{
+    return way(s, transport).deliveries;
+}
+
+bool settings_may_choose(const struct settings *s, const char *transport)
+{
+    return strcmp(transport, "direct") == 0 ||
+           conf_find(conf_root(s->conf), "transport", transport) != NULL;
+}
+
+bool settings_has_transport(const struct settings *s, const char *transport)
+{
+    return strcmp(transport, "local") == 0 || settings_may_choose(s, transport);
 }
 
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port)
 {
-    const struct conf_block *kind = kind_of(s, transport, connecting, TO_ONE_SERVER);
-    if (kind == NULL)
-        return false;
-    *host = conf_is_set(kind, "host") ? conf_text(kind, "host") : "";
-    *port = conf_int(kind, "port");
-    return true;
+    struct settings_way w = way(s, transport);
+    *host = w.host;
+    *port = w.port;
+    return w.to_server;
 }
 
 struct settings_retry settings_retry(const struct settings *s, const char *transport)
@@ -167,6 +263,18 @@ const char *settings_mailbox(const struct settings *s, const char *address)
     struct span local = span_of(address, (size_t)(domain - address) - 1);
     const struct conf_block *a = confaddr_account(s->conf, local, span_text(domain), NULL);
     return a != NULL && conf_bool(a, "mailbox") ? conf_label(a) : NULL;
+}
+
+bool settings_takes_from_id(const struct settings *s, const char *sender)
+{
+    struct address a;
+    struct fail f;
+    if (address_parse(span_text(sender), &a, NULL) != 0)
+        return false;
+    bool takes = confaddr_takes_id(s->conf, span_text(a.local), span_text(a.domain),
+                                   CONFADDR_ID_MAX, &f) == 0;
+    address_clear(&a);
+    return takes;
 }
 
 /* NULL when there can be no such address. */

@@ -10,6 +10,15 @@
 /* What qmgr works with, read once out of its share of the configuration. Never changes: a reload
  * makes a new one, and changes under way in the writing thread keep the one they began with. */
 
+/* What is asked of a transport whenever a delivery may begin, and too slow to look up each time. */
+struct settings_way {
+    const char *transport;
+    unsigned deliveries;
+    bool to_server;
+    const char *host; /* while to_server */
+    int port;
+};
+
 /* When a recipient is tried again, and how often. */
 struct settings_retry {
     int64_t first_retry_ms;
@@ -23,14 +32,18 @@ struct settings {
     char *postmaster;
     bool localserve;
     struct settings_retry retry; /* where the transport has none of its own */
-    int64_t lifetime_ms, keep_events_ms, keep_once_ms, slow_down_ms;
+    int64_t lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms, slow_down_ms;
     int delay_notice_attempt;
+    bool double_bounces;
+    unsigned postmaster_copies; /* a bit 1 << enum dsn_action for each of which he gets one */
     int destination_concurrency, destination_concurrency_start, destination_recipients;
     int transport_concurrency, window, concurrency;
     int64_t destination_pause_ms;
     unsigned bodies; /* that nobody uses at the moment, each a descriptor */
     uint64_t body_memory, large_body, minimum_free, map_size, message_size;
     int webhook_attempts, webhook_concurrency, webhook_per_url;
+    struct settings_way *ways; /* of the transports that there are */
+    size_t ways_n;
 };
 
 struct settings *settings_new(struct conf *conf); /* takes conf; one reference */
@@ -51,9 +64,23 @@ struct settings_limits settings_limits(const struct settings *s, const char *acc
  * the id stands behind the catchall-separator of the sender's domain, in place of what stood there.
  * The sender itself where from_id is "", or cannot be put there. mem_free. */
 char *settings_return_path(const struct settings *s, const char *sender, const char *from_id);
+/* Whether a from id that is made here has a place in this sender. */
+bool settings_takes_from_id(const struct settings *s, const char *sender);
+/* Whether the account's from ids are plain ones. */
+bool settings_from_id_plain(const struct settings *s, const char *account);
+/* Whether addresses get on the account's suppression list by themselves, and until when then (wall
+ * clock, 0: for ever); "" and an unknown account have no list. */
+bool settings_suppresses(const struct settings *s, const char *account, int64_t now_ms,
+                         int64_t *until_ms);
+/* Whether mail for what is on the list is not even taken. */
+bool settings_suppresses_at_send(const struct settings *s, const char *account);
 /* How many deliveries the transport of this name may have at once, at least 1: as
  * transport-concurrency says, and no more than the connections it opens. */
 unsigned settings_deliveries(const struct settings *s, const char *transport);
+/* Whether there is a transport of this name; and whether an operator may choose it for mail: local
+ * is only for addresses that have a mailbox, which go there by themselves. */
+bool settings_has_transport(const struct settings *s, const char *transport);
+bool settings_may_choose(const struct settings *s, const char *transport);
 /* Whether the transport hands all its mail to one server, as the operator named it. Then *host (""
  * for a local socket; valid as long as the settings) and *port are that server. */
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);

@@ -1,16 +1,19 @@
 #include "settle.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "body.h"
 #include "bodies.h"
 #include "clock.h"
+#include "failure.h"
 #include "hookq.h"
 #include "log.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "notice.h"
 #include "qid.h"
 #include "retry.h"
+#include "returned.h"
 #include "schedule.h"
 
 /* Of the original in a DSN: its header, or all of a message that may go back whole. */
@@ -23,16 +26,19 @@ struct settle {
     struct queue *queue;
     struct settings *settings;
     struct settings_retry retry; /* of the transport */
+    bool final;                  /* what it delivers is in its mailbox */
     uint64_t message;
     struct deliver_result *results;
     uint32_t results_n;
     int64_t now_ms;
-    enum dsn_action success; /* what became of those that are done */
+    enum settle_how how;
+    struct deliver_report report; /* if there was one */
+    bool reported;
+    char *mailbox; /* the account whose it is, or NULL */
     /* what apply found, for the loop */
     bool message_gone;
     uint64_t unlink_file;
-    uint64_t notices[NOTICES];
-    char *notice_to[NOTICES];
+    struct settle_told notices[NOTICES];
     uint32_t delivered, deferred, failed;
     int64_t next_ms; /* the soonest next attempt; 0 when there is none */
     bool look_again; /* not every recipient was there */
@@ -58,38 +64,67 @@ static void note_row(struct settle_lost *lost, struct rcpt_row *r)
     *r = (struct rcpt_row){0};
 }
 
+static void give_up(struct queue *q, struct store_txn *t, const struct settings *s,
+                    struct ledger_message *m, uint64_t id, struct rcpt_row *r, enum event_type type,
+                    int64_t now_ms, struct settle_lost *lost)
+{
+    const struct submit_envelope *e = m->row.envelope;
+    const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
+    const struct failure_of of = {e->account, r->account, r->address};
+    struct news news = {.type = type,
+                        .envelope = e,
+                        .recipient = id,
+                        .address = r->address,
+                        .from_id = r->from_id,
+                        .account = r->account,
+                        .attempts = r->attempts,
+                        .last = last};
+    if (type == EVENT_FAILED && last != NULL)
+        news.suppressing =
+            failure_note(&q->ledger, t, s, &of, "queue", last, verdict_of_result(last), now_ms);
+    ledger_tell(&q->ledger, t, s, m->id, &news, now_ms);
+    ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
+    if (notice_is_wanted(s, e, r, DSN_FAILED))
+        note_row(lost, r);
+}
+
 void settle_give_up(struct queue *q, struct store_txn *t, const struct settings *s,
                     struct ledger_message *m, uint64_t id, struct rcpt_row *r, int64_t now_ms,
                     struct settle_lost *lost)
 {
-    const struct deliver_result *last = r->results_n == 0 ? NULL : &r->results[r->results_n - 1];
-    ledger_event(&q->ledger, t, s, m, id, r, EVENT_FAILED, last, now_ms);
-    ledger_retire(&q->ledger, t, s, m, id, r, false, now_ms);
-    if (notice_is_wanted(m->row.envelope, r, DSN_FAILED))
-        note_row(lost, r);
+    give_up(q, t, s, m, id, r, EVENT_FAILED, now_ms, lost);
 }
 
-uint64_t settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
-                     struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
-                     const struct settings_retry *retry, int64_t now_ms, char **to)
+void settle_told_clear(struct settle_told *told)
+{
+    for (int i = 0; i < SETTLE_NOTICES; i++) {
+        told->id[i] = 0;
+        mem_free(&told->to[i]);
+    }
+}
+
+void settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
+                 struct ledger_message *m, struct settle_lost *lost, enum dsn_action action,
+                 int64_t now_ms, struct settle_told *told)
 {
     struct buf head = {0};
     struct fail f = {{0}};
-    *to = NULL;
+    *told = (struct settle_told){0};
     if (lost->n == 0 || store_failed(t))
-        return 0;
+        return;
     if (body_head(t, q->dirfd, m->id, &m->row, HEAD_MAX, &head, &f) != 0)
         log_error(NULL, "cannot read a message's header for its notice", LU("id", m->id),
                   LS("why", f.text));
     const struct rcpt_row **rows = mem_array(lost->n, sizeof *rows);
     for (uint32_t i = 0; i < lost->n; i++)
         rows[i] = &lost->rows[i];
-    struct notice n = {action, now_ms, now_ms + retry_remaining_ms(retry, lost->rows[0].attempts),
-                       rows, lost->n};
-    uint64_t id = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), to);
+    struct notice n = {action, false, now_ms, rows, lost->n};
+    told->id[0] = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), &told->to[0]);
+    n.copy = notice_is_copied(s, m->row.envelope, action);
+    if (n.copy)
+        told->id[1] = notice_stage(&q->ledger, t, s, m, &n, buf_span(&head), &told->to[1]);
     mem_free(&rows);
     buf_free(&head);
-    return id;
 }
 
 /* One for all recipients of an attempt, so that they stay together in the next one. */
@@ -106,7 +141,7 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
                     struct rcpt_row *r, struct settle_lost *late)
 {
     bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
-                notice_is_wanted(m->row.envelope, r, DSN_DELAYED);
+                notice_is_wanted(c->settings, m->row.envelope, r, DSN_DELAYED);
     r->again = true;
     r->next_ms = c->now_ms + wait_after(c, r->attempts);
     r->delay_told = r->delay_told || tell;
@@ -124,7 +159,12 @@ static bool is_expired(const struct settle *c, const struct ledger_message *m,
                        const struct rcpt_row *r)
 {
     return retry_is_over(&c->retry, r->attempts) ||
-           c->now_ms - m->row.envelope->received_ms > c->settings->lifetime_ms;
+           retry_is_too_old(c->settings, retry_since_ms(m->row.envelope), c->now_ms);
+}
+
+static enum dsn_action success_of(const struct settle *c)
+{
+    return c->how == SETTLE_NEXT_HOP && !c->final ? DSN_RELAYED : DSN_DELIVERED;
 }
 
 /* Whoever asked for it hears of a delivery, or of a relay that will not tell it (RFC 3461 section
@@ -132,13 +172,48 @@ static bool is_expired(const struct settle *c, const struct ledger_message *m,
 static bool is_told_of_success(const struct settle *c, const struct ledger_message *m,
                                const struct rcpt_row *r, const struct deliver_result *result)
 {
-    return !result->reports && notice_is_wanted(m->row.envelope, r, c->success);
+    return !result->reports && notice_is_wanted(c->settings, m->row.envelope, r, success_of(c));
+}
+
+/* It is no report that can be consumed: it is to go wherever it would have gone without one. */
+static void send_on(struct settle *c, struct store_txn *t, uint64_t id, const struct rcpt_row *was,
+                    struct rcpt_row *r)
+{
+    r->attempts = was->attempts;
+    r->is_ordinary = true;
+    r->next_ms = c->now_ms;
+    c->next_ms = c->now_ms;
+    ledger_reschedule(&c->queue->ledger, t, id, was, r);
+}
+
+static void succeed(struct settle *c, struct store_txn *t, struct ledger_message *m,
+                    const struct deliver_result *result, const struct rcpt_row *was,
+                    struct rcpt_row *r, struct settle_lost *told)
+{
+    struct ledger *l = &c->queue->ledger;
+    const struct submit_envelope *e = m->row.envelope;
+    const struct failure_of of = {e->account, r->account, r->address};
+    bool noted = c->reported && e->origin == SUBMIT_SMTP &&
+                 returned_note(l, t, c->settings, r->address, &c->report, c->now_ms);
+    if (!noted && c->how == SETTLE_CONSUMED) {
+        send_on(c, t, result->id, was, r);
+        return;
+    }
+    failure_succeed(l, t, &of, c->now_ms);
+    ledger_event(l, t, c->settings, m, result->id, r, EVENT_DELIVERED, result, c->now_ms);
+    if (result->complaint)
+        ledger_event(l, t, c->settings, m, result->id, r, EVENT_COMPLAINED, NULL, c->now_ms);
+    ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
+    if (c->mailbox != NULL)
+        mailindex_stored(l, t, c->mailbox, e, r->address, result);
+    c->delivered++;
+    if (is_told_of_success(c, m, r, result))
+        note_row(told, r);
 }
 
 static void apply_result(struct settle *c, struct store_txn *t, struct ledger_message *m,
                          const struct deliver_result *result, struct settle_lost told[NOTICES])
 {
-    struct ledger *l = &c->queue->ledger;
     struct rcpt_row r;
     if (ledger_recipient(t, result->id, &r) != 0) {
         c->look_again = true; /* the operator was faster, or the row is damaged */
@@ -149,14 +224,11 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
     submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {
-        ledger_event(l, t, c->settings, m, result->id, &r, EVENT_DELIVERED, result, c->now_ms);
-        ledger_retire(l, t, c->settings, m, result->id, &r, true, c->now_ms);
-        c->delivered++;
-        if (is_told_of_success(c, m, &r, result))
-            note_row(&told[NOTICE_SUCCESS], &r);
+        succeed(c, t, m, result, &was, &r, &told[NOTICE_SUCCESS]);
     } else if (result->status == DELIVER_FAILED || is_expired(c, m, &r)) {
-        settle_give_up(c->queue, t, c->settings, m, result->id, &r, c->now_ms,
-                       &told[NOTICE_FAILED]);
+        give_up(c->queue, t, c->settings, m, result->id, &r,
+                c->how == SETTLE_SUPPRESSED ? EVENT_SUPPRESSED : EVENT_FAILED, c->now_ms,
+                &told[NOTICE_FAILED]);
         c->failed++;
     } else {
         put_off(c, t, m, result, &was, &r, &told[NOTICE_DELAYED]);
@@ -172,10 +244,8 @@ static void begin_anew(struct settle *c)
     c->look_again = false;
     c->message_gone = true;
     c->unlink_file = 0;
-    for (int i = 0; i < NOTICES; i++) {
-        c->notices[i] = 0;
-        mem_free(&c->notice_to[i]);
-    }
+    for (int i = 0; i < NOTICES; i++)
+        settle_told_clear(&c->notices[i]);
 }
 
 static void apply(struct change *change, struct store_txn *t)
@@ -183,7 +253,7 @@ static void apply(struct change *change, struct store_txn *t)
     struct settle *c = (struct settle *)change;
     const enum dsn_action actions[NOTICES] = {[NOTICE_FAILED] = DSN_FAILED,
                                               [NOTICE_DELAYED] = DSN_DELAYED,
-                                              [NOTICE_SUCCESS] = c->success};
+                                              [NOTICE_SUCCESS] = success_of(c)};
     struct ledger_message m;
     struct settle_lost told[NOTICES] = {{0}};
     begin_anew(c);
@@ -195,8 +265,7 @@ static void apply(struct change *change, struct store_txn *t)
     for (uint32_t i = 0; i < c->results_n; i++)
         apply_result(c, t, &m, &c->results[i], told);
     for (int i = 0; i < NOTICES; i++) {
-        c->notices[i] = settle_tell(c->queue, t, c->settings, &m, &told[i], actions[i], &c->retry,
-                                    c->now_ms, &c->notice_to[i]);
+        settle_tell(c->queue, t, c->settings, &m, &told[i], actions[i], c->now_ms, &c->notices[i]);
         settle_lost_clear(&told[i]);
     }
     c->message_gone = m.gone >= m.row.open;
@@ -210,8 +279,20 @@ static void log_result(const struct settle *c, const struct deliver_result *r, c
     log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
              LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms),
-             LU("ms", r->duration_ms), LS("tls", r->tls), LS("stage", r->stage),
-             LS("reply", r->reply), LS("why", r->error));
+             LU("ms", r->duration_ms), LS("tls", r->tls), LS("transport", r->transport),
+             LS("stage", r->stage), LS("reply", r->reply), LS("why", r->error));
+}
+
+static void send_notices(const struct settle *c, const struct settle_told *told)
+{
+    struct queue *q = c->queue;
+    for (int i = 0; i < SETTLE_NOTICES; i++) {
+        if (told->id[i] == 0)
+            continue;
+        service_count(q->service, COUNT_DSN, 1);
+        if (told->to[i] != NULL) /* a hold rule may have it */
+            schedule_add(q->schedule, told->id[i], c->now_ms, address_domain(told->to[i]), "");
+    }
 }
 
 static void done(struct change *change, const char *why)
@@ -235,20 +316,20 @@ static void done(struct change *change, const char *why)
     if (why == NULL && (c->next_ms != 0 || c->look_again))
         schedule_look_at(q->schedule, c->look_again ? 0 : c->next_ms);
     for (int i = 0; i < NOTICES; i++) {
-        if (why == NULL && c->notices[i] != 0) {
-            service_count(q->service, COUNT_DSN, 1);
-            schedule_add(q->schedule, c->notices[i], c->now_ms, address_domain(c->notice_to[i]),
-                         "");
-        }
-        mem_free(&c->notice_to[i]);
+        if (why == NULL)
+            send_notices(c, &c->notices[i]);
+        settle_told_clear(&c->notices[i]);
     }
     hookq_poke(q->hookq, c->now_ms);
     for (uint32_t i = 0; i < c->results_n; i++) {
         deliver_result_clear(&c->results[i]);
         mem_free(&c->addresses[i]);
     }
+    mem_free(&c->mailbox);
     mem_free(&c->addresses);
     mem_free(&c->results);
+    if (c->reported)
+        deliver_report_clear(&c->report);
     settings_drop(&c->settings);
     mem_free(&c);
 }
@@ -264,8 +345,8 @@ static enum commit_when when_to_write(const struct deliver_result *results, uint
     return COMMIT_ASIDE;
 }
 
-void settle_results(struct queue *q, uint64_t message, const struct deliver_result *results,
-                    uint32_t n, const char *transport)
+void settle_results(struct queue *q, const struct settle_attempt *attempt,
+                    const struct deliver_result *results, uint32_t n)
 {
     struct settle *c = mem_zero(sizeof *c);
     c->change.apply = apply;
@@ -274,14 +355,21 @@ void settle_results(struct queue *q, uint64_t message, const struct deliver_resu
     c->change.when = when_to_write(results, n);
     c->queue = q;
     c->settings = settings_hold(q->settings);
-    c->message = message;
+    c->message = attempt->message;
     c->results = mem_array(n, sizeof *c->results);
     c->addresses = mem_array(n, sizeof *c->addresses);
     c->results_n = n;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         deliver_result_copy(&c->results[i], &results[i]);
+        submit_set(&c->results[i].transport, attempt->transport);
+    }
     c->now_ms = clock_wall_ms();
-    c->retry = settings_retry(c->settings, transport);
-    c->success = settings_is_final(c->settings, transport) ? DSN_DELIVERED : DSN_RELAYED;
+    c->how = attempt->how;
+    c->retry = settings_retry(c->settings, attempt->transport);
+    c->final = settings_is_final(c->settings, attempt->transport);
+    c->mailbox = attempt->mailbox == NULL ? NULL : mem_text(attempt->mailbox);
+    c->reported = attempt->report != NULL;
+    if (c->reported)
+        deliver_report_copy(&c->report, attempt->report);
     commit_add(q->commit, &c->change);
 }

@@ -3,9 +3,10 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",    "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
-    "fromid", "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
-    "sts",    "tlsresult", "dmarceval", "idem",        "sent",
+    "sys",     "msg",       "rcpt",      "due",         "dest",  "body",     "retired",
+    "fromid",  "hook",      "hookdue",   "hookretired", "event", "suppress", "hold",
+    "sts",     "tlsresult", "dmarceval", "idem",        "sent",  "held",     "ended",
+    "failure", "mail",      "mailfile",  "mailgone",
 };
 
 struct span key_span(const struct key *k)
@@ -71,6 +72,16 @@ struct key key_suppress(uint64_t account, uint64_t base)
     return pair(account, base);
 }
 
+struct key key_fromid(uint64_t account, uint64_t text)
+{
+    return pair(account, text);
+}
+
+struct key key_failure(uint64_t account, uint64_t address)
+{
+    return pair(account, address);
+}
+
 struct key key_event(uint64_t account, uint64_t cursor)
 {
     return pair(account, cursor);
@@ -103,6 +114,30 @@ struct key key_sent(enum sent kind, uint64_t account, uint64_t what)
     add(&k, kind, 1);
     add(&k, account, 8);
     add(&k, what, 8);
+    return k;
+}
+
+struct key key_ended(int64_t ended_ms, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add_time(&k, (struct due){DUE_FIRST, ended_ms, id});
+    return k;
+}
+
+struct key key_mail(uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, account, 8);
+    add(&k, id, 8);
+    return k;
+}
+
+struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id)
+{
+    struct key k = {.n = 0};
+    add(&k, removed_ms < 0 ? 0 : (uint64_t)removed_ms, 8);
+    add(&k, account, 8);
+    add(&k, id, 8);
     return k;
 }
 
@@ -200,12 +235,37 @@ int key_read_event(struct span key, uint64_t *account, uint64_t *cursor)
     return read_pair(key, account, cursor);
 }
 
+int key_read_mail(struct span key, uint64_t *account, uint64_t *id)
+{
+    return key_read_suppress(key, account, id);
+}
+
+int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id)
+{
+    if (key.n != 24 || (key.p[0] & 0x80) != 0)
+        return -1;
+    *removed_ms = (int64_t)be64(key.p);
+    *account = be64(key.p + 8);
+    *id = be64(key.p + 16);
+    return 0;
+}
+
 int key_read_dest(struct span key, struct stream_id *s, struct due *d)
 {
     if (key.n != 33 || read_class(key.p + 8, &d->class) != 0)
         return -1;
     *s = (struct stream_id){be64(key.p), be64(key.p + 9)};
     return read_time(key.p + 17, d);
+}
+
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id)
+{
+    struct due d;
+    if (key.n != 16 || read_time(key.p, &d) != 0)
+        return -1;
+    *ended_ms = d.next_ms;
+    *id = d.id;
+    return 0;
 }
 
 static uint64_t rotl(uint64_t v, int n)

@@ -30,6 +30,12 @@ enum table {
     TABLE_DMARCEVAL,
     TABLE_IDEM,
     TABLE_SENT,
+    TABLE_HELD,
+    TABLE_ENDED,
+    TABLE_FAILURE,
+    TABLE_MAIL,
+    TABLE_MAILFILE,
+    TABLE_MAILGONE,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -59,7 +65,7 @@ struct stream_id {
     uint64_t destination, account;
 };
 
-/* msg, rcpt, retired, hook, hookretired:
+/* msg, rcpt, retired, hook, hookretired, held; hold, whose ids are their own:
  *   id u64                          "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_id(uint64_t id);
 /* due, hookdue: never tried (0) or put off before (1), when, who
@@ -75,6 +81,10 @@ struct key due_value(struct stream_id s);
  *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_dest(struct stream_id s, struct due d);
+/* ended: when a recipient of the history ended, who; the value is empty
+ *   ended_ms u64 | recipient u64
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_ended(int64_t ended_ms, uint64_t id);
 /* body: whose, which piece
  *   message u64 | chunk u32 */
 struct key key_body(uint64_t id, uint32_t chunk);
@@ -103,6 +113,27 @@ struct key key_sent(enum sent kind, uint64_t account, uint64_t what);
  *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x00\x00\x00\x00\x00\x00\x07" */
 struct key key_event(uint64_t account, uint64_t cursor);
 
+/* fromid: of which account, which id
+ *   account hash u64 | id hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_fromid(uint64_t account, uint64_t text);
+
+/* failure: whose mail, to which address
+ *   account hash u64 | address hash u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x11\x22\x33\x44\x55\x66\x77\x88" */
+struct key key_failure(uint64_t account, uint64_t address);
+/* mail: whose mailbox, which message
+ *   account hash u64 | id u64
+ *   "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00\x06\x40\x00\x00\x00\x00\x01"
+ * mailfile: whose mailbox, and the hash of "n", a folder, a slash and the name of a file, or of "i"
+ * and its inode as a decimal number account hash u64 | file hash u64 */
+struct key key_mail(uint64_t account, uint64_t id);
+/* mailgone: since when, whose, which message was removed
+ *   removed_ms u64 | account hash u64 | id u64
+ *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
+ *   "\x00\x06\x40\x00\x00\x00\x00\x01" */
+struct key key_mailgone(int64_t removed_ms, uint64_t account, uint64_t id);
+
 /* Take a key apart. Return 0, or -1 when it is no such key. */
 int key_read_id(struct span key, uint64_t *id);
 int key_read_due(struct span key, struct due *d);
@@ -111,7 +142,10 @@ int key_read_once_until(struct span key, int64_t *until_ms, struct key *of);
 int key_read_event(struct span key, uint64_t *account, uint64_t *cursor);
 int key_read_sent(struct span key, enum sent *kind, uint64_t *account, uint64_t *what);
 int key_read_suppress(struct span key, uint64_t *account, uint64_t *base);
+int key_read_mail(struct span key, uint64_t *account, uint64_t *id);
+int key_read_mailgone(struct span key, int64_t *removed_ms, uint64_t *account, uint64_t *id);
 int key_read_dest(struct span key, struct stream_id *s, struct due *d);
+int key_read_ended(struct span key, int64_t *ended_ms, uint64_t *id);
 
 /* The hash of a destination or an account in these rows: SipHash-2-4 of its name with a key of this
  * store, so that nobody can choose domains that share one. */

@@ -280,6 +280,18 @@ static struct item *end_of_runs(const struct parking *p, unsigned runs)
     return i;
 }
 
+/* It had its turn once, and could not use it. */
+static void have_next_turn(struct half *half, struct stream *s)
+{
+    struct side *side = side_of(s);
+    TAILQ_REMOVE(&side->turns, s, turn);
+    TAILQ_INSERT_HEAD(&side->turns, s, turn);
+    if (!side->in_round)
+        return;
+    TAILQ_REMOVE(&half->round, side, round);
+    TAILQ_INSERT_HEAD(&half->round, side, round);
+}
+
 void window_unstick(struct window *w, struct parking *p, unsigned runs)
 {
     struct item *before;
@@ -290,6 +302,7 @@ void window_unstick(struct window *w, struct parking *p, unsigned runs)
         enter(i->stream, i, true);
         give_right(i->stream, p);
         window_update(w, i->stream); /* which frees none that has items */
+        have_next_turn(&w->halves[p->class], i->stream);
     }
 }
 

@@ -135,9 +135,9 @@ void window_set_trying(struct window *w, struct item *i); /* a waiting one */
  * what is left of most for all of its class together; where it has that, the item leaves the window
  * instead, and the parking notes where it was in the index. */
 void window_park(struct window *w, struct item *i, const char *name, uint64_t most);
-/* The first of those in the parking wait for their turn again, before those that came later: so
- * many runs of neighbours that have the same stream. Each such stream has the right to a delivery,
- * until it has begun one or waits in that parking again. */
+/* The first of those in the parking wait for their turn again, which is the next one, since they
+ * had one that they could not use: so many runs of neighbours that have the same stream. Each such
+ * stream has the right to a delivery, until it has begun one or waits in that parking again. */
 void window_unstick(struct window *w, struct parking *p, unsigned runs);
 /* Whether others are before the stream in what has this name: some wait for it, or were let go on
  * and have not begun, and it was not its turn. Without this the destination whose delivery has just

@@ -129,6 +129,11 @@ void worker_add(struct worker *k, struct work *work)
     (void)pthread_mutex_unlock(&k->lock);
 }
 
+bool worker_is_over(const struct worker *k)
+{
+    return k->ended;
+}
+
 size_t worker_waiting(const struct worker *k)
 {
     return k->count;

@@ -1,6 +1,8 @@
 #ifndef QM_SMTPD_CMD_H
 #define QM_SMTPD_CMD_H
 
+#include "address.h"
+#include "esmtp.h"
 #include "session.h"
 #include "verb.h"
 
@@ -12,6 +14,8 @@ void cmd_ehlo(struct session *s, const struct verb_line *line);
 void cmd_helo(struct session *s, const struct verb_line *line);
 void cmd_mail(struct session *s, const struct verb_line *line);
 void cmd_rcpt(struct session *s, const struct verb_line *line);
+/* A recipient that nothing speaks against any more: into the envelope, and 250. */
+void cmd_rcpt_take(struct session *s, const struct address *a, const struct esmtp_rcpt *rcpt);
 void cmd_data(struct session *s, const struct verb_line *line);
 void cmd_rset(struct session *s, const struct verb_line *line);
 void cmd_noop(struct session *s, const struct verb_line *line);

@@ -79,7 +79,9 @@ static void begin(struct session *s, const struct address *sender, const struct 
 {
     struct path_refusal why;
     const struct address *given = sender->local == NULL ? NULL : sender;
-    if (policy_sender(s->settings, s->port->kind, s->account, given, &why) != 0) {
+    if (policy_sender(s->settings, s->port->kind, s->account, given, &why) != 0 ||
+        (s->account != NULL && given != NULL &&
+         policy_from_id(s->settings, s->account, s->login, given, &why) != 0)) {
         log_info(&s->log, "sender refused", LS("why", why.text),
                  LS("from", given == NULL ? "" : given->local),
                  LS("domain", given == NULL ? "" : given->domain));

@@ -1,5 +1,6 @@
 #include "answer.h"
 #include "cmd.h"
+#include "listed.h"
 #include "offer.h"
 #include "policy.h"
 #include "pretend.h"
@@ -44,6 +45,15 @@ static void refuse(struct session *s, const struct path *path, const struct path
     answer(s, why->code, why->enhanced, "%s", why->text);
 }
 
+void cmd_rcpt_take(struct session *s, const struct address *a, const struct esmtp_rcpt *rcpt)
+{
+    pretend_later(s, a);
+    transaction_add(s, a, rcpt);
+    s->idle_commands = 0;
+    server_count(s->server, COUNT_RECIPIENTS_ACCEPTED, 1);
+    answer(s, 250, "2.1.5", "recipient taken");
+}
+
 static void add(struct session *s, const struct path *path, struct address *a,
                 const struct esmtp_rcpt *rcpt)
 {
@@ -54,11 +64,10 @@ static void add(struct session *s, const struct path *path, struct address *a,
     }
     if (pretend(s, SIMULATE_RCPT, a))
         return;
-    pretend_later(s, a);
-    transaction_add(s, a, rcpt);
-    s->idle_commands = 0;
-    server_count(s->server, COUNT_RECIPIENTS_ACCEPTED, 1);
-    answer(s, 250, "2.1.5", "recipient taken");
+    if (listed_matters(s))
+        listed_ask(s, a, rcpt);
+    else
+        cmd_rcpt_take(s, a, rcpt);
 }
 
 /* An id for bounces that the client made itself is for one recipient. */

@@ -133,14 +133,31 @@ static int add_extra(struct headers *h, struct span name, const struct header_fi
     return rc;
 }
 
-static int take_extra(struct headers *h, const struct header_field *field, struct path_refusal *why)
+/* The key in a field's name; empty in that of another field. */
+static struct span extra_key(struct span name)
 {
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t n = strlen(prefixes[i]);
-        if (field->name.n > n && span_starts_nocase(field->name, prefixes[i]))
-            return add_extra(h, span_of(field->name.p + n, field->name.n - n), field, why);
+        if (name.n > n && span_starts_nocase(name, prefixes[i]))
+            return span_of(name.p + n, name.n - n);
     }
-    return 0;
+    return (struct span){0};
+}
+
+static int take_extra(struct headers *h, const struct header_field *field, struct path_refusal *why)
+{
+    struct span key = extra_key(field->name);
+    return key.n == 0 ? 0 : add_extra(h, key, field, why);
+}
+
+void headers_put_without_extra(struct span header, struct buf *out)
+{
+    struct header_field field;
+    while (header_next(&header, &field)) {
+        if (extra_key(field.name).n == 0)
+            buf_put_span(out, field.whole);
+    }
+    buf_put_span(out, header); /* the empty line */
 }
 
 static int take_field(struct headers *h, const struct header_field *field, const struct reading *r)

@@ -49,6 +49,8 @@ struct headers {
  * (550 5.6.0), From not as demanded (550 5.6.0), one extra key twice (554 5.6.0). headers_clear. */
 int headers_read(struct span header, enum headers_source source, const char *default_domain,
                  struct headers *out, struct path_refusal *why);
+/* Appends the header as it is, but for the fields that gave extra. */
+void headers_put_without_extra(struct span header, struct buf *out);
 void headers_clear(struct headers *h); /* frees what it holds; all-zero again */
 
 #endif

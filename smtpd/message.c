@@ -168,6 +168,16 @@ static void fill_envelope(struct message *m, const struct headers *h)
         submit_add_extra(e, h->extra[i].key, h->extra[i].value);
 }
 
+static void strip_extra(struct message *m, const struct headers *h)
+{
+    struct buf rest = {0};
+    if (!m->session->settings->strip_extra || h->extra_n == 0)
+        return;
+    headers_put_without_extra(buf_span(&m->header), &rest);
+    buf_free(&m->header);
+    m->header = rest;
+}
+
 /* The domain in From, if it is one of ours that signs. */
 static void choose_signer(struct message *m, const struct headers *h)
 {
@@ -232,6 +242,7 @@ static void take_header(struct message *m)
     }
     if (judge(m, &h, &why) == 0) {
         fill_envelope(m, &h);
+        strip_extra(m, &h);
         choose_signer(m, &h);
         complete(m, &h);
         begin_file(m);

@@ -96,6 +96,18 @@ int policy_recipient(const struct settings *s, enum port_kind port, const struct
     return path_refuse(why, 550, "5.1.1", "no such address here");
 }
 
+int policy_from_id(const struct settings *s, const char *account, const char *login,
+                   const struct address *sender, struct path_refusal *why)
+{
+    struct fail f;
+    struct span chosen = policy_detail(s, sender);
+    if (!policy_wants_from_id(s, account, login) ||
+        confaddr_takes_id(s->conf, span_text(sender->local), span_text(sender->domain),
+                          chosen.n > 0 ? chosen.n : CONFADDR_ID_MAX, &f) == 0)
+        return 0;
+    return path_refuse(why, 554, "5.1.7", "%s", f.text);
+}
+
 struct span policy_detail(const struct settings *s, const struct address *sender)
 {
     struct span local = span_text(sender->local), domain = span_text(sender->domain);
@@ -107,25 +119,13 @@ struct span policy_detail(const struct settings *s, const struct address *sender
     return span_of(local.p + skip, local.n - skip);
 }
 
-static bool is_same_login(const struct address *login, const char *text)
-{
-    struct address a;
-    bool same = address_parse(span_text(text), &a, NULL) == 0 && address_equal(login, &a);
-    address_clear(&a);
-    return same;
-}
-
 bool policy_wants_from_id(const struct settings *s, const char *account, const char *login)
 {
     const struct conf_block *block = conf_find(conf_root(s->conf), "account", account);
     struct address a;
-    size_t n = 0;
-    bool found = false;
     if (block == NULL || address_parse(span_text(login), &a, NULL) != 0)
         return false;
-    const struct conf_value *logins = conf_list(block, "from-id-login", &n);
-    for (size_t i = 0; i < n && !found; i++)
-        found = is_same_login(&a, logins[i].text);
+    bool found = confaddr_is_from_id_login(block, span_text(a.local), span_text(a.domain));
     address_clear(&a);
     return found;
 }

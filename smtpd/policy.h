@@ -34,6 +34,11 @@ int policy_recipient(const struct settings *s, enum port_kind port, const struct
  * follows local part's base; an empty span when there is none. */
 struct span policy_detail(const struct settings *s, const struct address *sender);
 
+/* Whether a reverse path of this login, if it is one whose mail needs from ids, has a place for
+ * them (554 5.1.7). Returns 0, or -1 with *why filled. */
+int policy_from_id(const struct settings *s, const char *account, const char *login,
+                   const struct address *sender, struct path_refusal *why);
+
 /* Whether mail of this login, an address as the client wrote it, gets a reverse path of its own for
  * each recipient. */
 bool policy_wants_from_id(const struct settings *s, const char *account, const char *login);

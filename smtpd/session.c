@@ -34,12 +34,12 @@ static const struct step_rule {
     bool (*take)(struct session *s, struct span *in);
     bool listens; /* the end of the client is noticed, though nothing is read */
 } rules[STEPS] = {
-    [STEP_SECURE] = {"secure", NULL, true}, [STEP_COMMAND] = {"command", command_take, true},
-    [STEP_PAUSE] = {"pause", NULL, false},  [STEP_CHALLENGE] = {"challenge", auth_take, true},
-    [STEP_VAULT] = {"vault", NULL, false},  [STEP_DATA] = {"data", data_take, true},
-    [STEP_SIGN] = {"sign", NULL, false},    [STEP_QUEUE] = {"queue", NULL, false},
-    [STEP_SLOW] = {"slow", NULL, true},     [STEP_HOLD] = {"hold", NULL, true},
-    [STEP_CLOSE] = {"close", NULL, true},
+    [STEP_SECURE] = {"secure", NULL, true},  [STEP_COMMAND] = {"command", command_take, true},
+    [STEP_PAUSE] = {"pause", NULL, false},   [STEP_CHALLENGE] = {"challenge", auth_take, true},
+    [STEP_VAULT] = {"vault", NULL, false},   [STEP_ASK] = {"ask", NULL, false},
+    [STEP_DATA] = {"data", data_take, true}, [STEP_SIGN] = {"sign", NULL, false},
+    [STEP_QUEUE] = {"queue", NULL, false},   [STEP_SLOW] = {"slow", NULL, true},
+    [STEP_HOLD] = {"hold", NULL, true},      [STEP_CLOSE] = {"close", NULL, true},
 };
 
 const char *session_step_name(enum step step)
@@ -54,6 +54,7 @@ static void set_deadline(struct session *s)
         [STEP_COMMAND] = s->settings->command_timeout,
         [STEP_CHALLENGE] = s->settings->command_timeout,
         [STEP_VAULT] = VAULT_MS,
+        [STEP_ASK] = VAULT_MS,
         [STEP_DATA] = s->settings->data_timeout,
         [STEP_SIGN] = VAULT_MS,
         [STEP_QUEUE] = QUEUE_MS,
@@ -244,7 +245,7 @@ static void on_timeout(struct conn *c, void *arg)
     log_info(&s->log, "timed out", LS("step", rules[step].name));
     if (step == STEP_COMMAND || step == STEP_CHALLENGE || step == STEP_DATA)
         server_count(s->server, COUNT_TIMEOUTS, 1);
-    if (step == STEP_VAULT || step == STEP_SIGN || step == STEP_QUEUE)
+    if (step == STEP_VAULT || step == STEP_ASK || step == STEP_SIGN || step == STEP_QUEUE)
         answer_last(s, 421, "4.3.0", "no answer from another part of this server, try again later");
     else
         answer_last(s, 421, "4.4.2", "timed out");

@@ -20,6 +20,7 @@ enum step {
     STEP_PAUSE,     /* the end of a penalty, then its next command */
     STEP_CHALLENGE, /* the client's answer within AUTH */
     STEP_VAULT,     /* the vault's answer within AUTH */
+    STEP_ASK,       /* the queue's word on a recipient */
     STEP_DATA,      /* the rest of a message */
     STEP_SIGN,      /* signatures */
     STEP_QUEUE,     /* the queue's answer */

@@ -50,6 +50,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->auth_failures = (unsigned)conf_int(smtp, "auth-failures");
     s->idle_commands = (unsigned)conf_int(smtp, "idle-commands");
     s->received_hops = (unsigned)conf_int(smtp, "received-hops");
+    s->strip_extra = conf_bool(smtp, "strip-extra-headers");
     s->error_delay = conf_ms(smtp, "error-delay");
     s->command_timeout = conf_ms(smtp, "command-timeout");
     s->data_timeout = conf_ms(smtp, "data-timeout");

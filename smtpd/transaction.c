@@ -2,18 +2,13 @@
 
 #include <string.h>
 
-#include "base64.h"
-#include "confaddr.h"
 #include "handover.h"
-#include "log.h"
+#include "listed.h"
 #include "mem.h"
 #include "message.h"
 #include "policy.h"
-#include "rand.h"
 
 #define RECIPIENT_OCTETS_MAX 2048 /* more than address, id and ORCPT can have */
-#define FROM_ID_OCTETS 16
-#define FROM_ID_SIZE 22 /* of these as base64url */
 
 /* So that a thousand recipients are not compared with a thousand others. */
 struct recipient_name {
@@ -43,30 +38,22 @@ static void set_parameters(struct submit_envelope *e, const struct esmtp_mail *m
         submit_set(&e->envid, mail->envid);
     if (mail->ret != ESMTP_RET_NONE)
         submit_set(&e->ret, mail->ret == ESMTP_RET_FULL ? "FULL" : "HDRS");
-    if (mail->has_hold_for)
+    if (mail->has_hold_for) {
         e->not_before_ms = e->received_ms + (int64_t)mail->hold_for_s * 1000;
+        e->flags |= SUBMIT_HOLD_FOR;
+    }
     if (mail->has_hold_until)
         e->not_before_ms = mail->hold_until_s * 1000;
 }
 
-/* For a login whose recipients get ids. A client that wrote one itself knows which.
- * Where there is no separator, or no room for one and an id, there are none. */
+/* For a login whose recipients get ids: the queue makes them, unless the client wrote one itself.
+ */
 static void set_from_ids(struct session *s, struct transaction *t, const struct address *sender)
 {
-    const struct conf_block *domain = confaddr_domain(s->settings->conf, span_text(sender->domain));
     struct span detail = policy_detail(s->settings, sender);
-    size_t base =
-        confaddr_base(s->settings->conf, span_text(sender->local), span_text(sender->domain));
-    const char *separator = domain == NULL ? NULL : conf_text(domain, "catchall-separator");
-    if (separator == NULL || separator[0] == '\0')
-        return;
-    if (detail.n > 0) {
+    if (detail.n > 0)
         t->from_id = span_dup(detail);
-    } else if (base + strlen(separator) + FROM_ID_SIZE > ADDRESS_LOCAL_MAX) {
-        log_warn(&s->log, "no room for an id in the sender", LS("from", t->envelope->sender));
-        return;
-    }
-    t->from_ids = true;
+    t->envelope->flags |= SUBMIT_FROM_IDS;
 }
 
 void transaction_begin(struct session *s, const struct address *sender,
@@ -89,20 +76,6 @@ void transaction_begin(struct session *s, const struct address *sender,
         policy_wants_from_id(s->settings, s->account, s->login))
         set_from_ids(s, t, sender);
     s->transaction = t;
-}
-
-/* The id of a recipient that has just been added. The queue puts it into the sender that this
- * recipient's server is told. */
-static void set_from_id(struct transaction *t, struct submit_recipient *r)
-{
-    unsigned char octets[FROM_ID_OCTETS];
-    struct buf text = {0};
-    if (!t->from_ids)
-        return;
-    rand_bytes(octets, sizeof octets);
-    base64url_encode(&text, span_of(octets, sizeof octets));
-    submit_set(&r->from_id, t->from_id != NULL ? t->from_id : buf_text(&text));
-    buf_free(&text);
 }
 
 static void set_orcpt(struct submit_recipient *r, const struct esmtp_rcpt *rcpt)
@@ -150,7 +123,7 @@ void transaction_add(struct session *s, const struct address *recipient,
         struct recipient_name *name = mem_zero(sizeof *name);
         r->notify = (uint8_t)rcpt->notify;
         set_orcpt(r, rcpt);
-        set_from_id(t, r);
+        submit_set(&r->from_id, t->from_id);
         name->address = r->address;
         (void)RB_INSERT(recipient_names, &t->names, name);
         account_for(s, r);
@@ -178,6 +151,7 @@ void transaction_end(struct session *s)
     s->transaction = NULL;
     if (t == NULL)
         return;
+    listed_forget(&t->question);
     signer_cancel(&t->signing);
     handover_forget(&t->handover);
     message_free(&t->message);

@@ -26,7 +26,6 @@ struct transaction {
     struct esmtp_mail mail;
     struct address only; /* the recipient while there is just one, else all-zero */
     bool utf8;           /* an address in the envelope is not ASCII */
-    bool from_ids;       /* each recipient gets an id for its bounces */
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
     size_t octets; /* of the recipients, as the queue will be told */
     uint64_t held; /* octets that the server is accounted with for them */
@@ -35,9 +34,10 @@ struct transaction {
     char *simulate_for;           /* the recipient of SIMULATE_DEFER, else NULL */
     struct event *slow;           /* STEP_SLOW, and what comes behind it; else NULL */
     void (*go_on)(struct session *s);
-    struct message *message;    /* from DATA on */
-    struct signer_job *signing; /* STEP_SIGN */
-    struct handover *handover;  /* STEP_QUEUE */
+    struct listed_question *question; /* STEP_ASK */
+    struct message *message;          /* from DATA on */
+    struct signer_job *signing;       /* STEP_SIGN */
+    struct handover *handover;        /* STEP_QUEUE */
 };
 
 /* Begins one: the session has none. sender is NULL for the null reverse path. */

@@ -54,12 +54,24 @@ static void on_cancel(struct httprequest *request, void *arg)
     free_call(c);
 }
 
+void call_answer_octets(struct call *c, const char *type, struct buf *octets)
+{
+    counts_result(c->webapi->counts, c->method, COUNT_OK, took(c));
+    httprequest_respond(c->request, 200, type, octets, NULL);
+    free_call(c);
+}
+
+void call_answer_file(struct call *c, const char *type, int fd, uint64_t size)
+{
+    counts_result(c->webapi->counts, c->method, COUNT_OK, took(c));
+    httprequest_respond_fd(c->request, 200, type, fd, size, NULL);
+    free_call(c);
+}
+
 void call_answer(struct call *c, struct buf *json)
 {
     buf_putc(json, '\n');
-    counts_result(c->webapi->counts, c->method, COUNT_OK, took(c));
-    httprequest_respond(c->request, 200, json_type, json, NULL);
-    free_call(c);
+    call_answer_octets(c, json_type, json);
 }
 
 void call_refuse(struct call *c, const struct refusal *why)

@@ -47,6 +47,11 @@ void call_begin(struct httprequest *request, struct visit *visit, const struct m
 /* The call is over: 200 with this JSON, whose content is taken, and a line end behind it. */
 void call_answer(struct call *c, struct buf *json);
 
+/* The call is over: 200 with these octets, whose content is taken. */
+void call_answer_octets(struct call *c, const char *type, struct buf *octets);
+/* Likewise with the size octets of a memory file, which is taken. */
+void call_answer_file(struct call *c, const char *type, int fd, uint64_t size);
+
 /* The call is over: 400 (or what else code_status has) with code and sentence. */
 void call_refuse(struct call *c, const struct refusal *why);
 

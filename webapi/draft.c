@@ -92,6 +92,7 @@ struct work {
     struct refusal *why;
     struct mailboxes from, to, cc, bcc, reply_to;
     struct files alternative, inlined, attached;
+    bool from_ids; /* each recipient gets an envelope sender of its own */
 };
 
 static void free_mailboxes(struct mailboxes *m)
@@ -158,6 +159,29 @@ static int check_from(struct work *w)
     return 0;
 }
 
+/* Whether the login is one whose messages get an envelope sender for each recipient. */
+static bool wants_from_ids(const struct draft_context *c)
+{
+    struct address login;
+    if (address_parse(span_text(c->login), &login, NULL) != 0)
+        return false;
+    bool wants =
+        confaddr_is_from_id_login(c->account, span_text(login.local), span_text(login.domain));
+    address_clear(&login);
+    return wants;
+}
+
+static int check_from_ids(struct work *w)
+{
+    const struct address *from = &w->from.addresses[0];
+    struct fail f;
+    w->from_ids = wants_from_ids(w->context);
+    if (!w->from_ids || confaddr_takes_id(w->context->conf, span_text(from->local),
+                                          span_text(from->domain), CONFADDR_ID_MAX, &f) == 0)
+        return 0;
+    return refuse(w->why, CODE_USER, "From: %s", f.text);
+}
+
 static int check_recipients(struct work *w)
 {
     size_t n = w->to.n + w->cc.n + w->bcc.n;
@@ -183,7 +207,7 @@ static int read_addresses(struct work *w)
         read_mailboxes(w, &r->cc, "CC", &w->cc) != 0 ||
         read_mailboxes(w, &r->bcc, "BCC", &w->bcc) != 0)
         return -1;
-    if (check_from(w) != 0 || check_recipients(w) != 0)
+    if (check_from(w) != 0 || check_from_ids(w) != 0 || check_recipients(w) != 0)
         return -1;
     return read_mailboxes(w, &r->reply_to, "ReplyTo", &w->reply_to);
 }
@@ -339,7 +363,8 @@ static uint32_t flags_of(const struct work *w)
     return (c->has_8bit ? (uint32_t)SUBMIT_EIGHT_BIT : 0) | (utf8 ? (uint32_t)SUBMIT_SMTPUTF8 : 0) |
            (tls == NULL ? 0
             : *tls      ? (uint32_t)SUBMIT_REQUIRE_TLS
-                        : (uint32_t)SUBMIT_TLS_OPTIONAL);
+                        : (uint32_t)SUBMIT_TLS_OPTIONAL) |
+           (w->from_ids ? (uint32_t)SUBMIT_FROM_IDS : 0);
 }
 
 static void add_recipients(struct work *w, const struct mailboxes *m)
@@ -395,6 +420,18 @@ static void address_envelope(struct work *w)
     w->draft->domain = mem_text(w->from.addresses[0].domain);
 }
 
+static void write_bcc(struct work *w)
+{
+    struct fold fold;
+    if (w->bcc.n == 0)
+        return;
+    fold_begin(&fold, &w->draft->bcc, "Bcc", "\t");
+    for (size_t i = 0; i < w->bcc.n; i++)
+        fold_mailbox(&fold, w->bcc.list[i].name, w->bcc.list[i].address,
+                     (w->draft->envelope->flags & SUBMIT_SMTPUTF8) != 0, i + 1 == w->bcc.n);
+    fold_end(&fold);
+}
+
 int draft_make(const struct draft_request *request, const struct draft_context *context,
                struct draft *draft, struct refusal *why)
 {
@@ -409,7 +446,9 @@ int draft_make(const struct draft_request *request, const struct draft_context *
         rc = check_release(&w);
     if (rc == 0)
         address_envelope(&w);
-    else
+    if (rc == 0 && request->save_sent)
+        write_bcc(&w);
+    if (rc != 0)
         draft_clear(draft);
     free_mailboxes(&w.from);
     free_mailboxes(&w.to);
@@ -427,5 +466,6 @@ void draft_clear(struct draft *draft)
     composed_clear(&draft->composed);
     submit_envelope_free(&draft->envelope);
     mem_free(&draft->domain);
+    buf_free(&draft->bcc);
     address_clear(&draft->recipient);
 }

@@ -67,7 +67,9 @@ struct draft_context {
 struct draft {
     struct composed composed; /* its files are where request and uploads have them */
     struct submit_envelope *envelope;
-    char *domain;             /* of From */
+    char *domain;   /* of From */
+    struct buf bcc; /* the field Bcc, for the copy that the sender keeps; empty without one, and
+                       where no copy is wished for */
     struct address recipient; /* the only one; all-zero when there are several */
 };
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "front.h"
+#include "mailcharset.h"
 #include "mem.h"
 
 /* Master waits two seconds before it stops those that this process asks. */
@@ -14,7 +15,9 @@
 /* Libraries open their files now: later there is none to open. */
 static int init(struct service *s, struct fail *f)
 {
+    struct webapi *w = service_user(s);
     tzset();
+    w->charsets = mailcharset_open();
     return 0;
 }
 
@@ -112,7 +115,7 @@ static void on_metrics(struct service *s, struct span text)
     buf_put_span(&w->metrics, text);
 }
 
-static const char *const syscalls[] = {"accept4", NULL};
+static const char *const syscalls[] = {"accept4", "sendfile", NULL};
 
 static const char *const counters[WEBAPI_COUNTERS + 1] = {
     [COUNT_REQUESTS] = "requests_total",
@@ -147,6 +150,7 @@ int main(int argc, char **argv)
     counts_free(&w.counts);
     httplimit_free(&w.requests);
     buf_free(&w.metrics);
+    mailcharset_close(&w.charsets);
     if (w.stop_limit != NULL) {
         event_free(w.stop_limit);
         gate_free(&w.gate);

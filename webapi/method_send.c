@@ -6,11 +6,13 @@
 #include "call.h"
 #include "clock.h"
 #include "draft.h"
+#include "file.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "outgoing.h"
 #include "qid.h"
 #include "received.h"
+#include "sent.h"
 
 /* ---- the page ---- */
 
@@ -27,7 +29,8 @@ static const char *const text[] = {
 
 static const struct method_field request_fields[] = {
     {"From", "[address]",
-     "One address of the account's, which is the envelope sender too. Without it, the account's "
+     "One address of the account's, which is the envelope sender too, with the FromID in it. "
+     "Without it, the account's "
      "name and the address that was "
      "logged in with."},
     {"To, CC, BCC", "[address]",
@@ -56,7 +59,9 @@ static const struct method_field request_fields[] = {
      "Not delivered before then, which may be 60 days ahead at most. A time that has passed is "
      "now."},
     {"SaveSent", "bool",
-     "Taken, and without effect: no copy of what an account sends is stored on this server."},
+     "Store a copy, with the field Bcc, as a message that was seen: in the mailbox Sent if there "
+     "is "
+     "one, or in the one that the account's settings name."},
     {NULL, NULL, NULL},
 };
 
@@ -84,6 +89,7 @@ static const enum code codes[] = {
     CODE_MESSAGE_TOO_LARGE,
     CODE_MALFORMED_MESSAGE_ID,
     CODE_USER,
+    CODE_SENT_OVER_QUOTA,
     CODE_MESSAGE_LIMIT_REACHED,
     CODE_RECIPIENT_LIMIT_REACHED,
     CODE_IDEMPOTENCY_CONFLICT,
@@ -117,6 +123,9 @@ static const char example_response[] =
 
 struct sending {
     struct outgoing *outgoing;
+    struct sent *sent; /* once it is queued, until its copy is stored */
+    struct buf json;   /* the answer, once it is queued */
+    struct buf bcc;    /* the field, for the copy */
     char *message_id;
     uint32_t recipients;
 };
@@ -126,41 +135,56 @@ static void end_sending(struct call *c)
     struct sending *s = c->work;
     c->work = NULL;
     outgoing_cancel(&s->outgoing);
+    sent_cancel(&s->sent);
+    buf_free(&s->bcc);
+    buf_free(&s->json);
     mem_free(&s->message_id);
     mem_free(&s);
 }
 
-static void write_submissions(struct jsonwrite *w, const struct jsonbind_array *given, uint64_t *id)
+/* n: how many of the message's recipients were written before. */
+static void write_submissions(struct jsonwrite *w, const struct jsonbind_array *given,
+                              const struct submit_reply *reply, uint32_t *n)
 {
     const struct draft_mailbox *m = given->p;
-    for (size_t i = 0; i < given->n; i++) {
+    for (size_t i = 0; i < given->n; i++, (*n)++) {
         jsonwrite_object(w);
         jsonwrite_key(w, "Address");
         jsonwrite_span(w, m[i].address);
         jsonwrite_key(w, "QueueMsgID");
-        jsonwrite_int64(w, (int64_t)(*id)++);
+        jsonwrite_int64(w, (int64_t)(reply->id + *n));
         jsonwrite_key(w, "FromID");
-        jsonwrite_text(w, "");
+        jsonwrite_text(w, *n < reply->from_ids_n ? reply->from_ids[*n] : "");
         jsonwrite_object_end(w);
     }
 }
 
 static void write_response(struct buf *out, const struct draft_request *r, const char *message_id,
-                           uint64_t id)
+                           const struct submit_reply *reply)
 {
     struct jsonwrite w;
+    uint32_t n = 0;
     jsonwrite_open(&w, out, 0);
     jsonwrite_object(&w);
     jsonwrite_key(&w, "MessageID");
     jsonwrite_text(&w, message_id);
     jsonwrite_key(&w, "Submissions");
     jsonwrite_array(&w);
-    write_submissions(&w, &r->to, &id);
-    write_submissions(&w, &r->cc, &id);
-    write_submissions(&w, &r->bcc, &id);
+    write_submissions(&w, &r->to, reply, &n);
+    write_submissions(&w, &r->cc, reply, &n);
+    write_submissions(&w, &r->bcc, reply, &n);
     jsonwrite_array_end(&w);
     jsonwrite_object_end(&w);
     jsonwrite_close(&w);
+}
+
+static void answer(struct call *c)
+{
+    struct sending *s = c->work;
+    struct buf json = s->json;
+    s->json = (struct buf){0};
+    end_sending(c);
+    call_answer(c, &json);
 }
 
 /* The same request came before, and is answered as it was then. */
@@ -169,26 +193,59 @@ static void accepted_before(struct call *c, const struct submit_reply *reply)
     struct buf json = {0};
     log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
              LS("msgid", reply->message_id), LS("account", c->visit->account));
-    write_response(&json, c->parameters, reply->message_id, reply->id);
+    write_response(&json, c->parameters, reply->message_id, reply);
     end_sending(c);
     call_answer(c, &json);
 }
 
-static void accepted(struct call *c, uint64_t id)
+/* The message is on its way, whatever became of the copy. */
+static void on_saved(void *arg, enum sent_result result)
+{
+    struct call *c = arg;
+    struct sending *s = c->work;
+    s->sent = NULL;
+    if (result == SENT_SAVED || result == SENT_NOWHERE) {
+        answer(c);
+        return;
+    }
+    log_warn(&c->visit->log, "copy of a sent message not stored", LS("account", c->visit->account));
+    counts_submission(c->webapi->counts, COUNT_STORE_SENT_ERROR);
+    (void)refuse(&c->refusal, result == SENT_FULL ? CODE_SENT_OVER_QUOTA : CODE_SERVER,
+                 "the message was queued, but its copy cannot be stored: %s",
+                 result == SENT_FULL ? "the mailbox is full" : "the mailbox cannot be reached now");
+    end_sending(c);
+    call_refuse(c, &c->refusal);
+}
+
+static void save(struct call *c, int file, uint64_t trace)
 {
     struct sending *s = c->work;
+    enum sent_result result;
+    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc), on_saved, c,
+                        &result);
+    if (s->sent == NULL)
+        on_saved(c, result);
+}
+
+static void accepted(struct call *c, const struct submit_reply *reply, int file, uint64_t trace)
+{
+    const struct draft_request *r = c->parameters;
+    struct sending *s = c->work;
     struct webapi *w = c->webapi;
-    struct buf json = {0};
     char qid[QID_SIZE];
-    log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(id, qid)),
+    log_info(&c->visit->log, "mail accepted", LS("qid", qid_text(reply->id, qid)),
              LU("rcpts", s->recipients), LS("msgid", s->message_id),
              LS("account", c->visit->account));
     counts_submission(w->counts, COUNT_SUBMITTED);
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
-    write_response(&json, c->parameters, s->message_id, id);
-    end_sending(c);
-    call_answer(c, &json);
+    write_response(&s->json, r, s->message_id, reply);
+    if (r->save_sent) {
+        save(c, file, trace);
+        return;
+    }
+    file_close(&file);
+    answer(c);
 }
 
 /* What the client is told when the message is not in the queue. */
@@ -204,6 +261,8 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
         [SUBMIT_WHY_MESSAGE_LIMIT] = CODE_MESSAGE_LIMIT_REACHED,
         [SUBMIT_WHY_RECIPIENT_LIMIT] = CODE_RECIPIENT_LIMIT_REACHED,
         [SUBMIT_WHY_CONFLICT] = CODE_IDEMPOTENCY_CONFLICT,
+        [SUBMIT_WHY_FROM_ID] = CODE_USER,
+        [SUBMIT_WHY_SUPPRESSED] = CODE_USER,
     };
     if (result != OUTGOING_REFUSED)
         (void)refuse(why, CODE_SERVER, "%s", again[result]);
@@ -233,13 +292,16 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
 {
     struct call *c = arg;
     struct sending *s = c->work;
+    uint64_t trace;
+    int file = outgoing_take_file(s->outgoing, &trace);
     s->outgoing = NULL;
     if (result == OUTGOING_ACCEPTED && reply->message_id != NULL) {
+        file_close(&file);
         accepted_before(c, reply);
         return;
     }
     if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply->id);
+        accepted(c, reply, file, trace);
         return;
     }
     if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)
@@ -327,6 +389,8 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
     memcpy(envelope->once_digest, c->once_digest, SUBMIT_DIGEST);
     s->recipients = envelope->recipients_n;
     draft->envelope = NULL;
+    s->bcc = draft->bcc;
+    draft->bcc = (struct buf){0};
     c->work = s;
     c->cancel = end_sending;
     s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, envelope, &draft->composed,

@@ -4,6 +4,14 @@
 #include <string.h>
 
 #include "method_events.h"
+#include "method_messagedelete.h"
+#include "method_messageflagsadd.h"
+#include "method_messageflagsremove.h"
+#include "method_messageget.h"
+#include "method_messagelist.h"
+#include "method_messagemove.h"
+#include "method_messagepartget.h"
+#include "method_messagerawget.h"
 #include "method_send.h"
 #include "method_suppressionadd.h"
 #include "method_suppressionlist.h"
@@ -17,6 +25,14 @@ const struct method *const methods[] = {
     &method_suppressionremove,
     &method_suppressionpresent,
     &method_events,
+    &method_messageget,
+    &method_messagerawget,
+    &method_messagepartget,
+    &method_messagedelete,
+    &method_messageflagsadd,
+    &method_messageflagsremove,
+    &method_messagemove,
+    &method_messagelist,
     NULL,
 };
 

@@ -21,7 +21,7 @@ struct outgoing {
     struct buf piece;
     struct dkim_body *hash;     /* NULL: no step of that kind is under way */
     struct signer_job *signing; /* likewise */
-    int fd;                     /* -1: likewise */
+    int fd;                     /* the memory file; -1: not yet */
     uint64_t submitting;        /* 0: likewise */
     struct event *turn;
     void (*step)(struct outgoing *o); /* for the next turn */
@@ -134,8 +134,15 @@ static void submit(struct outgoing *o)
         settle_soon(o, OUTGOING_FAILED);
     } else {
         o->submitting = submit_message(qmgr, o->envelope, o->fd, on_reply, o);
-        file_close(&o->fd);
     }
+}
+
+int outgoing_take_file(struct outgoing *o, uint64_t *trace)
+{
+    int fd = o->fd;
+    o->fd = -1;
+    *trace = o->trace.n;
+    return fd;
 }
 
 /* ---- write ---- */

@@ -42,6 +42,10 @@ struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
                                 const char *domain, struct span trace,
                                 outgoing_on_settled *on_settled, void *arg);
 
+/* The message as it was handed over, a sealed memory file that is the caller's from now on; its
+ * first *trace octets are the trace field. For on_settled, once the message is accepted. */
+int outgoing_take_file(struct outgoing *o, uint64_t *trace);
+
 /* on_settled will not come. What qmgr already has it may keep. *o may be NULL. */
 void outgoing_cancel(struct outgoing **o);
 

@@ -5,7 +5,10 @@
 static const struct method_field fields[] = {
     {"Event", "string",
      "delivered: the next server, or the mailbox, has the message. delayed: an attempt failed, and "
-     "there will be another. failed: it was given up. canceled: an operator removed it."},
+     "there will be another. failed: it was given up. suppressed: it was not tried, since the "
+     "address is on the account's suppression list. canceled: an operator removed it. With DSN, "
+     "also relayed: it went to where nobody tells more; expanded: it went to the members of a "
+     "list; unrecognized: something came back that says nothing."},
     {"QueueMsgID", "integer", "The recipient's number, as Send returned it."},
     {"MessageID", "string", "The message's, as Send returned it."},
     {"Subject", "string", "The message's."},
@@ -20,9 +23,12 @@ static const struct method_field fields[] = {
     {"WebhookQueued", "time", "When it happened, as in RFC 3339."},
     {"Version", "integer", "0."},
     {"FromID", "string", "As Send returned it."},
-    {"DSN", "bool", "Whether another server told it later, by a notice. Always false as yet."},
+    {"DSN", "bool",
+     "Whether another server told it later, by a notice that came back to the FromID. Only of "
+     "recipients that have one."},
     {"Suppressing", "bool",
-     "Whether the recipient will get no more mail because of it. Always false as yet."},
+     "Whether the address came onto the account's suppression list by this, and will get no more "
+     "mail."},
     {"Recipient", "string", "The address."},
     {"Attempt", "integer", "Which attempt it was, 1 for the first; 0 when there was none."},
     {"ReplyCode", "integer",

@@ -6,10 +6,10 @@
 #include "log.h"
 #include "mem.h"
 
-enum { QMGR, ACCOUNTS, VAULT, PEERS };
+enum { QMGR, ACCOUNTS, MAILBOXES, VAULT, PEERS };
 
 static const char *const names[PEERS] = {
-    [QMGR] = "submit", [ACCOUNTS] = "account", [VAULT] = "secret"};
+    [QMGR] = "submit", [ACCOUNTS] = "account", [MAILBOXES] = "mailbox", [VAULT] = "secret"};
 
 struct peers {
     struct event_base *base;
@@ -98,6 +98,11 @@ struct ipc *peers_qmgr(const struct peers *p)
 struct ipc *peers_accounts(const struct peers *p)
 {
     return p->channels[ACCOUNTS];
+}
+
+struct ipc *peers_mailboxes(const struct peers *p)
+{
+    return p->channels[MAILBOXES];
 }
 
 struct ipc *peers_vault(const struct peers *p)

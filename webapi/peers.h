@@ -22,16 +22,17 @@ void peers_free(struct peers **p); /* what is still asked is answered with a fai
 /* Ends all channels: what is asked is answered with a failure. */
 void peers_close(struct peers *p);
 
-/* Master brings a channel: "submit", "account" or "secret". Takes fd. */
+/* Master brings a channel: "submit", "account", "mailbox" or "secret". Takes fd. */
 void peers_link(struct peers *p, const char *name, int fd);
 
 /* There is a new configuration, so the vault may have other keys. */
 void peers_renew(struct peers *p);
 
 /* The channels, NULL while there is none. qmgr: messages into the queue; accounts: what it keeps
- * for accounts. */
+ * for accounts; mailboxes: delivery/local, which opens them. */
 struct ipc *peers_qmgr(const struct peers *p);
 struct ipc *peers_accounts(const struct peers *p);
+struct ipc *peers_mailboxes(const struct peers *p);
 struct ipc *peers_vault(const struct peers *p);
 
 struct signer *peers_signer(const struct peers *p); /* never NULL */

@@ -70,8 +70,68 @@ static const struct method_field event_fields[] = {
 static const struct type event_type = {"event", "What happened to a recipient of a message.",
                                        event_fields};
 
+static const struct method_field message_fields[] = {
+    {"From", "[address]", "As in the header, domains with U-labels."},
+    {"To", "[address]", "Likewise."},
+    {"CC", "[address]", "Likewise."},
+    {"BCC", "[address]", "Likewise."},
+    {"ReplyTo", "[address]", "Likewise."},
+    {"MessageID", "string", "As in the header."},
+    {"References", "[string]", "Message ids, oldest first; what is answered is among them."},
+    {"Date", "time or null", "null when the message has none."},
+    {"Subject", "string", "Decoded."},
+    {"Text", "string", "The first part of text/plain, as UTF-8, cut at 1 MiB."},
+    {"HTML", "string", "The first part of text/html, likewise."},
+    {NULL, NULL, NULL},
+};
+static const struct type message_type = {
+    "message", "A message, in the form in which Send takes one.", message_fields};
+
+static const struct method_field part_fields[] = {
+    {"ContentType", "string", "In lower case; / when the part has none."},
+    {"ContentTypeParams", "{string: string}", "Its parameters, names in lower case."},
+    {"ContentID", "string", "As it stands in the part."},
+    {"ContentDisposition", "string", "A word in lower case; empty when there is none."},
+    {"Filename", "string", "Decoded; empty when there is none."},
+    {"DecodedSize", "integer", "Octets of the content; 0 for a multipart."},
+    {"Parts", "[part]", "The parts in a multipart."},
+    {NULL, NULL, NULL},
+};
+static const struct type part_type = {"part", "A part of a message, or the message itself.",
+                                      part_fields};
+
+static const struct method_field meta_fields[] = {
+    {"Size", "integer", "Octets of the message, as MessageRawGet gives it."},
+    {"DSN", "bool", "Whether it is a notice about the delivery of another message."},
+    {"Flags", "[string]", "The well-known flags, then keywords, in lower case."},
+    {"MailFrom", "string", "The reverse path; empty for the null one."},
+    {"MailFromValidated", "bool",
+     "Whether SPF says that it may come from RemoteIP; false also when nobody looked."},
+    {"RcptTo", "string", "The recipient it was delivered for; empty when unknown."},
+    {"MsgFrom", "string", "The address in From."},
+    {"MsgFromValidated", "bool",
+     "Whether DMARC says that it comes from that domain; false also when nobody looked."},
+    {"DKIMVerifiedDomains", "[string]", "Domains whose signatures are good."},
+    {"RemoteIP", "string", "The address of the client that brought it; empty when unknown."},
+    {"MailboxName", "string", "Where it is."},
+    {NULL, NULL, NULL},
+};
+static const struct type meta_type = {"meta", "What is known of a message beside its octets.",
+                                      meta_fields};
+
+static const struct method_field listed_fields[] = {
+    {"MsgID", "integer", "What the other methods know it by."},
+    {"Flags", "[string]", "As in MessageGet."},
+    {"Received", "time", "When it was accepted for delivery, or put there."},
+    {"MailFrom", "string", "The reverse path it came with; empty for the null one."},
+    {"RcptTo", "string", "The recipient it was delivered for; empty when unknown."},
+    {NULL, NULL, NULL},
+};
+static const struct type listed_type = {"listed", "A message in a list.", listed_fields};
+
 const struct type *const types[] = {
-    &address_type, &file_type, &submission_type, &suppression_type, &event_type, NULL,
+    &address_type, &file_type, &submission_type, &suppression_type, &event_type,
+    &message_type, &part_type, &meta_type,       &listed_type,      NULL,
 };
 
 static_assert(sizeof types / sizeof types[0] <= TYPES_MAX, "TYPES_MAX is too small");
@@ -139,6 +199,7 @@ int types_read(struct span text, struct type_of *of)
     bool or_null = text.n > n && span_is(span_of(text.p + text.n - n, n), null);
     if (or_null)
         text.n -= n;
+    *of = (struct type_of){.kind = TYPE_STRING};
     int rc = read_plain(text, of);
     of->or_null = or_null;
     return rc;
@@ -175,7 +236,7 @@ static void visit_fields(struct visitor *v, const struct method_field *fields, i
         int rc = types_read(text, &of);
         while (rc == 0 && of.kind == TYPE_LIST)
             rc = types_read(of.element, &of);
-        if (rc == 0 && of.kind == TYPE_OBJECT)
+        if (rc == 0 && of.object != NULL)
             visit_type(v, of.object, depth);
     }
 }

@@ -45,7 +45,7 @@ struct type_of {
     bool or_null;
     size_t count;              /* TYPE_TUPLE */
     struct span element;       /* TYPE_LIST: the text of T */
-    const struct type *object; /* TYPE_OBJECT */
+    const struct type *object; /* TYPE_OBJECT, else NULL */
 };
 
 /* Reads such a text. Returns 0, or -1 when it is none. */

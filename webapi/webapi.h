@@ -25,6 +25,8 @@ enum {
     WEBAPI_COUNTERS
 };
 
+struct mailcharset;
+
 LIST_HEAD(front_list, front);
 
 struct webapi {
@@ -33,7 +35,8 @@ struct webapi {
     struct peers *peers;
     struct gate *gate;
     struct counts *counts;
-    struct httplimit *requests; /* NULL: no limit */
+    struct mailcharset *charsets; /* opened before there was nothing to open any more */
+    struct httplimit *requests;   /* NULL: no limit */
     struct httplimit_window request_windows[HTTPLIMIT_WINDOWS];
     struct buf metrics;       /* every process's counters, as master sent them last */
     struct front_list fronts; /* the one in use, and those whose last requests are under way */

@@ -138,6 +138,51 @@ int base64_check_loose(struct span in)
     return decode(NULL, in, true);
 }
 
+static const char folded[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+void base32_encode(struct buf *out, struct span in)
+{
+    unsigned bits = 0, v = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        v = (v << 8 | in.p[i]) & 0xfff;
+        for (bits += 8; bits >= 5; bits -= 5)
+            buf_putc(out, folded[v >> (bits - 5) & 31]);
+    }
+    if (bits > 0)
+        buf_putc(out, folded[v << (5 - bits) & 31]);
+}
+
+static int value_of_32(int c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a';
+    return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+int base32_decode(struct buf *out, struct span in)
+{
+    size_t before = out->n;
+    unsigned bits = 0, v = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        int digit = value_of_32(in.p[i]);
+        if (digit < 0)
+            goto bad;
+        v = (v << 5 | (unsigned)digit) & 0xfff;
+        bits += 5;
+        if (bits >= 8) {
+            bits -= 8;
+            buf_putc(out, (int)(v >> bits & 0xff));
+        }
+    }
+    if (bits < 5 && (v & ((1u << bits) - 1)) == 0)
+        return 0;
+bad:
+    buf_cut(out, before);
+    return -1;
+}
+
 void hex_encode(struct buf *out, struct span in)
 {
     for (size_t i = 0; i < in.n; i++)

@@ -19,6 +19,12 @@ int base64_decode_loose(struct buf *out, struct span in);
 /* Whether base64_decode_loose would take it: 0 or -1. */
 int base64_check_loose(struct span in);
 
+/* Section 6 in lower case, without padding: for what must survive hosts that fold case. */
+void base32_encode(struct buf *out, struct span in);
+/* Either case; one spelling otherwise: no padding, no spare bits set, no digits that make no octet.
+ * Returns 0, or -1 leaving out as it was. */
+int base32_decode(struct buf *out, struct span in);
+
 void hex_encode(struct buf *out, struct span in); /* lower case */
 int hex_decode(struct buf *out, struct span in);  /* either case; 0 or -1 */
 

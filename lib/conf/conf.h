@@ -51,6 +51,7 @@ enum conf_family {
     CONF_FAMILY_PREFER_6,
 };
 enum conf_success { CONF_SUCCESS_ANY_2XX, CONF_SUCCESS_200_ONLY };
+enum conf_from_id { CONF_FROM_ID_AUTHENTICATED, CONF_FROM_ID_PLAIN };
 enum conf_event {
     CONF_EVENT_DELIVERED,
     CONF_EVENT_SUPPRESSED,

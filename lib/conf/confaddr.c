@@ -7,7 +7,8 @@
 #include "conftree.h"
 #include "mem.h"
 
-#define KEY_MAX 512 /* 64 octets, @ and 253 are the most that a configured address has */
+#define LOCAL_MAX 64 /* octets of a local part, RFC 5321 section 4.5.3.1.1 */
+#define KEY_MAX 512  /* 64 octets, @ and 253 are the most that a configured address has */
 
 /* One address of one account, lower-cased. */
 struct confaddr_entry {
@@ -143,6 +144,36 @@ const struct conf_block *confaddr_account(const struct conf *conf, struct span l
         return account;
     *how = CONFADDR_CATCHALL;
     return look_up(conf, span_text("*"), domain);
+}
+
+bool confaddr_is_from_id_login(const struct conf_block *account, struct span local,
+                               struct span domain)
+{
+    size_t n;
+    const struct conf_value *logins = conf_list(account, "from-id-login", &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *at = strrchr(logins[i].text, '@');
+        if (span_equal(span_of(logins[i].text, (size_t)(at - logins[i].text)), local) &&
+            span_is_nocase(domain, at + 1))
+            return true;
+    }
+    return false;
+}
+
+int confaddr_takes_id(const struct conf *conf, struct span local, struct span domain, size_t id,
+                      struct fail *f)
+{
+    const struct conf_block *block = confaddr_domain(conf, domain);
+    size_t separator = block == NULL ? 0 : strlen(conf_text(block, "catchall-separator"));
+    if (separator == 0)
+        return fail_set(f,
+                        "this login needs senders of their own, and domain %.*s has no "
+                        "catchall-separator for them",
+                        (int)(domain.n < 100 ? domain.n : 100), domain.p);
+    if (confaddr_base(conf, local, domain) + separator + id > LOCAL_MAX)
+        return fail_set(f, "this login needs senders of their own, and this one has no room for an "
+                           "id in its local part");
+    return 0;
 }
 
 bool confaddr_fits(const char *pattern, struct span domain)

@@ -29,6 +29,19 @@ const struct conf_block *confaddr_domain(const struct conf *conf, struct span do
  * none or is not ours. */
 size_t confaddr_base(const struct conf *conf, struct span local, struct span domain);
 
+/* Whether messages of this login get a reverse path of their own for each recipient: local@domain
+ * is a from-id-login of the account, in the same spelling but for the domain's case. */
+bool confaddr_is_from_id_login(const struct conf_block *account, struct span local,
+                               struct span domain);
+
+enum { CONFADDR_ID_MAX = 26 }; /* octets of a from id that is made here */
+
+/* Whether a sender of ours, local@domain, can have a from id of so many octets behind the
+ * separator: the domain has one, and there is room in a local part. Returns 0, or -1 with a
+ * sentence. */
+int confaddr_takes_id(const struct conf *conf, struct span local, struct span domain, size_t id,
+                      struct fail *f);
+
 /* Whether a domain fits a pattern of a route: itself, ".x" for x and all below it, "*" for any, the
  * empty domain of the null sender among them. */
 bool confaddr_fits(const char *pattern, struct span domain);

@@ -140,6 +140,10 @@ static const struct conf_setting smtp_settings[] = {
     {"memory", CONF_SIZE, 0, CONF_SMTPD, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of messages being received at once, over all connections of one process; a "
             "further message gets 452. At least message-size."},
+    {"strip-extra-headers", CONF_BOOL, 0, CONF_SMTPD, "no",
+     .doc =
+         "Take X-Mox-Extra-* and X-Quartermaster-Extra-* out of the header of submitted messages, "
+         "so that recipients do not see what webhooks and events tell."},
 };
 
 static const struct conf_block_type smtp = {
@@ -157,6 +161,13 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Attempts after which a recipient has failed and the sender is told."},
     {"delay-notice-attempt", CONF_INT, 0, CONF_QMGR, "5", .min = "0", .max = "100",
      .doc = "The failed attempt after which the sender is told of the delay; 0 is never."},
+    {"postmaster-copies", CONF_WORD, CONF_LIST, CONF_QMGR,
+     .words = "failed delayed delivered relayed",
+     .doc = "Of which notices to senders postmaster gets a copy, with the header of the message "
+            "alone."},
+    {"double-bounces", CONF_BOOL, 0, CONF_QMGR, "no",
+     .doc = "Whether postmaster is told of mail that failed and has no sender to be told, as "
+            "notices that nobody takes."},
     {"retry-jitter", CONF_INT, 0, CONF_QMGR, "1", .min = "0", .max = "50",
      .doc = "Percent by which each wait is lengthened or shortened at random."},
     {"lifetime", CONF_DURATION, 0, CONF_QMGR, "5d", .min = "1m", .max = "90d",
@@ -173,7 +184,7 @@ static const struct conf_setting queue_settings[] = {
             "one delivery at a time. An attempt that is due meanwhile is put off without a "
             "connection, and counts. 0 never leaves one alone. The server of a transport that "
             "has one is left alone as one destination, for all mail that goes there."},
-    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1000", .min = "1", .max = "10000",
+    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1200", .min = "1", .max = "10000",
      .doc = "Deliveries in flight through one transport, no more than its connections either, so "
             "that one that is slow or does not answer leaves some of concurrency to the others. "
             "Half of them at most are for recipients that were put off before."},
@@ -204,10 +215,14 @@ static const struct conf_setting queue_settings[] = {
             "its own."},
     {"keep-events", CONF_DURATION, 0, CONF_QMGR, "168h", .min = "0", .max = "3650d",
      .doc = "How long events are kept."},
+    {"keep-removed-messages", CONF_DURATION, 0, CONF_QMGR, "720h", .min = "0", .max = "3650d",
+     .doc =
+         "How long it is remembered that a message was removed from a mailbox over the HTTP API. "
+         "Afterwards its id is one that never was."},
     {"keep-idempotency-keys", CONF_DURATION, 0, CONF_QMGR, "24h", .min = "1m", .max = "365d",
      .doc = "How long a message's Idempotency-Key is known: a client of the HTTP API that sends it "
             "again with the same request gets the first answer again, and nothing is sent."},
-    {"concurrency", CONF_INT, 0, CONF_QMGR, "1500", .min = "1", .max = "10000",
+    {"concurrency", CONF_INT, 0, CONF_QMGR, "1600", .min = "1", .max = "10000",
      .doc = "Deliveries in flight in all, half of them at most to recipients that were put off "
             "before."},
 };

@@ -104,6 +104,21 @@ static const struct conf_setting account_settings[] = {
      .doc = "Login addresses, written exactly as they are used to log in, whose messages get an "
             "envelope sender of their own, so that a later bounce finds the message it is about. "
             "The domain needs a catchall-separator."},
+    {"from-id", CONF_WORD, 0, CONF_QMGR, "authenticated", .words = "authenticated plain",
+     .doc = "What these envelope senders have in them. authenticated: 26 letters and digits that "
+            "nobody but this server can make, and that survive hosts which write them in upper "
+            "case. plain: 22 random characters of base64url, as other implementations have them."},
+    {"suppress", CONF_BOOL, 0, CONF_QMGR, "yes",
+     .doc = "Put an address on the account's suppression list by itself when a server refuses it "
+            "for good, or delivery to it has failed three times in a row. No mail is sent to what "
+            "is on the list, whoever put it there."},
+    {"suppress-expiry", CONF_DURATION, 0, CONF_QMGR, "0", .min = "0", .max = "3650d",
+     .doc = "How long an address stays there when it was put on the list by itself; 0 is until "
+            "somebody removes it."},
+    {"suppress-at-send", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR, "no",
+     .doc = "Refuse to take mail for what is on the list, at RCPT over SMTP (550 5.7.1) and as a "
+            "whole over the HTTP API (user). Otherwise such mail is taken, and fails in the queue "
+            "without a connection, with the event suppressed."},
     {"keep-retired-messages", CONF_DURATION, 0, CONF_QMGR, .from = "queue/keep-retired-messages",
      .min = "0", .max = "3650d",
      .doc = "How long what became of a message is kept; 0 keeps nothing."},
@@ -118,6 +133,11 @@ static const struct conf_setting account_settings[] = {
             "hours; 0 for no limit."},
     {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
      .doc = "Deliver incoming mail to a Maildir of this account."},
+    {"sent-folder", CONF_TEXT, 0, CONF_WEBAPI, .min = "1", .max = "128",
+     .doc =
+         "Mailbox where the HTTP API stores what the account sends with SaveSent, such as Sent or "
+         "Mail/Sent; it is made where it is missing. Without it, Sent, and no copy is stored where "
+         "there is no mailbox of that name."},
 };
 
 static const struct conf_block_type *const account_blocks[] = {&webhook, &conftables_route, NULL};

@@ -96,7 +96,7 @@
 
 #define CONNECTIONS_SETTING(D)                                                                     \
     {                                                                                              \
-        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1000"),                       \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1200"),                       \
             .min = "1", .max = "10000",                                                            \
             .doc = "Connections open at once over one transport that goes to MX hosts."            \
     }

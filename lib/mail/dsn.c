@@ -57,7 +57,8 @@ static void put_host(struct buf *out, const struct dsn_recipient *r)
 static void put_reply(struct buf *out, const struct dsn_recipient *r, bool utf8)
 {
     struct buf line = {0};
-    size_t total = 0;
+    struct dsnstatus_lines at = {0};
+    struct span said;
     if (r->n_reply == 0)
         return;
     buf_puts(&line, "The full SMTP response of ");
@@ -68,9 +69,9 @@ static void put_reply(struct buf *out, const struct dsn_recipient *r, bool utf8)
     buf_puts(out, "\r\n");
     put_line(out, "    ", buf_span(&line), utf8);
     buf_puts(out, "\r\n");
-    for (size_t i = 0; i < r->n_reply && (total += r->reply[i].n) <= DSN_REPLY_MAX; i++)
-        put_line(out, "\t", r->reply[i], utf8);
-    if (total > DSN_REPLY_MAX)
+    while (dsnstatus_next_line(r, &at, &said))
+        put_line(out, "\t", said, utf8);
+    if (at.cut)
         buf_puts(out, "\t[the rest is left out]\r\n");
     buf_free(&line);
 }
@@ -123,15 +124,30 @@ static enum dsn_action gravest(const struct dsn *in)
     return least;
 }
 
+static void put_sender(struct buf *out, const struct dsn *in, bool utf8)
+{
+    struct buf line = {0};
+    if (in->sender == NULL)
+        buf_puts(&line, "from your address.");
+    else if (in->sender[0] == '\0')
+        buf_puts(&line, "without a sender to be told.");
+    else
+        buf_putf(&line, "from <%s>, who was told.", in->sender);
+    put_line(out, "", buf_span(&line), utf8);
+    buf_free(&line);
+}
+
 static void put_explanation(struct buf *out, const struct dsn *in, bool utf8)
 {
     buf_putf(out, "Content-Type: text/plain; charset=%s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
              utf8 ? "utf-8" : "us-ascii", utf8 ? "8bit" : "7bit");
+    buf_putf(out, "This is the mail system at %s.\r\n\r\nIt reports on a message that was sent ",
+             in->hostname);
+    put_sender(out, in, utf8);
     buf_putf(out,
-             "This is the mail system at %s.\r\n\r\n"
-             "It reports on a message that was sent from your address. What became of it is\r\n"
-             "told below for each recipient; the message%s follows at the end.\r\n",
-             in->hostname, in->message.n > 0 ? " or its header" : "'s header");
+             "What became of it is told below for each recipient; the message%s follows\r\n"
+             "at the end.\r\n",
+             in->message.n > 0 ? " or its header" : "'s header");
     for (size_t i = 0; i < in->n_recipients; i++)
         put_recipient(out, in, &in->recipients[i], utf8);
 }
@@ -190,7 +206,10 @@ static void put_returned_header(struct buf *out, const struct dsn *in, bool utf8
 static bool put_returned(struct buf *out, const struct dsn *in, bool utf8)
 {
     struct span m = in->message;
-    if (m.n == 0 || m.n > DSN_RETURN_MAX || !is_well_formed(m)) {
+    /* A header in UTF-8 is a message/global (RFC 6533 section 4), which the ASCII forms have not.
+     */
+    bool global = !utf8 && !utf8_is_ascii(in->header);
+    if (m.n == 0 || m.n > DSN_RETURN_MAX || !is_well_formed(m) || global) {
         put_returned_header(out, in, utf8);
         return utf8;
     }
@@ -221,7 +240,8 @@ static void put_header(struct dsn_message *out, const struct dsn *in, bool utf8)
     fold_mailbox(&fold, span_text(""), in->to, utf8, true);
     fold_end(&fold);
     msgid_generate(&id, in->hostname);
-    buf_putf(&out->message, "Subject: %s\r\nDate: ", says[gravest(in)].subject);
+    buf_putf(&out->message, "Subject: %s%s\r\nDate: ", in->sender == NULL ? "" : "For postmaster: ",
+             says[gravest(in)].subject);
     maildate_write(&out->message, in->now_ms, in->zone_min);
     buf_putf(&out->message, "\r\nMessage-Id: %s\r\n", buf_text(&id));
     put_original_id(&out->message, in, utf8);

@@ -53,6 +53,9 @@ struct dsn {
     struct span future_release; /* "until;2026-01-02T15:04:05Z", RFC 4865; empty: not asked for */
     int64_t arrival_ms;         /* when the original arrived; 0: not told */
     int64_t now_ms;
+    /* Who sent the original, where to is somebody else, who is told of it: the null sender is "".
+     * NULL: it was to. */
+    const char *sender;
     int zone_min;  /* offset for all dates, as for maildate_write */
     bool smtputf8; /* the original needed SMTPUTF8: the notification is made in the forms of RFC
                     * 6533, and needs it too. So it is when to needs it */

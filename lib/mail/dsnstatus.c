@@ -5,11 +5,18 @@
 #include "maildate.h"
 #include "utf8.h"
 
+enum { TYPE_SIZE = 42 }; /* of ORCPT, as long as it comes (ESMTP_ORCPT_TYPE_SIZE), with its ";" */
+
 /* Whether the UTF-8 sequence at p is a character that can be shown: not of the controls
- * U+0080..U+009F. */
+ * U+0080..U+009F, nor one that ends a line or turns its direction (U+2028..U+202E, U+2066..U+2069),
+ * by which a text could pass for something else. */
 static bool is_shown(const unsigned char *p, size_t n)
 {
-    return n > 1 && !(p[0] == 0xc2 && p[1] < 0xa0);
+    bool control = n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+    bool turns = n == 3 && p[0] == 0xe2 &&
+                 ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+                  (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+    return n > 1 && !control && !turns;
 }
 
 void dsnstatus_escape(struct buf *out, struct span text, bool utf8)
@@ -112,7 +119,7 @@ static void put_address(struct buf *out, const char *name, const char *type, str
 /* "type;address" of ORCPT. */
 static void put_original(struct buf *out, struct span original, bool utf8)
 {
-    char type[16];
+    char type[TYPE_SIZE];
     ssize_t at = span_find(original, ';');
     if (at < 1 || span_copy(span_of(original.p, (size_t)at + 1), type, sizeof type) < 0) {
         put_field(out, "Original-Recipient", "unknown;", original, utf8);
@@ -158,17 +165,35 @@ static void put_status(struct buf *out, const struct dsn_recipient *r, bool utf8
     buf_free(&code);
 }
 
+bool dsnstatus_next_line(const struct dsn_recipient *r, struct dsnstatus_lines *at,
+                         struct span *line)
+{
+    if (at->next >= r->n_reply || at->cut)
+        return false;
+    size_t room = DSN_REPLY_MAX - at->octets;
+    *line = r->reply[at->next++];
+    at->cut = line->n > room;
+    if (at->cut) {
+        while (room > 0 && (line->p[room] & 0xc0) == 0x80)
+            room--;
+        line->n = room;
+    }
+    at->octets += line->n;
+    return line->n > 0 || !at->cut;
+}
+
 static void put_diagnostic(struct buf *out, const struct dsn_recipient *r, bool utf8)
 {
     struct fold fold;
-    size_t total = 0;
+    struct dsnstatus_lines at = {0};
+    struct span line;
     if (r->n_reply == 0)
         return;
     fold_begin(&fold, out, "Diagnostic-Code", " ");
     fold_words(&fold, "smtp;");
-    for (size_t i = 0; i < r->n_reply && (total += r->reply[i].n) <= DSN_REPLY_MAX; i++)
-        put_text(&fold, r->reply[i], utf8);
-    if (total > DSN_REPLY_MAX)
+    while (dsnstatus_next_line(r, &at, &line))
+        put_text(&fold, line, utf8);
+    if (at.cut)
         fold_words(&fold, "[...]");
     fold_end(&fold);
 }

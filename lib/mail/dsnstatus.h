@@ -15,4 +15,15 @@ void dsnstatus_write(struct buf *out, const struct dsn *in, bool utf8);
  * without utf8, not ASCII) are written as "\xNN", a tab as a space. */
 void dsnstatus_escape(struct buf *out, struct span text, bool utf8);
 
+/* Where one is in the lines of a reply; all-zero at the beginning. */
+struct dsnstatus_lines {
+    size_t next, octets;
+    bool cut; /* there is more than DSN_REPLY_MAX octets */
+};
+
+/* The next line of the recipient's reply, the last that has room being cut, at no place within a
+ * character. False when there is none. */
+bool dsnstatus_next_line(const struct dsn_recipient *r, struct dsnstatus_lines *at,
+                         struct span *line);
+
 #endif

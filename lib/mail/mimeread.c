@@ -383,8 +383,10 @@ static bool scan_children(const struct mimeread *m, const struct mimeread_part *
     for (child = mimeread_first(m, part); child != NULL && (both || !found);
          child = mimeread_next(m, child))
         found |= take_text(child, text, html);
-    for (child = mimeread_first(m, part); child != NULL && !found; child = mimeread_next(m, child))
-        found = scan_children(m, child, text, html);
+    for (child = mimeread_first(m, part);
+         child != NULL && (!found || (both && (*text == NULL || *html == NULL)));
+         child = mimeread_next(m, child))
+        found |= scan_children(m, child, text, html);
     return found;
 }
 

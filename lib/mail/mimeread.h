@@ -80,7 +80,9 @@ bool mimeread_is_multipart(const struct mimeread_part *part); /* "multipart/..."
 /* The parts to show as the message's text and HTML; NULL: none. A message of one part is either or
  * none. In a multipart they are the first of its own children that is one, and in a
  * multipart/alternative the first of the other kind, too; if it has none, what is found so in the
- * first child that has some. A disposition is not looked at. */
+ * first child that has some. The other kind of an alternative is looked for in its multiparts as
+ * well, since HTML often stands in a multipart/related with its pictures. A disposition is not
+ * looked at. */
 void mimeread_texts(const struct mimeread *m, const struct mimeread_part **text,
                     const struct mimeread_part **html);
 

@@ -8,13 +8,17 @@ void admin_filter_clear(struct admin_filter *f)
     mem_free(&f->ids);
     mem_free(&f->account);
     mem_free(&f->from);
+    mem_free(&f->from_domain);
     mem_free(&f->to);
+    mem_free(&f->domain);
     mem_free(&f->transport);
+    mem_free(&f->event);
     f->ids_n = 0;
 }
 
-/* Filter octets: count u32 of ids u64, messages bool, account, from, to, transport (texts), held
- * u8, four times i64. */
+/* Filter octets: count u32 of ids u64, messages bool, account, from, from_domain, to, domain,
+ * transport (texts), unrouted bool, held u8, success u8, event (text), attempts u16, four times
+ * i64. */
 void admin_filter_put(struct buf *b, const struct admin_filter *f)
 {
     wire_put_u32(b, f->ids_n);
@@ -23,9 +27,15 @@ void admin_filter_put(struct buf *b, const struct admin_filter *f)
     wire_put_bool(b, f->messages);
     wire_put_text(b, f->account);
     wire_put_text(b, f->from);
+    wire_put_text(b, f->from_domain);
     wire_put_text(b, f->to);
+    wire_put_text(b, f->domain);
     wire_put_text(b, f->transport);
+    wire_put_bool(b, f->unrouted);
     wire_put_u8(b, (uint8_t)f->held);
+    wire_put_u8(b, (uint8_t)f->success);
+    wire_put_text(b, f->event);
+    wire_put_u16(b, f->attempts);
     wire_put_i64(b, f->submitted_after_ms);
     wire_put_i64(b, f->submitted_before_ms);
     wire_put_i64(b, f->next_after_ms);
@@ -41,9 +51,15 @@ void admin_filter_get(struct wire *w, struct admin_filter *f)
     f->messages = wire_bool(w);
     f->account = wire_text(w, PROTO_NAME_MAX);
     f->from = wire_text(w, PROTO_ADDRESS_MAX);
+    f->from_domain = wire_text(w, PROTO_NAME_MAX);
     f->to = wire_text(w, PROTO_ADDRESS_MAX);
+    f->domain = wire_text(w, PROTO_NAME_MAX);
     f->transport = wire_text(w, PROTO_NAME_MAX);
+    f->unrouted = wire_bool(w);
     f->held = (enum admin_held)wire_enum(w, ADMIN_HELDS);
+    f->success = (enum admin_success)wire_enum(w, ADMIN_SUCCESSES);
+    f->event = wire_text(w, PROTO_NAME_MAX);
+    f->attempts = wire_u16(w);
     f->submitted_after_ms = wire_i64(w);
     f->submitted_before_ms = wire_i64(w);
     f->next_after_ms = wire_i64(w);
@@ -103,6 +119,24 @@ void admin_row_get(struct wire *w, struct admin_row *r)
     r->last = wire_text(w, PROTO_TEXT_MAX);
 }
 
+void admin_row_peek(struct wire *w, struct admin_peek *p)
+{
+    p->id = wire_u64(w);
+    p->message = wire_u64(w);
+    (void)wire_u16(w); /* held, trying */
+    p->success = wire_u8(w) != 0;
+    p->attempts = wire_u16(w);
+    (void)wire_u64(w);
+    p->received_ms = wire_i64(w);
+    p->next_ms = wire_i64(w);
+    p->account = wire_span(w, PROTO_NAME_MAX);
+    p->sender = wire_span(w, PROTO_ADDRESS_MAX);
+    p->recipient = wire_span(w, PROTO_ADDRESS_MAX);
+    (void)wire_span(w, PROTO_TEXT_MAX); /* subject, message_id */
+    (void)wire_span(w, PROTO_TEXT_MAX);
+    p->transport = wire_span(w, PROTO_NAME_MAX);
+}
+
 void admin_page_clear(struct admin_page *p)
 {
     for (uint32_t i = 0; i < p->rows_n; i++)
@@ -122,9 +156,11 @@ void admin_item_clear(struct admin_item *i)
     mem_free(&i->from_id);
     mem_free(&i->client);
     i->attempts_n = 0;
+    submit_extra_free(&i->extra, &i->extra_n);
 }
 
-/* Item octets: a row, orcpt, envid, from_id, client (texts), flags u32, count u32 of results. */
+/* Item octets: a row, orcpt, envid, from_id, client (texts), flags u32, not_before i64, count u32
+ * of extra {key, value (texts)}, count u32 of results. */
 void admin_item_put(struct buf *b, const struct admin_item *i)
 {
     admin_row_put(b, &i->row);
@@ -133,6 +169,8 @@ void admin_item_put(struct buf *b, const struct admin_item *i)
     wire_put_text(b, i->from_id);
     wire_put_text(b, i->client);
     wire_put_u32(b, i->flags);
+    wire_put_i64(b, i->not_before_ms);
+    submit_extra_put(b, i->extra, i->extra_n);
     wire_put_u32(b, i->attempts_n);
     for (uint32_t k = 0; k < i->attempts_n; k++)
         deliver_result_put(b, &i->attempts[k]);
@@ -147,6 +185,8 @@ void admin_item_get(struct wire *w, struct admin_item *i)
     i->from_id = wire_text(w, PROTO_NAME_MAX);
     i->client = wire_text(w, PROTO_TEXT_MAX);
     i->flags = wire_u32(w);
+    i->not_before_ms = wire_i64(w);
+    submit_extra_get(w, &i->extra, &i->extra_n);
     i->attempts_n = wire_count(w, ATTEMPTS_MAX, 51);
     i->attempts = mem_array(i->attempts_n, sizeof *i->attempts);
     for (uint32_t k = 0; k < i->attempts_n; k++)
@@ -163,4 +203,45 @@ void admin_hook_page_clear(struct admin_hook_page *p)
     }
     mem_free(&p->rows);
     p->rows_n = 0;
+}
+
+void admin_hold_rule_clear(struct admin_hold_rule *r)
+{
+    mem_free(&r->account);
+    mem_free(&r->from_domain);
+    mem_free(&r->domain);
+}
+
+/* Rule octets: id u64, created i64, account, from_domain, domain (texts). */
+void admin_hold_rule_put(struct buf *b, const struct admin_hold_rule *r)
+{
+    wire_put_u64(b, r->id);
+    wire_put_i64(b, r->created_ms);
+    wire_put_text(b, r->account);
+    wire_put_text(b, r->from_domain);
+    wire_put_text(b, r->domain);
+}
+
+void admin_hold_rule_get(struct wire *w, struct admin_hold_rule *r)
+{
+    *r = (struct admin_hold_rule){.id = wire_u64(w)};
+    r->created_ms = wire_i64(w);
+    r->account = wire_text(w, PROTO_NAME_MAX);
+    r->from_domain = wire_text(w, PROTO_NAME_MAX);
+    r->domain = wire_text(w, PROTO_NAME_MAX);
+}
+
+void admin_hold_rules_clear(struct admin_hold_rules *r)
+{
+    for (uint32_t i = 0; i < r->rules_n; i++)
+        admin_hold_rule_clear(&r->rules[i]);
+    mem_free(&r->rules);
+    r->rules_n = 0;
+}
+
+struct admin_filter admin_hold_filter(const struct admin_hold_rule *r)
+{
+    return (struct admin_filter){.account = mem_text(r->account),
+                                 .from_domain = mem_text(r->from_domain),
+                                 .domain = mem_text(r->domain)};
 }

@@ -8,6 +8,7 @@
 #include "fail.h"
 #include "ipc.h"
 #include "proto_deliver.h"
+#include "proto_submit.h"
 #include "proto_types.h"
 #include "wire.h"
 
@@ -17,19 +18,30 @@
 
 #define ADMIN_IDS_MAX 10000
 #define ADMIN_PAGE_MAX 500
+#define ADMIN_HOLD_RULES_MAX 1000
 
 enum admin_held { ADMIN_HELD_ANY, ADMIN_HELD_NO, ADMIN_HELD_YES, ADMIN_HELDS };
+enum admin_success { ADMIN_SUCCESS_ANY, ADMIN_SUCCESS_NO, ADMIN_SUCCESS_YES, ADMIN_SUCCESSES };
 
-/* Which recipients: everything set must match. All-zero matches all. Addresses match as substrings,
- * ASCII case folded. Times are wall clock ms, 0 for no bound, both ends exclusive. */
+/* Which rows of a list: everything set must match. All-zero matches all. What a list does not have
+ * (held in the history, from of a webhook) is not looked at. Texts are NULL or "" for any; from and
+ * to match as substrings, ASCII case folded; the domain is that of the recipient, from_domain that
+ * of the sender, as a whole (the null sender has none). Times are wall clock ms, 0 for no bound,
+ * both ends exclusive. */
 struct admin_filter {
-    uint64_t *ids; /* of recipients */
+    uint64_t *ids; /* of recipients; of webhooks */
     uint32_t ids_n;
     bool messages; /* the ids are of messages, and all their recipients are meant: a message has the
                       id of its first one */
-    char *account, *from, *to, *transport; /* NULL or "" for any */
-    enum admin_held held;
+    char *account, *from, *from_domain, *to, *domain, *transport;
+    bool unrouted;              /* the operator chose no transport */
+    enum admin_held held;       /* queue */
+    enum admin_success success; /* history */
+    char *event;                /* webhooks */
+    uint16_t attempts;          /* at least so many were made */
     int64_t submitted_after_ms, submitted_before_ms;
+    /* Queue: of the next attempt, which recipients that are held do not have. History: when it
+     * ended. */
     int64_t next_after_ms, next_before_ms;
 };
 /* clear frees what the filter owns; put and get are its octets on the wire. What get made is to be
@@ -37,6 +49,31 @@ struct admin_filter {
 void admin_filter_clear(struct admin_filter *f);
 void admin_filter_put(struct buf *b, const struct admin_filter *f);
 void admin_filter_get(struct wire *w, struct admin_filter *f);
+
+enum admin_list { ADMIN_QUEUE, ADMIN_RETIRED, ADMIN_HOOKS, ADMIN_HOOKS_RETIRED, ADMIN_LISTS };
+/* By the time of the next attempt, in the history by when it ended; or by id, which is the order in
+ * which they came. Equal times are in the order of ids. Recipients that are held have no next
+ * attempt: either way they are behind all others, by id. Webhooks in the history are in the order
+ * of ids either way. */
+enum admin_sort { ADMIN_BY_TIME, ADMIN_BY_ID, ADMIN_SORTS };
+
+/* A place between the rows of a list. It stays one while rows come and go: what is behind it in the
+ * list's order, and stays where it is, is found, whatever happens to the others. All-zero is the
+ * beginning; as an answer, the end. */
+struct admin_place {
+    int64_t ms; /* 0 by id; -1 in those that are held */
+    uint64_t id;
+};
+
+/* What of a list is asked for. */
+struct admin_query {
+    struct admin_filter filter;
+    enum admin_sort sort;
+    bool descending;
+    struct admin_place after;
+    uint32_t limit; /* rows of the page, 1 .. ADMIN_PAGE_MAX; it may have fewer and still not be the
+                       last, as it has none when a part of the list was looked at in vain */
+};
 
 /* A row of a list, queued or retired. Texts are owned, never NULL. */
 struct admin_row {
@@ -53,7 +90,8 @@ void admin_row_clear(struct admin_row *r); /* frees the texts */
 struct admin_page {
     struct admin_row *rows;
     uint32_t rows_n;
-    uint64_t next; /* give it as after for the next page; 0 when this is the last */
+    struct admin_place
+        next; /* give it as after for the next page; all-zero when this is the last */
 };
 void admin_page_clear(struct admin_page *p); /* frees the rows */
 
@@ -61,7 +99,10 @@ void admin_page_clear(struct admin_page *p); /* frees the rows */
 struct admin_item {
     struct admin_row row;
     char *orcpt, *envid, *from_id, *client;
-    uint32_t flags;
+    uint32_t flags;        /* enum submit_flag, with what the operator said of TLS in them */
+    int64_t not_before_ms; /* the sender asked for no attempt before; 0: did not */
+    struct submit_extra *extra;
+    uint32_t extra_n;
     struct deliver_result *attempts;
     uint32_t attempts_n;
 };
@@ -71,9 +112,54 @@ enum admin_action {
     ADMIN_KICK, /* next attempt now */
     ADMIN_HOLD,
     ADMIN_RELEASE,
-    ADMIN_DROP, /* remove without telling the sender */
-    ADMIN_FAIL, /* give up, with a DSN */
+    ADMIN_DROP,        /* remove without telling the sender */
+    ADMIN_FAIL,        /* give up, with a DSN */
+    ADMIN_SCHEDULE,    /* next attempt at a time */
+    ADMIN_DELAY,       /* so much later than it would be */
+    ADMIN_TRANSPORT,   /* by this way, whatever the routes say */
+    ADMIN_REQUIRE_TLS, /* whether TLS must be, whatever the sender said */
     ADMIN_ACTIONS
+};
+
+enum admin_tls {
+    ADMIN_TLS_DEFAULT,  /* as the message asks */
+    ADMIN_TLS_REQUIRED, /* as REQUIRETLS does (RFC 8689) */
+    ADMIN_TLS_OPTIONAL, /* as TLS-Required: no does */
+    ADMIN_TLSES
+};
+
+/* What an action sets, where it sets something. All-zero for the others. */
+struct admin_terms {
+    int64_t ms;      /* SCHEDULE: wall clock, above 0; DELAY: to be added, may be negative */
+    char *transport; /* TRANSPORT; "" or NULL: as the routes say */
+    enum admin_tls tls;
+};
+#define ADMIN_MS_MAX (INT64_MAX / 1000) /* of either, and its negative */
+
+/* What is held as it comes: everything set must match, all-empty matches all. Domains as a whole,
+ * ASCII case folded; the null sender has none. Texts are owned; "" for any. */
+struct admin_hold_rule {
+    uint64_t id; /* above 0; never given twice */
+    int64_t created_ms;
+    char *account, *from_domain, *domain;
+};
+void admin_hold_rule_clear(struct admin_hold_rule *r); /* frees the texts */
+/* put and get are its octets, on the wire and in the store. What get made is to be cleared also
+ * after the cursor failed. */
+void admin_hold_rule_put(struct buf *b, const struct admin_hold_rule *r);
+void admin_hold_rule_get(struct wire *w, struct admin_hold_rule *r);
+struct admin_hold_rules {
+    struct admin_hold_rule *rules;
+    uint32_t rules_n; /* ADMIN_HOLD_RULES_MAX at most */
+};
+void admin_hold_rules_clear(struct admin_hold_rules *r);
+/* The filter of the recipients in the queue that the rule means; admin_filter_clear. */
+struct admin_filter admin_hold_filter(const struct admin_hold_rule *r);
+
+/* An action goes on for some seconds: next is then where the one who asks has it go on, 0 at the
+ * end, and until what it is to give with that, so that who comes meanwhile is not meant. */
+struct admin_acted {
+    uint64_t count, next, until;
 };
 
 struct admin_counts {
@@ -85,38 +171,56 @@ struct admin_hook_row {
     uint64_t id, recipient;
     char *account, *url, *event, *last; /* last: what the last attempt gave */
     uint16_t attempts;
+    bool success; /* history */
     int64_t submitted_ms, next_ms;
 };
 struct admin_hook_page {
     struct admin_hook_row *rows;
     uint32_t rows_n;
-    uint64_t next;
+    struct admin_place next;
 };
 void admin_hook_page_clear(struct admin_hook_page *p); /* frees the rows */
 
 /* ---- the side that asks; all block, fd from ipc_connect ---- */
 
-/* retired: the history instead of the queue. after: 0 for the first page. */
-int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after,
-                   uint32_t limit, struct admin_page *page, struct fail *f);
+/* A page of the queue, or retired: of the history. */
+int admin_ask_list(int fd, bool retired, const struct admin_query *query, struct admin_page *page,
+                   struct fail *f);
 int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, struct fail *f);
-/* count: how many recipients it was done to. dry: only count. */
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
-                  uint64_t *count, struct fail *f);
-int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page,
-                    struct fail *f);
+/* count: how many recipients it was done to, also of a failure. dry: only count those that are
+ * meant. */
+int admin_ask_act(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, uint64_t *count, struct fail *f);
+/* A part of an action, from where acted says; all-zero for the first one. terms: NULL is all-zero.
+ */
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
+                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                       struct fail *f);
+/* The rules by which mail is held, in the order they were made. */
+int admin_ask_hold_rules(int fd, struct admin_hold_rules *rules, struct fail *f);
+/* Makes a rule (its id and time are not looked at) and holds what it means of what is in the queue.
+ * id: the new rule's, 0 when none was made. count: how many were held, also of a failure. */
+int admin_ask_hold_add(int fd, const struct admin_hold_rule *rule, uint64_t *id, uint64_t *count,
+                       struct fail *f);
+/* Removes a rule; what it held stays so. */
+int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f);
+/* A page of the webhooks that wait, or retired: of their history. */
+int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
+                    struct admin_hook_page *page, struct fail *f);
 int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f);
 
 /* ---- the side that answers: qmgr ---- */
 
 struct admin_request {
-    uint16_t type;              /* MSG_ADMIN_... */
-    struct admin_filter filter; /* lists, ACT */
-    uint64_t after;             /* lists */
-    uint32_t limit;             /* lists; 1 .. ADMIN_PAGE_MAX */
-    uint64_t id;                /* shows */
-    enum admin_action action;   /* ACT */
-    bool dry;                   /* ACT */
+    uint16_t type;               /* MSG_ADMIN_... */
+    enum admin_list list;        /* lists: which */
+    struct admin_query query;    /* lists; its filter: ACT, too */
+    uint64_t id;                 /* shows, HOLD_REMOVE */
+    enum admin_action action;    /* ACT */
+    struct admin_terms terms;    /* ACT */
+    struct admin_hold_rule rule; /* HOLD_ADD: without id and time */
+    bool dry;                    /* ACT */
+    uint64_t after, until;       /* ACT: those with ids between; until 0: all that are there now */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. Each is answered once, with the answer of its kind or a refusal; answers copy what they
@@ -125,14 +229,29 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f);
 void admin_request_clear(struct admin_request *r);
 void admin_answer_page(struct ipc *ch, uint64_t request, const struct admin_page *p);
 void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item *i);
-void admin_answer_acted(struct ipc *ch, uint64_t request, uint64_t count);
+void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted);
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p);
+void admin_answer_rules(struct ipc *ch, uint64_t request, const struct admin_hold_rules *r);
+/* acted: what holding what is there has come to, as of an action. */
+void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
+                        const struct admin_acted *acted);
+void admin_answer_removed(struct ipc *ch, uint64_t request);
 void admin_answer_counts(struct ipc *ch, uint64_t request, const struct admin_counts *c);
 void admin_refuse(struct ipc *ch, uint64_t request, const char *why);
 
 /* The codecs of what goes over, for both sides. */
 void admin_row_put(struct buf *b, const struct admin_row *r);
 void admin_row_get(struct wire *w, struct admin_row *r);
+/* The fields of a row's octets that filters look at, without copies; failures stick to w. Those
+ * behind them are not read. */
+struct admin_peek {
+    uint64_t id, message;
+    bool success;
+    uint16_t attempts;
+    int64_t received_ms, next_ms;
+    struct span account, sender, recipient, transport;
+};
+void admin_row_peek(struct wire *w, struct admin_peek *p);
 void admin_item_put(struct buf *b, const struct admin_item *i);
 void admin_item_get(struct wire *w, struct admin_item *i);
 

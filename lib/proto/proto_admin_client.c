@@ -25,19 +25,34 @@ static int malformed(struct fail *f)
     return fail_set(f, "malformed answer from qmgr");
 }
 
-int admin_ask_list(int fd, bool retired, const struct admin_filter *filter, uint64_t after,
-                   uint32_t limit, struct admin_page *page, struct fail *f)
+static void put_query(struct buf *b, const struct admin_query *q)
+{
+    admin_filter_put(b, &q->filter);
+    wire_put_u8(b, (uint8_t)q->sort);
+    wire_put_bool(b, q->descending);
+    wire_put_i64(b, q->after.ms);
+    wire_put_u64(b, q->after.id);
+    wire_put_u32(b, q->limit);
+}
+
+static struct admin_place get_place(struct wire *w)
+{
+    struct admin_place p = {.ms = wire_i64(w)};
+    p.id = wire_u64(w);
+    return p;
+}
+
+int admin_ask_list(int fd, bool retired, const struct admin_query *query, struct admin_page *page,
+                   struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_page){0};
-    admin_filter_put(&b, filter);
-    wire_put_u64(&b, after);
-    wire_put_u32(&b, limit);
+    put_query(&b, query);
     int rc = ask(fd, retired ? MSG_ADMIN_RETIRED_LIST : MSG_ADMIN_QUEUE_LIST, &b,
                  MSG_ADMIN_QUEUE_PAGE, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        page->next = wire_u64(&w);
+        page->next = get_place(&w);
         page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 73);
         page->rows = mem_array(page->rows_n, sizeof *page->rows);
         for (uint32_t i = 0; i < page->rows_n; i++)
@@ -70,17 +85,32 @@ int admin_ask_show(int fd, bool retired, uint64_t id, struct admin_item *item, s
     return rc;
 }
 
-int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *filter, bool dry,
-                  uint64_t *count, struct fail *f)
+static void get_acted(struct wire *w, struct admin_acted *acted)
+{
+    acted->count = wire_u64(w);
+    acted->next = wire_u64(w);
+    acted->until = wire_u64(w);
+}
+
+int admin_ask_act_part(int fd, enum admin_action action, const struct admin_terms *terms,
+                       const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                       struct fail *f)
 {
     struct buf b = {0}, answer = {0};
+    const struct admin_terms none = {0};
+    const struct admin_terms *set = terms == NULL ? &none : terms;
     wire_put_u8(&b, (uint8_t)action);
+    wire_put_i64(&b, set->ms);
+    wire_put_text(&b, set->transport);
+    wire_put_u8(&b, (uint8_t)set->tls);
     admin_filter_put(&b, filter);
     wire_put_bool(&b, dry);
+    wire_put_u64(&b, acted->next);
+    wire_put_u64(&b, acted->until);
     int rc = ask(fd, MSG_ADMIN_QUEUE_ACT, &b, MSG_ADMIN_ACTED, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        *count = wire_u64(&w);
+        get_acted(&w, acted);
         if (wire_end(&w) != 0)
             rc = malformed(f);
     }
@@ -88,31 +118,117 @@ int admin_ask_act(int fd, enum admin_action action, const struct admin_filter *f
     return rc;
 }
 
-int admin_ask_hooks(int fd, uint64_t after, uint32_t limit, struct admin_hook_page *page,
-                    struct fail *f)
+/* Has it go on from where acted says, to the end; what is done is added to count. */
+static int act_on(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, struct admin_acted *acted,
+                  uint64_t *count, struct fail *f)
+{
+    int rc;
+    do {
+        uint64_t after = acted->next;
+        rc = admin_ask_act_part(fd, action, terms, filter, dry, acted, f);
+        if (rc == 0 && acted->next != 0 && acted->next <= after)
+            rc = malformed(f);
+        if (rc == 0)
+            *count += acted->count;
+    } while (rc == 0 && acted->next != 0);
+    return rc;
+}
+
+int admin_ask_act(int fd, enum admin_action action, const struct admin_terms *terms,
+                  const struct admin_filter *filter, bool dry, uint64_t *count, struct fail *f)
+{
+    struct admin_acted acted = {0};
+    *count = 0;
+    return act_on(fd, action, terms, filter, dry, &acted, count, f);
+}
+
+int admin_ask_hold_rules(int fd, struct admin_hold_rules *rules, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    *rules = (struct admin_hold_rules){0};
+    int rc = ask(fd, MSG_ADMIN_HOLD_LIST, &b, MSG_ADMIN_HOLD_RULES, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        rules->rules_n = wire_count(&w, ADMIN_HOLD_RULES_MAX, 28);
+        rules->rules = mem_array(rules->rules_n, sizeof *rules->rules);
+        for (uint32_t i = 0; i < rules->rules_n; i++)
+            admin_hold_rule_get(&w, &rules->rules[i]);
+        if (wire_end(&w) != 0) {
+            admin_hold_rules_clear(rules);
+            rc = malformed(f);
+        }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_hold_add(int fd, const struct admin_hold_rule *rule, uint64_t *id, uint64_t *count,
+                       struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    struct admin_acted acted = {0};
+    *id = *count = 0;
+    wire_put_text(&b, rule->account);
+    wire_put_text(&b, rule->from_domain);
+    wire_put_text(&b, rule->domain);
+    int rc = ask(fd, MSG_ADMIN_HOLD_ADD, &b, MSG_ADMIN_HOLD_ADDED, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        *id = wire_u64(&w);
+        get_acted(&w, &acted);
+        rc = wire_end(&w) == 0 ? 0 : malformed(f);
+    }
+    buf_free(&answer);
+    if (rc != 0)
+        return -1;
+    *count = acted.count;
+    if (acted.next == 0)
+        return 0;
+    struct admin_filter filter = admin_hold_filter(rule);
+    rc = act_on(fd, ADMIN_HOLD, NULL, &filter, false, &acted, count, f);
+    admin_filter_clear(&filter);
+    return rc;
+}
+
+int admin_ask_hold_remove(int fd, uint64_t id, struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    wire_put_u64(&b, id);
+    int rc = ask(fd, MSG_ADMIN_HOLD_REMOVE, &b, MSG_ADMIN_HOLD_REMOVED, &answer, f);
+    buf_free(&answer);
+    return rc;
+}
+
+static void get_hook(struct wire *w, struct admin_hook_row *r)
+{
+    r->id = wire_u64(w);
+    r->recipient = wire_u64(w);
+    r->account = wire_text(w, PROTO_NAME_MAX);
+    r->url = wire_text(w, PROTO_TEXT_MAX);
+    r->event = wire_text(w, PROTO_NAME_MAX);
+    r->last = wire_text(w, PROTO_TEXT_MAX);
+    r->attempts = wire_u16(w);
+    r->success = wire_bool(w);
+    r->submitted_ms = wire_i64(w);
+    r->next_ms = wire_i64(w);
+}
+
+int admin_ask_hooks(int fd, bool retired, const struct admin_query *query,
+                    struct admin_hook_page *page, struct fail *f)
 {
     struct buf b = {0}, answer = {0};
     *page = (struct admin_hook_page){0};
-    wire_put_u64(&b, after);
-    wire_put_u32(&b, limit);
-    int rc = ask(fd, MSG_ADMIN_HOOK_LIST, &b, MSG_ADMIN_HOOK_PAGE, &answer, f);
+    put_query(&b, query);
+    int rc = ask(fd, retired ? MSG_ADMIN_HOOKRETIRED_LIST : MSG_ADMIN_HOOK_LIST, &b,
+                 MSG_ADMIN_HOOK_PAGE, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
-        page->next = wire_u64(&w);
-        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 50);
+        page->next = get_place(&w);
+        page->rows_n = wire_count(&w, ADMIN_PAGE_MAX, 51);
         page->rows = mem_array(page->rows_n, sizeof *page->rows);
-        for (uint32_t i = 0; i < page->rows_n; i++) {
-            struct admin_hook_row *r = &page->rows[i];
-            r->id = wire_u64(&w);
-            r->recipient = wire_u64(&w);
-            r->account = wire_text(&w, PROTO_NAME_MAX);
-            r->url = wire_text(&w, PROTO_TEXT_MAX);
-            r->event = wire_text(&w, PROTO_NAME_MAX);
-            r->last = wire_text(&w, PROTO_TEXT_MAX);
-            r->attempts = wire_u16(&w);
-            r->submitted_ms = wire_i64(&w);
-            r->next_ms = wire_i64(&w);
-        }
+        for (uint32_t i = 0; i < page->rows_n; i++)
+            get_hook(&w, &page->rows[i]);
         if (wire_end(&w) != 0) {
             admin_hook_page_clear(page);
             rc = malformed(f);

@@ -1,40 +1,76 @@
 #include "mem.h"
 #include "proto_admin.h"
 
-/* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST: filter, after u64, limit u32. MSG_ADMIN_QUEUE_SHOW,
- * _RETIRED_SHOW: id u64. MSG_ADMIN_QUEUE_ACT: action u8, filter, dry bool. MSG_ADMIN_HOOK_LIST:
- * after u64, limit u32. */
+static void get_query(struct wire *w, struct admin_query *q)
+{
+    admin_filter_get(w, &q->filter);
+    q->sort = (enum admin_sort)wire_enum(w, ADMIN_SORTS);
+    q->descending = wire_bool(w);
+    q->after.ms = wire_i64(w);
+    q->after.id = wire_u64(w);
+    q->limit = wire_u32(w);
+    if (q->limit < 1 || q->limit > ADMIN_PAGE_MAX || q->after.ms < -1)
+        wire_fail(w);
+}
+
+static enum admin_list list_of(uint16_t type)
+{
+    return type == MSG_ADMIN_QUEUE_LIST     ? ADMIN_QUEUE
+           : type == MSG_ADMIN_RETIRED_LIST ? ADMIN_RETIRED
+           : type == MSG_ADMIN_HOOK_LIST    ? ADMIN_HOOKS
+                                            : ADMIN_HOOKS_RETIRED;
+}
+
+static void get_terms(struct wire *w, enum admin_action action, struct admin_terms *t)
+{
+    t->ms = wire_i64(w);
+    t->transport = wire_text(w, PROTO_NAME_MAX);
+    t->tls = (enum admin_tls)wire_enum(w, ADMIN_TLSES);
+    if (t->ms > ADMIN_MS_MAX || t->ms < -ADMIN_MS_MAX || (action == ADMIN_SCHEDULE && t->ms <= 0))
+        wire_fail(w);
+}
+
+/* MSG_ADMIN_QUEUE_LIST, _RETIRED_LIST, _HOOK_LIST, _HOOKRETIRED_LIST: filter, sort u8, descending
+ * bool, after (ms i64, id u64), limit u32. MSG_ADMIN_QUEUE_SHOW, _RETIRED_SHOW: id u64.
+ * MSG_ADMIN_QUEUE_ACT: action u8, ms i64, transport (text), tls u8, filter, dry bool, after u64,
+ * until u64. MSG_ADMIN_HOLD_ADD: account, from_domain, domain (texts). MSG_ADMIN_HOLD_REMOVE: id
+ * u64. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
-    *r = (struct admin_request){.type = m->type, .limit = 1};
+    *r = (struct admin_request){.type = m->type};
     switch (m->type) {
     case MSG_ADMIN_QUEUE_LIST:
     case MSG_ADMIN_RETIRED_LIST:
-        admin_filter_get(&w, &r->filter);
-        r->after = wire_u64(&w);
-        r->limit = wire_u32(&w);
-        break;
     case MSG_ADMIN_HOOK_LIST:
-        r->after = wire_u64(&w);
-        r->limit = wire_u32(&w);
+    case MSG_ADMIN_HOOKRETIRED_LIST:
+        r->list = list_of(m->type);
+        get_query(&w, &r->query);
         break;
     case MSG_ADMIN_QUEUE_SHOW:
     case MSG_ADMIN_RETIRED_SHOW:
+    case MSG_ADMIN_HOLD_REMOVE:
         r->id = wire_u64(&w);
         break;
     case MSG_ADMIN_QUEUE_ACT:
         r->action = (enum admin_action)wire_enum(&w, ADMIN_ACTIONS);
-        admin_filter_get(&w, &r->filter);
+        get_terms(&w, r->action, &r->terms);
+        admin_filter_get(&w, &r->query.filter);
         r->dry = wire_bool(&w);
+        r->after = wire_u64(&w);
+        r->until = wire_u64(&w);
         break;
+    case MSG_ADMIN_HOLD_ADD:
+        r->rule.account = wire_text(&w, PROTO_NAME_MAX);
+        r->rule.from_domain = wire_text(&w, PROTO_NAME_MAX);
+        r->rule.domain = wire_text(&w, PROTO_NAME_MAX);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
     case MSG_ADMIN_COUNTS:
         break;
     default:
         wire_fail(&w);
     }
-    if (r->limit < 1 || r->limit > ADMIN_PAGE_MAX)
-        wire_fail(&w);
     if (wire_end(&w) == 0)
         return 0;
     admin_request_clear(r);
@@ -43,7 +79,9 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 
 void admin_request_clear(struct admin_request *r)
 {
-    admin_filter_clear(&r->filter);
+    admin_filter_clear(&r->query.filter);
+    mem_free(&r->terms.transport);
+    admin_hold_rule_clear(&r->rule);
 }
 
 static void answer(struct ipc *ch, uint16_t type, uint64_t request, struct buf *b)
@@ -52,11 +90,17 @@ static void answer(struct ipc *ch, uint16_t type, uint64_t request, struct buf *
     buf_free(b);
 }
 
-/* MSG_ADMIN_QUEUE_PAGE: next u64, count u32 of rows. */
+static void put_place(struct buf *b, struct admin_place p)
+{
+    wire_put_i64(b, p.ms);
+    wire_put_u64(b, p.id);
+}
+
+/* MSG_ADMIN_QUEUE_PAGE: next (ms i64, id u64), count u32 of rows. */
 void admin_answer_page(struct ipc *ch, uint64_t request, const struct admin_page *p)
 {
     struct buf b = {0};
-    wire_put_u64(&b, p->next);
+    put_place(&b, p->next);
     wire_put_u32(&b, p->rows_n);
     for (uint32_t i = 0; i < p->rows_n; i++)
         admin_row_put(&b, &p->rows[i]);
@@ -70,20 +114,27 @@ void admin_answer_item(struct ipc *ch, uint64_t request, const struct admin_item
     answer(ch, MSG_ADMIN_QUEUE_ITEM, request, &b);
 }
 
-/* MSG_ADMIN_ACTED: count u64. */
-void admin_answer_acted(struct ipc *ch, uint64_t request, uint64_t count)
+static void put_acted(struct buf *b, const struct admin_acted *acted)
+{
+    wire_put_u64(b, acted->count);
+    wire_put_u64(b, acted->next);
+    wire_put_u64(b, acted->until);
+}
+
+/* MSG_ADMIN_ACTED: count, next, until (u64). */
+void admin_answer_acted(struct ipc *ch, uint64_t request, const struct admin_acted *acted)
 {
     struct buf b = {0};
-    wire_put_u64(&b, count);
+    put_acted(&b, acted);
     answer(ch, MSG_ADMIN_ACTED, request, &b);
 }
 
-/* MSG_ADMIN_HOOK_PAGE: next u64, count u32 of {id u64, recipient u64, account, url, event, last
- * (texts), attempts u16, submitted i64, next i64}. */
+/* MSG_ADMIN_HOOK_PAGE: next (ms i64, id u64), count u32 of {id u64, recipient u64, account, url,
+ * event, last (texts), attempts u16, success bool, submitted i64, next i64}. */
 void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hook_page *p)
 {
     struct buf b = {0};
-    wire_put_u64(&b, p->next);
+    put_place(&b, p->next);
     wire_put_u32(&b, p->rows_n);
     for (uint32_t i = 0; i < p->rows_n; i++) {
         const struct admin_hook_row *r = &p->rows[i];
@@ -94,10 +145,38 @@ void admin_answer_hooks(struct ipc *ch, uint64_t request, const struct admin_hoo
         wire_put_text(&b, r->event);
         wire_put_text(&b, r->last);
         wire_put_u16(&b, r->attempts);
+        wire_put_bool(&b, r->success);
         wire_put_i64(&b, r->submitted_ms);
         wire_put_i64(&b, r->next_ms);
     }
     answer(ch, MSG_ADMIN_HOOK_PAGE, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_RULES: count u32 of rules. */
+void admin_answer_rules(struct ipc *ch, uint64_t request, const struct admin_hold_rules *r)
+{
+    struct buf b = {0};
+    wire_put_u32(&b, r->rules_n);
+    for (uint32_t i = 0; i < r->rules_n; i++)
+        admin_hold_rule_put(&b, &r->rules[i]);
+    answer(ch, MSG_ADMIN_HOLD_RULES, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_ADDED: id, count, next, until (u64). */
+void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
+                        const struct admin_acted *acted)
+{
+    struct buf b = {0};
+    wire_put_u64(&b, id);
+    put_acted(&b, acted);
+    answer(ch, MSG_ADMIN_HOLD_ADDED, request, &b);
+}
+
+/* MSG_ADMIN_HOLD_REMOVED: nothing more. */
+void admin_answer_removed(struct ipc *ch, uint64_t request)
+{
+    struct buf b = {0};
+    answer(ch, MSG_ADMIN_HOLD_REMOVED, request, &b);
 }
 
 /* MSG_ADMIN_COUNTS_ARE: the ten counts, u64 each, in the order of struct admin_counts. */

@@ -19,6 +19,13 @@ struct deliver_recipient {
     uint8_t notify;
 };
 
+/* What qmgr wants of the agent beyond delivery, as bits. Only "local" is asked for it. */
+enum deliver_wants {
+    DELIVER_WANTS_REPORT = 1,  /* to be told what the message reports of mail sent from here */
+    DELIVER_WANTS_CONSUMED = 2 /* and not to have it in any mailbox */
+};
+#define DELIVER_WANTS 3
+
 struct deliver_job {
     uint64_t message;  /* queue id */
     char *transport;   /* label of the transport; "direct" and "local" always exist */
@@ -27,6 +34,7 @@ struct deliver_job {
     char *envid, *ret;
     uint32_t flags;   /* enum submit_flag */
     uint16_t attempt; /* 1 for the first */
+    uint8_t wants;    /* enum deliver_wants */
     uint64_t size;    /* octets of the message */
     struct deliver_recipient *recipients;
     uint32_t recipients_n;
@@ -40,7 +48,8 @@ enum deliver_status {
 };
 
 /* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what
- * goes over is cut at PROTO_TEXT_MAX octets for reply and error, at PROTO_NAME_MAX for the others.
+ * goes over is cut at PROTO_TEXT_MAX octets for reply, error and rcpt_reply, at PROTO_NAME_MAX for
+ * the others.
  */
 struct deliver_result {
     uint64_t id; /* the recipient's */
@@ -60,9 +69,52 @@ struct deliver_result {
     bool complaint;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "auth" "mail" "rcpt" "data" "dot"
                     "maildir" "dns" */
+    char *rcpt_reply; /* what the remote said when it took the recipient, where reply is what it
+                         said later, as of the message; "" where it did not come so far */
+    char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */
     int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
+    /* Of one that is done and in a mailbox here: its folder, the base of its file's name and its
+     * inode, as in mailplace.h. Elsewhere stored_name is "". They are no part of the octets in a
+     * row. */
+    char *stored_folder, *stored_name;
+    uint64_t stored_inode;
 };
+
+enum deliver_said {
+    DELIVER_SAID_NOTHING, /* it is no report */
+    DELIVER_SAID_UNCLEAR, /* it is one, and cannot be made out, or is not about one recipient */
+    DELIVER_SAID_ACTION,
+    DELIVER_SAIDS
+};
+enum deliver_action {
+    DELIVER_ACTION_FAILED,
+    DELIVER_ACTION_DELAYED,
+    DELIVER_ACTION_DELIVERED,
+    DELIVER_ACTION_RELAYED,
+    DELIVER_ACTION_EXPANDED,
+    DELIVER_ACTIONS
+};
+
+/* What a message that came in reports of mail sent from here (a DSN, RFC 3464), as a stranger wrote
+ * it. Texts are owned, never NULL; what goes over is cut at PROTO_TEXT_MAX octets. */
+struct deliver_report {
+    enum deliver_said said;
+    enum deliver_action action; /* DELIVER_SAID_ACTION; so are all that follow */
+    uint16_t code;              /* 0 when it gives none */
+    char *enhanced;
+    char *final,
+        *original;    /* the addresses of Final-Recipient and Original-Recipient; "" for none */
+    char *reporter;   /* the host that it is from */
+    char *diagnostic; /* on one line */
+};
+/* One that says nothing; one that frees its texts. */
+struct deliver_report deliver_report_new(void);
+void deliver_report_clear(struct deliver_report *r);
+void deliver_report_copy(struct deliver_report *to, const struct deliver_report *from);
+/* Its octets; what get made is to be cleared also after the cursor failed. */
+void deliver_report_put(struct buf *b, const struct deliver_report *r);
+void deliver_report_get(struct wire *w, struct deliver_report *r);
 
 void deliver_job_free(struct deliver_job **job);
 void deliver_result_clear(struct deliver_result *r); /* frees the texts */
@@ -70,16 +122,19 @@ void deliver_result_clear(struct deliver_result *r); /* frees the texts */
 struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status);
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from);
 
-/* A result's octets on the wire and in rows; what get made is to be cleared also after the cursor
- * failed. */
+/* A result's octets in rows, and with what was stored behind them on the wire; what get made is to
+ * be cleared also after the cursor failed. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r);
 void deliver_result_get(struct wire *w, struct deliver_result *r);
+void deliver_stored_put(struct buf *b, const struct deliver_result *r);
+void deliver_stored_get(struct wire *w, struct deliver_result *r);
 
 /* ---- the side that asks: qmgr ---- */
 
 /* results (n of them, in the job's order of recipients) are valid during the call; NULL when the
- * agent went away: what it did is unknown. */
-typedef void deliver_on_results(void *arg, const struct deliver_result *results, uint32_t n);
+ * agent went away: what it did is unknown. report: NULL when it gave none. */
+typedef void deliver_on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                                const struct deliver_report *report);
 
 /* body: a sealed memory file that stays the caller's. */
 void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
@@ -93,5 +148,8 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
 /* Exactly one result for each recipient of the job, in its order. */
 void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
                     uint32_t n);
+/* The same with the report that was wanted. */
+void deliver_answer_report(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                           uint32_t n, const struct deliver_report *report);
 
 #endif

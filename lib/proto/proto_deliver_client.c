@@ -13,7 +13,7 @@ struct asked {
 };
 
 /* MSG_DELIVER_JOB: message u64, transport, destination, sender, envid, ret (texts), flags u32,
- * attempt u16, size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
+ * attempt u16, wants u8, size u64, count u32 of recipients {id u64, address, orcpt, notify u8}. */
 static void put_job(struct buf *b, const struct deliver_job *job)
 {
     wire_put_u64(b, job->message);
@@ -24,6 +24,7 @@ static void put_job(struct buf *b, const struct deliver_job *job)
     wire_put_text(b, job->ret);
     wire_put_u32(b, job->flags);
     wire_put_u16(b, job->attempt);
+    wire_put_u8(b, job->wants);
     wire_put_u64(b, job->size);
     wire_put_u32(b, job->recipients_n);
     for (uint32_t i = 0; i < job->recipients_n; i++) {
@@ -34,21 +35,34 @@ static void put_job(struct buf *b, const struct deliver_job *job)
     }
 }
 
+static void get_report(struct wire *w, struct deliver_report *r)
+{
+    deliver_report_clear(r);
+    deliver_report_get(w, r);
+}
+
+/* MSG_DELIVER_RESULT: count u32 of results, reported bool, a report if so. */
 static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;
     struct deliver_result *results = mem_array(a->n, sizeof *results);
-    bool good = m != NULL && m->type == MSG_DELIVER_RESULT;
+    struct deliver_report report = deliver_report_new();
+    bool reported = false, good = m != NULL && m->type == MSG_DELIVER_RESULT;
     if (good) {
         struct wire w = wire_open(m->payload);
         good = wire_count(&w, a->n, 1) == a->n;
         for (uint32_t i = 0; i < a->n; i++) {
             deliver_result_get(&w, &results[i]);
+            deliver_stored_get(&w, &results[i]);
             good = good && results[i].id == a->ids[i];
         }
+        reported = wire_bool(&w);
+        if (reported)
+            get_report(&w, &report);
         good = good && wire_end(&w) == 0;
     }
-    a->on_results(a->arg, good ? results : NULL, a->n);
+    a->on_results(a->arg, good ? results : NULL, a->n, good && reported ? &report : NULL);
+    deliver_report_clear(&report);
     for (uint32_t i = 0; i < a->n; i++)
         deliver_result_clear(&results[i]);
     mem_free(&results);

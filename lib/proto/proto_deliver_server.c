@@ -15,6 +15,7 @@ static struct deliver_job *get_job(struct wire *w)
     job->ret = wire_text(w, 4);
     job->flags = wire_u32(w);
     job->attempt = wire_u16(w);
+    job->wants = wire_enum(w, DELIVER_WANTS + 1);
     job->size = wire_u64(w);
     uint32_t n = wire_count(w, PROTO_RECIPIENTS_MAX, 17);
     job->recipients = mem_array(n, sizeof *job->recipients);
@@ -53,10 +54,21 @@ int deliver_read(struct ipc_message *m, struct deliver_job **job, int *body, str
 void deliver_answer(struct ipc *ch, uint64_t request, const struct deliver_result *results,
                     uint32_t n)
 {
+    deliver_answer_report(ch, request, results, n, NULL);
+}
+
+void deliver_answer_report(struct ipc *ch, uint64_t request, const struct deliver_result *results,
+                           uint32_t n, const struct deliver_report *report)
+{
     struct buf b = {0};
     wire_put_u32(&b, n);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         deliver_result_put(&b, &results[i]);
+        deliver_stored_put(&b, &results[i]);
+    }
+    wire_put_bool(&b, report != NULL);
+    if (report != NULL)
+        deliver_report_put(&b, report);
     ipc_reply(ch, MSG_DELIVER_RESULT, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }

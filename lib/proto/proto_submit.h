@@ -27,7 +27,9 @@ enum submit_flag {
     SUBMIT_SMTPUTF8 = 0x2,     /* the envelope or header needs SMTPUTF8 */
     SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
-    SUBMIT_FLAGS = 0xf
+    SUBMIT_FROM_IDS = 0x10,    /* each recipient without a from id is to get one of its own */
+    SUBMIT_HOLD_FOR = 0x40,    /* not_before_ms was asked for as so long from now (HOLDFOR) */
+    SUBMIT_FLAGS = 0x5f
 };
 
 /* RFC 3461 NOTIFY, as bits; 0 is absent. */
@@ -41,9 +43,9 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 struct submit_recipient {
     char *address; /* local@domain, the domain in lower case as A-labels and at most PROTO_NAME_MAX
                       octets */
-    char *from_id; /* "" or what makes this recipient's return path unique: the sender of a message
-                      with one recipient has it already, "base+id@domain"; that of a message with
-                      several is the base */
+    char *from_id; /* "" or what makes this recipient's return path unique, as the client chose it;
+                      the queue puts it behind the separator of the sender, and makes those that
+                      SUBMIT_FROM_IDS asks for */
     char *orcpt;   /* RFC 3461 original recipient "type;address", or "" */
     uint8_t notify;
 };
@@ -108,6 +110,8 @@ enum submit_why {
     SUBMIT_WHY_MESSAGE_LIMIT,   /* the account has sent as much as it may in a day */
     SUBMIT_WHY_RECIPIENT_LIMIT, /* and written to as many new recipients */
     SUBMIT_WHY_CONFLICT,        /* a message with this once_key asked for something else */
+    SUBMIT_WHY_FROM_ID,         /* the from id that the client chose is another recipient's */
+    SUBMIT_WHY_SUPPRESSED,      /* a recipient is on the account's suppression list */
     SUBMIT_WHYS
 };
 
@@ -116,7 +120,9 @@ struct submit_reply {
     uint64_t id;      /* accepted: the message's queue id; recipient n has id + n */
     char *message_id; /* accepted: NULL, or of the message with this once_key that was taken before;
                        * this one was not */
-    uint16_t code;    /* refused: the SMTP reply to give, 4xx or 5xx */
+    char **from_ids;  /* accepted: one for each recipient, or none at all */
+    uint32_t from_ids_n;
+    uint16_t code;     /* refused: the SMTP reply to give, 4xx or 5xx */
     char enhanced[12]; /* "4.3.1" */
     enum submit_why why;
     char text[PROTO_NAME_MAX + 1];
@@ -146,6 +152,8 @@ int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id);
 /* It was accepted before, as this id and with this message id. */
 void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id);
+/* Either, as reply says: its id, message_id and from_ids. */
+void submit_accept_as(struct ipc *ch, uint64_t request, const struct submit_reply *reply);
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
                    enum submit_why why, const char *text);
 

@@ -32,6 +32,10 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
             wire_fail(&w);
         if (!again)
             mem_free(&r->message_id);
+        r->from_ids_n = wire_count(&w, PROTO_RECIPIENTS_MAX, 4);
+        r->from_ids = mem_array(r->from_ids_n, sizeof *r->from_ids);
+        for (uint32_t i = 0; i < r->from_ids_n; i++)
+            r->from_ids[i] = wire_text(&w, PROTO_NAME_MAX);
     } else if (m->type == MSG_SUBMIT_REFUSED) {
         r->code = wire_u16(&w);
         if (span_copy(wire_span(&w, sizeof r->enhanced - 1), r->enhanced, sizeof r->enhanced) != 0)
@@ -46,14 +50,21 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
     return wire_end(&w) == 0 ? 0 : fail_set(f, "malformed reply to a submission");
 }
 
+static void free_reply(struct submit_reply *r)
+{
+    mem_free(&r->message_id);
+    for (uint32_t i = 0; i < r->from_ids_n; i++)
+        mem_free(&r->from_ids[i]);
+    mem_free(&r->from_ids);
+}
+
 static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
 {
     struct asked *a = arg;
-    struct submit_reply r;
+    struct submit_reply r = {.id = 0};
     bool good = m != NULL && get_reply(m, &r, f) == 0;
     a->on_reply(a->arg, good ? &r : NULL);
-    if (m != NULL)
-        mem_free(&r.message_id);
+    free_reply(&r);
     mem_free(&a);
     return m == NULL || good ? 0 : -1;
 }

@@ -40,29 +40,33 @@ int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope
     return 0;
 }
 
-/* MSG_SUBMIT_ACCEPTED: id u64, again bool, message id (text). */
-static void put_accepted(struct ipc *ch, uint64_t request, uint64_t id, bool again,
-                         const char *message_id)
+/* MSG_SUBMIT_ACCEPTED: id u64, again bool, message id (text), count u32 of from ids (texts). */
+void submit_accept_as(struct ipc *ch, uint64_t request, const struct submit_reply *reply)
 {
     struct buf b = {0};
-    wire_put_u64(&b, id);
-    wire_put_bool(&b, again);
-    wire_put_text(&b, message_id);
+    wire_put_u64(&b, reply->id);
+    wire_put_bool(&b, reply->message_id != NULL);
+    wire_put_text(&b, reply->message_id);
+    wire_put_u32(&b, reply->from_ids_n);
+    for (uint32_t i = 0; i < reply->from_ids_n; i++)
+        wire_put_text(&b, reply->from_ids[i]);
     ipc_reply(ch, MSG_SUBMIT_ACCEPTED, request, buf_span(&b), NULL, 0);
     buf_free(&b);
 }
 
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id)
 {
-    put_accepted(ch, request, id, false, "");
+    const struct submit_reply reply = {.accepted = true, .id = id};
+    submit_accept_as(ch, request, &reply);
 }
 
 void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id)
 {
-    put_accepted(ch, request, id, true, message_id);
+    const struct submit_reply reply = {
+        .accepted = true, .id = id, .message_id = (char *)message_id};
+    submit_accept_as(ch, request, &reply);
 }
 
-/* MSG_SUBMIT_REFUSED: code u16, enhanced (text), why u8, text. */
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
                    enum submit_why why, const char *text)
 {

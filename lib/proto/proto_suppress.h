@@ -12,7 +12,8 @@
 
 /* The suppress protocol: webapi asks, for an account, about its suppression list: addresses that
  * this account's mail is not sent to any more. An address stands there by its base
- * (baseaddress.h), so all its variants are meant. Travels over the link "account". */
+ * (baseaddress.h), so all its variants are meant. Travels over the link "account",
+ * and from qmctl over admin.sock. */
 
 enum suppress_class {
     SUPPRESS_BAD_ADDRESS, /* there is no such mailbox, or it takes nothing any more */
@@ -46,6 +47,7 @@ enum suppress_result {
     SUPPRESS_DONE,
     SUPPRESS_EXISTS,      /* of add: the base is listed already */
     SUPPRESS_ABSENT,      /* of remove, and of find: it is not */
+    SUPPRESS_NOBODY,      /* of add: there is no such account */
     SUPPRESS_UNAVAILABLE, /* the queue cannot tell, or write, now */
     SUPPRESS_RESULTS
 };
@@ -77,6 +79,19 @@ uint64_t suppress_remove(struct ipc *ch, const char *account, const char *addres
 uint64_t suppress_find(struct ipc *ch, const char *account, const char *address,
                        suppress_on_answer *on_answer, void *arg);
 void suppress_forget(struct ipc *ch, uint64_t id); /* the callback will not come */
+
+/* ---- the side that asks over admin.sock: qmctl; all block, fd from ipc_connect ---- */
+
+/* As above. 0 and an answer that is not SUPPRESS_UNAVAILABLE, to be cleared; or -1 with a sentence.
+ */
+int suppress_ask_list(int fd, const char *account, uint64_t after, uint32_t limit,
+                      struct suppress_answer *answer, struct fail *f);
+int suppress_ask_add(int fd, const struct suppression *s, struct suppress_answer *answer,
+                     struct fail *f);
+int suppress_ask_remove(int fd, const char *account, const char *address,
+                        struct suppress_answer *answer, struct fail *f);
+int suppress_ask_find(int fd, const char *account, const char *address,
+                      struct suppress_answer *answer, struct fail *f);
 
 /* ---- the side that answers: qmgr ---- */
 

@@ -67,6 +67,13 @@ enum proto_type {
     MSG_ADMIN_COUNTS = 0x060b,
     MSG_ADMIN_COUNTS_ARE = 0x060c,
     MSG_ADMIN_REFUSED = 0x060d,
+    MSG_ADMIN_HOOKRETIRED_LIST = 0x060e,
+    MSG_ADMIN_HOLD_LIST = 0x060f,
+    MSG_ADMIN_HOLD_RULES = 0x0610,
+    MSG_ADMIN_HOLD_ADD = 0x0611,
+    MSG_ADMIN_HOLD_ADDED = 0x0612,
+    MSG_ADMIN_HOLD_REMOVE = 0x0613,
+    MSG_ADMIN_HOLD_REMOVED = 0x0614,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,
@@ -91,6 +98,24 @@ enum proto_type {
     MSG_EVENTS_READ = 0x0a01,
     MSG_EVENTS_PAGE = 0x0a02,
     MSG_EVENTS_REFUSED = 0x0a03,
+
+    /* mail: webapi asks, qmgr answers */
+    MSG_MAIL_GET = 0x0901,
+    MSG_MAIL_NOTE = 0x0902,
+    MSG_MAIL_KEYWORDS = 0x0903,
+    MSG_MAIL_MOVED = 0x0904,
+    MSG_MAIL_DELETED = 0x0905,
+    MSG_MAIL_ANSWER = 0x0906,
+
+    /* mailbox: webapi asks, the delivery agent of the transport local answers */
+    MSG_MAILBOX_FIND = 0x0b01,
+    MSG_MAILBOX_FLAGS = 0x0b02,
+    MSG_MAILBOX_MOVE = 0x0b03,
+    MSG_MAILBOX_DELETE = 0x0b04,
+    MSG_MAILBOX_STORE = 0x0b05,
+    MSG_MAILBOX_LIST = 0x0b06,
+    MSG_MAILBOX_FOLDERS = 0x0b07,
+    MSG_MAILBOX_ANSWER = 0x0b08,
 };
 
 /* Lengths that no text of a message exceeds, in octets. */

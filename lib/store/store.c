@@ -273,6 +273,14 @@ bool store_get(struct store_txn *t, unsigned table, struct span key, struct span
     return true;
 }
 
+uint64_t store_count(struct store_txn *t, unsigned table)
+{
+    MDB_stat stat = {0};
+    if (!t->failed)
+        note(t, mdb_stat(t->txn, t->store->tables[table], &stat), "cannot read a table");
+    return stat.ms_entries;
+}
+
 static void put(struct store_txn *t, unsigned table, struct span key, MDB_val *v, unsigned flags)
 {
     MDB_val k = val(key);

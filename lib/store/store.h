@@ -58,6 +58,8 @@ bool store_is_full(const struct store_txn *t);
 /* True and value (valid until the next write in this transaction, or its end) when the key is
  * there. */
 bool store_get(struct store_txn *t, unsigned table, struct span key, struct span *value);
+/* How many rows the table has in this transaction; 0 on failure. Costs next to nothing. */
+uint64_t store_count(struct store_txn *t, unsigned table);
 void store_put(struct store_txn *t, unsigned table, struct span key, struct span value);
 /* As store_put, for a key known to be the table's greatest: pages fill up completely. */
 void store_append(struct store_txn *t, unsigned table, struct span key, struct span value);

@@ -23,6 +23,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     base64_encode(&again, text);
     buf_clear(&strict);
     assert(base64_decode(&strict, buf_span(&again)) == 0 && span_equal(buf_span(&strict), text));
+    buf_clear(&again);
+    buf_clear(&strict);
+    base32_encode(&again, text);
+    assert(again.n == (size * 8 + 4) / 5);
+    assert(base32_decode(&strict, buf_span(&again)) == 0 && span_equal(buf_span(&strict), text));
+    buf_clear(&strict);
+    if (base32_decode(&strict, text) == 0) {
+        buf_clear(&again);
+        base32_encode(&again, buf_span(&strict));
+        assert(again.n == size);
+        for (size_t i = 0; i < size; i++)
+            assert((again.p[i] | 0x20) == (data[i] | 0x20));
+    }
     buf_free(&strict);
     buf_free(&loose);
     buf_free(&again);

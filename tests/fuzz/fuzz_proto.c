@@ -12,6 +12,8 @@
 #include "proto_deliver.h"
 #include "proto_events.h"
 #include "proto_hook.h"
+#include "proto_mail.h"
+#include "proto_mailbox.h"
 #include "proto_master.h"
 #include "proto_secret.h"
 #include "proto_submit.h"
@@ -67,6 +69,7 @@ static void read_deliver(uint8_t which, struct span s)
     struct ipc_message m = message_of(MSG_DELIVER_JOB, s);
     struct deliver_job *job;
     struct deliver_result r;
+    struct deliver_report report;
     struct buf out = {0};
     struct fail f;
     int body;
@@ -85,6 +88,14 @@ static void read_deliver(uint8_t which, struct span s)
             assert(span_equal(s, buf_span(&out)));
         }
         deliver_result_clear(&r);
+        buf_clear(&out);
+        w = wire_open(s);
+        deliver_report_get(&w, &report);
+        if (wire_end(&w) == 0) {
+            deliver_report_put(&out, &report);
+            assert(span_equal(s, buf_span(&out)));
+        }
+        deliver_report_clear(&report);
     }
     record_close_fds(&m);
     buf_free(&out);
@@ -110,14 +121,16 @@ static void read_secret(uint8_t which, struct span s)
 
 static void read_admin(uint8_t which, struct span s)
 {
-    struct ipc_message m = message_of((uint16_t)(0x0600 + which % 16), s);
+    struct ipc_message m = message_of((uint16_t)(0x0600 + which % 32), s);
     struct admin_request r;
     struct admin_filter filter;
     struct admin_item item;
+    struct admin_hold_rule rule;
     struct buf out = {0};
     struct fail f;
     if (admin_read(&m, &r, &f) == 0) {
-        assert(r.limit >= 1 && r.limit <= ADMIN_PAGE_MAX && r.filter.ids_n <= ADMIN_IDS_MAX);
+        assert(r.query.limit <= ADMIN_PAGE_MAX && r.query.filter.ids_n <= ADMIN_IDS_MAX);
+        assert(r.terms.ms <= ADMIN_MS_MAX && r.terms.ms >= -ADMIN_MS_MAX);
         admin_request_clear(&r);
     }
     struct wire w = wire_open(s);
@@ -135,6 +148,14 @@ static void read_admin(uint8_t which, struct span s)
         assert(span_equal(s, buf_span(&out)));
     }
     admin_item_clear(&item);
+    buf_clear(&out);
+    w = wire_open(s);
+    admin_hold_rule_get(&w, &rule);
+    if (wire_end(&w) == 0) {
+        admin_hold_rule_put(&out, &rule);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    admin_hold_rule_clear(&rule);
     buf_free(&out);
 }
 
@@ -198,11 +219,59 @@ static void read_events(uint8_t which, struct span s)
     }
 }
 
+static void read_mail(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0900 + which % 16), s);
+    struct mail_request r;
+    struct mail_message message;
+    struct buf out = {0};
+    struct fail f;
+    if (mail_read(&m, &r, &f) == 0) {
+        assert(r.seen_n <= MAIL_PAGE_MAX && (r.type != MSG_MAIL_NOTE || r.seen_n > 0));
+        assert(r.add.n <= MAIL_WORDS_MAX && r.remove.n <= MAIL_WORDS_MAX);
+        mail_request_clear(&r);
+    }
+    struct wire w = wire_open(s);
+    mail_message_get(&w, &message);
+    if (wire_end(&w) == 0) {
+        assert(message.id != 0 && message.removed_ms >= 0);
+        mail_message_put(&out, &message);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    mail_message_clear(&message);
+    buf_free(&out);
+}
+
+static void read_mailbox(uint8_t which, struct span s)
+{
+    struct ipc_message m = message_of((uint16_t)(0x0b00 + which % 16), s);
+    struct mailbox_request r;
+    struct mailbox_file file;
+    struct buf out = {0};
+    struct fail f;
+    if (which >= 128)
+        add_fd(&m);
+    if (mailbox_read(&m, &r, &f) == 0) {
+        assert((r.fd >= 0) == (r.type == MSG_MAILBOX_STORE));
+        assert(r.set <= MAILBOX_FLAGS && r.clear <= MAILBOX_FLAGS && r.limit <= MAILBOX_PAGE_MAX);
+        mailbox_request_clear(&r);
+    }
+    struct wire w = wire_open(s);
+    mailbox_file_get(&w, &file);
+    if (wire_end(&w) == 0) {
+        mailbox_file_put(&out, &file);
+        assert(span_equal(s, buf_span(&out)));
+    }
+    mailbox_file_clear(&file);
+    record_close_fds(&m);
+    buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const readers[])(uint8_t which, struct span s) = {
-        read_submit,  read_deliver, read_hook,     read_secret, read_admin,
-        read_control, read_master,  read_suppress, read_events,
+        read_submit, read_deliver,  read_hook,   read_secret, read_admin,   read_control,
+        read_master, read_suppress, read_events, read_mail,   read_mailbox,
     };
     if (size < 2)
         return 0;

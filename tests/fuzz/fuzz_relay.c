@@ -147,7 +147,8 @@ struct outcome {
     uint32_t delivered;
 };
 
-static void on_results(void *arg, const struct deliver_result *results, uint32_t n)
+static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
     struct outcome *o = arg;
     assert(results != NULL);

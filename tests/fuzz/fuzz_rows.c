@@ -28,6 +28,10 @@ static int rcpt(struct span s, struct buf *out)
     if (rcpt_row_read(s, &r) != 0)
         return -1;
     assert(strlen(address_domain(r.address)) <= PROTO_NAME_MAX && r.next_ms >= 0);
+    struct rcpt_peek p;
+    assert(rcpt_row_peek(s, &p) == 0 && p.message == r.message && p.held == r.held &&
+           p.attempts == r.attempts && p.next_ms == r.next_ms && span_is(p.address, r.address) &&
+           span_is(p.transport, r.transport));
     rcpt_row_put(out, &r);
     /* A row too long is written shorter: it still decodes, with as many results. */
     if (s.n > ROW_MAX) {
@@ -57,6 +61,13 @@ static int retired(struct span s, struct buf *out)
     struct retired_row r;
     if (retired_row_read(s, &r) != 0)
         return -1;
+    const struct admin_row *row = &r.item.row;
+    struct admin_peek p;
+    assert(retired_row_peek(s, &p) == 0 && p.id == row->id && p.message == row->message &&
+           p.success == row->success && p.attempts == row->attempts &&
+           p.received_ms == row->received_ms && p.next_ms == row->next_ms &&
+           span_is(p.account, row->account) && span_is(p.sender, row->sender) &&
+           span_is(p.recipient, row->recipient) && span_is(p.transport, row->transport));
     retired_row_put(out, &r);
     retired_row_clear(&r);
     return 0;
@@ -68,7 +79,11 @@ static int hook(struct span s, struct buf *out)
     char *url = hook_row_url(s);
     int rc = hook_row_read(s, &r);
     if (rc == 0) {
+        struct hook_peek p;
         assert(url != NULL && strcmp(url, r.url) == 0);
+        assert(hook_row_peek(s, &p) == 0 && p.success == r.success && p.attempts == r.attempts &&
+               p.submitted_ms == r.submitted_ms && p.next_ms == r.next_ms &&
+               span_is(p.account, r.account) && span_is(p.event, r.event));
         hook_row_put(out, &r);
         hook_row_clear(&r);
     }
@@ -86,6 +101,25 @@ static int suppress(struct span s, struct buf *out)
     return 0;
 }
 
+static int failure(struct span s, struct buf *out)
+{
+    struct failure_row r;
+    if (failure_row_read(s, &r) != 0)
+        return -1;
+    failure_row_put(out, &r);
+    return 0;
+}
+
+static int fromid(struct span s, struct buf *out)
+{
+    struct span text;
+    uint64_t recipient;
+    if (fromid_row_read(s, &recipient, &text) != 0)
+        return -1;
+    fromid_row_put(out, recipient, text);
+    return 0;
+}
+
 static int once(struct span s, struct buf *out)
 {
     struct once_row r;
@@ -96,10 +130,31 @@ static int once(struct span s, struct buf *out)
     return 0;
 }
 
+static int mail(struct span s, struct buf *out)
+{
+    struct mail_message m;
+    if (mail_row_read(s, &m) != 0)
+        return -1;
+    assert(m.id != 0 && m.keywords.n <= MAIL_WORDS_MAX);
+    mail_row_put(out, &m);
+    mail_message_clear(&m);
+    return 0;
+}
+
+static int hold(struct span s, struct buf *out)
+{
+    struct admin_hold_rule r;
+    if (hold_row_read(s, &r) != 0)
+        return -1;
+    hold_row_put(out, &r);
+    admin_hold_rule_clear(&r);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const again[])(struct span s, struct buf * out) = {msg,  rcpt,     event, retired,
-                                                                    hook, suppress, once};
+    static int (*const again[])(struct span s, struct buf * out) = {
+        msg, rcpt, event, retired, hook, suppress, once, failure, fromid, mail, hold};
     struct buf out = {0};
     if (size == 0)
         return 0;

@@ -15,9 +15,9 @@ ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
-mail_location = maildir:/var/mail/%u
-mail_uid = qmmail
-mail_gid = qmmail
+mail_location = {location}
+mail_uid = {owner}
+mail_gid = {owner}
 first_valid_uid = 100
 default_internal_user = dovecot
 default_login_user = dovenull
@@ -27,7 +27,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=qmmail gid=qmmail home=/var/mail/%u
+  args = uid={owner} gid={owner} home=/var/mail/%u
 }}
 namespace inbox {{
   inbox = yes
@@ -55,19 +55,20 @@ service auth {{
 
 
 class Dovecot(service.Service):
-    """users: name or address -> password. settings: further lines of dovecot.conf.
+    """users: name or address -> password. settings: further lines of dovecot.conf. location: of the mailboxes, with
+    %u for the user, and owner: the user whose they are.
 
     Ports: 143 IMAP, 12345 SASL (Postfix: smtpd_sasl_type = dovecot, smtpd_sasl_path =
     inet:127.0.0.1:12345)."""
 
     def __init__(self, host, users, mechanisms="plain login cram-md5 scram-sha-1 scram-sha-256",
-                 settings=""):
+                 settings="", location="maildir:/var/mail/%u", owner="qmmail"):
         super().__init__(host, "dovecot")
         for user, uid in (("dovecot", UID), ("dovenull", LOGIN_UID), ("qmmail", MAIL_UID)):
             host.add_user(user, uid)
         self.users = dict(users)
         host.write("/etc/dovecot/dovecot.conf", _CONFIG.format(
-            work=host.work, mechanisms=mechanisms, settings=settings))
+            work=host.work, mechanisms=mechanisms, settings=settings, location=location, owner=owner))
         host.write("/etc/dovecot/users", "".join(f"{user}:{{PLAIN}}{password}\n"
                                                  for user, password in users.items()))
         host.run(["sh", "-c", "chown qmmail:qmmail /var/mail; mkdir -p /run/dovecot"])

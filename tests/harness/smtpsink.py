@@ -141,6 +141,7 @@ class SmtpSink:
 
     def _serve(self, sock, session):
         sock.settimeout(300)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply is not held back, to be lost in a reset
         talk = _Conversation(self, sock, session, self._tls, self._stopping)
         try:
             if self._implicit:
@@ -228,7 +229,7 @@ class _Conversation:
         if self.stopping.wait(reply.delay):
             raise _Gone
         if reply.text is not None:
-            self.send(reply.text.replace("\n", "\r\n").encode() + b"\r\n", reply.trickle)
+            self.send(reply.text.replace("\n", "\r\n").encode("utf-8", "surrogateescape") + b"\r\n", reply.trickle)
         if reply.reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         if reply.drop or reply.reset or reply.text is None:

@@ -15,6 +15,7 @@ listen api { address 192.0.2.1  http 80  webapi yes }
 domain us.test { }
 account app {
     address app@us.test
+    suppress no
     webhook outgoing { url "%(url)s/app"  authorization "Bearer of-news" }
 }
 account other {

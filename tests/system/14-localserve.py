@@ -172,6 +172,11 @@ class Localserve(case.LanCase):
         self.suite.wait_log(m="complaint simulated", rcpt="you+complaint@example.org")
         wait.until(lambda: len(self.inbox.files()) == 3, what="two notices and the mail that is complained of")
         self.assertEqual(len(self.suite.find_log(m="complaint simulated")), 1)
+        told = self.api.get("/webapi/v0/events?after=0").json["Events"]
+        self.assertEqual([event["Event"] for event in told if event["Recipient"] == "you+complaint@example.org"],
+                         ["accepted", "delivered", "complained"])
+        complained, = (event for event in told if event["Event"] == "complained")
+        self.assertEqual(complained["QueueMsgID"], ids["you+complaint@example.org"])
         self.suite.stop()
 
     def test_tags_are_acted_out_for_what_came_by_http(self):

@@ -160,7 +160,8 @@ class Operator(case.LanCase):
         _, status, _ = notice.iter_parts()
         _, fields = status.get_payload()
         self.assertEqual((fields["Final-Recipient"], fields["Action"]), ("rfc822; x@a.test", "failed"))
-        self.assertEqual([row["to"] for row in self.qmctl("queue", "list")], ["y@a.test"])
+        # The notice is in the mailbox a moment before its row has left the queue.
+        wait.until(lambda: [row["to"] for row in self.qmctl("queue", "list")] == ["y@a.test"], what="the end of the notice")
         hook = wait.until(lambda: [one for one in self.qmctl("hook", "list") if one["attempts"] == 1],
                           what="the webhook's first attempt")[0]
         self.assertEqual((hook["account"], hook["event"], hook["url"]), ("ann", "failed", "http://192.0.2.3/hook"))

@@ -15,9 +15,7 @@ listen public { address 192.0.2.1  submission 587  require-tls-for-auth no }
 domain us.test { }
 account ann { address ann@us.test }
 smtp { transactions 10000 }
-deliver { connections 1200 }
-queue { concurrency 1600  transport-concurrency 1200
-        destination-concurrency-start %(each)d  destination-concurrency %(each)d }
+queue { destination-concurrency-start %(each)d  destination-concurrency %(each)d }
 """ % {"each": SESSIONS // ADDRESSES}
 IN = """
 hostname us.test

@@ -298,6 +298,8 @@ class Send(WebapiCase):
         self.assertEqual(result["Submissions"][0]["Address"], "m\u00f8x@example.net")
         message, mail = self.message()
         self.assertIn("SMTPUTF8", mail.sender)
+        self.assertRegex(result["Submissions"][0]["FromID"], "^[a-z2-7]{26}$")
+        self.assertEqual(mail.sender.split()[0], f"<mjl+{result['Submissions'][0]['FromID']}@mox.example>")
         self.assertEqual(message["User-Agent"], "test")
         self.assertEqual(str(message["From"]), "M J L <mjl+fromid@mox.example>")
         self.assertEqual([part.get_content_type() for part in message.walk()], [

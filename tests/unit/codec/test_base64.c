@@ -31,6 +31,42 @@ static void test_rfc_vectors(void **state)
     }
 }
 
+/* RFC 4648 section 10, without padding and in lower case. */
+static void test_base32_vectors(void **state)
+{
+    static const char *const folded[][2] = {
+        {"", ""},
+        {"f", "my"},
+        {"fo", "mzxq"},
+        {"foo", "mzxw6"},
+        {"foob", "mzxw6yq"},
+        {"fooba", "mzxw6ytb"},
+        {"foobar", "mzxw6ytboi"},
+    };
+    for (size_t i = 0; i < sizeof folded / sizeof folded[0]; i++) {
+        struct buf out = {0}, back = {0};
+        base32_encode(&out, span_text(folded[i][0]));
+        assert_string_equal(buf_text(&out), folded[i][1]);
+        assert_int_equal(base32_decode(&back, buf_span(&out)), 0);
+        assert_string_equal(buf_text(&back), folded[i][0]);
+        buf_free(&out);
+        buf_free(&back);
+    }
+}
+
+static void test_base32_is_read_in_either_case_and_one_spelling(void **state)
+{
+    static const char *const bad[] = {"m", "mz", "mzx", "mzxw6y", "my======", "m1", "m8", "m y"};
+    struct buf out = {0};
+    assert_int_equal(base32_decode(&out, span_text("MzXw6YtBoI")), 0);
+    assert_string_equal(buf_text(&out), "foobar");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(base32_decode(&out, span_text(bad[i])), -1);
+        assert_string_equal(buf_text(&out), "foobar");
+    }
+    buf_free(&out);
+}
+
 static void test_only_one_spelling_is_taken(void **state)
 {
     static const char *const bad[] = {"Zg",       "Zg=",   "Zg===", "Zh==", "Zm9=",  "Z",
@@ -82,6 +118,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc_vectors),
+        cmocka_unit_test(test_base32_vectors),
+        cmocka_unit_test(test_base32_is_read_in_either_case_and_one_spelling),
         cmocka_unit_test(test_only_one_spelling_is_taken),
         cmocka_unit_test(test_loose_passes_over_white_space),
         cmocka_unit_test(test_a_check_takes_what_can_be_decoded_and_nothing_else),

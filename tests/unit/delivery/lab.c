@@ -330,7 +330,8 @@ void lab_close(void)
 
 static const char default_body[] = "Subject: hi\r\n\r\nhello\r\n";
 
-void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n)
+void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                    const struct deliver_report *report)
 {
     struct order *o = arg;
     assert_false(o->done);
@@ -339,6 +340,9 @@ void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n)
     if (results == NULL)
         return;
     assert_int_equal(n, o->n);
+    o->reported = report != NULL;
+    if (o->reported)
+        o->said = report->said;
     o->results = mem_array(n, sizeof *o->results);
     for (uint32_t i = 0; i < n; i++) {
         deliver_result_copy(&o->results[i], &results[i]);
@@ -383,6 +387,7 @@ void order_send(struct order *o)
     *job = (struct deliver_job){
         .message = o->id, .flags = o->flags, .attempt = o->attempt == 0 ? 1 : o->attempt};
     job->size = o->body_n;
+    job->wants = o->wants;
     job->transport = mem_text(lab.agent.label);
     job->destination = mem_text(o->destination);
     job->sender = mem_text(o->sender == NULL ? "from@us.test" : o->sender);

@@ -70,14 +70,18 @@ struct order {
     const char *recipients[8]; /* instead of those, where not NULL */
     const char *orcpt;         /* of every recipient */
     uint8_t notify;
+    uint8_t wants;
     uint64_t id; /* of the message; 0: a new one */
     /* what came back */
     bool done, lost;
     struct deliver_result *results;
+    bool reported;
+    enum deliver_said said;
 };
 
 /* arg: the order; for whoever asks by hand. */
-void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n);
+void lab_on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                    const struct deliver_report *report);
 void order_send(struct order *o);
 void order_free(struct order *o);
 /* Sends it and waits for its results. */

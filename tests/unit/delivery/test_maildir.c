@@ -13,6 +13,7 @@
 
 #include "file.h"
 #include "mem.h"
+#include "qid.h"
 
 /* Delivery into mailboxes: folders below the one the process is in. */
 
@@ -133,14 +134,66 @@ static void a_message_is_in_new_with_where_it_came_from_and_whose_it_is(void **s
     order_run(&o);
     assert_outcome(&o, 0, DELIVERED);
     assert_string_equal(o.results[0].remote_host, "local");
+    char name[300], id[QID_SIZE];
+    assert_int_equal(list("anna/new", name), 1);
+    assert_string_equal(o.results[0].stored_folder, "");
+    assert_string_equal(o.results[0].stored_name, name);
+    char *path = mem_format("anna/new/%s", name);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(o.results[0].stored_inode, st.st_ino);
+    mem_free(&path);
     char *text = only_message("anna");
-    assert_string_equal(
-        text, "Return-Path: <from@us.test>\nDelivered-To: anna+x@us.test\nSubject: hi\n\nhello\n");
+    char *wanted = mem_format("Return-Path: <from@us.test>\nDelivered-To: anna+x@us.test\n"
+                              "X-Quartermaster-ID: %s\nSubject: hi\n\nhello\n",
+                              qid_text(o.results[0].id, id));
+    assert_string_equal(text, wanted);
+    mem_free(&wanted);
     assert_int_equal(list("anna/tmp", NULL), 0);
     assert_int_equal(list("anna/cur", NULL), 0);
     assert_int_equal(stat("anna/new", &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
     mem_free(&text);
+    order_free(&o);
+}
+
+static const char bounce[] =
+    "From: MAILER-DAEMON@mx.example\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+    "--b\r\n\r\nsorry\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+    "Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; bob@d.example\r\n"
+    "Action: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n";
+
+static void what_a_message_reports_is_told_to_whoever_wants_it(void **state)
+{
+    struct order o = {.destination = "anna",
+                      .recipients = {"anna+x@us.test"},
+                      .body = bounce,
+                      .wants = DELIVER_WANTS_REPORT};
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_true(o.reported);
+    assert_int_equal(o.said, DELIVER_SAID_ACTION);
+    char *text = only_message("anna");
+    mem_free(&text);
+    order_free(&o);
+    struct order plain = {.destination = "anna", .recipients = {"anna+x@us.test"}, .body = bounce};
+    order_run(&plain);
+    assert_false(plain.reported);
+    text = only_message("anna");
+    mem_free(&text);
+    order_free(&plain);
+}
+
+static void what_is_consumed_is_in_no_mailbox(void **state)
+{
+    struct order o = {.destination = "anna",
+                      .recipients = {"anna+x@us.test"},
+                      .body = bounce,
+                      .wants = DELIVER_WANTS_REPORT | DELIVER_WANTS_CONSUMED};
+    order_run(&o);
+    assert_outcome(&o, 0, "delivered 250 2.1.5 consumed");
+    assert_true(o.reported);
+    assert_int_equal(o.said, DELIVER_SAID_ACTION);
+    assert_int_equal(list("anna/new", NULL), -1);
     order_free(&o);
 }
 
@@ -169,7 +222,8 @@ static void lines_end_as_they_do_on_this_system(void **state)
             .destination = "anna", .body = cases[i].body, .recipients = {"anna@us.test"}};
         order_run(&o);
         assert_outcome(&o, 0, DELIVERED);
-        char *text = only_message("anna"), *body = strstr(text, "us.test\n") + 8;
+        char *text = only_message("anna"),
+             *body = strchr(strstr(text, "X-Quartermaster-ID: "), '\n') + 1;
         assert_string_equal(body, cases[i].text);
         mem_free(&text);
         order_free(&o);
@@ -495,6 +549,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_message_is_in_new_with_where_it_came_from_and_whose_it_is),
+        TEST(what_a_message_reports_is_told_to_whoever_wants_it),
+        TEST(what_is_consumed_is_in_no_mailbox),
         TEST(the_null_sender_is_written_as_such),
         TEST(lines_end_as_they_do_on_this_system),
         TEST(a_line_end_between_two_pieces_is_one),

@@ -276,6 +276,24 @@ static void requiretls_wants_a_certificate_and_the_extension(void **state)
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
 }
 
+/* RFC 8689 section 5: who cannot take a notice with REQUIRETLS gets it without. */
+static void requiretls_does_not_have_a_notice_lost(void **state)
+{
+    static const char *const cases[] = {"REQUIRETLS", "SIZE", NULL};
+    use_smarthost("opportunistic");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.sender = "", .flags = SUBMIT_REQUIRE_TLS};
+        lab.peer.tls = i == 0 ? lab.trusted : i == 1 ? lab.untrusted : NULL;
+        lab.peer.tls_extensions = cases[i];
+        peer_reset(&lab.peer);
+        run_to_end(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_int_equal(o.results[0].tls[0] != '\0', i < 2);
+        assert_int_equal(strstr(buf_text(&lab.peer.commands), " REQUIRETLS") != NULL, i == 0);
+        order_free(&o);
+    }
+}
+
 static void requiretls_wants_hosts_whose_names_are_beyond_doubt(void **state)
 {
     struct order o = {.flags = SUBMIT_REQUIRE_TLS},
@@ -407,6 +425,7 @@ int main(void)
         TEST(where_it_is_required_nothing_goes_in_clear),
         TEST(required_of_a_smarthost_is_a_certificate_for_its_name),
         TEST(requiretls_wants_a_certificate_and_the_extension),
+        TEST(requiretls_does_not_have_a_notice_lost),
         TEST(requiretls_wants_hosts_whose_names_are_beyond_doubt),
         TEST(a_connection_is_shared_only_where_as_much_was_asked_of_it),
         TEST(nothing_said_in_between_counts_as_an_answer_under_tls_either),

@@ -722,6 +722,39 @@ static void a_limit_of_seven_is_met_by_the_fewest_transactions(void **state)
     order_free(&o);
 }
 
+/* A fault seen elsewhere: of a success what was said to RCPT was kept alone, and the remote's queue
+ * id was lost. */
+static void what_was_said_of_the_recipient_is_kept_beside_the_last_word(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]", .n = 3};
+    peer_reset(&lab.peer);
+    peer_say(&lab.peer, SAY_RCPT, "250 2.1.5 first", "251-2.1.5 second\n251 2.1.5 goes on",
+             "550 5.1.1 third", NULL);
+    peer_say(&lab.peer, SAY_DOT, "250 2.0.0 Ok: queued as ABC", NULL);
+    order_run(&o);
+    assert_string_equal(order_text(&o, 0), "delivered 250 2.0.0 dot [250 2.0.0 Ok: queued as ABC]");
+    assert_string_equal(o.results[0].rcpt_reply, "250 2.1.5 first");
+    assert_string_equal(o.results[1].rcpt_reply, "251-2.1.5 second\n251 2.1.5 goes on");
+    assert_string_equal(o.results[2].reply, "550 5.1.1 third");
+    assert_string_equal(o.results[2].rcpt_reply, "");
+    order_free(&o);
+}
+
+static void what_is_said_of_a_recipient_is_kept_within_bounds(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    char reply[1600] = "250 2.1.5 ";
+    memset(reply + 10, 'x', 1500);
+    peer_reset(&lab.peer);
+    peer_say(&lab.peer, SAY_RCPT, reply, NULL);
+    peer_say(&lab.peer, SAY_DOT, "!", NULL); /* no word of the message */
+    order_run(&o);
+    assert_int_equal(o.results[0].status, DELIVER_DEFERRED);
+    assert_int_equal(strlen(o.results[0].rcpt_reply), 1024);
+    assert_string_equal(o.results[0].rcpt_reply + 1024 - 6, " [...]");
+    order_free(&o);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -755,6 +788,8 @@ int main(void)
         TEST(nothing_in_the_envelope_becomes_a_command),
         TEST(many_recipients_cross_in_one_go),
         TEST(a_limit_of_seven_is_met_by_the_fewest_transactions),
+        TEST(what_was_said_of_the_recipient_is_kept_beside_the_last_word),
+        TEST(what_is_said_of_a_recipient_is_kept_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
  *     helper sign KEYFILE DOMAIN SELECTOR CHUNK < message   the message signed, hashed in pieces
  *     helper compose < values                               a message
  *     helper dsn < values                                   a notification
+ *     helper read-dsn < notification                        what our reader makes of it: strings,
+ * NUL behind each
  *
  * Values come as "name length\n", so many octets, "\n". A value of several strings has NULs
  * between. What there is to say about a message besides its octets goes to standard error. */
@@ -21,6 +23,7 @@
 #include "compose.h"
 #include "dkimkey.h"
 #include "dsn.h"
+#include "dsnread.h"
 #include "file.h"
 #include "header.h"
 #include "mem.h"
@@ -348,6 +351,28 @@ static void make_report(void)
     buf_free(&input);
 }
 
+/* Reporting-MTA, ENVID; of each recipient: final, original, action, enhanced code, diagnostic. */
+static void read_report(void)
+{
+    struct buf input = read_input(), out = {0};
+    struct mimeread m;
+    struct dsnread d;
+    mimeread_parse(&m, buf_span(&input), NULL);
+    dsnread_parse(&d, &m, NULL);
+    if (d.kind != DSNREAD_REPORT)
+        die("no report");
+    buf_putf(&out, "%s%c%s%c", d.reporting_mta, 0, d.envelope_id, 0);
+    for (size_t i = 0; i < d.n; i++) {
+        const struct dsnread_recipient *r = &d.recipients[i];
+        buf_putf(&out, "%s%c%s%c%s%c%s%c%s%c", r->final, 0, r->original, 0,
+                 dsnread_action_name(r->action), 0, r->code.enhanced, 0, r->diagnostic, 0);
+    }
+    write_out(&out);
+    dsnread_clear(&d);
+    mimeread_clear(&m);
+    buf_free(&input);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -361,6 +386,8 @@ int main(int argc, char **argv)
         make_message();
     else if (strcmp(what, "dsn") == 0 && argc == 2)
         make_report();
+    else if (strcmp(what, "read-dsn") == 0 && argc == 2)
+        read_report();
     else
         die("usage: see the top of helper.c");
     return 0;

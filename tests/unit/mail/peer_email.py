@@ -3,9 +3,13 @@ import email
 import email.header
 import email.policy
 import email.utils
+import pathlib
 import random
 import subprocess
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+from harness import dsn  # noqa: E402
 
 HELPER = sys.argv[1]
 failures = 0
@@ -33,8 +37,7 @@ def run(command, values):
     said = dict(word.split("=", 1) for word in done.stderr.decode().split())
     check_lines(done.stdout, said["8bit"] == "1")
     message = email.message_from_bytes(done.stdout, policy=email.policy.default)
-    for part in message.walk():
-        equal("defects", [str(d) for d in part.defects], [])
+    equal("defects", dsn.defects(message), [])
     return message, done.stdout, said
 
 
@@ -262,6 +265,88 @@ def check_hostile_report():
             equal("header", header.get_payload(decode=True), HEADER + "X: \u65e5\r\n".encode())
 
 
+def strict(values):
+    """The notification by the grammar of RFC 3464, after Python's email package and our own reader agreed with it."""
+    message, raw, said = run("dsn", values)
+    notice = dsn.parse(raw)
+    done = subprocess.run([HELPER, "read-dsn"], input=raw, stdout=subprocess.PIPE, check=True)
+    words = done.stdout.decode().split("\0")[:-1]
+    equal("read: message fields", words[:2],
+          [notice.fields["reporting-mta"].removeprefix("dns; "), notice.fields.get("original-envelope-id", "")])
+    equal("read: recipients", len(words), 2 + 5 * len(notice.recipients))
+    for at, one in enumerate(notice.recipients):
+        final, original, action, enhanced, diagnostic = words[2 + 5 * at:7 + 5 * at]
+        equal("read: action", action, one["action"])
+        if "\\x{" not in one["final-recipient"]:
+            equal("read: final", final, one["final-recipient"].partition("; ")[2])
+        equal("read: original", bool(original), "original-recipient" in one)
+        equal("read: code", bool(enhanced), True)
+        said_there = one.get("diagnostic-code", "smtp; ").removeprefix("smtp; ")
+        equal("read: diagnostic", diagnostic[:500], " ".join(said_there.split())[:500])
+    return notice
+
+
+HOSTILE = {
+    "unbalanced": b"550 (unbalanced ((( and \\",
+    "closing": b"550 ) Action: delivered (",
+    "NUL, ESC and DEL": b"550 a\x00b \x1b[2J \x7f",
+    "line ends": b"550 a\r\nAction: delivered\r\n\r\nFinal-Recipient: rfc822; x@y\r\nStatus: 2.0.0",
+    "bare LF": b"550 a\nAction: delivered\n\nReporting-MTA: dns; x",
+    "bare CR": b"550 a\rAction: delivered",
+    "a delimiter": b"550 x\r\n--=_\r\nContent-Type: text/html\r\n\r\n<b>",
+    "a long line": b"550 " + b"x" * 2_000_000,
+    "long, of words": b"550 " + b"word " * 400_000,
+    "long, UTF-8": "550 \u65e5\u672c\u8a9e".encode() * 3000,
+    "UTF-8": "550 5.1.1 \u30e6\u30fc\u30b6\u30fc\u304c\u3044\u307e\u305b\u3093".encode(),
+    "invalid UTF-8": b"550 \xff\xfe \xc3( \xe2\x82 \xed\xa0\x80 \xf4\x90\x80\x80 \xc0\xaf",
+    "C1 controls": "550 \u0085\u009b31m\u2028x\u202e\u2066y".encode(),
+    "white space": b"550 \t  \t a  \t b   ",
+    "every octet": b"550 " + bytes(range(256)),
+    "folded into a field": b"550 a\r\n\tb\r\nX-Y: z",
+    "encoded word": b"550 =?utf-8?q?a=0D=0AAction:_delivered?=",
+    "nothing": b"550",
+}
+
+
+def check_strictly():
+    """What a stranger says, in each place where it goes, in each form: no field, line or part is added."""
+    for smtputf8 in False, True:
+        form = [("smtputf8", "")] if smtputf8 else []
+        for name, text in HOSTILE.items():
+            notice = strict([
+                ("to", "a@example.org"), ("header", HEADER + b"X-Said: " + text[:5000] + b"\r\n"), *form,
+                recipient("bob@example.net", reason=text[:100_000].replace(b"\0", b"0"), original="rfc822;Bob@example.net"),
+                *reply(text, b"550 the last line"), recipient("eve@example.net", "delayed", "4.4.1", "timed out")])
+            equal(f"{name}: recipients", [(one["final-recipient"], one["action"]) for one in notice.recipients],
+                  [("rfc822; bob@example.net", "failed"), ("rfc822; eve@example.net", "delayed")])
+            equal(f"{name}: code", notice.recipients[0]["status"].split()[0], "5.1.1")
+            equal(f"{name}: the text for people has it", "550 the last line" in notice.text, len(text) < 65000)
+            equal(f"{name}: nothing that ends or turns a line", set("\u2028\u202e\u2066") & set(notice.text), set())
+            equal(f"{name}: kind", notice.message.get_content_type(), "multipart/report")
+        for lines in (40, 500):
+            said = [b"550-%d %s" % (number, b"y" * 490) for number in range(lines)]
+            notice = strict([("to", "a@example.org"), ("header", HEADER), *form, recipient("bob@example.net"),
+                             *reply(*said[:64])])
+            equal("many lines", notice.recipients[0]["diagnostic-code"].count(" y"), min(lines, 64))
+
+
+def check_addresses_strictly():
+    """Every action, ENVID and ORCPT, in both forms, with addresses that need quoting or are UTF-8."""
+    some = ["bob@example.net", '"x y"@example.net', "gr\xfc\xdf@example.net", "\u65e5\u672c@example.net"]
+    originals = ["", "rfc822;Bob+x@example.net", "utf-8;gr\xfc\xdf@example.net", "x400;/C=de/ O=\\/",
+                 "a-type-of-some-length;who"]
+    for smtputf8 in False, True:
+        form = [("smtputf8", "")] if smtputf8 else []
+        for action in "failed", "delayed", "delivered", "relayed", "expanded":
+            for to in "a@example.org", "\xe9@example.org":
+                notice = strict([("to", to), ("header", HEADER), ("envelope-id", "QQ+=;x y"), *form] + [
+                    recipient(address, action, "5.1.1", original=original)
+                    for address in some for original in originals])
+                equal("originals", [one.get("original-recipient", "").partition(";")[0] for one in notice.recipients],
+                      [original.partition(";")[0] for _ in some for original in originals])
+                equal("envelope id", notice.fields["original-envelope-id"], "QQ+=;x y")
+
+
 def check_full_return():
     original = HEADER + b"\r\nbody\r\n"
     message, _, _ = run("dsn", [("to", "a@example.org"), ("header", HEADER), ("message", original),
@@ -273,7 +358,7 @@ def check_full_return():
 
 
 for check in (check_texts, check_subjects, check_names, check_headers, check_structure, check_random,
-              check_report, check_hostile_report, check_full_return):
+              check_report, check_hostile_report, check_strictly, check_addresses_strictly, check_full_return):
     check()
 print(f"{failures} failed")
 sys.exit(failures > 0)

@@ -118,8 +118,9 @@ static void test_a_failure_is_reported_to_people_and_programs(void **state)
               "\r\n"
               "This is the mail system at mail.example.org.\r\n"
               "\r\n"
-              "It reports on a message that was sent from your address. What became of it is\r\n"
-              "told below for each recipient; the message's header follows at the end.\r\n"
+              "It reports on a message that was sent from your address.\r\n"
+              "What became of it is told below for each recipient; the message's header follows\r\n"
+              "at the end.\r\n"
               "\r\n"
               "<bob@example.net>\r\n"
               "    was not delivered, and will not be tried again.\r\n"
@@ -375,6 +376,35 @@ static void test_the_original_is_returned_whole_when_asked_for_and_small(void **
     buf_free(&big);
 }
 
+static void test_a_message_with_utf8_in_its_header_is_not_returned_whole_in_ascii(void **state)
+{
+    const struct dsn_recipient r = failed();
+    struct dsn in = report(&r, 1);
+    in.header = span_text("Subject: gr\xc3\xbc\xc3\x9f"
+                          "e\r\n\r\n");
+    in.message = span_text("Subject: gr\xc3\xbc\xc3\x9f"
+                           "e\r\n\r\nits text\r\n");
+    has(&in, "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\n");
+    has_not(&in, "its text");
+    in.smtputf8 = true;
+    has(&in, "\r\nContent-Type: message/global\r\n");
+    has(&in, "its text");
+}
+
+static void test_somebody_else_is_told_who_sent_it(void **state)
+{
+    const struct dsn_recipient r = failed();
+    struct dsn in = report(&r, 1);
+    has(&in, "\r\nSubject: Message not delivered\r\n");
+    in.to = &postmaster;
+    in.sender = "gr\xc3\xbc\xc3\x9f@example.org";
+    has(&in, "\r\nIt reports on a message that was sent from "
+             "<gr\\xC3\\xBC\\xC3\\x9F@example.org>, who was told.\r\n");
+    has(&in, "\r\nSubject: For postmaster: Message not delivered\r\n");
+    in.sender = "";
+    has(&in, "\r\nIt reports on a message that was sent without a sender to be told.\r\n");
+}
+
 static void test_a_broken_header_is_returned_in_an_encoding(void **state)
 {
     const struct dsn_recipient r = failed();
@@ -403,6 +433,8 @@ int main(void)
         cmocka_unit_test(test_a_message_that_needed_smtputf8_gets_utf8_forms),
         cmocka_unit_test(test_a_utf8_address_can_be_told_in_ascii),
         cmocka_unit_test(test_the_original_is_returned_whole_when_asked_for_and_small),
+        cmocka_unit_test(test_a_message_with_utf8_in_its_header_is_not_returned_whole_in_ascii),
+        cmocka_unit_test(test_somebody_else_is_told_who_sent_it),
         cmocka_unit_test(test_a_broken_header_is_returned_in_an_encoding),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

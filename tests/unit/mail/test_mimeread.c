@@ -213,6 +213,14 @@ static const struct {
            "Content-Type: text/html\n\n2\n--d--\n"
            "--b\nContent-Type: multipart/x; boundary=e\n\n--e\n\n3\n--b--",
      "1", "2"},
+    /* As Apple Mail and Outlook write it; and what is no alternative stays where it is. */
+    {"Content-Type: multipart/alternative; boundary=b\n\n--b\n\n1\n"
+     "--b\nContent-Type: multipart/related; boundary=c\n\n--c\nContent-Type: text/html\n\n2\n"
+     "--c\nContent-Type: image/png\n\n0\n--c--\n--b--",
+     "1", "2"},
+    {MIXED "--b\n\n1\n--b\nContent-Type: multipart/related; boundary=c\n\n--c\n"
+           "Content-Type: text/html\n\n2\n--c--\n--b--",
+     "1", NULL},
 };
 
 static void test_the_texts_to_show_are_chosen_as_the_contract_says(void **state)

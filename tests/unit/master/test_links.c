@@ -77,7 +77,7 @@ static void every_edge_has_its_two_ends(void **state)
 {
     expect("smtpd/0", "secret, sign, submit");
     expect("smtpd/1", "secret, sign, submit");
-    expect("webapi/0", "secret, submit, account");
+    expect("webapi/0", "secret, mailbox, submit, account");
     expect(
         "qmgr",
         "deliver direct, deliver local, deliver relay, deliver login, hook, submit smtpd/0, submit "
@@ -86,7 +86,7 @@ static void every_edge_has_its_two_ends(void **state)
                       "webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "deliver qmgr");
-    expect("delivery/local", "deliver qmgr");
+    expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
     expect("delivery/login", "secret, deliver qmgr"); /* it alone has something to ask vault */
     expect("hooks", "secret, hook qmgr");
@@ -99,6 +99,7 @@ static void and_they_are_joined(void **state)
         {"smtpd/1", "submit", "qmgr", "submit smtpd/1"},
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
+        {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "deliver local", "delivery/local", "deliver qmgr"},
@@ -219,6 +220,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"smtpd/1", "sign", "vault/1", "sign smtpd/1"},
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
+        {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
         {"hooks", "secret", "vault/0", "secret hooks"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},

@@ -17,9 +17,15 @@ static const struct admin_filter filter = {
     .ids_n = 3,
     .account = (char *)"billing",
     .from = (char *)"@example.org",
+    .from_domain = (char *)"example.org",
     .to = (char *)"example.net",
+    .domain = (char *)"d.example.net",
     .transport = (char *)"relay",
+    .unrouted = true,
     .held = ADMIN_HELD_YES,
+    .success = ADMIN_SUCCESS_NO,
+    .event = (char *)"delivered",
+    .attempts = 3,
     .submitted_after_ms = 1,
     .submitted_before_ms = -2,
     .next_after_ms = 3,
@@ -72,15 +78,16 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_item item;
     struct admin_hook_page hooks;
     struct admin_counts counts;
-    uint64_t count;
+    struct admin_hold_rules rules;
+    struct admin_acted acted;
+    uint64_t id, count;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
     case MSG_ADMIN_QUEUE_LIST:
     case MSG_ADMIN_RETIRED_LIST:
-        assert_int_equal(admin_ask_list(fd, r->type == MSG_ADMIN_RETIRED_LIST, &r->filter, r->after,
-                                        r->limit, &page, &f),
-                         -1);
+        assert_int_equal(
+            admin_ask_list(fd, r->type == MSG_ADMIN_RETIRED_LIST, &r->query, &page, &f), -1);
         break;
     case MSG_ADMIN_QUEUE_SHOW:
     case MSG_ADMIN_RETIRED_SHOW:
@@ -88,10 +95,23 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
                          -1);
         break;
     case MSG_ADMIN_QUEUE_ACT:
-        assert_int_equal(admin_ask_act(fd, r->action, &r->filter, r->dry, &count, &f), -1);
+        acted = (struct admin_acted){0, r->after, r->until};
+        assert_int_equal(
+            admin_ask_act_part(fd, r->action, &r->terms, &r->query.filter, r->dry, &acted, &f), -1);
         break;
     case MSG_ADMIN_HOOK_LIST:
-        assert_int_equal(admin_ask_hooks(fd, r->after, r->limit, &hooks, &f), -1);
+    case MSG_ADMIN_HOOKRETIRED_LIST:
+        assert_int_equal(
+            admin_ask_hooks(fd, r->type == MSG_ADMIN_HOOKRETIRED_LIST, &r->query, &hooks, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_LIST:
+        assert_int_equal(admin_ask_hold_rules(fd, &rules, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_ADD:
+        assert_int_equal(admin_ask_hold_add(fd, &r->rule, &id, &count, &f), -1);
+        break;
+    case MSG_ADMIN_HOLD_REMOVE:
+        assert_int_equal(admin_ask_hold_remove(fd, r->id, &f), -1);
         break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
@@ -117,13 +137,31 @@ static int request_again(uint16_t type, struct span payload, struct buf *out)
 static void test_requests_stand_the_battery(void **state)
 {
     static const struct admin_request requests[] = {
-        {.type = MSG_ADMIN_QUEUE_LIST, .filter = filter, .after = 77, .limit = ADMIN_PAGE_MAX},
-        {.type = MSG_ADMIN_RETIRED_LIST, .limit = 1},
+        {.type = MSG_ADMIN_QUEUE_LIST,
+         .query = {.filter = filter,
+                   .sort = ADMIN_BY_ID,
+                   .descending = true,
+                   .after = {0, 77},
+                   .limit = ADMIN_PAGE_MAX}},
+        {.type = MSG_ADMIN_RETIRED_LIST, .query = {.after = {1732700000123, 5}, .limit = 1}},
         {.type = MSG_ADMIN_QUEUE_SHOW, .id = 5},
         {.type = MSG_ADMIN_RETIRED_SHOW, .id = 6},
-        {.type = MSG_ADMIN_QUEUE_ACT, .action = ADMIN_FAIL, .filter = filter, .dry = true},
-        {.type = MSG_ADMIN_HOOK_LIST, .after = 1, .limit = 2},
+        {.type = MSG_ADMIN_QUEUE_ACT,
+         .action = ADMIN_DELAY,
+         .terms = {-3600000, (char *)"relay", ADMIN_TLS_OPTIONAL},
+         .query.filter = filter,
+         .dry = true,
+         .after = 5,
+         .until = UINT64_MAX},
+        {.type = MSG_ADMIN_HOOK_LIST, .query = {.after = {0, 1}, .limit = 2}},
+        {.type = MSG_ADMIN_HOOKRETIRED_LIST, .query = {.descending = true, .limit = 2}},
         {.type = MSG_ADMIN_COUNTS},
+        {.type = MSG_ADMIN_HOLD_LIST},
+        {.type = MSG_ADMIN_HOLD_ADD,
+         .rule = {.account = (char *)"billing",
+                  .from_domain = (char *)"example.org",
+                  .domain = (char *)"example.net"}},
+        {.type = MSG_ADMIN_HOLD_REMOVE, .id = 7},
     };
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         struct buf b = {0};
@@ -144,15 +182,15 @@ static void test_pages_and_filters_are_bounded(void **state)
     struct admin_request r = {.type = MSG_ADMIN_HOOK_LIST};
     struct buf b = {0}, out = {0};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        r.limit = limits[i].limit;
+        r.query.limit = limits[i].limit;
         buf_clear(&b);
         (void)send_request(&r, &b);
         assert_int_equal(request_again(MSG_ADMIN_HOOK_LIST, buf_span(&b), &out), limits[i].rc);
     }
     uint64_t *ids = mem_array(ADMIN_IDS_MAX + 1, sizeof *ids);
-    r = (struct admin_request){.type = MSG_ADMIN_QUEUE_ACT, .filter = {.ids = ids}};
+    r = (struct admin_request){.type = MSG_ADMIN_QUEUE_ACT, .query.filter = {.ids = ids}};
     for (uint32_t more = 0; more < 2; more++) {
-        r.filter.ids_n = ADMIN_IDS_MAX + more;
+        r.query.filter.ids_n = ADMIN_IDS_MAX + more;
         buf_clear(&b);
         (void)send_request(&r, &b);
         assert_int_equal(request_again(MSG_ADMIN_QUEUE_ACT, buf_span(&b), &out),
@@ -169,7 +207,8 @@ static void test_only_requests_of_the_protocol_are_read(void **state)
         struct ipc_message m = message_of((uint16_t)type, (struct span){0});
         struct admin_request r;
         struct fail f;
-        assert_int_equal(admin_read(&m, &r, &f) == 0, type == MSG_ADMIN_COUNTS);
+        assert_int_equal(admin_read(&m, &r, &f) == 0,
+                         type == MSG_ADMIN_COUNTS || type == MSG_ADMIN_HOLD_LIST);
     }
 }
 
@@ -181,7 +220,8 @@ static int page_again(uint16_t type, struct span payload, struct buf *out)
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_list(fd, false, &filter, 0, 100, &page, &f);
+    const struct admin_query query = {.filter = filter, .limit = 100};
+    int rc = admin_ask_list(fd, false, &query, &page, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
         admin_answer_page(scratch.ch, 1, &page);
@@ -196,7 +236,7 @@ static void test_pages_stand_the_battery(void **state)
 {
     struct admin_row rows[] = {row_of(5), row_of(0x640000000001)};
     for (uint32_t n = 0; n <= 2; n += 2) {
-        const struct admin_page page = {rows, n, 99};
+        const struct admin_page page = {rows, n, {-1, 99}};
         struct buf b = {0};
         admin_answer_page(scratch.ch, 1, &page);
         scratch_take(&scratch);
@@ -228,8 +268,12 @@ static void test_an_item_with_its_history_stands_the_battery(void **state)
     struct deliver_result attempts[] = {deliver_result_new(5, DELIVER_DEFERRED),
                                         deliver_result_new(5, DELIVER_FAILED)};
     submit_set(&attempts[1].reply, "550-no\n550 such user");
+    struct submit_extra extra[] = {{(char *)"order", (char *)"1042"}, {(char *)"x", (char *)""}};
     const struct admin_item item = {
         .row = row_of(5),
+        .not_before_ms = 1732700060000,
+        .extra = extra,
+        .extra_n = 2,
         .orcpt = (char *)"rfc822;x",
         .envid = (char *)"e",
         .from_id = (char *)"f",
@@ -254,7 +298,8 @@ static int hooks_again(uint16_t type, struct span payload, struct buf *out)
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_hooks(fd, 0, 100, &page, &f);
+    const struct admin_query query = {.limit = 100};
+    int rc = admin_ask_hooks(fd, false, &query, &page, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
         admin_answer_hooks(scratch.ch, 1, &page);
@@ -269,17 +314,108 @@ static void test_a_page_of_webhooks_stands_the_battery(void **state)
 {
     struct admin_hook_row rows[] = {
         {5, 6, (char *)"billing", (char *)"https://app.example.org/h", (char *)"failed", (char *)"",
-         3, 1, 2},
+         3, false, 1, 2},
         {7, 8, (char *)"other", (char *)"https://b.example.org/h", (char *)"delivered", (char *)"x",
-         0, 3, 4},
+         0, true, 3, 4},
     };
-    const struct admin_hook_page page = {rows, 2, 7};
+    const struct admin_hook_page page = {rows, 2, {3, 7}};
     struct buf b = {0};
     admin_answer_hooks(scratch.ch, 1, &page);
     scratch_take(&scratch);
     buf_put_span(&b, scratch.m.payload);
     stand_battery("webhooks", MSG_ADMIN_HOOK_PAGE, buf_span(&b), hooks_again);
     buf_free(&b);
+}
+
+static int rules_again(uint16_t type, struct span payload, struct buf *out)
+{
+    struct admin_hold_rules rules;
+    struct fail f;
+    uint16_t asked;
+    int other, fd = ready_answer(type, payload, &other);
+    int rc = admin_ask_hold_rules(fd, &rules, &f);
+    take_sent(fd, other, &asked, NULL);
+    if (rc == 0) {
+        admin_answer_rules(scratch.ch, 1, &rules);
+        scratch_take(&scratch);
+        buf_put_span(out, scratch.m.payload);
+    }
+    admin_hold_rules_clear(&rules);
+    return rc;
+}
+
+static void test_hold_rules_stand_the_battery(void **state)
+{
+    struct admin_hold_rule some[] = {
+        {1, 1732700000123, (char *)"billing", (char *)"example.org", (char *)"example.net"},
+        {UINT64_MAX, 0, (char *)"", (char *)"", (char *)""},
+    };
+    const struct admin_hold_rules rules = {some, 2};
+    struct buf b = {0};
+    admin_answer_rules(scratch.ch, 1, &rules);
+    scratch_take(&scratch);
+    buf_put_span(&b, scratch.m.payload);
+    stand_battery("rules", MSG_ADMIN_HOLD_RULES, buf_span(&b), rules_again);
+    buf_free(&b);
+}
+
+static int added_again(uint16_t type, struct span payload, struct buf *out)
+{
+    const struct admin_hold_rule rule = {.account = (char *)"billing"};
+    struct fail f;
+    uint64_t id, count;
+    uint16_t asked;
+    int other, fd = ready_answer(type, payload, &other);
+    int rc = admin_ask_hold_add(fd, &rule, &id, &count, &f);
+    take_sent(fd, other, &asked, NULL);
+    if (rc == 0) {
+        admin_answer_added(scratch.ch, 1, id, &(struct admin_acted){count, 0, 9});
+        scratch_take(&scratch);
+        buf_put_span(out, scratch.m.payload);
+    }
+    return rc;
+}
+
+static void test_a_new_hold_rule_is_told_with_what_it_held(void **state)
+{
+    struct buf b = {0}, again = {0};
+    admin_answer_added(scratch.ch, 1, 3, &(struct admin_acted){1000, 0, 9});
+    scratch_take(&scratch);
+    buf_put_span(&b, scratch.m.payload);
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_ADDED, buf_span(&b), &again), 0);
+    assert_true(span_equal(buf_span(&b), buf_span(&again)));
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_ADDED, span_of(b.p, b.n - 1), &again), -1);
+    assert_int_equal(added_again(MSG_ADMIN_HOLD_REMOVED, buf_span(&b), &again), -1);
+    buf_free(&b);
+    buf_free(&again);
+}
+
+static void test_terms_are_bounded(void **state)
+{
+    static const struct {
+        enum admin_action action;
+        int64_t ms;
+        int rc;
+    } cases[] = {
+        {ADMIN_SCHEDULE, 1, 0},
+        {ADMIN_SCHEDULE, 0, -1},
+        {ADMIN_SCHEDULE, -1, -1},
+        {ADMIN_SCHEDULE, ADMIN_MS_MAX, 0},
+        {ADMIN_SCHEDULE, ADMIN_MS_MAX + 1, -1},
+        {ADMIN_DELAY, -ADMIN_MS_MAX, 0},
+        {ADMIN_DELAY, -ADMIN_MS_MAX - 1, -1},
+        {ADMIN_DELAY, INT64_MIN, -1},
+        {ADMIN_HOLD, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct admin_request r = {
+            .type = MSG_ADMIN_QUEUE_ACT, .action = cases[i].action, .terms = {.ms = cases[i].ms}};
+        struct buf b = {0}, out = {0};
+        (void)send_request(&r, &b);
+        assert_int_equal(request_again(MSG_ADMIN_QUEUE_ACT, buf_span(&b), &out), cases[i].rc);
+        buf_free(&b);
+        buf_free(&out);
+    }
 }
 
 static int counts_again(uint16_t type, struct span payload, struct buf *out)
@@ -300,14 +436,14 @@ static int counts_again(uint16_t type, struct span payload, struct buf *out)
 
 static int acted_again(uint16_t type, struct span payload, struct buf *out)
 {
-    uint64_t count;
+    struct admin_acted acted = {0};
     struct fail f;
     uint16_t asked;
     int other, fd = ready_answer(type, payload, &other);
-    int rc = admin_ask_act(fd, ADMIN_KICK, &filter, false, &count, &f);
+    int rc = admin_ask_act_part(fd, ADMIN_KICK, NULL, &filter, false, &acted, &f);
     take_sent(fd, other, &asked, NULL);
     if (rc == 0) {
-        admin_answer_acted(scratch.ch, 1, count);
+        admin_answer_acted(scratch.ch, 1, &acted);
         scratch_take(&scratch);
         buf_put_span(out, scratch.m.payload);
     }
@@ -323,7 +459,7 @@ static void test_counts_stand_the_battery(void **state)
     buf_put_span(&b, scratch.m.payload);
     stand_battery("counts", MSG_ADMIN_COUNTS_ARE, buf_span(&b), counts_again);
     buf_clear(&b);
-    admin_answer_acted(scratch.ch, 1, 500);
+    admin_answer_acted(scratch.ch, 1, &(struct admin_acted){500, 6, 7});
     scratch_take(&scratch);
     buf_put_span(&b, scratch.m.payload);
     stand_battery("acted", MSG_ADMIN_ACTED, buf_span(&b), acted_again);
@@ -377,6 +513,9 @@ int main(void)
         cmocka_unit_test(test_pages_stand_the_battery),
         cmocka_unit_test(test_an_item_with_its_history_stands_the_battery),
         cmocka_unit_test(test_a_page_of_webhooks_stands_the_battery),
+        cmocka_unit_test(test_hold_rules_stand_the_battery),
+        cmocka_unit_test(test_a_new_hold_rule_is_told_with_what_it_held),
+        cmocka_unit_test(test_terms_are_bounded),
         cmocka_unit_test(test_counts_stand_the_battery),
         cmocka_unit_test(test_a_refusal_is_told_in_its_own_words),
     };

@@ -48,13 +48,16 @@ static struct deliver_result full_result(uint64_t id)
     submit_set(&r.remote_host, "mx.example.net");
     submit_set(&r.remote_address, "192.0.2.1:25");
     submit_set(&r.tls, "TLSv1.3 TLS_AES_256_GCM_SHA384 dane");
-    submit_set(&r.stage, "rcpt");
+    submit_set(&r.stage, "dot");
+    submit_set(&r.rcpt_reply, "250 2.1.5 taken");
+    submit_set(&r.transport, "relay");
     r.start_ms = 1732700000123;
     r.duration_ms = 812;
     return r;
 }
 
-static void on_nothing(void *arg, const struct deliver_result *results, uint32_t n)
+static void on_nothing(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
 }
 
@@ -157,8 +160,9 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     struct deliver_result r = deliver_result_new(1, DELIVER_FAILED), got;
     char *text = repeated('x', 100000);
     struct buf b = {0};
-    char **const fields[] = {&r.enhanced,       &r.reply, &r.error, &r.remote_host,
-                             &r.remote_address, &r.tls,   &r.stage};
+    char **const fields[] = {&r.enhanced,    &r.reply,          &r.error,
+                             &r.remote_host, &r.remote_address, &r.tls,
+                             &r.stage,       &r.rcpt_reply,     &r.transport};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         submit_set(fields[i], text);
     deliver_result_put(&b, &r);
@@ -167,6 +171,8 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     assert_int_equal(wire_end(&w), 0);
     assert_int_equal(strlen(got.reply), PROTO_TEXT_MAX);
     assert_int_equal(strlen(got.error), PROTO_TEXT_MAX);
+    assert_int_equal(strlen(got.rcpt_reply), PROTO_TEXT_MAX);
+    assert_int_equal(strlen(got.transport), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.enhanced), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.stage), PROTO_NAME_MAX);
     deliver_result_clear(&r);
@@ -182,7 +188,8 @@ struct heard {
     int calls, rc;
 };
 
-static void on_results(void *arg, const struct deliver_result *results, uint32_t n)
+static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
+                       const struct deliver_report *report)
 {
     struct heard *h = arg;
     h->calls++;
@@ -190,7 +197,7 @@ static void on_results(void *arg, const struct deliver_result *results, uint32_t
     assert_int_equal(n, 2);
     if (results == NULL)
         return;
-    deliver_answer(scratch.ch, 1, results, n);
+    deliver_answer_report(scratch.ch, 1, results, n, report);
     scratch_take(&scratch);
     buf_put_span(h->out, scratch.m.payload);
 }
@@ -230,6 +237,31 @@ static void test_an_answer_stands_the_battery(void **state)
     struct buf b = {0};
     put_answer(&b, ids, 2);
     stand_battery("results", MSG_DELIVER_RESULT, buf_span(&b), results_again);
+    buf_free(&b);
+}
+
+static void test_an_answer_with_a_report_stands_the_battery(void **state)
+{
+    struct deliver_result r[2] = {full_result(0x640000000001), full_result(0x640000000003)};
+    struct deliver_report report = deliver_report_new(), copy;
+    report.said = DELIVER_SAID_ACTION;
+    report.action = DELIVER_ACTION_EXPANDED;
+    report.code = 250;
+    submit_set(&report.enhanced, "2.1.5");
+    submit_set(&report.final, "bob@example.net");
+    submit_set(&report.original, "list@example.net");
+    submit_set(&report.reporter, "mx.example.net");
+    submit_set(&report.diagnostic, "250 2.1.5 expanded");
+    deliver_report_copy(&copy, &report);
+    deliver_report_clear(&report);
+    deliver_answer_report(scratch.ch, 1, r, 2, &copy);
+    scratch_take(&scratch);
+    struct buf b = {0};
+    buf_put_span(&b, scratch.m.payload);
+    stand_battery("report", MSG_DELIVER_RESULT, buf_span(&b), results_again);
+    deliver_report_clear(&copy);
+    deliver_result_clear(&r[0]);
+    deliver_result_clear(&r[1]);
     buf_free(&b);
 }
 
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_only_what_is_done_can_be_reported_or_complained_of),
         cmocka_unit_test(test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel),
         cmocka_unit_test(test_an_answer_stands_the_battery),
+        cmocka_unit_test(test_an_answer_with_a_report_stands_the_battery),
         cmocka_unit_test(test_results_are_taken_for_every_recipient_of_the_job_in_its_order_only),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

@@ -341,10 +341,8 @@ static void on_reply(void *arg, const struct submit_reply *r)
     h->rc = r == NULL ? -1 : 0;
     if (r == NULL)
         return;
-    if (r->accepted && r->message_id != NULL)
-        submit_accept_again(scratch.ch, 1, r->id, r->message_id);
-    else if (r->accepted)
-        submit_accept(scratch.ch, 1, r->id);
+    if (r->accepted)
+        submit_accept_as(scratch.ch, 1, r);
     else
         submit_refuse(scratch.ch, 1, r->code, r->enhanced, r->why, r->text);
     scratch_take(&scratch);
@@ -380,6 +378,13 @@ static void test_answers_stand_the_battery(void **state)
     scratch_take(&scratch);
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("accepted again", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
+    buf_clear(&sample);
+    char *ids[] = {(char *)"one", (char *)"", (char *)"three"};
+    const struct submit_reply with = {.id = 0x0006400000000001, .from_ids = ids, .from_ids_n = 3};
+    submit_accept_as(scratch.ch, 1, &with);
+    scratch_take(&scratch);
+    buf_put_span(&sample, scratch.m.payload);
+    stand_battery("accepted with ids", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
     buf_clear(&sample);
     submit_refuse(scratch.ch, 1, 452, "4.3.1", SUBMIT_WHY_CONFLICT, "insufficient system storage");
     scratch_take(&scratch);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "body.h"
+#include "ledger.h"
 #include "rows.h"
 #include "tables.h"
 #include "wire.h"
@@ -93,7 +94,7 @@ static void check_sys(struct walk *w, struct span key, struct span value)
     if (span_starts_nocase(key, "bad/"))
         w->c->bad_rows++;
     else if (!span_is(key, "schema") && !span_is(key, "next_id") && !span_is(key, "next_event") &&
-             !span_is(key, "secret"))
+             !span_is(key, "next_rule") && !span_is(key, "secret") && !span_is(key, "fromid-key"))
         complain(w, "sys: unknown row %.*s", (int)key.n, (const char *)key.p);
 }
 
@@ -101,7 +102,7 @@ static void read_sys(struct walk *w)
 {
     struct span secret;
     uint64_t schema;
-    if (!get_number(w, "schema", &schema) || schema != 3 ||
+    if (!get_number(w, "schema", &schema) || schema != LEDGER_SCHEMA ||
         !get_number(w, "next_id", &w->next_id) || !get_number(w, "next_event", &w->next_event))
         complain(w, "sys: schema, next_id or next_event is missing");
     if (store_get(w->t, TABLE_SYS, span_text("secret"), &secret) && secret.n == sizeof w->secret)
@@ -239,10 +240,26 @@ static void check_rcpt(struct walk *w, struct span key, struct span value)
     struct due place = place_of(id, &r);
     bool due = has(w, TABLE_DUE, key_due(place)),
          dest = has(w, TABLE_DEST, key_dest(stream_of(w, &r), place));
+    if (has(w, TABLE_HELD, key_id(id)) != r.held)
+        complain(w, "rcpt %" PRIu64 ": %s, and held %s", id, r.held ? "held" : "queued",
+                 r.held ? "lacks it" : "has it");
     if (due == r.held || dest == r.held)
         complain(w, "rcpt %" PRIu64 ": %s, %s in due, %s in dest", id, r.held ? "held" : "queued",
                  due ? "is" : "not", dest ? "is" : "not");
     rcpt_row_clear(&r);
+}
+
+static void check_held(struct walk *w, struct span key, struct span value)
+{
+    struct rcpt_row r;
+    uint64_t id;
+    if (key_read_id(key, &id) != 0 || value.n != 0) {
+        complain(w, "held: a row does not decode");
+    } else if (!get_recipient(w, id, &r)) {
+        complain(w, "held %" PRIu64 ": no such recipient", id);
+    } else {
+        rcpt_row_clear(&r); /* check_rcpt has seen whether it is held */
+    }
 }
 
 static void check_index(struct walk *w, const char *table, struct due due, struct stream_id stream)
@@ -298,10 +315,33 @@ static void check_retired(struct walk *w, struct span key, struct span value)
     check_id(w, "retired", id);
     if (r.item.row.id != id)
         complain(w, "retired %" PRIu64 ": calls itself %" PRIu64, id, r.item.row.id);
+    if (!has(w, TABLE_ENDED, key_ended(r.item.row.next_ms, id)))
+        complain(w, "retired %" PRIu64 ": is not in ended", id);
     if (get_recipient(w, id, &there)) {
         complain(w, "retired %" PRIu64 ": is in the queue, too", id);
         rcpt_row_clear(&there);
     }
+    retired_row_clear(&r);
+}
+
+static void check_ended(struct walk *w, struct span key, struct span value)
+{
+    struct retired_row r;
+    struct span row;
+    int64_t ended_ms;
+    uint64_t id;
+    if (key_read_ended(key, &ended_ms, &id) != 0 || value.n != 0) {
+        complain(w, "ended: a row does not decode");
+        return;
+    }
+    struct key k = key_id(id);
+    if (!store_get(w->t, TABLE_RETIRED, key_span(&k), &row) || retired_row_read(row, &r) != 0) {
+        complain(w, "ended %" PRId64 "/%" PRIu64 ": no such row of the history", ended_ms, id);
+        return;
+    }
+    if (r.item.row.next_ms != ended_ms)
+        complain(w, "ended %" PRId64 "/%" PRIu64 ": it ended at %" PRId64, ended_ms, id,
+                 r.item.row.next_ms);
     retired_row_clear(&r);
 }
 
@@ -378,6 +418,57 @@ static void check_hookretired(struct walk *w, struct span key, struct span value
     hook_row_clear(&r);
 }
 
+/* ---- mailboxes ---- */
+
+static void check_mail(struct walk *w, struct span key, struct span value)
+{
+    struct mail_message m;
+    uint64_t account, id;
+    if (key_read_mail(key, &account, &id) != 0 || mail_row_read(value, &m) != 0) {
+        complain(w, "mail: a row does not decode");
+        return;
+    }
+    check_id(w, "mail", id);
+    if (m.id != id)
+        complain(w, "mail %" PRIu64 ": calls itself %" PRIu64, id, m.id);
+    if (m.removed_ms != 0 && !has(w, TABLE_MAILGONE, key_mailgone(m.removed_ms, account, id)))
+        complain(w, "mail %" PRIu64 ": was removed, and is not in mailgone", id);
+    mail_message_clear(&m);
+}
+
+static void check_mailfile(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, file, id;
+    if (key_read_mail(key, &account, &file) != 0 || mailfile_row_read(value, &id) != 0)
+        complain(w, "mailfile: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailfile: no such message %" PRIu64, id);
+}
+
+static void check_mailgone(struct walk *w, struct span key, struct span value)
+{
+    uint64_t account, id;
+    int64_t removed_ms;
+    if (key_read_mailgone(key, &removed_ms, &account, &id) != 0 || value.n != 0)
+        complain(w, "mailgone: a row does not decode");
+    else if (!has(w, TABLE_MAIL, key_mail(account, id)))
+        complain(w, "mailgone: no such message %" PRIu64, id);
+}
+
+static void check_hold(struct walk *w, struct span key, struct span value)
+{
+    struct admin_hold_rule r;
+    uint64_t id, next = 0;
+    if (key_read_id(key, &id) != 0 || hold_row_read(value, &r) != 0) {
+        complain(w, "hold: a row does not decode");
+        return;
+    }
+    if (r.id != id || !get_number(w, "next_rule", &next) || id >= next)
+        complain(w, "hold %" PRIu64 ": is named %" PRIu64 ", the next one is %" PRIu64, id, r.id,
+                 next);
+    admin_hold_rule_clear(&r);
+}
+
 /* ---- files ---- */
 
 /* Tokens that message rows name. */
@@ -438,11 +529,14 @@ static const struct {
     unsigned table;
     each_row *check;
 } tables[] = {
-    {TABLE_MSG, check_msg},         {TABLE_RCPT, check_rcpt},
-    {TABLE_DUE, check_due},         {TABLE_DEST, check_dest},
-    {TABLE_BODY, check_body},       {TABLE_RETIRED, check_retired},
-    {TABLE_EVENT, check_event},     {TABLE_HOOK, check_hook},
-    {TABLE_HOOKDUE, check_hookdue}, {TABLE_HOOKRETIRED, check_hookretired},
+    {TABLE_MSG, check_msg},           {TABLE_RCPT, check_rcpt},
+    {TABLE_DUE, check_due},           {TABLE_DEST, check_dest},
+    {TABLE_BODY, check_body},         {TABLE_RETIRED, check_retired},
+    {TABLE_EVENT, check_event},       {TABLE_HOOK, check_hook},
+    {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
+    {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
+    {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
+    {TABLE_MAILGONE, check_mailgone}, {TABLE_HOLD, check_hold},
 };
 
 void consist_check(struct store *store, int dirfd, struct consist *c)

@@ -5,6 +5,7 @@
 
 #include "act.h"
 #include "clock.h"
+#include "commit.h"
 #include "mem.h"
 #include "tables.h"
 
@@ -14,9 +15,10 @@ static uint64_t acted;
 static char why_not[200];
 static bool done;
 
-static void on_done(void *arg, uint64_t count, const char *why)
+static void on_done(void *arg, const struct admin_acted *a, const char *why)
 {
-    acted = count;
+    acted = a->count;
+    assert_true(a->next == 0 || why != NULL);
     (void)snprintf(why_not, sizeof why_not, "%s", why == NULL ? "" : why);
     done = true;
 }
@@ -25,7 +27,19 @@ static void on_done(void *arg, uint64_t count, const char *why)
 static uint64_t act(enum admin_action action, struct admin_filter filter)
 {
     done = false;
-    act_start(&world.queue, action, false, &filter, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = action}, &filter, on_done, NULL);
+    WORLD_UNTIL(done);
+    assert_string_equal(why_not, "");
+    world_settle();
+    return acted;
+}
+
+/* The same with what it sets. */
+static uint64_t set(enum admin_action action, struct admin_terms terms, struct admin_filter filter)
+{
+    done = false;
+    act_start(&world.queue, &(struct act){.action = action, .terms = terms}, &filter, on_done,
+              NULL);
     WORLD_UNTIL(done);
     assert_string_equal(why_not, "");
     world_settle();
@@ -35,6 +49,13 @@ static uint64_t act(enum admin_action action, struct admin_filter filter)
 static struct admin_filter of_ids(const uint64_t *ids, uint32_t n)
 {
     return (struct admin_filter){.ids = mem_copy(ids, n * sizeof *ids), .ids_n = n};
+}
+
+static struct admin_filter of_messages(const uint64_t *ids, uint32_t n)
+{
+    struct admin_filter f = of_ids(ids, n);
+    f.messages = true;
+    return f;
 }
 
 static void expect_events(uint64_t id, const char *letters)
@@ -65,6 +86,25 @@ static void test_a_kick_has_it_tried_now(void **state)
     world_settle();
     expect_events(id, "ALD");
     expect_events(other, "AL");
+}
+
+static void test_a_kick_is_not_undone_by_a_deferral_that_waits_to_be_written_down(void **state)
+{
+    struct rcpt_row r;
+    uint64_t id = world_send("c@d.example");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "f");
+    WORLD_UNTIL(commit_aside(world.queue.commit) == 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_int_equal(world.direct.jobs[0].job->attempt, 2);
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.attempts, 1);
+    rcpt_row_clear(&r);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    expect_events(id, "ALD");
+    world_expect_empty();
 }
 
 static void test_held_recipients_are_not_tried_until_released(void **state)
@@ -113,6 +153,152 @@ static void test_what_is_held_while_it_is_tried_stays_held(void **state)
     world_expect_empty();
 }
 
+static int64_t next_of(uint64_t id)
+{
+    struct rcpt_row r;
+    assert_true(world_recipient(id, &r));
+    int64_t next = r.next_ms;
+    rcpt_row_clear(&r);
+    return next;
+}
+
+static void test_the_next_attempt_is_when_the_operator_says(void **state)
+{
+    uint64_t id = send_deferred("c@d.example");
+    int64_t at = clock_wall_ms() + 100 * MINUTE, was = next_of(id);
+    assert_int_equal(set(ADMIN_DELAY, (struct admin_terms){.ms = MINUTE}, of_ids(&id, 1)), 1);
+    assert_true(next_of(id) == was + MINUTE);
+    assert_int_equal(set(ADMIN_DELAY, (struct admin_terms){.ms = -MINUTE}, of_ids(&id, 1)), 1);
+    assert_true(next_of(id) == was);
+    assert_int_equal(set(ADMIN_SCHEDULE, (struct admin_terms){.ms = at}, of_ids(&id, 1)), 1);
+    assert_int_equal(set(ADMIN_SCHEDULE, (struct admin_terms){.ms = at}, of_ids(&id, 1)), 0);
+    assert_true(next_of(id) == at);
+    world_check();
+    world_step(90 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    world_step(11 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 1);
+    agent_answer(&world.direct, 0, "f");
+    world_settle();
+    /* Earlier than it would be, and before all there is. */
+    assert_int_equal(set(ADMIN_SCHEDULE, (struct admin_terms){.ms = 1}, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "f");
+    world_settle();
+    assert_int_equal(set(ADMIN_DELAY, (struct admin_terms){.ms = -ADMIN_MS_MAX}, of_ids(&id, 1)),
+                     1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    expect_events(id, "ALLLD");
+    world_expect_empty();
+}
+
+static void test_held_recipients_are_scheduled_for_when_they_are_released(void **state)
+{
+    uint64_t id = send_deferred("c@d.example");
+    assert_int_equal(act(ADMIN_HOLD, of_ids(&id, 1)), 1);
+    int64_t at = clock_wall_ms() + 100 * MINUTE;
+    assert_int_equal(set(ADMIN_SCHEDULE, (struct admin_terms){.ms = at}, of_ids(&id, 1)), 1);
+    world_check();
+    assert_int_equal(act(ADMIN_RELEASE, of_ids(&id, 1)), 1);
+    world_step(99 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 0);
+    world_step(2 * MINUTE);
+    assert_int_equal(world.direct.jobs_n, 1);
+}
+
+static void test_a_transport_is_chosen_and_given_back(void **state)
+{
+    uint64_t id = send_deferred("c@d.example");
+    struct admin_terms relay = {.transport = (char *)"relay"}, none = {0};
+    world.relay.on_job = agent_keeps;
+    assert_int_equal(set(ADMIN_TRANSPORT, relay, of_ids(&id, 1)), 1);
+    assert_int_equal(set(ADMIN_TRANSPORT, relay, of_ids(&id, 1)), 0);
+    assert_int_equal(world.relay.jobs_n, 0); /* its time has not come */
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world.relay.jobs_n == 1);
+    agent_answer(&world.relay, 0, "f");
+    world_settle();
+    assert_int_equal(set(ADMIN_TRANSPORT, none, of_ids(&id, 1)), 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_who_waits_for_a_transport_goes_by_another_one_at_once(void **state)
+{
+    agent_unlink(&world.direct);
+    uint64_t id = world_send("c@d.example");
+    world_settle();
+    world.relay.on_job = agent_delivers;
+    struct admin_terms relay = {.transport = (char *)"relay"};
+    assert_int_equal(set(ADMIN_TRANSPORT, relay, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
+    world_settle();
+    expect_events(id, "AD");
+}
+
+static void test_a_chosen_transport_that_is_gone_puts_mail_off_with_a_word(void **state)
+{
+    struct rcpt_row r;
+    uint64_t id = send_deferred("c@d.example");
+    struct admin_terms gone = {.transport = (char *)"gone"};
+    assert_int_equal(set(ADMIN_TRANSPORT, gone, of_ids(&id, 1)), 1);
+    assert_int_equal(act(ADMIN_KICK, of_ids(&id, 1)), 1);
+    WORLD_UNTIL(next_of(id) > clock_wall_ms());
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.attempts, 2);
+    assert_string_equal(r.results[1].error,
+                        "the transport gone, chosen for this message, is not in the configuration");
+    assert_string_equal(r.results[1].enhanced, "4.3.5");
+    rcpt_row_clear(&r);
+    world_settle();
+    world_check();
+}
+
+static void test_recipients_go_together_that_want_the_same_of_tls(void **state)
+{
+    struct submit_envelope *e = world_envelope("a@b.example", "one@d.example");
+    (void)submit_add_recipient(e, "two@d.example");
+    (void)submit_add_recipient(e, "three@d.example");
+    (void)submit_add_recipient(e, "four@d.example");
+    e->flags = SUBMIT_EIGHT_BIT | SUBMIT_TLS_OPTIONAL;
+    world.direct.on_job = agent_defers;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    world_settle();
+    world.direct.on_job = agent_keeps;
+    uint64_t some[] = {id + 1, id + 2};
+    struct admin_terms required = {.tls = ADMIN_TLS_REQUIRED},
+                       optional = {.tls = ADMIN_TLS_OPTIONAL}, by_itself = {0};
+    assert_int_equal(set(ADMIN_REQUIRE_TLS, required, of_ids(some, 2)), 2);
+    assert_int_equal(set(ADMIN_REQUIRE_TLS, required, of_ids(some, 2)), 0);
+    assert_int_equal(set(ADMIN_REQUIRE_TLS, optional, of_ids(&id, 1)), 1);
+    assert_int_equal(act(ADMIN_KICK, of_messages(&id, 1)), 4);
+    unsigned required_n = 0, others_n = 0;
+    while (required_n + others_n < 4) {
+        WORLD_UNTIL(world.direct.jobs_n > 0);
+        const struct deliver_job *job = world.direct.jobs[0].job;
+        bool is_required = (job->flags & SUBMIT_REQUIRE_TLS) != 0;
+        assert_int_equal(job->flags & SUBMIT_EIGHT_BIT, SUBMIT_EIGHT_BIT);
+        assert_int_equal((job->flags & SUBMIT_TLS_OPTIONAL) == 0, is_required);
+        for (uint32_t i = 0; i < job->recipients_n; i++)
+            assert_int_equal(is_required,
+                             job->recipients[i].id == id + 1 || job->recipients[i].id == id + 2);
+        *(is_required ? &required_n : &others_n) += job->recipients_n;
+        agent_answer(&world.direct, 0,
+                     job->recipients_n == 1   ? "f"
+                     : job->recipients_n == 2 ? "ff"
+                                              : "fff");
+    }
+    assert_int_equal(required_n, 2);
+    world_settle();
+    assert_int_equal(set(ADMIN_REQUIRE_TLS, by_itself, of_messages(&id, 1)), 3);
+    world_check();
+}
+
 static void test_dropped_recipients_are_gone_without_a_word(void **state)
 {
     struct retired_row r;
@@ -131,13 +317,6 @@ static void test_dropped_recipients_are_gone_without_a_word(void **state)
     assert_true(world_retired(id, &r));
     assert_false(r.item.row.success);
     retired_row_clear(&r);
-}
-
-static struct admin_filter of_messages(const uint64_t *ids, uint32_t n)
-{
-    struct admin_filter f = of_ids(ids, n);
-    f.messages = true;
-    return f;
 }
 
 static void test_ids_mean_recipients_or_messages_with_all_theirs(void **state)
@@ -241,6 +420,10 @@ static void test_filters_mean_what_they_say(void **state)
         {{.to = (char *)"ANNA"}, 2},
         {{.to = (char *)"d.example"}, 2},
         {{.from = (char *)"else"}, 1},
+        {{.from_domain = (char *)"else.example"}, 1},
+        {{.from_domain = (char *)"ELSE.example"}, 1},
+        {{.from_domain = (char *)"example"}, 0},
+        {{.from_domain = (char *)"b.example", .to = (char *)"bert"}, 1},
         {{.account = (char *)"box"}, 1},
         {{.account = (char *)"bo"}, 0},
         {{.held = ADMIN_HELD_YES}, 0},
@@ -251,21 +434,51 @@ static void test_filters_mean_what_they_say(void **state)
         {{.next_before_ms = now}, 0},
         {{.transport = (char *)"relay"}, 0},
         {{.to = (char *)"anna", .from = (char *)"else"}, 0},
+        {{.domain = (char *)"d.example"}, 2},
+        {{.domain = (char *)"D.EXAMPLE", .to = (char *)"bert"}, 1},
+        {{.domain = (char *)"example"}, 0},
+        {{.unrouted = true}, 4},
+        {{.attempts = 1}, 4},
+        {{.attempts = 2}, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct admin_filter f = cases[i].filter;
         f.to = mem_text(f.to);
         f.from = mem_text(f.from);
+        f.from_domain = mem_text(f.from_domain);
         f.account = mem_text(f.account);
+        f.domain = mem_text(f.domain);
         f.transport = mem_text(f.transport);
         done = false;
-        act_start(&world.queue, ADMIN_DROP, true, &f, on_done, NULL);
+        act_start(&world.queue, &(struct act){.action = ADMIN_DROP, .dry = true}, &f, on_done,
+                  NULL);
         WORLD_UNTIL(done);
         assert_int_equal(acted, cases[i].n);
     }
     assert_int_equal(world_rows(TABLE_RCPT), 4); /* that was dry */
     assert_int_equal(act(ADMIN_DROP, (struct admin_filter){.held = ADMIN_HELD_NO}), 4);
     world_expect_empty();
+}
+
+/* As it goes on when its time is over: from one id on, up to the end there was. */
+static void test_an_action_keeps_between_two_ids(void **state)
+{
+    world.direct.on_job = agent_defers;
+    uint64_t first = world_send_many("d.example", 10);
+    world_settle();
+    struct admin_filter all = {0};
+    const struct act part = {.action = ADMIN_HOLD, .after = first + 2, .until = first + 6};
+    done = false;
+    act_start(&world.queue, &part, &all, on_done, NULL);
+    WORLD_UNTIL(done);
+    assert_int_equal(acted, 3);
+    assert_int_equal(world_rows(TABLE_HELD), 3);
+    for (uint64_t id = first; id < first + 10; id++) {
+        struct rcpt_row r;
+        assert_true(world_recipient(id, &r));
+        assert_int_equal(r.held, id > first + 2 && id < first + 6);
+        rcpt_row_clear(&r);
+    }
 }
 
 static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void **state)
@@ -280,7 +493,7 @@ static void test_an_action_on_thousands_goes_in_slices_and_lets_others_in(void *
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world.direct.on_job = agent_delivers;
     uint64_t other = world_send("c@d.example"); /* in between */
     WORLD_UNTIL(done);
@@ -303,7 +516,7 @@ static void test_an_action_ends_with_the_queue(void **state)
     (void)world_submit(e, "Subject: x\r\n\r\n");
     struct admin_filter all = {.held = ADMIN_HELD_ANY};
     done = false;
-    act_start(&world.queue, ADMIN_HOLD, false, &all, on_done, NULL);
+    act_start(&world.queue, &(struct act){.action = ADMIN_HOLD}, &all, on_done, NULL);
     world_restart(false);
     assert_true(done);
     assert_string_equal(why_not, "the queue is closing");
@@ -314,14 +527,22 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_a_kick_has_it_tried_now),
+        WORLD_TEST(test_a_kick_is_not_undone_by_a_deferral_that_waits_to_be_written_down),
         WORLD_TEST(test_held_recipients_are_not_tried_until_released),
         WORLD_TEST(test_what_is_held_while_it_is_tried_stays_held),
+        WORLD_TEST(test_the_next_attempt_is_when_the_operator_says),
+        WORLD_TEST(test_held_recipients_are_scheduled_for_when_they_are_released),
+        WORLD_TEST(test_a_transport_is_chosen_and_given_back),
+        WORLD_TEST(test_who_waits_for_a_transport_goes_by_another_one_at_once),
+        WORLD_TEST(test_a_chosen_transport_that_is_gone_puts_mail_off_with_a_word),
+        WORLD_TEST(test_recipients_go_together_that_want_the_same_of_tls),
         WORLD_TEST(test_dropped_recipients_are_gone_without_a_word),
         WORLD_TEST(test_ids_mean_recipients_or_messages_with_all_theirs),
         WORLD_TEST(test_a_failed_recipient_is_told_to_the_sender),
         WORLD_TEST(test_what_is_dropped_while_it_is_tried_stays_dropped),
         BARE_TEST(test_the_file_of_a_large_message_goes_with_its_last_recipient),
         WORLD_TEST(test_filters_mean_what_they_say),
+        WORLD_TEST(test_an_action_keeps_between_two_ids),
         WORLD_TEST(test_an_action_on_thousands_goes_in_slices_and_lets_others_in),
         WORLD_TEST(test_an_action_ends_with_the_queue),
     };

@@ -307,6 +307,24 @@ static void test_what_stands_aside_is_done_a_few_in_each_turn_of_the_loop(void *
     (void)alarm(0);
 }
 
+static void test_one_that_comes_behind_all_takes_those_that_stand_aside_along(void **state)
+{
+    reset();
+    rode = 0;
+    for (unsigned i = 0; i < 3 * COMMIT_ASIDE_MAX; i++)
+        commit_add(commit, &make_aside(i)->change);
+    struct test_change *behind = make(3 * COMMIT_ASIDE_MAX, 10);
+    behind->change.when = COMMIT_BEHIND;
+    behind->change.apply = look_for_company;
+    commit_add(commit, &behind->change);
+    run_until(3 * COMMIT_ASIDE_MAX + 1);
+    for (unsigned i = 0; i < done_n; i++)
+        assert_int_equal(done_numbers[i], i);
+    assert_int_equal(rode, 1);
+    assert_int_equal(commit_aside(commit), 0);
+    assert_int_equal(store_rows(store, 0), done_n);
+}
+
 static unsigned waited_for; /* changes that somebody waits for, one after the other without end */
 
 static unsigned slow; /* the writing thread's: the last of them */
@@ -597,6 +615,7 @@ int main(void)
         EACH(test_what_stands_aside_is_not_in_the_transaction_that_somebody_waits_for),
         EACH(test_so_many_that_stand_aside_are_in_one_transaction_in_their_order),
         EACH(test_the_more_stand_aside_the_more_are_in_one_transaction),
+        EACH(test_one_that_comes_behind_all_takes_those_that_stand_aside_along),
         EACH(test_what_stands_aside_is_done_a_few_in_each_turn_of_the_loop),
         EACH(test_what_stands_aside_comes_to_its_turn_though_others_never_end),
         EACH(test_what_stands_aside_and_must_be_written_is_tried_until_it_is),

@@ -122,9 +122,9 @@ static void test_a_suspended_destination_is_tried_with_one_and_comes_back(void *
     deliver_all(&world.direct);
 }
 
-static void on_acted(void *arg, uint64_t count, const char *why)
+static void on_acted(void *arg, const struct admin_acted *acted, const char *why)
 {
-    *(uint64_t *)arg = why == NULL ? count : UINT64_MAX;
+    *(uint64_t *)arg = why == NULL ? acted->count : UINT64_MAX;
 }
 
 static void test_whoever_kicks_wants_an_attempt(void **state)
@@ -139,7 +139,7 @@ static void test_whoever_kicks_wants_an_attempt(void **state)
     assert_int_equal(world.direct.jobs_total, 3);
     deliver_result_clear(&world.direct.script);
     world.direct.on_job = agent_keeps;
-    act_start(&world.queue, ADMIN_KICK, false, &all, on_acted, &kicked);
+    act_start(&world.queue, &(struct act){.action = ADMIN_KICK}, &all, on_acted, &kicked);
     WORLD_UNTIL(world.direct.jobs_n == 1);
     assert_true(kicked == 10);
     deliver_all(&world.direct);

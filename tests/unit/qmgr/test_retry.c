@@ -64,15 +64,41 @@ static void test_it_is_over_with_the_last_attempt(void **state)
     assert_true(retry_is_over(&defaults, 9)); /* the setting was lowered meanwhile */
 }
 
-static void test_what_remains_is_the_sum_of_the_waits_to_come(void **state)
+/* A fault seen elsewhere: 28 hours were promised where there were 14. */
+static void test_the_last_attempt_is_where_the_schedule_has_it(void **state)
 {
-    assert_true(retry_remaining_ms(&defaults, 8) == 0);
-    assert_true(retry_remaining_ms(&defaults, 9) == 0);
-    assert_true(retry_remaining_ms(&defaults, 7) == minutes(480));
-    assert_true(retry_remaining_ms(&defaults, 5) == minutes(120 + 240 + 480));
-    assert_true(retry_remaining_ms(&defaults, 1) == minutes(952.5));
-    struct settings_retry s = {.first_retry_ms = 86400000, .attempts = 100};
-    assert_true(retry_remaining_ms(&s, 1) == (1ll + 2 + 4 + 96 * 7) * 86400000);
+    static const struct {
+        int attempts;
+        double next, until, lifetime; /* minutes since the message arrived */
+    } cases[] = {
+        {7, 952.5, 952.5, 7200}, /* the next one is the last */
+        {5, 232.5, 952.5, 7200}, {1, 7.5, 952.5, 7200},
+        {1, 9, 954, 7200},                             /* from when the next one will really be */
+        {5, 232.5, 232.5, 100},                        /* too old by then */
+        {1, 7.5, 112.5, 60},                           /* the first attempt past the lifetime */
+        {1, 7.5, 22.5, 22},      {1, 7.5, 52.5, 22.5}, /* at its very age it may be put off */
+        {9, 5, 5, 7200},                               /* the setting was lowered meanwhile */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct settings s = {.retry = defaults};
+        s.lifetime_ms = minutes(cases[i].lifetime);
+        int64_t since = 1700000000000;
+        int64_t until =
+            retry_until_ms(&s, &s.retry, cases[i].attempts, since + minutes(cases[i].next), since);
+        assert_int_equal(until - since, minutes(cases[i].until));
+    }
+}
+
+static void test_a_message_ages_from_when_it_may_be_sent(void **state)
+{
+    const struct {
+        int64_t received, not_before, since;
+    } cases[] = {{1000, 0, 1000}, {1000, 5000, 5000}, {1000, 500, 1000}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_envelope e = {.received_ms = cases[i].received,
+                                    .not_before_ms = cases[i].not_before};
+        assert_int_equal(retry_since_ms(&e), cases[i].since);
+    }
 }
 
 int main(void)
@@ -82,7 +108,8 @@ int main(void)
         cmocka_unit_test(test_the_spread_stays_within_its_percent_on_both_sides),
         cmocka_unit_test(test_a_wait_is_never_longer_than_a_week),
         cmocka_unit_test(test_it_is_over_with_the_last_attempt),
-        cmocka_unit_test(test_what_remains_is_the_sum_of_the_waits_to_come),
+        cmocka_unit_test(test_the_last_attempt_is_where_the_schedule_has_it),
+        cmocka_unit_test(test_a_message_ages_from_when_it_may_be_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,7 @@ static struct rcpt_row a_recipient(uint32_t n, size_t reply_length)
         .orcpt = mem_text("rfc822;c@d.example"),
         .from_id = mem_text("f1"),
         .transport = mem_text("relay"),
+        .tls = ADMIN_TLS_OPTIONAL,
     };
     for (uint32_t i = 0; i < n; i++) {
         struct deliver_result result = deliver_result_new(0x640000000002, DELIVER_DEFERRED);
@@ -162,6 +163,7 @@ static void test_every_field_of_a_recipient_is_kept(void **state)
     assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
     assert_true(got.message == r.message && got.held && got.delay_told && got.next_ms == r.next_ms);
     assert_true(got.again && got.account == r.account);
+    assert_int_equal(got.tls, ADMIN_TLS_OPTIONAL);
     struct rcpt_peek p;
     assert_int_equal(rcpt_row_peek(buf_span(&b), &p), 0);
     assert_true(p.message == r.message && p.held && p.account == r.account);
@@ -218,8 +220,12 @@ static void expect_replies(uint32_t n, size_t length, size_t least_of_last)
     size_t shortest = SIZE_MAX;
     for (uint32_t i = 0; i < n; i++) {
         size_t kept = strlen(got.results[i].reply);
+        size_t marked = kept < length && kept > 20 ? strlen(" [...]") : 0;
         assert_true(kept <= length);
-        assert_memory_equal(got.results[i].reply, r.results[i].reply, kept);
+        assert_memory_equal(got.results[i].reply, r.results[i].reply, kept - marked);
+        assert_string_equal(got.results[i].reply + kept, "");
+        if (marked > 0)
+            assert_string_equal(got.results[i].reply + kept - marked, " [...]");
         assert_string_equal(got.results[i].remote_host, "mx.d.example");
         assert_string_equal(got.results[i].stage, "rcpt");
         shortest = kept < shortest ? kept : shortest;
@@ -247,6 +253,28 @@ static void test_of_a_row_too_long_the_last_reply_is_kept_longest(void **state)
     expect_replies(8, 8000, 1280);
     expect_replies(20, 500, 500);
     expect_replies(30, 500, 300);
+}
+
+static void test_a_text_is_not_cut_within_a_character(void **state)
+{
+    for (size_t before = 0; before < 4; before++) {
+        struct rcpt_row r = a_recipient(1, 0), got;
+        struct buf b = {0}, reply = {0};
+        buf_put(&reply, "xxxx", before);
+        for (int i = 0; i < 2000; i++)
+            buf_puts(&reply, "\xe6\x97\xa5");
+        submit_set(&r.results[0].reply, buf_text(&reply));
+        rcpt_row_put(&b, &r);
+        assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
+        size_t kept = strlen(got.results[0].reply);
+        assert_true(kept > 1270 && kept <= 1280);
+        assert_string_equal(got.results[0].reply + kept - 6, " [...]");
+        assert_int_equal((kept - 6 - before) % 3, 0);
+        rcpt_row_clear(&got);
+        rcpt_row_clear(&r);
+        buf_free(&reply);
+        buf_free(&b);
+    }
 }
 
 static void test_a_row_is_cut_only_as_far_as_it_must(void **state)
@@ -329,6 +357,7 @@ static int retired_again(uint16_t type, struct span s, struct buf *out)
 static void test_a_retired_row_stands_the_battery(void **state)
 {
     struct deliver_result attempt = deliver_result_new(5, DELIVER_FAILED);
+    struct submit_extra extra = {(char *)"order", (char *)"1042"};
     struct retired_row r = {
         .keep_until_ms = 1732700000123,
         .item = {.row = {.id = 5,
@@ -346,13 +375,80 @@ static void test_a_retired_row_stands_the_battery(void **state)
                  .envid = (char *)"e",
                  .from_id = (char *)"f",
                  .client = (char *)"192.0.2.1",
+                 .not_before_ms = 1732700060000,
+                 .extra = &extra,
+                 .extra_n = 1,
                  .attempts = &attempt,
                  .attempts_n = 1},
     };
     struct buf b = {0};
     retired_row_put(&b, &r);
     stand_battery("retired", 0, buf_span(&b), retired_again);
+    struct admin_peek peek;
+    assert_int_equal(retired_row_peek(buf_span(&b), &peek), 0);
+    assert_int_equal(peek.id, 5);
     deliver_result_clear(&attempt);
+    buf_free(&b);
+}
+
+static void test_the_operators_word_of_tls_stands_in_place_of_the_senders(void **state)
+{
+    static const struct {
+        enum admin_tls tls;
+        uint32_t flags, wanted;
+    } cases[] = {
+        {ADMIN_TLS_DEFAULT, SUBMIT_REQUIRE_TLS, SUBMIT_REQUIRE_TLS},
+        {ADMIN_TLS_DEFAULT, SUBMIT_TLS_OPTIONAL | SUBMIT_SMTPUTF8,
+         SUBMIT_TLS_OPTIONAL | SUBMIT_SMTPUTF8},
+        {ADMIN_TLS_REQUIRED, SUBMIT_TLS_OPTIONAL | SUBMIT_SMTPUTF8,
+         SUBMIT_REQUIRE_TLS | SUBMIT_SMTPUTF8},
+        {ADMIN_TLS_REQUIRED, 0, SUBMIT_REQUIRE_TLS},
+        {ADMIN_TLS_OPTIONAL, SUBMIT_REQUIRE_TLS | SUBMIT_EIGHT_BIT,
+         SUBMIT_TLS_OPTIONAL | SUBMIT_EIGHT_BIT},
+        {ADMIN_TLS_OPTIONAL, SUBMIT_HOLD_FOR, SUBMIT_TLS_OPTIONAL | SUBMIT_HOLD_FOR},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct rcpt_row r = {.tls = cases[i].tls};
+        assert_int_equal(rcpt_row_flags(&r, cases[i].flags), cases[i].wanted);
+    }
+}
+
+static void test_a_row_with_two_words_of_tls_is_bad(void **state)
+{
+    enum { FLAGS = 9 };
+    struct rcpt_row r = a_recipient(0, 0);
+    struct rcpt_peek p;
+    struct buf b = {0}, out = {0};
+    rcpt_row_put(&b, &r);
+    assert_int_equal(rcpt_again(0, buf_span(&b), &out), 0);
+    assert_int_equal(rcpt_row_peek(buf_span(&b), &p), 0);
+    b.p[b.head + FLAGS] |= 0x30;
+    assert_int_equal(rcpt_again(0, buf_span(&b), &out), -1);
+    assert_int_equal(rcpt_row_peek(buf_span(&b), &p), -1);
+    rcpt_row_clear(&r);
+    buf_free(&b);
+    buf_free(&out);
+}
+
+static int hold_again(uint16_t type, struct span s, struct buf *out)
+{
+    struct admin_hold_rule r;
+    if (hold_row_read(s, &r) != 0) {
+        assert_null(r.account);
+        return -1;
+    }
+    hold_row_put(out, &r);
+    admin_hold_rule_clear(&r);
+    return 0;
+}
+
+static void test_a_hold_row_stands_the_battery(void **state)
+{
+    const struct admin_hold_rule r = {7, 1732700000123, (char *)"billing", (char *)"",
+                                      (char *)"d.example"};
+    struct buf b = {0};
+    hold_row_put(&b, &r);
+    stand_battery("hold", 0, buf_span(&b), hold_again);
     buf_free(&b);
 }
 
@@ -367,11 +463,15 @@ int main(void)
         cmocka_unit_test(test_a_recipient_the_queue_could_not_find_again_is_bad),
         cmocka_unit_test(test_a_row_that_fits_keeps_everything),
         cmocka_unit_test(test_of_a_row_too_long_the_last_reply_is_kept_longest),
+        cmocka_unit_test(test_a_text_is_not_cut_within_a_character),
         cmocka_unit_test(test_a_row_is_cut_only_as_far_as_it_must),
         cmocka_unit_test(test_a_hundred_attempts_are_kept_if_not_their_words),
         cmocka_unit_test(test_the_last_line_is_the_first_of_the_last_reply),
         cmocka_unit_test(test_the_domain_is_what_follows_the_last_at),
         cmocka_unit_test(test_a_retired_row_stands_the_battery),
+        cmocka_unit_test(test_the_operators_word_of_tls_stands_in_place_of_the_senders),
+        cmocka_unit_test(test_a_row_with_two_words_of_tls_is_bad),
+        cmocka_unit_test(test_a_hold_row_stands_the_battery),
     };
     return cmocka_run_group_tests(tests, log_nothing, NULL);
 }

@@ -68,11 +68,22 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     *(bool *)arg = true;
 }
 
-static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
+/* In 0.3 s. */
+static unsigned turns_of_the_loop(void)
 {
     const struct timeval tick = {0, 300000};
     bool over = false;
     unsigned turns = 0;
+    struct event *e = evtimer_new(world.queue.base, on_tick, &over);
+    (void)evtimer_add(e, &tick);
+    for (; !over; turns++)
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    event_free(e);
+    return turns;
+}
+
+static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
+{
     world_open("queue { concurrency 900  transport-concurrency 900  destination-concurrency 2  "
                "destination-recipients 1 }\n");
     for (int i = 0; i < 700; i++) {
@@ -82,12 +93,7 @@ static void test_many_that_wait_for_a_connection_keep_nobody_busy(void **state)
     }
     world_settle();
     assert_true(world.direct.jobs_n >= 700);
-    struct event *e = evtimer_new(world.queue.base, on_tick, &over);
-    (void)evtimer_add(e, &tick);
-    for (; !over; turns++)
-        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
-    event_free(e);
-    assert_true(turns < 30);
+    assert_true(turns_of_the_loop() < 30);
     world.direct.on_job = agent_delivers;
     agent_answer_all(&world.direct, agent_delivers);
     WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
@@ -524,6 +530,27 @@ static void test_what_was_put_off_before_does_not_begin_all_at_once(void **state
     deliver_all(&world.direct);
 }
 
+/* Those that wait for a transport are let go as they may begin. Once all were, as soon as there was
+ * room, and the loop went round without a pause until the last of them had begun. */
+static void test_room_for_many_that_were_put_off_before_keeps_nobody_busy(void **state)
+{
+    unsigned turns = 0;
+    world_open("queue { transport-concurrency 200 }\n");
+    put_off_many(&world.direct, 300);
+    expect_jobs(&world.direct, 100);
+    while (world.direct.jobs_n > 0)
+        agent_answer(&world.direct, 0, "d");
+    (void)alarm(30);
+    for (; world.direct.jobs_n < 100; turns++)
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    (void)alarm(0);
+    assert_true(turns < 1000);
+    expect_jobs(&world.direct, 100);
+    assert_true(turns_of_the_loop() < 30);
+    deliver_all(&world.direct);
+    assert_true(turns_of_the_loop() < 30);
+}
+
 /* Far more than may wait for it: the walk rests now and then, and comes back to those it passed
  * over. */
 static void test_what_was_put_off_before_passes_a_narrow_transport_to_the_last(void **state)
@@ -643,6 +670,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_what_was_put_off_before_leaves_new_mail_half_of_the_memory),
         BARE_TEST(test_new_mail_leaves_some_for_what_was_put_off_before),
         BARE_TEST(test_what_was_put_off_before_does_not_begin_all_at_once),
+        BARE_TEST(test_room_for_many_that_were_put_off_before_keeps_nobody_busy),
         BARE_TEST(test_what_was_put_off_before_passes_a_narrow_transport_to_the_last),
         BARE_TEST(test_after_a_restart_new_mail_does_not_wait_for_what_was_put_off_before),
         BARE_TEST(test_a_destination_s_turns_go_round_the_accounts),

@@ -1,23 +1,47 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
+#include "world.h"
 
 #include "settings.h"
 
-static struct settings *settings_of(const char *text)
+static void test_a_transport_has_as_many_deliveries_as_connections_and_as_all_may_have(void **state)
 {
-    struct conf_errors errors;
-    struct conf *conf = conf_parse("test.conf", span_text(text), &errors);
-    assert_non_null(conf);
-    conf_errors_free(&errors);
-    return settings_new(conf);
+    static const struct {
+        const char *transport;
+        unsigned deliveries;
+    } table[] = {
+        {"narrow", 7}, {"wide", 30}, {"direct", 12}, {"local", 30}, /* it opens none */
+        {"gone", 30}, /* a recipient may still name it */
+    };
+    struct settings *s = world_settings("queue { transport-concurrency 30 }\n"
+                                        "deliver { connections 12 }\n"
+                                        "transport narrow { smtp { host a  connections 7 } }\n"
+                                        "transport wide { direct { connections 100 } }\n");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        assert_int_equal(settings_deliveries(s, table[i].transport), table[i].deliveries);
+    settings_drop(&s);
 }
 
-static void expect(const struct settings *s, const char *transport, int64_t first_s, int attempts,
-                   bool final)
+static void test_a_transport_that_names_its_server_leads_to_that_one(void **state)
+{
+    const char *host;
+    int port;
+    struct settings *s = world_settings("transport a { smtp { host a.example  port 2525 } }\n"
+                                        "transport b { submission { host b.example } }\n"
+                                        "transport direct2 { direct { } }\n");
+    assert_true(settings_server(s, "a", &host, &port));
+    assert_string_equal(host, "a.example");
+    assert_int_equal(port, 2525);
+    assert_true(settings_server(s, "b", &host, &port));
+    assert_string_equal(host, "b.example");
+    assert_int_equal(port, 587);
+    assert_false(settings_server(s, "direct2", &host, &port));
+    assert_false(settings_server(s, "direct", &host, &port));
+    assert_false(settings_server(s, "local", &host, &port));
+    assert_false(settings_server(s, "gone", &host, &port));
+    settings_drop(&s);
+}
+
+static void expect_retry(const struct settings *s, const char *transport, int64_t first_s,
+                         int attempts, bool final)
 {
     struct settings_retry r = settings_retry(s, transport);
     assert_int_equal(r.first_retry_ms, first_s * 1000);
@@ -29,26 +53,28 @@ static void expect(const struct settings *s, const char *transport, int64_t firs
 static void test_a_transport_may_have_a_schedule_of_its_own(void **state)
 {
     struct settings *s =
-        settings_of("hostname a.test\n"
-                    "queue { first-retry 100s  attempts 9  retry-jitter 3 }\n"
-                    "transport relay { submission { host b.test  first-retry 10s } }\n"
-                    "transport slow { direct { first-retry 1h  attempts 3 } }\n"
-                    "transport store { lmtp { host c.test  attempts 50 } }\n"
-                    "transport block { fail { code 450 } }\n");
-    expect(s, "direct", 100, 9, false);
-    expect(s, "local", 100, 9, true);
-    expect(s, "relay", 10, 9, false);
-    expect(s, "slow", 3600, 3, false);
-    expect(s, "store", 100, 50, true);
-    expect(s, "block", 100, 9, false);
-    expect(s, "gone", 100, 9, false);
+        world_settings("queue { first-retry 100s  attempts 9  retry-jitter 3 }\n"
+                       "transport mine { submission { host b.test  first-retry 10s } }\n"
+                       "transport slow { direct { first-retry 1h  attempts 3 } }\n"
+                       "transport store { lmtp { host c.test  attempts 50 } }\n"
+                       "transport block { fail { code 450 } }\n");
+    expect_retry(s, "direct", 100, 9, false);
+    expect_retry(s, "local", 100, 9, true);
+    expect_retry(s, "mine", 10, 9, false);
+    expect_retry(s, "slow", 3600, 3, false);
+    expect_retry(s, "store", 100, 50, true);
+    expect_retry(s, "block", 100, 9, false);
+    expect_retry(s, "gone", 100, 9, false);
     settings_drop(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_a_transport_has_as_many_deliveries_as_connections_and_as_all_may_have),
+        cmocka_unit_test(test_a_transport_that_names_its_server_leads_to_that_one),
         cmocka_unit_test(test_a_transport_may_have_a_schedule_of_its_own),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return WORLD_MAIN(argc, argv, tests);
 }

@@ -29,36 +29,6 @@ static void expect_retired(uint64_t id, bool success, unsigned attempts, const c
     retired_row_clear(&r);
 }
 
-/* The one message of the null sender in the queue, and its body. */
-static uint64_t find_notice(struct buf *body)
-{
-    struct store_txn *t = store_begin(world.queue.store, false);
-    struct store_cursor c = store_cursor(t, TABLE_MSG);
-    uint64_t id, found = 0;
-    for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
-        struct msg_row m;
-        assert_int_equal(msg_row_read(c.value, &m), 0);
-        assert_int_equal(key_read_id(c.key, &id), 0);
-        if (m.envelope->origin == SUBMIT_DSN) {
-            assert_int_equal(found, 0);
-            assert_string_equal(m.envelope->sender, "");
-            found = id;
-        }
-        msg_row_clear(&m);
-    }
-    store_cursor_close(&c);
-    store_abort(&t);
-    if (found != 0 && body != NULL)
-        *body = world_body(found);
-    return found;
-}
-
-static void expect_text(struct buf *body, const char *text)
-{
-    if (strstr(buf_text(body), text) == NULL)
-        fail_msg("\"%s\" is not in\n%s", text, buf_text(body));
-}
-
 static void test_a_delivered_message_leaves_its_history_alone(void **state)
 {
     struct retired_row r;
@@ -132,6 +102,7 @@ static void test_a_deferred_recipient_is_tried_again_when_it_is_due(void **state
     assert_true(world_recipient(id, &r));
     assert_int_equal(r.attempts, 1);
     assert_string_equal(r.results[0].reply, "451 4.7.1 try later");
+    assert_string_equal(r.results[0].transport, "direct");
     assert_true(r.next_ms >= begin + 450000 * 99 / 100 &&
                 r.next_ms <= clock_wall_ms() + 450000 * 101 / 100);
     int64_t next = r.next_ms;
@@ -166,15 +137,15 @@ static void test_a_permanent_failure_is_told_with_the_whole_reply(void **state)
     id = world_send("e@d.example");
     WORLD_UNTIL(world.direct.jobs_n == 1);
     agent_answer(&world.direct, 0, "x");
-    WORLD_UNTIL(find_notice(NULL) != 0);
-    (void)find_notice(&body);
-    expect_text(&body, "e@d.example");
-    expect_text(&body, "550-5.1.1 no such");
-    expect_text(&body, "550 5.1.1 user");
-    expect_text(&body, "Status: 5.1.1");
-    expect_text(&body, "Action: failed");
-    expect_text(&body, "To: <a@b.example>");
-    expect_text(&body, "Subject: Hello");
+    WORLD_UNTIL(world_notice(NULL) != 0);
+    (void)world_notice(&body);
+    world_expect_text(&body, "e@d.example");
+    world_expect_text(&body, "550-5.1.1 no such");
+    world_expect_text(&body, "550 5.1.1 user");
+    world_expect_text(&body, "Status: 5.1.1");
+    world_expect_text(&body, "Action: failed");
+    world_expect_text(&body, "To: <a@b.example>");
+    world_expect_text(&body, "Subject: Hello");
     assert_null(strstr(buf_text(&body), "Body\r\n")); /* the header alone goes back */
     WORLD_UNTIL(world.direct.jobs_n == 1);
     assert_string_equal(world.direct.jobs[0].job->sender, "");
@@ -211,10 +182,12 @@ static void test_the_last_attempt_that_is_deferred_is_a_failure(void **state)
     WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
     expect_retired(id, false, 3, "451 4.7.1 try later");
     expect_events(id, "ALLF");
-    (void)find_notice(&body);
-    expect_text(&body, "451 4.7.1 try later");
-    expect_text(&body, "Action: failed");
-    expect_text(&body, "Status: 5."); /* what was temporary is final now */
+    (void)world_notice(&body);
+    world_expect_text(&body, "451 4.7.1 try later");
+    world_expect_text(&body, "Action: failed");
+    /* What was temporary is final now: the time is up (RFC 3463 section 3.5). */
+    world_expect_text(&body, "Status: 5.4.7 (time is up after 3 attempts)");
+    world_expect_text(&body, "Diagnostic-Code: smtp; 451 4.7.1 try later");
     WORLD_UNTIL(world.direct.jobs_n == 1);
     agent_answer(&world.direct, 0, "d");
     buf_free(&body);
@@ -237,6 +210,21 @@ static void test_an_old_message_fails_at_the_next_attempt_however_few_there_were
     world_expect_empty();
 }
 
+static void test_a_message_for_the_future_ages_from_then_on(void **state)
+{
+    world_open("queue { attempts 100  lifetime 1h  delay-notice-attempt 0 }\n");
+    world.direct.on_job = agent_defers;
+    struct submit_envelope *e = world_envelope("", "c@d.example");
+    e->not_before_ms = clock_wall_ms() + 600 * MINUTE;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
+    world_step(601 * MINUTE);
+    assert_int_equal(world.direct.jobs_total, 1);
+    assert_int_equal(world_rows(TABLE_RCPT), 1); /* older than its lifetime, and not too old */
+    world_step(61 * MINUTE);
+    expect_retired(id, false, 2, "451 4.7.1 try later");
+    world_expect_empty();
+}
+
 static void test_only_what_came_to_nothing_stands_aside(void **state)
 {
     world.direct.on_job = agent_keeps;
@@ -249,151 +237,6 @@ static void test_only_what_came_to_nothing_stands_aside(void **state)
         WORLD_UNTIL(commit_waiting(world.queue.commit) == 1);
         assert_int_equal(commit_aside(world.queue.commit), *c == 'f');
         world_settle();
-    }
-}
-
-static void test_the_sender_is_told_of_delay_once(void **state)
-{
-    struct buf body = {0};
-    struct rcpt_row r;
-    world_open("queue { attempts 20  lifetime 90d  delay-notice-attempt 2 }\n");
-    world.direct.on_job = agent_keeps;
-    uint64_t id = world_send("c@d.example");
-    for (unsigned attempt = 1; attempt <= 5; attempt++) {
-        WORLD_UNTIL(world.direct.jobs_n == 1);
-        assert_int_equal(world.direct.jobs[0].job->attempt, attempt);
-        agent_answer(&world.direct, 0, "f");
-        world_settle();
-        if (attempt == 2) {
-            assert_true(find_notice(&body) != 0);
-            expect_text(&body, "Action: delayed");
-            expect_text(&body, "Will-Retry-Until:");
-            WORLD_UNTIL(world.direct.jobs_n == 1);
-            agent_answer(&world.direct, 0, "d");
-            world_settle();
-        }
-        assert_int_equal(find_notice(NULL), 0);
-        assert_true(world_recipient(id, &r));
-        assert_int_equal(r.delay_told, attempt >= 2);
-        rcpt_row_clear(&r);
-        world_step(150 * MINUTE);
-    }
-    agent_answer(&world.direct, 0, "d");
-    world_settle();
-    expect_retired(id, true, 6, "250 2.0.0 ok");
-    buf_free(&body);
-    world_expect_empty();
-}
-
-static void test_notify_decides_who_is_told(void **state)
-{
-    static const struct {
-        uint8_t notify;
-        bool of_delay, of_failure;
-    } cases[] = {
-        {0, true, true},
-        {NOTIFY_NEVER, false, false},
-        {NOTIFY_FAILURE, false, true},
-        {NOTIFY_DELAY, true, false},
-        {NOTIFY_SUCCESS, false, false},
-        {NOTIFY_FAILURE | NOTIFY_DELAY, true, true},
-    };
-    world_open("queue { attempts 2  lifetime 90d  delay-notice-attempt 1 }\n");
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
-        e->recipients[0].notify = cases[i].notify;
-        (void)world_submit(e, "Subject: x\r\n\r\n");
-        for (int attempt = 1; attempt <= 2; attempt++) {
-            WORLD_UNTIL(world.direct.jobs_n == 1);
-            agent_answer(&world.direct, 0, "f");
-            world_settle();
-            bool told = attempt == 1 ? cases[i].of_delay : cases[i].of_failure;
-            assert_int_equal(find_notice(NULL) != 0, told);
-            if (told)
-                agent_answer(&world.direct, 0, "d");
-            world_settle();
-            world_step(8 * MINUTE);
-        }
-        world_expect_empty();
-    }
-}
-
-static void test_success_is_told_to_whoever_asked_by_whoever_knows(void **state)
-{
-    static const struct {
-        const char *to;
-        uint8_t notify;
-        char status;
-        const char *action; /* NULL: no notice */
-    } cases[] = {
-        {"c@d.example", NOTIFY_SUCCESS, 'd', "Action: relayed"},
-        {"c@d.example", NOTIFY_SUCCESS | NOTIFY_FAILURE, 'd', "Action: relayed"},
-        {"c@d.example", NOTIFY_SUCCESS, 'r', NULL}, /* the next hop does it */
-        {"c@d.example", NOTIFY_FAILURE, 'd', NULL},
-        {"c@d.example", NOTIFY_NEVER, 'd', NULL},
-        {"c@d.example", 0, 'd', NULL},
-        {"inbox@example.org", NOTIFY_SUCCESS, 'd', "Action: delivered"},
-        {"inbox@example.org", 0, 'd', NULL},
-    };
-    world_open("account in { address inbox@example.org }\n");
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct submit_envelope *e = world_envelope("a@b.example", cases[i].to);
-        struct agent *g = cases[i].to[0] == 'i' ? &world.local : &world.direct;
-        struct buf body = {0};
-        e->recipients[0].notify = cases[i].notify;
-        submit_set(&e->envid, "e17");
-        submit_set(&e->ret, "FULL"); /* is of failures */
-        submit_set(&e->recipients[0].orcpt, "rfc822;orig@d.example");
-        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
-        WORLD_UNTIL(g->jobs_n == 1);
-        agent_answer(g, 0, cases[i].status == 'd' ? "d" : "r");
-        world_settle();
-        assert_int_equal(find_notice(&body) != 0, cases[i].action != NULL);
-        if (cases[i].action != NULL) {
-            expect_text(&body, cases[i].action);
-            expect_text(&body, "Status: 2.0.0");
-            expect_text(&body, "Original-Envelope-Id: e17");
-            expect_text(&body, "Original-Recipient: rfc822; orig@d.example");
-            expect_text(&body, "Subject: original");
-            assert_null(strstr(buf_text(&body), "its text"));
-            assert_string_equal(world.direct.jobs[0].job->recipients[0].address, "a@b.example");
-            agent_answer(&world.direct, 0, "d");
-            world_settle();
-        }
-        buf_free(&body);
-        world_expect_empty();
-    }
-}
-
-static void test_ret_decides_what_comes_back_of_a_failure(void **state)
-{
-    static const struct {
-        const char *ret;
-        uint32_t flags;
-        bool whole;
-    } cases[] = {
-        {"", 0, false},
-        {"HDRS", 0, false},
-        {"FULL", 0, true},
-        {"FULL", SUBMIT_REQUIRE_TLS, false}, /* RFC 8689 section 5 */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
-        struct buf body = {0};
-        submit_set(&e->ret, cases[i].ret);
-        e->flags = cases[i].flags;
-        (void)world_submit(e, "Subject: original\r\n\r\nits text\r\n");
-        WORLD_UNTIL(world.direct.jobs_n == 1);
-        agent_answer(&world.direct, 0, "x");
-        world_settle();
-        assert_true(find_notice(&body) != 0);
-        expect_text(&body, "Subject: original");
-        assert_int_equal(strstr(buf_text(&body), "its text") != NULL, cases[i].whole);
-        expect_text(&body, cases[i].whole ? "message/rfc822" : "text/rfc822-headers");
-        buf_free(&body);
-        agent_answer(&world.direct, 0, "d");
-        world_settle();
-        world_expect_empty();
     }
 }
 
@@ -471,9 +314,9 @@ static void test_recipients_of_one_message_meet_different_fates(void **state)
     expect_events(id + 2, "AF");
     expect_events(id + 3, "AF");
     expect_events(id + 4, "A");
-    (void)find_notice(&body); /* one for both that failed */
-    expect_text(&body, "three@d.example");
-    expect_text(&body, "four@d.example");
+    (void)world_notice(&body); /* one for both that failed */
+    world_expect_text(&body, "three@d.example");
+    world_expect_text(&body, "four@d.example");
     assert_null(strstr(buf_text(&body), "two@d.example"));
     buf_free(&body);
     /* The order of answers does not matter. */
@@ -562,6 +405,56 @@ static void test_webhooks_are_made_as_the_account_wishes(void **state)
     assert_int_equal(world_rows(TABLE_HOOKRETIRED), 2);
 }
 
+static void test_a_complaint_is_told_behind_the_delivery(void **state)
+{
+    world.direct.script = deliver_result_new(0, DELIVER_DONE);
+    world.direct.script.complaint = true;
+    world.direct.script.code = 250;
+    world.direct.on_job = agent_answers;
+    uint64_t id = world_send("c@d.example");
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 1);
+    char *events = world_events(id);
+    assert_string_equal(events, "ADX");
+    mem_free(&events);
+    deliver_result_clear(&world.direct.script);
+    world_settle();
+    world_expect_empty();
+}
+
+/* Sends, fails it, and returns the notice. */
+static struct buf notice_of(int64_t not_before_ms, uint32_t flags, int64_t received_ms)
+{
+    struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+    e->received_ms = received_ms;
+    e->not_before_ms = not_before_ms;
+    e->flags = flags;
+    world.direct.on_job = agent_keeps;
+    assert_true(world_submit(e, "Subject: x\r\n\r\n") != 0);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    agent_answer(&world.direct, 0, "x");
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    struct buf body = world_body(world.direct.jobs[0].job->message);
+    agent_answer(&world.direct, 0, "d");
+    world_settle();
+    return body;
+}
+
+static void test_a_notice_says_until_when_the_sender_wanted_it_kept(void **state)
+{
+    /* In the past, so that it is due. */
+    const int64_t received = clock_wall_ms() - 90000;
+    struct buf for_a_while = notice_of(received + 60000, SUBMIT_HOLD_FOR, received),
+               until = notice_of(1136214245000, 0, 1136214240000),
+               neither = notice_of(0, 0, received);
+    assert_non_null(strstr(buf_text(&for_a_while), "\r\nFuture-Release-Request: for;60\r\n"));
+    assert_non_null(
+        strstr(buf_text(&until), "\r\nFuture-Release-Request: until;2006-01-02T15:04:05Z\r\n"));
+    assert_null(strstr(buf_text(&neither), "Future-Release"));
+    buf_free(&for_a_while);
+    buf_free(&until);
+    buf_free(&neither);
+}
+
 static void test_results_wait_while_the_store_has_no_room(void **state)
 {
     char *large = mem_alloc(900001);
@@ -624,17 +517,16 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_permanent_failure_is_told_with_the_whole_reply),
         BARE_TEST(test_the_last_attempt_that_is_deferred_is_a_failure),
         BARE_TEST(test_an_old_message_fails_at_the_next_attempt_however_few_there_were),
+        BARE_TEST(test_a_message_for_the_future_ages_from_then_on),
         WORLD_TEST(test_only_what_came_to_nothing_stands_aside),
-        BARE_TEST(test_the_sender_is_told_of_delay_once),
-        BARE_TEST(test_notify_decides_who_is_told),
-        BARE_TEST(test_success_is_told_to_whoever_asked_by_whoever_knows),
-        WORLD_TEST(test_ret_decides_what_comes_back_of_a_failure),
         WORLD_TEST(test_a_from_id_makes_the_senders_address_unique),
         WORLD_TEST(test_recipients_with_ids_of_their_own_go_alone),
         WORLD_TEST(test_recipients_of_one_message_meet_different_fates),
         WORLD_TEST(test_what_is_deferred_together_is_tried_together_again),
         WORLD_TEST(test_an_agent_that_ends_over_a_job_has_deferred_it),
         BARE_TEST(test_webhooks_are_made_as_the_account_wishes),
+        WORLD_TEST(test_a_complaint_is_told_behind_the_delivery),
+        WORLD_TEST(test_a_notice_says_until_when_the_sender_wanted_it_kept),
         BARE_TEST(test_results_wait_while_the_store_has_no_room),
         WORLD_TEST(test_an_orderly_stop_loses_nothing_and_the_queue_goes_on),
     };

@@ -252,6 +252,22 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     assert_int_equal(s->parked, 0);
 }
 
+static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
+{
+    struct stream *a = add("a", 1)->stream, *b = add("b", 2)->stream;
+    window_park(&w, window_find(&w, 1), "relay", 100);
+    window_park(&w, window_find(&w, 2), "relay", 100);
+    window_update(&w, a);
+    window_update(&w, b);
+    struct stream *c = add("c", 3)->stream;
+    assert_int_equal(round_n(), 1);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    assert_int_equal(round_n(), 3);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), a);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), b);
+    assert_ptr_equal(window_next(&w, DUE_FIRST), c);
+}
+
 static void test_what_was_put_off_before_is_parked_apart(void **state)
 {
     for (uint64_t i = 1; i <= 10; i++)
@@ -429,6 +445,7 @@ int main(void)
         EACH(test_a_destination_lives_as_long_as_it_has_anything),
         EACH(test_the_first_place_of_what_is_left_out_is_kept),
         EACH(test_stuck_items_keep_nobody_else_and_come_back_first),
+        EACH(test_whoever_could_not_use_its_turn_has_the_next_one),
         EACH(test_what_was_put_off_before_is_parked_apart),
         EACH(test_runs_of_one_stream_leave_the_parking_together),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),

@@ -27,6 +27,10 @@
 
 struct world world;
 struct submit_reply world_reply;
+char *world_from_ids[WORLD_FROM_IDS];
+uint32_t world_from_ids_n;
+char *world_heard[WORLD_HEARD];
+unsigned world_heard_n;
 
 static struct service *service;
 
@@ -130,6 +134,7 @@ static void open_parts(void)
     q->mend = mend_new(q);
     q->commit = commit_new(q->base, q->store);
     q->worker = worker_new(q->base);
+    q->reader = worker_new(q->base);
     world.intake = intake_new(q);
     world.admin = admin_new(q);
     world.janitor = janitor_new(q);
@@ -141,6 +146,7 @@ static void open_parts(void)
 static void close_parts(void)
 {
     struct queue *q = &world.queue;
+    worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
@@ -195,6 +201,8 @@ void world_open(const char *more)
 {
     log_open("test", getenv("QM_TEST_LOG") != NULL ? LOG_DEBUG_ : (enum log_level)(LOG_ERROR_ + 1));
     memset(&world, 0, sizeof world);
+    while (world_heard_n > 0)
+        mem_free(&world_heard[--world_heard_n]);
     world.fds = open_fds();
     (void)snprintf(world.folder, sizeof world.folder, "%s/qm-qmgr-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -278,7 +286,8 @@ void world_settle(void)
      * two. */
     for (int quiet = 0; quiet < 30;) {
         (void)event_base_loop(q->base, EVLOOP_NONBLOCK);
-        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0;
+        bool busy = commit_waiting(q->commit) > 0 || worker_waiting(q->worker) > 0 ||
+                    worker_waiting(q->reader) > 0;
         quiet = busy ? 0 : quiet + 1;
         if (busy)
             (void)usleep(200);
@@ -312,10 +321,15 @@ static void on_reply(void *arg, const struct submit_reply *reply)
 {
     bool *answered = arg;
     *answered = true;
+    for (uint32_t i = 0; i < world_from_ids_n; i++)
+        mem_free(&world_from_ids[i]);
+    world_from_ids_n = 0;
     mem_free(&world_reply.message_id);
     world_reply = reply == NULL ? (struct submit_reply){.code = 0} : *reply;
     if (world_reply.message_id != NULL)
         world_reply.message_id = mem_text(world_reply.message_id);
+    for (uint32_t i = 0; i < world_reply.from_ids_n && i < WORLD_FROM_IDS; i++)
+        world_from_ids[world_from_ids_n++] = mem_text(reply->from_ids[i]);
 }
 
 uint64_t world_submit(struct submit_envelope *e, const char *message)
@@ -414,7 +428,7 @@ static void answer(struct agent *g, struct job *j, const struct deliver_result *
         r[i].id = j->job->recipients[i].id;
         r[i].start_ms = clock_wall_ms();
     }
-    deliver_answer(g->channel, j->request, r, n);
+    deliver_answer_report(g->channel, j->request, r, n, g->report);
     for (uint32_t i = 0; i < n; i++)
         deliver_result_clear(&r[i]);
     mem_free(&r);
@@ -525,6 +539,13 @@ static void answer_call(struct endpoint *e, struct call *c, uint16_t code)
 void endpoint_answers(struct endpoint *e, struct call *c)
 {
     answer_call(e, c, e->code);
+}
+
+void endpoint_hears(struct endpoint *e, struct call *c)
+{
+    assert_true(world_heard_n < WORLD_HEARD);
+    world_heard[world_heard_n++] = mem_text(c->payload);
+    answer_call(e, c, 200);
 }
 
 void endpoint_answer(struct endpoint *e, unsigned place, uint16_t code)
@@ -728,4 +749,33 @@ void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *
         struct job j = g->jobs[--g->jobs_n];
         how(g, &j);
     }
+}
+
+uint64_t world_notice(struct buf *body)
+{
+    struct store_txn *t = store_begin(world.queue.store, false);
+    struct store_cursor c = store_cursor(t, TABLE_MSG);
+    uint64_t id, found = 0;
+    for (bool at = store_seek(&c, (struct span){0}); at; at = store_next(&c)) {
+        struct msg_row m;
+        assert_int_equal(msg_row_read(c.value, &m), 0);
+        assert_int_equal(key_read_id(c.key, &id), 0);
+        if (m.envelope->origin == SUBMIT_DSN) {
+            assert_int_equal(found, 0);
+            assert_string_equal(m.envelope->sender, "");
+            found = id;
+        }
+        msg_row_clear(&m);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+    if (found != 0 && body != NULL)
+        *body = world_body(found);
+    return found;
+}
+
+void world_expect_text(struct buf *body, const char *text)
+{
+    if (strstr(buf_text(body), text) == NULL)
+        fail_msg("\"%s\" is not in\n%s", text, buf_text(body));
 }

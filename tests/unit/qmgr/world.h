@@ -38,6 +38,7 @@ struct agent {
     unsigned jobs_n;
     unsigned jobs_total, recipients_total; /* ever given */
     struct deliver_result script;          /* for agent_answers: copied for each recipient */
+    const struct deliver_report *report;   /* given with each answer; NULL for none */
 };
 
 /* A webhook call that the process hooks was given and has not answered yet. */
@@ -118,6 +119,9 @@ unsigned agent_jobs_for(const struct agent *g, const char *domain);
 /* Answers all that it keeps, and from now on each at once, in this way (agent_delivers etc.). */
 void agent_answer_all(struct agent *g, void (*how)(struct agent *g, struct job *j));
 extern struct submit_reply world_reply;
+enum { WORLD_FROM_IDS = 8 };
+extern char *world_from_ids[WORLD_FROM_IDS]; /* of the last reply */
+extern uint32_t world_from_ids_n;
 /* A simple one: from a@b.example to that address. */
 uint64_t world_send(const char *to);
 
@@ -136,6 +140,11 @@ void endpoint_link(struct endpoint *e);
 void endpoint_unlink(struct endpoint *e);
 void endpoint_keeps(struct endpoint *e, struct call *c);
 void endpoint_answers(struct endpoint *e, struct call *c);
+/* The same with 200, and the payload is kept: world_heard, world_heard_n. */
+void endpoint_hears(struct endpoint *e, struct call *c);
+enum { WORLD_HEARD = 64 };
+extern char *world_heard[WORLD_HEARD];
+extern unsigned world_heard_n;
 void endpoint_answer(struct endpoint *e, unsigned place, uint16_t code);
 
 /* What is in the store. */
@@ -143,11 +152,15 @@ uint64_t world_rows(unsigned table);
 bool world_recipient(uint64_t id, struct rcpt_row *r);
 bool world_message(uint64_t id, struct msg_row *m);
 bool world_retired(uint64_t id, struct retired_row *r);
-/* The event's types of a recipient, a letter each: A D L F C H R for accepted, delivered, delayed
- * ... (mem_free) */
+/* The event's types of a recipient, a letter each: A D L F C H R S Y E U for accepted, delivered,
+ * delayed ... (mem_free) */
 char *world_events(uint64_t id);
 struct buf world_body(uint64_t id); /* the octets of a message */
-void world_check(void);             /* fails the test when the store is not consistent */
+/* The one message of qmgr's own in the queue, whose sender is the null one; its octets in body,
+ * where that is not NULL. 0 when there is none. */
+uint64_t world_notice(struct buf *body);
+void world_expect_text(struct buf *body, const char *text); /* fails unless it is in there */
+void world_check(void); /* fails the test when the store is not consistent */
 /* Nothing of any message is left but its history. */
 void world_expect_empty(void);
 /* From now on the database's file takes nothing more, as on a full disk; or it does again. */

@@ -49,6 +49,36 @@ static void submission_needs_a_password(void **state)
     world_close(&w);
 }
 
+static void fields_for_webhooks_are_taken_out_where_that_is_wished(void **state)
+{
+    struct client_end c;
+    world_open(&w, "strip-extra-headers yes\n");
+    client_begin(&c, &w, PORT_SUBMISSION);
+    client_ask(&c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, "2.7.0");
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c,
+               "From: qm@test.example\r\nX-Mox-Extra-order: 7\r\n 8\r\nSubject: x\r\n\r\n"
+               "X-Mox-Extra-Body: stays\r\n.",
+               250, "queued");
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    assert_int_equal(e->extra_n, 1);
+    assert_string_equal(e->extra[0].value, "7 8");
+    assert_non_null(strstr(world_body(&w, 0), "\r\nFrom: qm@test.example\r\nSubject: x\r\n\r\n"
+                                              "X-Mox-Extra-Body: stays\r\n"));
+    assert_null(strstr(world_body(&w, 0), "Extra-order"));
+    client_close(&c);
+    client_begin(&c, &w, PORT_SMTP); /* a stranger's are none of ours */
+    client_ask(&c, "MAIL FROM:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "RCPT TO:<qm@test.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "X-Mox-Extra-order: 7\r\n\r\n.", 250, "queued");
+    assert_non_null(strstr(world_body(&w, 1), "\r\nX-Mox-Extra-order: 7\r\n\r\n"));
+    client_close(&c);
+    world_close(&w);
+}
+
 static void the_ways_to_authenticate(void **state)
 {
     static const struct {
@@ -247,7 +277,7 @@ static void authenticate_with_ids(struct client_end *c)
     client_ask(c, "AUTH PLAIN AGlkAHNlY3JldA==", 235, NULL);
 }
 
-static void each_recipient_gets_an_id_of_its_own(void **state)
+static void the_queue_is_asked_for_an_id_for_each_recipient(void **state)
 {
     struct client_end c;
     world_open(&w, "");
@@ -259,26 +289,23 @@ static void each_recipient_gets_an_id_of_its_own(void **state)
     client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
     const struct submit_envelope *e = w.arrived[0].envelope;
     assert_string_equal(e->sender, "qm@test.example");
-    assert_int_equal(strlen(e->recipients[0].from_id), 22);
-    assert_int_equal(strlen(e->recipients[1].from_id), 22);
-    assert_string_not_equal(e->recipients[0].from_id, e->recipients[1].from_id);
+    assert_int_equal(e->flags & SUBMIT_FROM_IDS, SUBMIT_FROM_IDS);
+    assert_string_equal(e->recipients[0].from_id, "");
+    assert_string_equal(e->recipients[1].from_id, "");
     client_close(&c);
     world_close(&w);
 }
 
-static void an_id_that_would_not_fit_is_none(void **state)
+static void a_sender_without_a_place_for_an_id_is_refused(void **state)
 {
     struct client_end c;
     world_open(&w, "");
     authenticate_with_ids(&c);
-    client_ask(&c, "MAIL FROM:<a.name.of.forty.two.octets.and.nothing.else@test.example>", 250,
-               NULL);
-    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
-    client_ask(&c, "DATA", 354, NULL);
-    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
-    const struct submit_envelope *e = w.arrived[0].envelope;
-    assert_string_equal(e->sender, "a.name.of.forty.two.octets.and.nothing.else@test.example");
-    assert_string_equal(e->recipients[0].from_id, "");
+    client_ask(&c, "MAIL FROM:<a.name.of.forty.two.octets.and.nothing.else@test.example>", 554,
+               "5.1.7");
+    client_ask(&c, "MAIL FROM:<qm@test.example>", 250, NULL);
+    client_ask(&c, "RSET", 250, NULL);
+    client_ask(&c, "MAIL FROM:<qm@bare.example>", 554, "5.1.7");
     client_close(&c);
     world_close(&w);
 }
@@ -301,10 +328,73 @@ static void a_client_may_choose_the_id_of_one_recipient(void **state)
     world_close(&w);
 }
 
+/* ---- suppression lists ---- */
+
+static void authenticate(struct client_end *c)
+{
+    client_begin(c, &w, PORT_SUBMISSION);
+    client_ask(c, "AUTH PLAIN AHFtQHRlc3QuZXhhbXBsZQBzZWNyZXQ=", 235, NULL);
+    client_ask(c, "MAIL FROM:<qm@test.example>", 250, NULL);
+}
+
+static void who_is_on_the_list_is_refused_where_that_is_wanted(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, "2.1.5");
+    client_ask(&c, "RCPT TO:<listed@elsewhere.example>", 550, "5.7.1");
+    client_ask(&c, "RCPT TO:<b@elsewhere.example> NOTIFY=NEVER", 250, "2.1.5");
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "From: qm@test.example\r\n\r\nhi\r\n.", 250, NULL);
+    const struct submit_envelope *e = w.arrived[0].envelope;
+    assert_int_equal(e->recipients_n, 2);
+    assert_string_equal(e->recipients[1].address, "b@elsewhere.example");
+    assert_int_equal(e->recipients[1].notify, NOTIFY_NEVER);
+    assert_int_equal(w.finds, 3);
+    client_close(&c);
+    world_close(&w);
+    world_open(&w, "");
+    authenticate(&c);
+    client_ask(&c, "RCPT TO:<listed@elsewhere.example>", 250, "2.1.5");
+    assert_int_equal(w.finds, 0);
+    client_close(&c);
+    world_close(&w);
+}
+
+static void while_the_queue_cannot_tell_recipients_are_put_off(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    w.queue_mode = QUEUE_REFUSES;
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 451, "4.3.0");
+    w.queue_mode = QUEUE_ACCEPTS;
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, "2.1.5");
+    client_close(&c);
+    world_close(&w);
+}
+
+static void a_client_that_leaves_meanwhile_is_forgotten(void **state)
+{
+    struct client_end c;
+    world_open(&w, "suppress-at-send yes");
+    authenticate(&c);
+    w.queue_mode = QUEUE_WAITS;
+    client_send(&c, "RCPT TO:<a@elsewhere.example>\r\n");
+    while (w.finds == 0)
+        world_settle(&w);
+    client_close(&c);
+    world_settle(&w);
+    ipc_free(&w.queue); /* which ends without an answer */
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submission_needs_a_password),
+        cmocka_unit_test(fields_for_webhooks_are_taken_out_where_that_is_wished),
         cmocka_unit_test(the_ways_to_authenticate),
         cmocka_unit_test(a_line_of_the_log_names_the_account_once),
         cmocka_unit_test(guessing_passwords_ends_the_connection),
@@ -313,9 +403,12 @@ int main(void)
         cmocka_unit_test(a_client_may_vanish_while_the_vault_thinks),
         cmocka_unit_test(a_password_does_not_cross_the_network_in_clear),
         cmocka_unit_test(no_authentication_where_it_makes_no_sense),
-        cmocka_unit_test(each_recipient_gets_an_id_of_its_own),
-        cmocka_unit_test(an_id_that_would_not_fit_is_none),
+        cmocka_unit_test(the_queue_is_asked_for_an_id_for_each_recipient),
+        cmocka_unit_test(a_sender_without_a_place_for_an_id_is_refused),
         cmocka_unit_test(a_client_may_choose_the_id_of_one_recipient),
+        cmocka_unit_test(who_is_on_the_list_is_refused_where_that_is_wanted),
+        cmocka_unit_test(while_the_queue_cannot_tell_recipients_are_put_off),
+        cmocka_unit_test(a_client_that_leaves_meanwhile_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,26 @@ static void a_stranger_has_no_extra_keys_and_no_from_to_look_at(void **state)
     assert_int_equal(h.from.n, 0);
 }
 
+static void extra_fields_can_be_taken_out(void **state)
+{
+    static const char *const cases[][2] = {
+        {"From: a@b.example\r\n\r\n", "From: a@b.example\r\n\r\n"},
+        {"X-Mox-Extra-A: 1\r\n\r\n", "\r\n"},
+        {"A: 1\r\nx-mox-EXTRA-a: 1\r\n folded\r\n\tmore\r\nB: 2\r\n"
+         "X-Quartermaster-Extra-B:\r\n\r\n",
+         "A: 1\r\nB: 2\r\n\r\n"},
+        {"X-Mox-Extra-: no key\r\nX-Mox-Extras: 1\r\n\r\n",
+         "X-Mox-Extra-: no key\r\nX-Mox-Extras: 1\r\n\r\n"},
+        {"X-Mox-Extra-A: 1\r\nA: no empty line\r\n", "A: no empty line\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = {0};
+        headers_put_without_extra(span_text(cases[i][0]), &out);
+        assert_string_equal(buf_text(&out), cases[i][1]);
+        buf_free(&out);
+    }
+}
+
 static void what_is_refused(void **state)
 {
     static const struct {
@@ -174,6 +194,7 @@ int main(void)
         cmocka_unit_test_teardown(an_id_that_cannot_be_quoted_is_there_but_not_used, tear_down),
         cmocka_unit_test_teardown(extra_keys_are_spelled_in_one_way, tear_down),
         cmocka_unit_test_teardown(a_stranger_has_no_extra_keys_and_no_from_to_look_at, tear_down),
+        cmocka_unit_test_teardown(extra_fields_can_be_taken_out, tear_down),
         cmocka_unit_test_teardown(what_is_refused, tear_down),
         cmocka_unit_test_teardown(a_program_on_this_machine_is_taken_as_it_is, tear_down),
         cmocka_unit_test_teardown(eight_bit_and_tls_required_are_noticed, tear_down),

@@ -409,6 +409,17 @@ static void a_message_can_be_held_back(void **state)
     client_ask(&c, "Subject: later\r\n\r\n.", 250, NULL);
     const struct submit_envelope *e = w.arrived[0].envelope;
     assert_int_equal(e->not_before_ms, e->received_ms + 60000);
+    assert_int_equal(e->flags, SUBMIT_HOLD_FOR);
+    char until[40], line[80];
+    time_t at = (time_t)(e->received_ms / 1000 + 3600);
+    (void)strftime(until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", gmtime(&at));
+    (void)snprintf(line, sizeof line, "MAIL FROM:<root> HOLDUNTIL=%s", until);
+    client_ask(&c, line, 250, NULL);
+    client_ask(&c, "RCPT TO:<a@elsewhere.example>", 250, NULL);
+    client_ask(&c, "DATA", 354, NULL);
+    client_ask(&c, "Subject: later\r\n\r\n.", 250, NULL);
+    assert_int_equal(w.arrived[1].envelope->not_before_ms, (int64_t)at * 1000);
+    assert_int_equal(w.arrived[1].envelope->flags, 0);
     client_close(&c);
     world_close(&w);
 }

@@ -21,21 +21,23 @@
 #include "file.h"
 #include "mem.h"
 #include "proto_secret.h"
+#include "proto_suppress.h"
 #include "proto_types.h"
 #include "tls.h"
 
 #define GUARD_S 30
 
-static const char basic[] =
-    "hostname mx.test.example\n"
-    "mailname box.test.example\n"
-    "postmaster qm@test.example\n"
-    "listen l { address 127.0.0.1  smtp 25  submission 587\n"
-    "    require-tls-for-auth no }\n"
-    "domain test.example { catchall-separator \"+\"  %s }\n"
-    "account qm { address qm@test.example "
-    "a.name.of.forty.two.octets.and.nothing.else@test.example  from-id-login qm+id@test.example }\n"
-    "smtp { error-delay %s  %s }\n";
+static const char basic[] = "hostname mx.test.example\n"
+                            "mailname box.test.example\n"
+                            "postmaster qm@test.example\n"
+                            "listen l { address 127.0.0.1  smtp 25  submission 587\n"
+                            "    require-tls-for-auth no }\n"
+                            "domain test.example { catchall-separator \"+\"  %s }\n"
+                            "domain bare.example { catchall-separator \"\" }\n"
+                            "account qm { address qm@test.example qm@bare.example "
+                            "a.name.of.forty.two.octets.and.nothing.else@test.example  "
+                            "from-id-login qm+id@test.example  %s }\n"
+                            "smtp { error-delay %s  %s }\n";
 
 /* ---- sockets ---- */
 
@@ -74,11 +76,12 @@ static int listen_local(char name[64])
 
 /* ---- configuration ---- */
 
-static struct conf *read_conf(const char *domain, const char *delay, const char *smtp)
+static struct conf *read_conf(const char *domain, const char *account, const char *delay,
+                              const char *smtp)
 {
     struct conf_errors errors = {0};
     struct buf share = {0};
-    char *text = mem_format(basic, domain, delay, smtp);
+    char *text = mem_format(basic, domain, account, delay, smtp);
     struct conf *whole = conf_parse("test.conf", span_text(text), &errors);
     if (whole == NULL)
         fail_msg("%s: %s", errors.v[0].place, errors.v[0].sentence);
@@ -108,7 +111,7 @@ static void use_conf(struct world *w, struct conf *conf)
 
 void world_open(struct world *w, const char *more)
 {
-    const char *domain = "", *delay = "0";
+    const char *domain = "", *delay = "0", *account = "";
     *w = (struct world){.key_domain = "test.example"};
     assert_int_equal(tls_init(NULL), 0);
     w->base = event_base_new();
@@ -120,9 +123,13 @@ void world_open(struct world *w, const char *more)
         domain = "dkim sel { key-file \"/nowhere\" }";
         more = "";
     }
+    if (strncmp(more, "suppress", 8) == 0) {
+        account = more;
+        more = "";
+    }
     w->server.mailname = mem_text("");
     server_open(&w->server, w->base, NULL);
-    use_conf(w, read_conf(domain, delay, more));
+    use_conf(w, read_conf(domain, account, delay, more));
     world_link_queue(w);
     world_link_vault(w);
     world_settle(w);
@@ -163,13 +170,32 @@ static void answer_arrived(struct world *w, struct arrived *a, uint64_t id)
     a->request = 0;
 }
 
+/* Addresses that begin with "listed" are on every list. */
+static int on_find(struct world *w, struct ipc *ch, struct ipc_message *m, struct fail *f)
+{
+    struct suppress_request r;
+    struct suppress_answer a = {.result = SUPPRESS_ABSENT};
+    assert_int_equal(suppress_read(m, &r, f), 0);
+    assert_string_equal(r.s.account, "qm");
+    if (strncmp(r.s.original, "listed", 6) == 0)
+        a.result = SUPPRESS_DONE;
+    if (w->queue_mode == QUEUE_REFUSES)
+        a.result = SUPPRESS_UNAVAILABLE;
+    if (w->queue_mode != QUEUE_WAITS)
+        suppress_reply(ch, m->id, &a);
+    w->finds++;
+    suppress_request_clear(&r);
+    return 0;
+}
+
 static int on_submit(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
 {
     struct world *w = arg;
     struct arrived a = {.request = m->id};
     uint64_t size;
     int fd;
-    (void)ch;
+    if (m->type == MSG_SUPPRESS_FIND)
+        return on_find(w, ch, m, f);
     assert_int_equal(submit_read(m, UINT64_MAX, &a.envelope, &fd, &size, f), 0);
     assert_int_equal(file_read_fd(fd, SIZE_MAX, &a.body, f), 0);
     assert_int_equal(a.body.n, size);

@@ -27,6 +27,7 @@ struct world {
 
     struct ipc *queue;
     enum queue_mode queue_mode;
+    unsigned finds; /* questions about suppression lists */
     struct arrived *arrived;
     size_t arrived_n;
 

@@ -13,8 +13,11 @@ static const char config[] =
     "domain example.org { }\n"
     "domain xn--mnchen-3ya.example { catchall-separator \"-\" }\n"
     "domain closed.example { disabled yes }\n"
+    "domain bare.example { catchall-separator \"\" }\n"
     "account billing {\n"
     "    address billing@example.org *@xn--mnchen-3ya.example me@closed.example\n"
+    "    address me@bare.example  a.name.that.is.too.long.for.an.id.to.follow@example.org\n"
+    "    from-id-login billing+ids@example.org\n"
     "    full-name \"Billing\"\n"
     "}\n"
     "account other { address other@example.org }\n";
@@ -223,6 +226,38 @@ static void test_faults_are_told_in_the_order_that_clients_know(void **state)
     }
 }
 
+static void test_a_login_with_from_ids_asks_for_them(void **state)
+{
+    static const struct {
+        const char *login, *from;
+        enum code code;
+        bool asks;
+    } cases[] = {
+        {"billing+ids@Example.ORG", "billing@example.org", CODES, true},
+        {"billing+ids@example.org", "billing+x@example.org", CODES, true},
+        {"billing+IDs@example.org", "billing@example.org", CODES, false},
+        {"billing@example.org", "billing@example.org", CODES, false},
+        {"billing@example.org", "me@bare.example", CODES, false},
+        {"billing+ids@example.org", "me@bare.example", CODE_USER, false},
+        {"billing+ids@example.org", "a.name.that.is.too.long.for.an.id.to.follow@example.org",
+         CODE_USER, false},
+    };
+    struct fixture *fx = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *json = mem_format("{\"From\":[{\"Address\":\"%s\"}],\"To\":[{\"Address\":"
+                                "\"a@example.net\"}],\"Text\":\"x\"}",
+                                cases[i].from);
+        fx->context.login = cases[i].login;
+        assert_int_equal(make(fx, json), cases[i].code == CODES ? 0 : -1);
+        assert_int_equal(fx->why.code, cases[i].code);
+        if (cases[i].code == CODES) {
+            assert_int_equal((fx->draft.envelope->flags & SUBMIT_FROM_IDS) != 0, cases[i].asks);
+            assert_string_equal(fx->draft.envelope->sender, cases[i].from);
+        }
+        mem_free(&json);
+    }
+}
+
 static void test_without_from_it_is_the_account_s_name_and_the_login(void **state)
 {
     struct fixture *fx = *state;
@@ -412,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_the_request_s_form_is_refused),
         TEST(test_every_field_may_be_null_or_spelled_in_any_case),
         TEST(test_faults_are_told_in_the_order_that_clients_know),
+        TEST(test_a_login_with_from_ids_asks_for_them),
         TEST(test_without_from_it_is_the_account_s_name_and_the_login),
         TEST(test_every_address_of_the_account_may_stand_in_from),
         TEST(test_the_header_has_what_was_given_and_no_bcc),

@@ -23,6 +23,8 @@ struct fixture {
     struct peers *peers;
     struct ipc *qmgr, *vault; /* the ends that answer */
     bool has_key, signs;
+    int file; /* what was taken of it */
+    uint64_t trace;
     unsigned signatures;
     enum { ANSWER_ACCEPT, ANSWER_REFUSE, ANSWER_NOT } answer;
     struct submit_envelope *envelope; /* as it arrived */
@@ -101,7 +103,7 @@ static int set_up(void **state)
     static const struct ipc_handler submit = {on_submit, on_closed},
                                     secret = {on_secret, on_closed};
     static struct fixture fx;
-    fx = (struct fixture){.base = event_base_new()};
+    fx = (struct fixture){.base = event_base_new(), .file = -1};
     fx.peers = peers_new(fx.base, NULL);
     fx.qmgr = link_to(&fx, "submit", &submit);
     fx.vault = link_to(&fx, "secret", &secret);
@@ -120,6 +122,7 @@ static int tear_down(void **state)
     ipc_free(&fx->vault);
     submit_envelope_free(&fx->envelope);
     buf_free(&fx->body);
+    file_close(&fx->file);
     event_base_free(fx->base);
     return 0;
 }
@@ -130,6 +133,8 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
     struct fixture *fx = arg;
     fx->settled++;
     fx->result = result;
+    file_close(&fx->file);
+    fx->file = outgoing_take_file(fx->outgoing, &fx->trace);
     fx->id = reply == NULL ? 0 : reply->id;
     fx->code = reply == NULL ? 0 : reply->code;
     (void)snprintf(fx->why, sizeof fx->why, "%s", why == NULL ? "" : why);
@@ -385,6 +390,21 @@ static void test_what_is_cancelled_is_heard_of_no_more(void **state)
     assert_int_equal(fx->settled, 0);
 }
 
+static void test_what_was_handed_over_can_be_had_with_the_length_of_its_trace_field(void **state)
+{
+    struct fixture *fx = *state;
+    struct buf octets = {0};
+    struct fail f;
+    start(fx);
+    turn(fx, 1);
+    assert_int_equal(fx->result, OUTGOING_ACCEPTED);
+    assert_true(fx->file >= 0);
+    assert_int_equal(fx->trace, strlen("Received: here\r\n"));
+    assert_int_equal(file_read_fd(fx->file, 1 << 20, &octets, &f), 0);
+    assert_string_equal(buf_text(&octets), buf_text(&fx->body));
+    buf_free(&octets);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -398,6 +418,7 @@ int main(void)
         TEST(test_a_new_channel_answers_for_the_old_one),
         TEST(test_without_a_descriptor_left_the_message_fails_and_the_channel_stays),
         TEST(test_what_is_cancelled_is_heard_of_no_more),
+        TEST(test_what_was_handed_over_can_be_had_with_the_length_of_its_trace_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,143 @@
+/* bench-list SOCKET queue|retired: asks qmgr for lists over this admin.sock, each with another
+ * filter, and prints a table: milliseconds until the first page is there (the median and the most
+ * of some), rows in it, milliseconds until the first row is there, and of the whole list
+ * milliseconds, pages and rows. Times in the filters are those of a queue that bench-fill-queue
+ * has filled for two hours ahead. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ipc.h"
+#include "proto_admin.h"
+
+#define ROUNDS 9
+#define PAGE 100
+#define HOUR 3600000ll
+
+struct list {
+    const char *words;
+    struct admin_query query;
+};
+
+struct measured {
+    int64_t first_us, row_us, all_us;
+    uint32_t first_rows;
+    uint64_t pages, rows;
+};
+
+/* Goes through the list, or its first page alone. */
+static int measure(int fd, bool retired, struct admin_query q, bool whole, struct measured *m,
+                   struct fail *f)
+{
+    int64_t began = clock_mono_us();
+    struct admin_page page;
+    *m = (struct measured){0};
+    q.limit = PAGE;
+    do {
+        if (admin_ask_list(fd, retired, &q, &page, f) != 0)
+            return -1;
+        int64_t us = clock_mono_us() - began;
+        if (m->pages++ == 0) {
+            m->first_us = us;
+            m->first_rows = page.rows_n;
+        }
+        if (m->rows == 0 && page.rows_n > 0)
+            m->row_us = us;
+        m->rows += page.rows_n;
+        m->all_us = us;
+        q.after = page.next;
+        admin_page_clear(&page);
+    } while (whole && q.after.id != 0);
+    return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int print_one(int fd, bool retired, const struct list *l, struct fail *f)
+{
+    int64_t first[ROUNDS];
+    struct measured m;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (measure(fd, retired, l->query, i + 1 == ROUNDS, &m, f) != 0)
+            return -1;
+        first[i] = m.first_us;
+    }
+    qsort(first, ROUNDS, sizeof first[0], by_value);
+    (void)printf("| %s | %.1f | %.1f | %u | ", l->words, (double)first[ROUNDS / 2] / 1000,
+                 (double)first[ROUNDS - 1] / 1000, m.first_rows);
+    if (m.rows > 0)
+        (void)printf("%.1f", (double)m.row_us / 1000);
+    (void)printf(" | %.0f | %" PRIu64 " | %" PRIu64 " |\n", (double)m.all_us / 1000, m.pages,
+                 m.rows);
+    (void)fflush(stdout);
+    return 0;
+}
+
+#define FILTER(...) .query = {.filter = {__VA_ARGS__}}
+#define BY_ID(...) .query = {.filter = {__VA_ARGS__}, .sort = ADMIN_BY_ID}
+#define TEXT(text) ((char *)(text))
+
+static int print_all(int fd, bool retired, struct fail *f)
+{
+    int64_t now = clock_wall_ms();
+    const struct list lists[] = {
+        {"all", FILTER(0)},
+        {"all, --desc", .query = {.descending = true}},
+        {"all, --sort submitted", BY_ID(0)},
+        {"all, --sort submitted --desc", .query = {.sort = ADMIN_BY_ID, .descending = true}},
+        {"--account, all", FILTER(.account = TEXT("shop"))},
+        {"--account, none", FILTER(.account = TEXT("load"))},
+        {"--account, none, --sort submitted", BY_ID(.account = TEXT("load"))},
+        {"--from, 1 in 100", FILTER(.from = TEXT("s7@"))},
+        {"--from, none", FILTER(.from = TEXT("nobody@"))},
+        {"--from, none, --sort submitted", BY_ID(.from = TEXT("nobody@"))},
+        {"--to, 1 in 10000", FILTER(.to = TEXT("@d77.dead"))},
+        {"--to, none", FILTER(.to = TEXT("nobody@"))},
+        {"--to, none, --sort submitted", BY_ID(.to = TEXT("nobody@"))},
+        {"--from and --to, none", FILTER(.from = TEXT("s7@"), .to = TEXT("nobody@"))},
+        {"--domain, 1 in 10000", FILTER(.domain = TEXT("d77.dead.test"))},
+        {"--domain, 1 in 10000, --sort submitted", BY_ID(.domain = TEXT("d77.dead.test"))},
+        {"--domain, none", FILTER(.domain = TEXT("absent.test"))},
+        {"--held", FILTER(.held = ADMIN_HELD_YES)},
+        {"--not-held", FILTER(.held = ADMIN_HELD_NO)},
+        {"--transport, none", FILTER(.transport = TEXT("relay"))},
+        {"--transport ''", FILTER(.unrouted = true)},
+        {"--attempts 5, none", FILTER(.attempts = 5)},
+        {"--delivered, none", FILTER(.success = ADMIN_SUCCESS_YES)},
+        {"--submitted '<-1d', none", FILTER(.submitted_before_ms = now - 24 * HOUR)},
+        {"--submitted '>-1d', all", FILTER(.submitted_after_ms = now - 24 * HOUR)},
+        {"--next '<+1m' or --ended", FILTER(.next_before_ms = now + HOUR / 60)},
+        {"--next '>+1d' or --ended, none", FILTER(.next_after_ms = now + 24 * HOUR)},
+    };
+    (void)printf("| list | first page, ms | the most | its rows | first row, ms | whole list, ms | "
+                 "pages | rows |\n|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (print_one(fd, retired, &lists[i], f) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct fail f = {{0}};
+    if (argc != 3) {
+        (void)fputs("usage: bench-list SOCKET queue|retired\n", stderr);
+        return 64;
+    }
+    int fd = ipc_connect(argv[1], &f);
+    int rc = fd < 0 ? -1 : print_all(fd, strcmp(argv[2], "retired") == 0, &f);
+    if (rc != 0)
+        (void)fprintf(stderr, "bench-list: %s\n", f.text);
+    if (fd >= 0)
+        (void)close(fd);
+    return rc == 0 ? 0 : 74;
+}
