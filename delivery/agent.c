@@ -280,6 +280,8 @@ void agent_open(struct agent *a)
 void agent_close(struct agent *a)
 {
     ipc_free(&a->qmgr);
+    ipc_free(&a->vault);
+    mem_free(&a->socket_folder);
     recent_free(&a->recent);
     if (a->resume != NULL)
         event_free(a->resume);
@@ -344,10 +346,27 @@ static void on_closed(struct ipc *ch, void *arg, const char *why)
     (void)evtimer_add(a->patience, &patience);
 }
 
+static void on_vault_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct agent *a = arg;
+    ipc_free(&a->vault);
+    service_link_lost(a->service, "secret");
+}
+
+void agent_link_vault(struct agent *a, int fd)
+{
+    static const struct ipc_handler handler = {NULL, on_vault_closed};
+    ipc_free(&a->vault);
+    a->vault = ipc_new(a->base, fd, "secret vault", &handler, a);
+}
+
 void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
+    /* Credentials that were not there before: so it had no link. */
+    if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)
+        service_link_lost(a->service, "secret");
     transport_drop(&before);
     pool_reload(a->pool);
 }

@@ -19,6 +19,8 @@ enum delivery_counter {
     COUNT_DELIVERED,
     COUNT_DEFERRED,
     COUNT_FAILED,
+    COUNT_AUTH_OK,
+    COUNT_AUTH_REFUSED,
     GAUGE_SESSIONS,
     DELIVERY_COUNTERS
 };
@@ -36,6 +38,8 @@ struct agent {
     struct transport *transport; /* of the configuration in use */
     struct ipc *qmgr;
     uint64_t qmgr_number; /* which of the channels there have been */
+    struct ipc *vault;    /* where the transport logs in somewhere; NULL while it is not there */
+    char *socket_folder;  /* which this process works in: settled by its first configuration */
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
@@ -77,6 +81,8 @@ void agent_close(struct agent *a);
  * for a minute does not know of us any more: then the process ends, and is started and linked anew.
  */
 void agent_link(struct agent *a, int fd);
+/* A channel to vault, whose descriptor it takes; the one before is over. */
+void agent_link_vault(struct agent *a, int fd);
 /* Uses t, which it takes, from now on. What is under way goes on with the one it began with. */
 void agent_reload(struct agent *a, struct transport *t);
 /* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone

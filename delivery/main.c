@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mailbox.h"
 #include "mailcharset.h"
+#include "mem.h"
 #include "pool.h"
 #include "tls.h"
 #include "tlsclient.h"
@@ -44,11 +45,35 @@ static int start(struct service *s, struct fail *f)
     return 0;
 }
 
+/* The folder of a local socket is where this process was put when it was started. */
+static int check_folder(struct agent *a, const struct transport *t, struct fail *f)
+{
+    char *folder = t->socket == NULL ? mem_text("")
+                                     : mem_textn(t->socket - t->socket_folder, t->socket_folder);
+    int rc = 0;
+    if (a->socket_folder != NULL && strcmp(a->socket_folder, folder) != 0)
+        rc = fail_set(f,
+                      "transport %s: the folder of its socket cannot be changed by a reload: "
+                      "restart the service",
+                      a->label);
+    if (a->socket_folder == NULL)
+        a->socket_folder = folder;
+    else
+        mem_free(&folder);
+    return rc;
+}
+
 static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
                      size_t hands_n, struct fail *f)
 {
     struct agent *a = service_user(s);
-    return transport_new(conf, a->label, a->base, buf_span(&a->resolv_conf), a->roots, f);
+    struct transport *t =
+        transport_new(conf, a->label, a->base, buf_span(&a->resolv_conf), a->roots, f);
+    if (t != NULL && check_folder(a, t, f) != 0) {
+        t->conf = NULL; /* master's frame frees it */
+        transport_drop(&t);
+    }
+    return t;
 }
 
 static void commit(struct service *s, void *state, void *old)
@@ -67,6 +92,10 @@ static void on_link(struct service *s, const char *name, int fd)
     struct agent *a = service_user(s);
     if (strcmp(name, "deliver qmgr") == 0) {
         agent_link(a, fd);
+        return;
+    }
+    if (strcmp(name, "secret") == 0) {
+        agent_link_vault(a, fd);
         return;
     }
     if (a->mailbox != NULL && strncmp(name, "mailbox ", 8) == 0) {
@@ -97,6 +126,8 @@ static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "recipients_delivered_total",
     "recipients_deferred_total",
     "recipients_failed_total",
+    "auth_ok_total",
+    "auth_refused_total",
     "connections",
     NULL,
 };

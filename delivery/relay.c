@@ -12,6 +12,7 @@
 #include "pool.h"
 
 #define ADDRESSES_A_HOST 8
+#define SOCKS_NAME_MAX 255
 /* Whatever the number of hosts: each may take its connect-timeout. */
 #define CONNECTIONS_AN_ATTEMPT 20
 
@@ -30,6 +31,7 @@ struct relay {
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
     size_t host;                   /* the next one */
     const char *host_name;         /* the present one */
+    bool by_name;                  /* its address is not looked up here: one try, without */
     struct dnsaddr *addresses;     /* of it */
     size_t addresses_n, address;   /* address: the next one */
     bool clear;                    /* TLS with this address failed: without */
@@ -53,7 +55,7 @@ static enum session_tls policy(const struct relay *r)
 {
     static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC,
                                              SESSION_ENCRYPTED};
-    bool named = r->transport->kind == TRANSPORT_SMTP;
+    bool named = transport_is_named(r->transport);
     if (requires_tls(r) || (named && r->transport->tls == CONF_TLS_REQUIRED))
         return SESSION_VERIFIED;
     return modes[r->transport->tls];
@@ -63,7 +65,7 @@ static enum session_tls policy(const struct relay *r)
  * own. */
 static const char *pool_key(const struct relay *r)
 {
-    return r->transport->kind == TRANSPORT_SMTP ? "" : r->job->order->destination;
+    return transport_is_named(r->transport) ? "" : r->job->order->destination;
 }
 
 static void keep(char **to, const char **field)
@@ -118,7 +120,7 @@ static void forget_hosts(struct relay *r)
     mem_free(&r->addresses);
     r->host = r->addresses_n = r->address = 0;
     r->host_name = NULL;
-    r->clear = false;
+    r->clear = r->by_name = false;
 }
 
 /* Those that were to have a second chance and did not get it keep what the first server said, as a
@@ -178,6 +180,8 @@ static void on_ready(struct session *s, void *arg)
 static size_t other_family(const struct relay *r)
 {
     size_t at = r->address;
+    if (r->by_name)
+        return r->addresses_n;
     while (r->address > 0 && at < r->addresses_n &&
            r->addresses[at].family == r->addresses[r->address - 1].family)
         at++;
@@ -253,7 +257,7 @@ static void on_done(struct session *s, void *arg, bool usable)
  * between it and the operator: mail waits until they have settled it. */
 static bool is_between_hosts(const struct relay *r, const char *stage)
 {
-    return r->transport->kind == TRANSPORT_SMTP && strcmp(stage, "mail") != 0;
+    return transport_is_named(r->transport) && strcmp(stage, "mail") != 0;
 }
 
 static void note_failure(struct relay *r, const struct session_failure *f)
@@ -270,14 +274,7 @@ static void note_failure(struct relay *r, const struct session_failure *f)
                             .stage = f->stage,
                             .tls = f->tls,
                             .remote_host = r->host_name};
-    char text[INET6_ADDRSTRLEN] = "", address[80];
-    if (r->address > 0) {
-        const struct dnsaddr *a = &r->addresses[r->address - 1];
-        (void)inet_ntop(a->family, a->octets, text, sizeof text);
-        (void)snprintf(address, sizeof address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text,
-                       r->transport->port);
-        o.remote_address = address;
-    }
+    o.remote_address = f->address;
     note(r, &o);
     mem_free(&enhanced);
 }
@@ -301,6 +298,13 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
         return;
     }
     service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
+    if (strcmp(f->stage, "auth") == 0) {
+        /* With another address of the same host it would be no better, and some lock out whoever
+         * tries too often. */
+        session_free(&r->session);
+        next_host(r);
+        return;
+    }
     bool fall_back = f->tls_failed && policy(r) == SESSION_OPPORTUNISTIC && !r->clear;
     session_free(&r->session);
     if (fall_back) {
@@ -325,7 +329,8 @@ static void next_address(struct relay *r)
         finish(r);
         return;
     }
-    const struct dnsaddr *a = &r->addresses[r->address++];
+    const struct dnsaddr *a = r->by_name ? NULL : &r->addresses[r->address];
+    r->address++;
     r->connections++;
     r->session = session_open(r->agent, r->transport, r->host_name, a,
                               r->clear ? SESSION_CLEAR : policy(r), &handler, r);
@@ -333,12 +338,18 @@ static void next_address(struct relay *r)
 
 /* ---- hosts and their addresses ---- */
 
+/* The family of which no address is tried; 0 when there is none. */
+static int leaves_out(const struct transport *t)
+{
+    return t->family == CONF_FAMILY_4 ? AF_INET6 : t->family == CONF_FAMILY_6 ? AF_INET : 0;
+}
+
 /* What is told when a host has no address to connect to. One of a family that is left out is there,
  * and the operator may let it in. */
 static struct job_outcome no_address(const struct relay *r, const struct dnsaddr_result *result)
 {
     bool left_out = result->status == DNSADDR_NONE && !result->nxdomain &&
-                    result->name[0] != '\0' && r->transport->family != CONF_FAMILY_ANY;
+                    result->name[0] != '\0' && leaves_out(r->transport) != 0;
     struct job_outcome o = {.status = DELIVER_DEFERRED,
                             .enhanced = "4.4.4",
                             .stage = "dns",
@@ -390,17 +401,28 @@ static bool literal(const char *text, struct dnsaddr *a)
     return inet_pton(AF_INET6, bare, a->octets) == 1;
 }
 
+static void note_unusable(struct relay *r, enum deliver_status status, const char *enhanced,
+                          const char *error)
+{
+    struct job_outcome o = {.status = status,
+                            .enhanced = enhanced,
+                            .stage = "dns",
+                            .error = error,
+                            .remote_host = r->host_name};
+    note(r, &o);
+    next_host(r);
+}
+
 static void try_literal(struct relay *r, const struct dnsaddr *a)
 {
-    enum conf_family family = r->transport->family;
-    if (family != CONF_FAMILY_ANY && (family == CONF_FAMILY_4) != (a->family == AF_INET)) {
-        finish_with(r, DELIVER_DEFERRED, 0, "4.4.4", "dns",
-                    family == CONF_FAMILY_4 ? "only IPv4 addresses are tried"
+    if (a->family == leaves_out(r->transport)) {
+        note_unusable(r, DELIVER_DEFERRED, "4.4.4",
+                      a->family == AF_INET6 ? "only IPv4 addresses are tried"
                                             : "only IPv6 addresses are tried");
         return;
     }
     if (!r->transport->allow_loopback && !dnsaddr_is_target(a)) {
-        finish_with(r, DELIVER_FAILED, 0, "5.4.4", "dns", "mail is not sent to such an address");
+        note_unusable(r, DELIVER_FAILED, "5.4.4", "mail is not sent to such an address");
         return;
     }
     mem_free(&r->addresses);
@@ -410,24 +432,40 @@ static void try_literal(struct relay *r, const struct dnsaddr *a)
     next_address(r);
 }
 
+/* One whose address is found elsewhere, or that has none. */
+static void try_by_name(struct relay *r)
+{
+    r->by_name = true;
+    r->addresses_n = 1;
+    r->address = 0;
+    next_address(r);
+}
+
 static void try_host(struct relay *r, const char *name)
 {
-    static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6};
+    static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6,
+                                                   DNSADDR_4_FIRST, DNSADDR_6_FIRST};
     struct dnsaddr_options options = {.family = families[r->transport->family],
                                       .any_target = r->transport->allow_loopback,
                                       .max = ADDRESSES_A_HOST};
     struct dnsaddr a;
     r->host_name = name;
-    r->clear = false;
-    if (literal(name, &a))
+    r->clear = r->by_name = false;
+    if (r->transport->socket == NULL && literal(name, &a))
         try_literal(r, &a);
+    else if (r->transport->socket != NULL ||
+             (r->transport->proxy.remote_dns && strlen(name) <= SOCKS_NAME_MAX))
+        try_by_name(r);
     else
         r->resolving = dnsaddr_find(r->transport->dns, name, &options, on_addresses, r);
 }
 
 static void next_host(struct relay *r)
 {
-    if (r->hosts != NULL && r->host < r->hosts->n && !is_over(r))
+    const struct transport *t = r->transport;
+    if (transport_is_named(t) && r->host < t->hosts_n && !is_over(r))
+        try_host(r, t->hosts[r->host++]);
+    else if (r->hosts != NULL && r->host < r->hosts->n && !is_over(r))
         try_host(r, r->hosts->list[r->host++].name);
     else
         finish(r);
@@ -463,11 +501,11 @@ static void begin(struct relay *r)
     struct dnshosts_options options = {
         .own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
     if (requires_tls(r) &&
-        (t->tls == CONF_TLS_NONE || (t->kind != TRANSPORT_SMTP && destination[0] == '[')))
+        (t->tls == CONF_TLS_NONE || (!transport_is_named(t) && destination[0] == '[')))
         finish_with(r, DELIVER_FAILED, 0, "5.7.30", "transport",
                     "the message asks for REQUIRETLS, which cannot be had on this way");
-    else if (t->kind == TRANSPORT_SMTP)
-        try_host(r, t->host);
+    else if (transport_is_named(t))
+        next_host(r);
     else if (destination[0] == '[')
         try_host(r, destination);
     else

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -17,8 +18,8 @@
 #define INPUT_MAX 65536
 
 static const char *const step_names[STEPS] = {
-    "connect",     "greeting", "ehlo", "ehlo", "starttls", "starttls", "ready",
-    "transaction", "data",     "dot",  "rset", "quit",     "dead",
+    "connect", "connect",     "greeting", "ehlo", "ehlo", "starttls", "starttls", "auth",
+    "ready",   "transaction", "data",     "dot",  "rset", "quit",     "dead",
 };
 
 void session_enter(struct session *s, enum step step)
@@ -38,6 +39,7 @@ void session_put(struct session *s, const char *fmt, ...)
 
 static void close_session(struct session *s)
 {
+    auth_end(s);
     session_enter(s, STEP_DEAD);
     conn_free(&s->conn);
 }
@@ -60,8 +62,11 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
                       const char *enhanced, const char *error)
 {
     struct buf text = {0};
-    struct session_failure f = {
-        .stage = stage, .error = error, .enhanced = enhanced, .tls = s->tls_text};
+    struct session_failure f = {.stage = stage,
+                                .error = error,
+                                .enhanced = enhanced,
+                                .tls = s->tls_text,
+                                .address = s->address};
     if (r != NULL) {
         reply_text(&text, r, "\n");
         f.code = r->code;
@@ -95,11 +100,18 @@ void session_fail(struct session *s, const char *stage, const struct reply *r, c
     fail_with(s, stage, r, enhanced, error);
 }
 
+void session_defer(struct session *s, const char *stage, const struct reply *r,
+                   const char *enhanced, const char *error)
+{
+    fail_with(s, stage, r, enhanced, error);
+}
+
 static void say_hello(struct session *s, enum step step)
 {
+    const char *verb = step == STEP_HELO ? "HELO" : s->transport->lmtp ? "LHLO" : "EHLO";
     ehlo_clear(&s->ehlo);
     session_enter(s, step);
-    session_put(s, "%s %s", step == STEP_HELO ? "HELO" : "EHLO", s->transport->ehlo_name);
+    session_put(s, "%s %s", verb, s->transport->ehlo_name);
     s->parser.each = step == STEP_EHLO ? ehlo_each : NULL;
     s->parser.arg = &s->ehlo;
     conn_deadline(s->conn, s->transport->timeouts.command_ms);
@@ -111,7 +123,7 @@ bool session_has_unread(const struct session *s)
     return conn_input(s->conn).n > 0;
 }
 
-static void become_ready(struct session *s)
+void session_become_ready(struct session *s)
 {
     s->parser.each = NULL;
     conn_deadline(s->conn, 0);
@@ -121,6 +133,15 @@ static void become_ready(struct session *s)
     }
     session_enter(s, STEP_READY);
     s->handler->on_ready(s, s->arg);
+}
+
+static void after_hello(struct session *s)
+{
+    s->parser.each = NULL;
+    if (s->transport->auth && !s->auth.done && !session_has_unread(s))
+        auth_begin(s);
+    else
+        session_become_ready(s);
 }
 
 static void start_tls(struct session *s)
@@ -153,14 +174,17 @@ static void on_greeting(struct session *s, const struct reply *r)
         session_fail(s, "greeting", r, "4.5.0", "the server does not greet");
     else if (session_has_unread(s))
         session_fail(s, "greeting", NULL, "4.5.0", "the server speaks out of turn");
-    else
+    else {
+        s->greeted = true;
         say_hello(s, STEP_EHLO);
+    }
 }
 
 static void on_hello(struct session *s, const struct reply *r)
 {
     if (r->code != 250) {
-        if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn))
+        if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn) &&
+            !s->transport->lmtp)
             say_hello(s, STEP_HELO);
         else
             session_fail(s, "ehlo", r, "4.5.0",
@@ -169,7 +193,7 @@ static void on_hello(struct session *s, const struct reply *r)
     }
     s->parser.each = NULL;
     if (s->tls == SESSION_CLEAR || conn_is_secure(s->conn)) {
-        become_ready(s);
+        after_hello(s);
     } else if (s->ehlo.starttls) {
         session_enter(s, STEP_STARTTLS);
         session_put(s, "STARTTLS");
@@ -179,7 +203,7 @@ static void on_hello(struct session *s, const struct reply *r)
         session_fail(s, "starttls", NULL, "4.7.4",
                      "TLS is required and the server does not offer it");
     } else {
-        become_ready(s);
+        after_hello(s);
     }
 }
 
@@ -193,7 +217,7 @@ static void on_starttls(struct session *s, const struct reply *r)
     else if (s->tls != SESSION_OPPORTUNISTIC)
         fail_with(s, "starttls", r, "4.7.4", "TLS is required and the server refused it");
     else
-        become_ready(s);
+        after_hello(s);
 }
 
 static void on_reply(struct session *s, const struct reply *r)
@@ -208,6 +232,9 @@ static void on_reply(struct session *s, const struct reply *r)
         break;
     case STEP_STARTTLS:
         on_starttls(s, r);
+        break;
+    case STEP_AUTH:
+        auth_on_reply(s, r);
         break;
     case STEP_TRANSACTION:
     case STEP_BODY:
@@ -243,7 +270,7 @@ static void on_trouble(struct session *s, const char *enhanced, const char *why)
 
 static void read_replies(struct session *s)
 {
-    while (s->step != STEP_DEAD && s->step != STEP_HANDSHAKE) {
+    while (s->step != STEP_DEAD && s->step != STEP_HANDSHAKE && s->step != STEP_PROXY) {
         struct fail f;
         struct span in = conn_input(s->conn);
         size_t before = in.n;
@@ -264,6 +291,8 @@ static void release(struct session *s)
     reply_close(&s->parser);
     if (s->stillborn != NULL)
         event_free(s->stillborn);
+    auth_end(s);
+    socks_clear(&s->socks);
     mem_free(&s->t.takers);
     mem_free(&s->host);
     mem_free(&s->tls_name);
@@ -273,43 +302,57 @@ static void release(struct session *s)
 
 /* Around every callback of the connection: the owner may free the session inside. One that said
  * QUIT has no owner and goes by itself. */
-static void enter(struct session *s)
+void session_hold(struct session *s)
 {
     s->running++;
 }
 
-static void leave(struct session *s)
+void session_release(struct session *s)
 {
     bool orphan = s->handler == NULL && s->step == STEP_DEAD;
     if (--s->running == 0 && (s->freed || orphan))
         release(s);
 }
 
+void session_greet(struct session *s)
+{
+    if (s->transport->kind == TRANSPORT_SUBMISSIONS && !conn_is_secure(s->conn)) {
+        start_tls(s);
+        return;
+    }
+    session_enter(s, STEP_GREETING);
+    conn_deadline(s->conn, s->transport->timeouts.greeting_ms);
+}
+
 static void on_connected(struct session *s)
 {
     if (s->step != STEP_CONNECT)
         return;
-    session_enter(s, STEP_GREETING);
-    conn_deadline(s->conn, s->transport->timeouts.greeting_ms);
+    if (s->transport->proxy.used)
+        proxy_begin(s);
+    else
+        session_greet(s);
 }
 
 static void on_input(struct conn *c, void *arg)
 {
     struct session *s = arg;
-    enter(s);
+    session_hold(s);
     on_connected(s);
+    if (s->step == STEP_PROXY)
+        proxy_on_input(s);
     read_replies(s);
-    leave(s);
+    session_release(s);
 }
 
 static void on_drained(struct conn *c, void *arg)
 {
     struct session *s = arg;
-    enter(s);
+    session_hold(s);
     on_connected(s);
     if (s->step == STEP_BODY)
         transaction_on_drained(s);
-    leave(s);
+    session_release(s);
 }
 
 static void on_secure(struct conn *c, void *arg)
@@ -322,13 +365,16 @@ static void on_secure(struct conn *c, void *arg)
     (void)snprintf(s->tls_text, sizeof s->tls_text, "%s", buf_text(&text));
     buf_free(&text);
     service_count(s->agent->service, COUNT_TLS, 1);
-    say_hello(s, STEP_EHLO);
+    if (s->greeted)
+        say_hello(s, STEP_EHLO);
+    else
+        session_greet(s);
 }
 
 static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out)
 {
     struct session *s = arg;
-    enter(s);
+    session_hold(s);
     /* What it said last may explain why it went. */
     if (!timed_out)
         read_replies(s);
@@ -338,16 +384,16 @@ static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out
                    : s->step == STEP_HANDSHAKE ? "4.7.5"
                                                : "4.4.2",
                    why);
-    leave(s);
+    session_release(s);
 }
 
 static void on_timeout(struct conn *c, void *arg)
 {
     struct session *s = arg;
     if (s->step == STEP_READY) {
-        enter(s);
+        session_hold(s);
         s->handler->on_idle(s, s->arg);
-        leave(s);
+        session_release(s);
         return;
     }
     on_closed(c, arg, transaction_lateness(s), true);
@@ -367,19 +413,26 @@ static const struct sockaddr_storage *source_for(const struct transport *t, int 
     return NULL;
 }
 
-static void describe(struct session *s, const struct dnsaddr *a)
+static void describe(struct session *s)
 {
+    const struct transport *t = s->transport;
     char text[INET6_ADDRSTRLEN];
-    (void)inet_ntop(a->family, a->octets, text, sizeof text);
-    (void)snprintf(s->address, sizeof s->address, a->family == AF_INET6 ? "[%s]:%d" : "%s:%d", text,
-                   s->transport->port);
+    if (t->socket != NULL) {
+        (void)snprintf(s->address, sizeof s->address, "%s", t->socket - t->socket_folder);
+    } else if (s->by_name) {
+        (void)snprintf(s->address, sizeof s->address, "%s:%d", s->host, t->port);
+    } else {
+        (void)inet_ntop(s->to.family, s->to.octets, text, sizeof text);
+        (void)snprintf(s->address, sizeof s->address,
+                       s->to.family == AF_INET6 ? "[%s]:%d" : "%s:%d", text, t->port);
+    }
 }
 
 /* A host that is an address literal is known by its address (RFC 6066 section 3). */
 static char *name_for_tls(const char *host, const struct dnsaddr *a)
 {
     char text[INET6_ADDRSTRLEN];
-    if (host[0] != '[')
+    if (host[0] != '[' || a == NULL)
         return mem_text(host);
     (void)inet_ntop(a->family, a->octets, text, sizeof text);
     return mem_text(text);
@@ -388,9 +441,40 @@ static char *name_for_tls(const char *host, const struct dnsaddr *a)
 static void on_stillborn(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
-    enter(s);
+    session_hold(s);
     session_fail(s, "connect", NULL, "4.4.1", strerror(s->stillborn_errno));
-    leave(s);
+    session_release(s);
+}
+
+/* Where the socket is to connect to: the server, or what stands before it. Returns the length, or 0
+ * when there can be no such socket. */
+static socklen_t first_hop(const struct session *s, struct sockaddr_storage *to)
+{
+    const struct transport *t = s->transport;
+    if (t->proxy.used)
+        return dnsaddr_sockaddr(&t->proxy.address, t->proxy.port, to);
+    if (t->socket == NULL)
+        return dnsaddr_sockaddr(&s->to, (uint16_t)t->port, to);
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (span_copy(span_text(t->socket), un.sun_path, sizeof un.sun_path) != 0)
+        return 0;
+    memcpy(to, &un, sizeof un);
+    return sizeof un;
+}
+
+/* Returns a descriptor, or -1 with errno. */
+static int start_connecting(const struct session *s)
+{
+    struct sockaddr_storage to, from;
+    socklen_t from_len = 0, to_len = first_hop(s, &to);
+    const struct sockaddr_storage *source = NULL;
+    if (to_len == 0) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (to.ss_family != AF_UNIX)
+        source = source_for(s->transport, to.ss_family, &from, &from_len);
+    return conn_connect(&to, to_len, source, from_len);
 }
 
 struct session *session_open(struct agent *a, struct transport *t, const char *host,
@@ -400,8 +484,6 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
     static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed,
                                                      on_timeout};
     const struct timeval now = {0, 0};
-    struct sockaddr_storage to, from;
-    socklen_t to_len = dnsaddr_sockaddr(address, (uint16_t)t->port, &to), from_len = 0;
     struct session *s = mem_zero(sizeof *s);
     s->agent = a;
     s->transport = transport_hold(t);
@@ -410,12 +492,14 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
     s->tls = tls;
     s->host = mem_text(host);
     s->tls_name = name_for_tls(host, address);
+    s->by_name = address == NULL;
+    if (address != NULL)
+        s->to = *address;
     reply_open(&s->parser);
-    describe(s, address);
+    describe(s);
     log_ctx_add(&s->log, "relay", host);
     service_count(a->service, COUNT_CONNECTIONS, 1);
-    const struct sockaddr_storage *source = source_for(t, to.ss_family, &from, &from_len);
-    int fd = conn_connect(&to, to_len, source, from_len);
+    int fd = start_connecting(s);
     if (fd < 0) {
         s->stillborn_errno = errno;
         s->stillborn = evtimer_new(a->base, on_stillborn, s);
@@ -469,10 +553,10 @@ void session_free(struct session **sp)
     if (s == NULL)
         return;
     s->freed = true;
-    enter(s);
+    session_hold(s);
     session_enter(s, STEP_DEAD);
     conn_free(&s->conn);
-    leave(s);
+    session_release(s);
 }
 
 void session_quit(struct session **sp)

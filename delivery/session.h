@@ -21,15 +21,16 @@ enum session_tls {
 /* Why a session, or the transaction under way, came to nothing. Texts are valid during the
  * callback. */
 struct session_failure {
-    const char
-        *stage; /* "connect", "greeting", "ehlo", "starttls", "mail", "rcpt", "data", "dot" */
-    int code;   /* of the remote; 0 if it said nothing */
+    const char *stage; /* "connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data",
+                          "dot" */
+    int code;          /* of the remote; 0 if it said nothing */
     const char *enhanced; /* the remote's, or ours */
     const char *reply;    /* the whole reply; "" */
     const char *error;    /* our sentence */
     bool permanent;
-    bool tls_failed; /* another try without TLS may do */
-    const char *tls; /* what was agreed on before; "" in clear */
+    bool tls_failed;     /* another try without TLS may do */
+    const char *tls;     /* what was agreed on before; "" in clear */
+    const char *address; /* "192.0.2.1:25" */
 };
 
 struct session_handler {
@@ -48,7 +49,8 @@ struct session_handler {
     void (*on_idle)(struct session *s, void *arg);
 };
 
-/* Connects. host: the name, for TLS and the record. */
+/* Connects. host: the name, for TLS and the record. address: NULL where the transport has a local
+ * socket, or has its proxy look for it. */
 struct session *session_open(struct agent *a, struct transport *t, const char *host,
                              const struct dnsaddr *address, enum session_tls tls,
                              const struct session_handler *handler, void *arg);

@@ -7,17 +7,20 @@
 #include "log.h"
 #include "reply.h"
 #include "session.h"
+#include "socks.h"
 
-/* A session's inside, shared by its two halves: session.c (the connection up to ready) and
- * transaction.c. */
+/* A session's inside, shared by its parts: session.c (the connection up to ready), proxy.c and
+ * auth.c (steps of it), and transaction.c. */
 
 enum step {
     STEP_CONNECT,
+    STEP_PROXY, /* it is told where to connect to */
     STEP_GREETING,
     STEP_EHLO,
     STEP_HELO,
     STEP_STARTTLS,
     STEP_HANDSHAKE,
+    STEP_AUTH,
     STEP_READY,
     STEP_TRANSACTION,
     STEP_BODY, /* the message is being sent */
@@ -43,11 +46,22 @@ struct transaction {
     bool over;                /* no further transaction: the remote refused the message itself */
     bool full;         /* the remote takes no more recipients in this one, as far as it was asked */
     uint32_t accepted; /* recipients */
+    uint32_t told;     /* LMTP: of takers, whom the answers to the dot were for */
     bool discard;      /* nobody is to get it: only the dot is sent */
     struct data_encoder encoder;
     uint64_t at;      /* of the body, what was read */
     int64_t until_ms; /* monotonic: its final dot is to be sent by then */
     bool last_chance; /* the deadline that is set is that one */
+};
+
+/* Logging in. Nothing of it is kept when it is over. */
+struct auth {
+    uint64_t request; /* to vault, under way; 0 none */
+    uint64_t handle;  /* of the exchange there; 0 none */
+    char mechanism[32];
+    struct buf initial; /* that is to be asked for */
+    bool has_initial, complete, canceled, done;
+    char why[200]; /* canceled */
 };
 
 struct session {
@@ -59,9 +73,14 @@ struct session {
     enum step step;
     enum session_tls tls;
     char *host;
-    char *tls_name;   /* what the server's certificate is to be for */
-    char address[80]; /* "192.0.2.1:25" */
+    char *tls_name;    /* what the server's certificate is to be for */
+    char address[280]; /* "192.0.2.1:25" */
     char tls_text[160];
+    bool by_name;      /* the proxy is to find the address */
+    struct dnsaddr to; /* not by_name */
+    bool greeted;
+    struct socks socks;
+    struct auth auth;
     struct reply_parser parser;
     struct ehlo ehlo;
     uint32_t most_takers;  /* in one transaction, as the remote's refusals told; 0 unknown */
@@ -81,10 +100,33 @@ void session_put(struct session *s, const char *fmt, ...) __attribute__((format(
  * or NULL. enhanced: without a reply, or where that has none; its class says it then. */
 void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced,
                   const char *error);
+/* The same, for now whatever the code of r. */
+void session_defer(struct session *s, const char *stage, const struct reply *r,
+                   const char *enhanced, const char *error);
+/* Around whatever comes from elsewhere than the connection: the owner may free the session inside.
+ */
+void session_hold(struct session *s);
+void session_release(struct session *s);
+/* The way to the server is open: it greets next. */
+void session_greet(struct session *s);
+/* All is said that goes before mail. */
+void session_become_ready(struct session *s);
 /* The remote has said more than it was asked for: what comes next cannot be told apart from it. */
 bool session_has_unread(const struct session *s);
 /* The session is of no more use: it ends without a word to the owner. */
 void session_kill(struct session *s);
+
+/* Connected to the proxy: tells it where to connect to. Goes on with session_greet. */
+void proxy_begin(struct session *s);
+/* The proxy has said something: takes its own words out of the input, and no more. */
+void proxy_on_input(struct session *s);
+
+/* Logs in with what vault has for this transport. Goes on with session_become_ready. */
+void auth_begin(struct session *s);
+/* The server's reply to it. */
+void auth_on_reply(struct session *s, const struct reply *r);
+/* Nothing of it goes on; safe to call at any time. */
+void auth_end(struct session *s);
 
 void transaction_begin(struct session *s, struct job *j);
 void transaction_on_reply(struct session *s, const struct reply *r);

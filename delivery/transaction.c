@@ -55,6 +55,14 @@ static bool insists_on_tls(const struct session *s, const struct reply *r)
            !conn_is_secure(s->conn);
 }
 
+/* It is us that the server wants something of, and not the sender (RFC 4954 section 6): that is
+ * between the operator and a server that he named. */
+static bool insists_on_login(const struct session *s, const struct reply *r)
+{
+    return transport_is_named(s->transport) &&
+           (r->code == 530 || r->code == 534 || r->code == 535 || r->code == 538);
+}
+
 /* What an application does about a complaint can be tried in a suite for development: the name of
  * the recipient asks for one. */
 static bool complains(const struct session *s, uint32_t index)
@@ -74,11 +82,11 @@ static void settle_by(struct session *s, uint32_t index, const struct reply *r, 
     struct buf text = {0};
     char digits[ENHANCED_SIZE];
     bool refused = reply_is_permanent(r->code) || reply_is_temporary(r->code);
-    enum deliver_status status =
-        reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
-        : reply_is_permanent(r->code) && effect != PUTS_OFF && !insists_on_tls(s, r)
-            ? DELIVER_FAILED
-            : DELIVER_DEFERRED;
+    enum deliver_status status = reply_is_ok(r->code) && effect == DELIVERS ? DELIVER_DONE
+                                 : reply_is_permanent(r->code) && effect != PUTS_OFF &&
+                                         !insists_on_tls(s, r) && !insists_on_login(s, r)
+                                     ? DELIVER_FAILED
+                                     : DELIVER_DEFERRED;
     struct job_outcome o = outcome(s, status, stage);
     struct enhanced e = r->enhanced.class != 0 ? r->enhanced : enhanced_default(r->code);
     if (status == DELIVER_DEFERRED)
@@ -266,6 +274,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->at = 0;
+    t->told = 0;
     t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
@@ -461,6 +470,11 @@ static void on_data(struct session *s, const struct reply *r)
         transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
         return;
     }
+    if (r->code == 354 && s->transport->lmtp && t->accepted == 0) {
+        /* RFC 2033 section 4.2: it has to say 503. No answer would come to the dot. */
+        transaction_on_closed(s, "4.5.0", "the server takes a message for nobody");
+        return;
+    }
     if (r->code == 354) {
         t->discard = t->accepted == 0;
         send_message(s);
@@ -474,9 +488,27 @@ static void on_data(struct session *s, const struct reply *r)
     reset(s);
 }
 
+/* RFC 2033 section 4.2: an answer for each recipient that was accepted, in their order. */
+static void on_final_of_one(struct session *s, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+    while (t->told < t->takers_n && !t->takers[t->told].accepted)
+        t->told++;
+    if (t->told < t->takers_n)
+        settle_by(s, t->takers[t->told++].index, r, "dot", DELIVERS);
+    if (--t->accepted > 0)
+        conn_deadline(s->conn, s->transport->timeouts.final_ms);
+    else
+        next_or_end(s);
+}
+
 static void on_final(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
+    if (s->transport->lmtp) {
+        on_final_of_one(s, r);
+        return;
+    }
     for (uint32_t i = 0; i < t->takers_n && !t->discard; i++) {
         if (t->takers[i].accepted)
             settle_by(s, t->takers[i].index, r, "dot", DELIVERS);

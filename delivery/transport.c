@@ -1,5 +1,6 @@
 #include "transport.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "dnsconf.h"
@@ -49,46 +50,137 @@ static void read_timeouts(struct transport_timeouts *t, const struct conf_block 
 
 static void read_relay(struct transport *t, const struct conf_block *b)
 {
-    t->ehlo_name = conf_text(b, "ehlo-name");
     t->port = conf_int(b, "port");
-    t->tls = (enum conf_tls)conf_word(b, "tls");
     t->family = (enum conf_family)conf_word(b, "ip-family");
-    t->sources = conf_list(b, "source-address", &t->sources_n);
     t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
                                       DESCRIPTORS_A_DELIVERY);
     read_timeouts(&t->timeouts, b);
 }
 
-static void read_direct(struct transport *t, const struct conf_block *b)
+static void read_own_address(struct transport *t, const struct conf_block *b)
+{
+    t->ehlo_name = conf_text(b, "ehlo-name");
+    t->sources = conf_list(b, "source-address", &t->sources_n);
+}
+
+static void read_mx(struct transport *t, const struct conf_block *b)
 {
     t->kind = TRANSPORT_DIRECT;
     read_relay(t, b);
+    t->tls = (enum conf_tls)conf_word(b, "tls");
     t->max_hosts = conf_int(b, "max-hosts");
     t->allow_loopback = conf_bool(b, "allow-loopback");
 }
 
-static int read_kind(struct transport *t, const struct conf_block *transport, struct fail *f)
+static void read_direct(struct transport *t, const struct conf_block *b)
 {
-    const struct conf_block *b;
-    if ((b = conf_child(transport, "direct")) != NULL) {
-        read_direct(t, b);
-    } else if ((b = conf_child(transport, "smtp")) != NULL) {
-        t->kind = TRANSPORT_SMTP;
-        read_relay(t, b);
-        t->host = conf_text(b, "host");
-        t->max_hosts = 1;
-        t->allow_loopback = true; /* the operator named it */
-    } else if (conf_child(transport, "local") != NULL) {
-        t->kind = TRANSPORT_LOCAL;
-    } else if ((b = conf_child(transport, "fail")) != NULL) {
-        t->kind = TRANSPORT_FAIL;
-        t->fail_code = conf_int(b, "code");
-        t->fail_text = conf_text(b, "text");
-    } else {
-        return fail_set(f, "transport %s: this kind of transport is not part of this version",
-                        conf_label(transport));
+    read_mx(t, b);
+    read_own_address(t, b);
+}
+
+/* The host and those to fall back to. */
+static void read_hosts(struct transport *t, const struct conf_block *b)
+{
+    size_t n;
+    const struct conf_value *more = conf_list(b, "fallback-host", &n);
+    t->hosts = mem_array(n + 1, sizeof *t->hosts);
+    if (conf_is_set(b, "host"))
+        t->hosts[t->hosts_n++] = conf_text(b, "host");
+    for (size_t i = 0; i < n; i++)
+        t->hosts[t->hosts_n++] = more[i].text;
+}
+
+static void read_named(struct transport *t, const struct conf_block *b)
+{
+    read_relay(t, b);
+    read_own_address(t, b);
+    read_hosts(t, b);
+    t->allow_loopback = true; /* the operator named it */
+}
+
+static void read_smtp(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_SMTP;
+    t->tls = (enum conf_tls)conf_word(b, "tls");
+    read_named(t, b);
+}
+
+static void read_submission(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_SUBMISSION;
+    t->tls = (enum conf_tls)conf_word(b, "tls");
+    t->auth = conf_child(b, "auth") != NULL;
+    read_named(t, b);
+}
+
+static void read_submissions(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_SUBMISSIONS;
+    t->tls = CONF_TLS_REQUIRED;
+    t->auth = conf_child(b, "auth") != NULL;
+    read_named(t, b);
+}
+
+static void read_lmtp(struct transport *t, const struct conf_block *b)
+{
+    read_smtp(t, b);
+    t->lmtp = true;
+    if (conf_is_set(b, "socket")) {
+        const char *path = conf_text(b, "socket"), *slash = strrchr(path, '/');
+        t->socket = slash == NULL ? path : slash + 1;
+        t->socket_folder = (size_t)(t->socket - path);
+        t->hosts[t->hosts_n++] = "localhost";
+        t->tls = CONF_TLS_NONE;
     }
-    return 0;
+}
+
+static void read_proxy(struct transport *t, const struct conf_block *b)
+{
+    const struct conf_value *v = conf_value(b, "address");
+    t->proxy.used = true;
+    t->proxy.remote_dns = conf_bool(b, "remote-dns");
+    t->proxy.auth = conf_child(b, "auth") != NULL;
+    t->proxy.address.family = v->family == 4 ? AF_INET : AF_INET6;
+    memcpy(t->proxy.address.octets, v->ip, sizeof t->proxy.address.octets);
+    t->proxy.port = v->port;
+    (void)snprintf(t->proxy.text, sizeof t->proxy.text, "%s", v->text);
+}
+
+static void read_socks(struct transport *t, const struct conf_block *b)
+{
+    read_mx(t, b);
+    t->ehlo_name = conf_text(b, "remote-hostname");
+    read_proxy(t, b);
+}
+
+static void read_local(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_LOCAL;
+}
+
+static void read_fail(struct transport *t, const struct conf_block *b)
+{
+    t->kind = TRANSPORT_FAIL;
+    t->fail_code = conf_int(b, "code");
+    t->fail_text = conf_text(b, "text");
+}
+
+static void read_kind(struct transport *t, const struct conf_block *transport)
+{
+    static const struct {
+        const char *name;
+        void (*read)(struct transport *t, const struct conf_block *b);
+    } kinds[] = {
+        {"direct", read_direct},         {"smtp", read_smtp},
+        {"submission", read_submission}, {"submissions", read_submissions},
+        {"socks", read_socks},           {"lmtp", read_lmtp},
+        {"local", read_local},           {"fail", read_fail},
+    };
+    const struct conf_block *b;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if ((b = conf_child(transport, kinds[i].name)) != NULL)
+            kinds[i].read(t, b);
+    }
 }
 
 static int read_label(struct transport *t, const char *label, struct fail *f)
@@ -96,8 +188,8 @@ static int read_label(struct transport *t, const char *label, struct fail *f)
     const struct conf_block *root = conf_root(t->conf),
                             *named = conf_find(root, "transport", label);
     if (named != NULL)
-        return read_kind(t, named, f);
-    if (strcmp(label, "local") == 0)
+        read_kind(t, named);
+    else if (strcmp(label, "local") == 0)
         t->kind = TRANSPORT_LOCAL;
     else if (strcmp(label, "direct") == 0)
         read_direct(t, conf_child(root, "deliver"));
@@ -115,6 +207,16 @@ static int make_tls(struct transport *t, X509_STORE *roots, struct fail *f)
     return t->tls_opportunistic != NULL && t->tls_verified != NULL ? 0 : -1;
 }
 
+bool transport_is_named(const struct transport *t)
+{
+    return t->hosts != NULL;
+}
+
+bool transport_connects(const struct transport *t)
+{
+    return t->kind == TRANSPORT_DIRECT || transport_is_named(t);
+}
+
 struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base,
                                 struct span resolv_conf, X509_STORE *roots, struct fail *f)
 {
@@ -125,7 +227,7 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->hostname = conf_text(conf_root(conf), "hostname");
     t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
-    if (rc == 0 && (t->kind == TRANSPORT_DIRECT || t->kind == TRANSPORT_SMTP)) {
+    if (rc == 0 && transport_connects(t)) {
         rc = make_tls(t, roots, f);
         t->dns = open_dns(conf, base, resolv_conf, f);
         rc = rc == 0 && t->dns != NULL ? 0 : -1;
@@ -149,6 +251,7 @@ static void release(evutil_socket_t fd, short what, void *arg)
     dns_close(&t->dns);
     tlsclient_free(&t->tls_opportunistic);
     tlsclient_free(&t->tls_verified);
+    mem_free(&t->hosts);
     conf_free(&t->conf);
     mem_free(&t);
 }

@@ -8,12 +8,20 @@
 
 #include "conf.h"
 #include "dns.h"
+#include "dnsaddr.h"
 #include "fail.h"
 
 /* What one configuration says about the transport that this process is. Counted references:
  * sessions and jobs under way keep the one they began with. */
 
-enum transport_kind { TRANSPORT_DIRECT, TRANSPORT_SMTP, TRANSPORT_LOCAL, TRANSPORT_FAIL };
+enum transport_kind {
+    TRANSPORT_DIRECT,      /* and through a SOCKS proxy */
+    TRANSPORT_SMTP,        /* to servers that the operator named; and lmtp */
+    TRANSPORT_SUBMISSION,  /* likewise, with credentials where there are some */
+    TRANSPORT_SUBMISSIONS, /* likewise, under TLS from the first octet */
+    TRANSPORT_LOCAL,
+    TRANSPORT_FAIL,
+};
 
 struct transport_timeouts {
     int64_t connect_ms, greeting_ms, command_ms, data_ms, block_ms, final_ms, quit_ms, idle_ms;
@@ -26,7 +34,19 @@ struct transport {
     struct dns *dns;
     enum transport_kind kind;
     const char *hostname, *ehlo_name;
-    const char *host; /* TRANSPORT_SMTP */
+    const char **hosts; /* as the operator named them, to be tried in turn; NULL: MX hosts */
+    size_t hosts_n;
+    const char
+        *socket; /* or a local one, by its name in the folder where this process is; NULL: none */
+    size_t socket_folder; /* so many characters in front of it say which folder that is */
+    bool lmtp;
+    bool auth; /* there are credentials for the server; vault has them */
+    struct {
+        bool used, remote_dns, auth;
+        struct dnsaddr address;
+        uint16_t port;
+        char text[80]; /* "192.0.2.1:1080" */
+    } proxy;
     int port;
     enum conf_tls tls;
     enum conf_family family;
@@ -40,6 +60,11 @@ struct transport {
     const char *fail_text;
     SSL_CTX *tls_opportunistic, *tls_verified;
 };
+
+/* Whether all its mail goes to servers that the operator named. */
+bool transport_is_named(const struct transport *t);
+/* Whether it has connections of its own, and not files or nothing. */
+bool transport_connects(const struct transport *t);
 
 /* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration.
  * roots: for verified TLS. */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conftransport.h"
 #include "file.h"
 #include "mem.h"
 
@@ -113,11 +114,22 @@ int folders_lock(const struct conf *conf, struct fail *f)
     return fd;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL   ? mem_text(".")
+           : slash == path ? mem_text("/")
+                           : mem_textn(path, (size_t)(slash - path));
+}
+
 char *folders_root(const struct world *w, const struct process *p)
 {
     if (p->role == ROLE_QMGR)
         return folders_state(w->conf, "queue");
     if (p->role == ROLE_DELIVERY && strcmp(p->label, "local") == 0)
         return folders_state(w->conf, "mail");
+    const char *socket = p->role == ROLE_DELIVERY ? conftransport_socket(w->conf, p->label) : NULL;
+    if (socket != NULL)
+        return folder_of(socket);
     return w->privileged ? folders_run(w->conf, "empty") : NULL;
 }

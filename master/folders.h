@@ -7,6 +7,7 @@
  *   <state-dir>/queue         qmgr's root: the store                 0700 queue user
  *   <state-dir>/mail          delivery/local's root: the mailboxes   0700 deliver user
  *   <state-dir>/credentials   account verifiers, read by vault       0600 master
+ *   where its socket lies     root of a transport that delivers to a local socket
  *   <run-dir>/empty           everybody else's root                  0555 master
  *   <run-dir>/X.sock         master.sock 0600, admin.sock and submit.sock 0666 */
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conftransport.h"
 #include "file.h"
 #include "folders.h"
 #include "mem.h"
@@ -125,16 +126,16 @@ static int send_webhook_keys(struct process *p, const struct conf *conf, struct 
 
 static int send_passwords(struct process *p, const struct conf *conf, struct fail *f)
 {
-    static const char *const kinds[] = {"submission", "submissions"};
-    const struct conf_block *transport = NULL;
+    const struct conf_block *transport = NULL, *auth;
     int rc = 0;
     while (rc == 0 && (transport = conf_next(conf_root(conf), "transport", transport)) != NULL) {
-        for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
-            const struct conf_block *kind = conf_child(transport, kinds[i]);
-            const struct conf_block *auth = kind == NULL ? NULL : conf_child(kind, "auth");
-            if (auth != NULL)
-                rc = send_file(p, auth, "password-file", f, "password %s", conf_label(transport));
-        }
+        const char *name = conf_label(transport);
+        if ((auth = conftransport_auth(conf, name)) == NULL)
+            continue;
+        if (conf_is_set(auth, "password-file"))
+            rc = send_file(p, auth, "password-file", f, "password %s", name);
+        if (rc == 0 && conf_child(transport, "socks") == NULL && conf_is_set(auth, "token-file"))
+            rc = send_file(p, auth, "token-file", f, "token %s", name);
     }
     return rc;
 }

@@ -14,7 +14,8 @@
  * <gid>                                              listening socket; who may act (-1: none) vault
  * credentials                                                    account verifiers key <label>,
  * certificate <label>                               PEM files of a listener dkim <domain>
- * <selector>                                       PEM file password <transport> file
+ * <selector>                                       PEM file password <transport> and
+ * token <transport>, files whose first line it is
  * webhook outgoing|incoming <account>                              key file; the newer one first */
 
 /* Sends all of them, as conf wants it, or -1 with a sentence: then the process is not to be

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conftransport.h"
 #include "log.h"
 #include "proto_control.h"
 
@@ -30,6 +31,8 @@ static const struct edge {
     {ROLE_SMTPD, ROLE_VAULT, "sign", false, NULL},
     {ROLE_WEBAPI, ROLE_VAULT, "secret", false, NULL},
     {ROLE_HOOKS, ROLE_VAULT, "secret", false, NULL},
+    /* Of the transports those alone that log in somewhere. */
+    {ROLE_DELIVERY, ROLE_VAULT, "secret", false, NULL},
 };
 
 _Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");
@@ -47,6 +50,8 @@ unsigned links_vaults(const struct world *w)
 static bool joins(const struct edge *e, const struct process *asks, const struct process *answers)
 {
     if (asks->role != e->asks || answers->role != e->answers)
+        return false;
+    if (e->asks == ROLE_DELIVERY && conftransport_auth(asks->world->conf, asks->label) == NULL)
         return false;
     if (e->label != NULL && strcmp(answers->label, e->label) != 0)
         return false;

@@ -31,6 +31,7 @@
 #include "process.h"
 #include "reload.h"
 #include "stop.h"
+#include "tokens.h"
 #include "users.h"
 
 #define DEFAULT_CONFIG "/etc/quartermaster/quartermaster.conf"
@@ -38,6 +39,7 @@
 
 struct master {
     struct world world;
+    struct tokens *tokens;
     struct event *sigterm, *sigint, *sighup, *sigchld, *greet, *watchdog;
     struct localserve localserve;
     bool is_localserve;
@@ -186,6 +188,7 @@ static void clean_up(struct master *m)
     control_free(&w->control);
     process_free_all(w); /* which answers what metrics asked */
     metrics_free(&w->metrics);
+    tokens_free(&m->tokens);
     stop_free(w);
     listen_close_all(w);
     free_event(&m->sigterm);
@@ -229,6 +232,7 @@ static int run(struct master *m)
         return code;
     }
     w->metrics = metrics_new(w);
+    m->tokens = tokens_new(w);
     m->watchdog = notify_watchdog(w->base);
     if (m->is_localserve) {
         m->greet = event_new(w->base, -1, EV_PERSIST, on_greet, m);

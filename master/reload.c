@@ -16,7 +16,8 @@
 #define LIMIT_MS 10000
 
 struct reload {
-    struct conf *conf; /* NULL: the one in use */
+    struct conf *conf;  /* NULL: the one in use */
+    bool secrets_alone; /* only vault takes part */
     struct event *limit;
     struct fail fail;
     bool failed;
@@ -181,7 +182,8 @@ static void ask_all(struct world *w)
     struct process *p;
     TAILQ_FOREACH (p, &w->processes, next) {
         p->answered = false;
-        p->asked = p->control != NULL && p->state == PROCESS_UP && process_is_in(p, next_conf(w));
+        p->asked = p->control != NULL && p->state == PROCESS_UP && process_is_in(p, next_conf(w)) &&
+                   (!w->reload->secrets_alone || p->role == ROLE_VAULT);
     }
     TAILQ_FOREACH (p, &w->processes, next) {
         if (w->reload == NULL || w->reload->failed)
@@ -193,12 +195,14 @@ static void ask_all(struct world *w)
         decide(w);
 }
 
-static void begin(struct world *w, struct conf *conf, reload_on_done *on_done, void *arg)
+static void begin(struct world *w, struct conf *conf, bool secrets_alone, reload_on_done *on_done,
+                  void *arg)
 {
     int64_t ms = w->reload_limit_ms > 0 ? w->reload_limit_ms : LIMIT_MS;
     const struct timeval limit = {ms / 1000, ms % 1000 * 1000};
     struct reload *r = w->reload = mem_zero(sizeof *r);
     r->conf = conf;
+    r->secrets_alone = secrets_alone;
     r->on_done = on_done;
     r->arg = arg;
     r->limit = evtimer_new(w->base, on_limit, w);
@@ -243,7 +247,7 @@ void reload_begin(struct world *w, reload_on_done *on_done, void *arg)
         log_error(NULL, "configuration not reloaded: everything stays as it was");
         on_done(arg, buf_text(&text));
     } else {
-        begin(w, conf, on_done, arg);
+        begin(w, conf, false, on_done, arg);
     }
     buf_free(&text);
     conf_errors_free(&errors);
@@ -252,5 +256,11 @@ void reload_begin(struct world *w, reload_on_done *on_done, void *arg)
 void reload_files(struct world *w, reload_on_done *on_done, void *arg)
 {
     if (!is_busy(w, on_done, arg))
-        begin(w, NULL, on_done, arg);
+        begin(w, NULL, false, on_done, arg);
+}
+
+void reload_secrets(struct world *w, reload_on_done *on_done, void *arg)
+{
+    if (!is_busy(w, on_done, arg))
+        begin(w, NULL, true, on_done, arg);
 }

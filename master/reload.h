@@ -16,5 +16,7 @@ void reload_begin(struct world *w, reload_on_done *on_done, void *arg);
 void reload_cancel(struct world *w, const char *why);
 /* As reload_begin, with the configuration that is in use: for files it names that have changed. */
 void reload_files(struct world *w, reload_on_done *on_done, void *arg);
+/* The same for vault alone: a secret that one of them holds is another one. */
+void reload_secrets(struct world *w, reload_on_done *on_done, void *arg);
 
 #endif

@@ -138,8 +138,12 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                                      const struct notice *n, const struct rcpt_row *r,
                                      struct part *p)
 {
-    static const struct deliver_result none = {
-        .reply = "", .error = "", .enhanced = "", .remote_host = "", .remote_address = ""};
+    static const struct deliver_result none = {.reply = "",
+                                               .error = "",
+                                               .enhanced = "",
+                                               .remote_host = "",
+                                               .remote_address = "",
+                                               .transport = ""};
     const struct deliver_result *last = r->results_n == 0 ? &none : &r->results[r->results_n - 1];
     read_address(r->address, &p->address);
     p->reason = reason_of(n, r, last);
@@ -151,8 +155,9 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                               .reply = p->lines,
                               .n_reply = split_lines(last->reply, p->lines),
                               .last_attempt_ms = last->start_ms};
+    const struct settings_retry retry = settings_retry(s, last->transport);
     if (n->action == DSN_DELAYED)
-        d.retry_until_ms = retry_until_ms(s, r->attempts, r->next_ms, retry_since_ms(e));
+        d.retry_until_ms = retry_until_ms(s, &retry, r->attempts, r->next_ms, retry_since_ms(e));
     describe_host(last, &d, p);
     return d;
 }

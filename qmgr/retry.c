@@ -4,7 +4,7 @@
 
 #define WAIT_MAX_MS (7ll * 24 * 3600 * 1000)
 
-static int64_t plain_wait(const struct settings *s, int attempts)
+static int64_t plain_wait(const struct settings_retry *s, int attempts)
 {
     int64_t wait = s->first_retry_ms;
     for (int i = 1; i < attempts && wait < WAIT_MAX_MS; i++)
@@ -12,7 +12,7 @@ static int64_t plain_wait(const struct settings *s, int attempts)
     return wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS;
 }
 
-int64_t retry_wait_ms(const struct settings *s, int attempts)
+int64_t retry_wait_ms(const struct settings_retry *s, int attempts)
 {
     int64_t wait = plain_wait(s, attempts);
     int64_t spread = wait * s->jitter_percent / 100;
@@ -21,7 +21,7 @@ int64_t retry_wait_ms(const struct settings *s, int attempts)
     return wait;
 }
 
-bool retry_is_over(const struct settings *s, int attempts)
+bool retry_is_over(const struct settings_retry *s, int attempts)
 {
     return attempts >= s->attempts;
 }
@@ -36,10 +36,11 @@ bool retry_is_too_old(const struct settings *s, int64_t since_ms, int64_t now_ms
     return now_ms - since_ms > s->lifetime_ms;
 }
 
-int64_t retry_until_ms(const struct settings *s, int attempts, int64_t next_ms, int64_t since_ms)
+int64_t retry_until_ms(const struct settings *s, const struct settings_retry *retry, int attempts,
+                       int64_t next_ms, int64_t since_ms)
 {
     int64_t at = next_ms;
-    for (int n = attempts + 1; !retry_is_over(s, n) && !retry_is_too_old(s, since_ms, at); n++)
-        at += plain_wait(s, n);
+    for (int n = attempts + 1; !retry_is_over(retry, n) && !retry_is_too_old(s, since_ms, at); n++)
+        at += plain_wait(retry, n);
     return at;
 }

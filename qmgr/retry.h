@@ -10,10 +10,10 @@
 /* When to try again. After attempt n (1 for the first) the wait is first-retry doubled n - 1 times,
  * spread by retry-jitter percent to either side so that what failed together does not come back
  * together. */
-int64_t retry_wait_ms(const struct settings *s, int attempts);
+int64_t retry_wait_ms(const struct settings_retry *s, int attempts);
 
 /* Whether attempt n was the last one. */
-bool retry_is_over(const struct settings *s, int attempts);
+bool retry_is_over(const struct settings_retry *s, int attempts);
 
 /* From when on a message's lifetime counts, wall clock in ms: its arrival, or the time before which
  * nobody was to try it (RFC 4865). */
@@ -24,6 +24,7 @@ bool retry_is_too_old(const struct settings *s, int64_t since_ms, int64_t now_ms
 
 /* When the last attempt will be, wall clock in ms, as far as nothing is spread: what a delay notice
  * promises. So many attempts were made, and the next one will be at next_ms. */
-int64_t retry_until_ms(const struct settings *s, int attempts, int64_t next_ms, int64_t since_ms);
+int64_t retry_until_ms(const struct settings *s, const struct settings_retry *retry, int attempts,
+                       int64_t next_ms, int64_t since_ms);
 
 #endif

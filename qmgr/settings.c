@@ -35,16 +35,16 @@ static unsigned read_copies(const struct conf_block *queue)
 
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
-    s->first_retry_ms = conf_ms(queue, "first-retry");
+    s->retry.first_retry_ms = conf_ms(queue, "first-retry");
     s->lifetime_ms = conf_ms(queue, "lifetime");
     s->keep_events_ms = conf_ms(queue, "keep-events");
     s->keep_removed_ms = conf_ms(queue, "keep-removed-messages");
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
-    s->attempts = conf_int(queue, "attempts");
+    s->retry.attempts = conf_int(queue, "attempts");
     s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
     s->double_bounces = conf_bool(queue, "double-bounces");
     s->postmaster_copies = read_copies(queue);
-    s->jitter_percent = conf_int(queue, "retry-jitter");
+    s->retry.jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
     s->destination_pause_ms = conf_ms(queue, "destination-pause");
@@ -242,6 +242,23 @@ const struct conf_block *settings_incoming(const struct settings *s, const char 
 {
     const struct conf_block *a = settings_account(s, account);
     return a == NULL ? NULL : conf_find(a, "webhook", "incoming");
+}
+
+struct settings_retry settings_retry(const struct settings *s, const char *transport)
+{
+    struct settings_retry retry = s->retry;
+    const struct conf_block *kind = kind_of(s, transport, connecting, CONNECTING);
+    if (kind != NULL) {
+        retry.first_retry_ms = conf_ms(kind, "first-retry");
+        retry.attempts = conf_int(kind, "attempts");
+    }
+    return retry;
+}
+
+bool settings_is_final(const struct settings *s, const char *transport)
+{
+    static const char *const store[] = {"lmtp"};
+    return strcmp(transport, "local") == 0 || kind_of(s, transport, store, 1) != NULL;
 }
 
 const char *settings_mailbox(const struct settings *s, const char *address)

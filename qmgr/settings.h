@@ -19,15 +19,21 @@ struct settings_way {
     int port;
 };
 
+/* When a recipient is tried again, and how often. */
+struct settings_retry {
+    int64_t first_retry_ms;
+    int attempts, jitter_percent;
+};
+
 struct settings {
     int references; /* atomic */
     struct conf *conf;
     const char *hostname, *mailname;
     char *postmaster;
     bool localserve;
-    int64_t first_retry_ms, lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms,
-        slow_down_ms;
-    int attempts, delay_notice_attempt, jitter_percent;
+    struct settings_retry retry; /* where the transport has none of its own */
+    int64_t lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms, slow_down_ms;
+    int delay_notice_attempt;
     bool double_bounces;
     unsigned postmaster_copies; /* a bit 1 << enum dsn_action for each of which he gets one */
     int destination_concurrency, destination_concurrency_start, destination_recipients;
@@ -80,6 +86,10 @@ bool settings_may_choose(const struct settings *s, const char *transport);
 bool settings_server(const struct settings *s, const char *transport, const char **host, int *port);
 /* The account's incoming webhook, or NULL. */
 const struct conf_block *settings_incoming(const struct settings *s, const char *account);
+/* How mail that this transport could not deliver is tried again. */
+struct settings_retry settings_retry(const struct settings *s, const char *transport);
+/* Whether what this transport delivers is in its mailbox then, and not with a next hop. */
+bool settings_is_final(const struct settings *s, const char *transport);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
 

@@ -26,6 +26,8 @@ struct settle {
     struct change change;
     struct queue *queue;
     struct settings *settings;
+    struct settings_retry retry; /* of the transport */
+    bool final;                  /* what it delivers is in its mailbox */
     uint64_t message;
     struct deliver_result *results;
     uint32_t results_n;
@@ -132,7 +134,7 @@ void settle_tell(struct queue *q, struct store_txn *t, const struct settings *s,
 static int64_t wait_after(struct settle *c, int attempts)
 {
     if (c->waited_for != attempts)
-        c->wait_ms = retry_wait_ms(c->settings, attempts);
+        c->wait_ms = retry_wait_ms(&c->retry, attempts);
     c->waited_for = attempts;
     return c->wait_ms;
 }
@@ -159,13 +161,13 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
 static bool is_expired(const struct settle *c, const struct ledger_message *m,
                        const struct rcpt_row *r)
 {
-    return retry_is_over(c->settings, r->attempts) ||
+    return retry_is_over(&c->retry, r->attempts) ||
            retry_is_too_old(c->settings, retry_since_ms(m->row.envelope), c->now_ms);
 }
 
 static enum dsn_action success_of(const struct settle *c)
 {
-    return c->how == SETTLE_NEXT_HOP ? DSN_RELAYED : DSN_DELIVERED;
+    return c->how == SETTLE_NEXT_HOP && !c->final ? DSN_RELAYED : DSN_DELIVERED;
 }
 
 /* Whoever asked for it hears of a delivery, or of a relay that will not tell it (RFC 3461 section
@@ -372,6 +374,8 @@ void settle_results(struct queue *q, const struct settle_attempt *attempt,
     }
     c->now_ms = clock_wall_ms();
     c->how = attempt->how;
+    c->retry = settings_retry(c->settings, attempt->transport);
+    c->final = settings_is_final(c->settings, attempt->transport);
     c->mailbox = attempt->mailbox == NULL ? NULL : mem_text(attempt->mailbox);
     c->reported = attempt->said.report != NULL;
     if (c->reported)

@@ -13,7 +13,7 @@
 enum word { NOTHING, UNREACHED, REACHED };
 
 /* Stages at which nobody has heard of a message yet. */
-static const char *const before_mail[] = {"dns", "connect", "greeting", "ehlo", "starttls"};
+static const char *const before_mail[] = {"dns", "connect", "greeting", "ehlo", "starttls", "auth"};
 
 static bool is_before_mail(const char *stage)
 {

@@ -7,10 +7,12 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "saslclient.h"
 #include "saslserver.h"
 
 #define EXCHANGES_MAX 10000
 #define SWEEP_MS 10000
+#define PROXY_PASSWORD_MAX 255
 
 struct exchange {
     TAILQ_ENTRY(exchange) next; /* oldest first */
@@ -19,6 +21,7 @@ struct exchange {
     struct keyring *keyring;
     struct saslserver *server;
     struct saslserver_exchange *sasl;
+    struct saslclient *client; /* or we are the client */
     char *client_address;
 };
 
@@ -37,6 +40,7 @@ static void drop(struct exchanges *x, struct exchange *e)
     x->count--;
     saslserver_end(&e->sasl);
     saslserver_free(&e->server);
+    saslclient_free(&e->client);
     keyring_drop(&e->keyring);
     mem_free(&e->client_address);
     mem_free(&e);
@@ -82,19 +86,25 @@ static bool lookup(void *arg, struct span login, struct scram_verifier *v, struc
     return keyring_find_login(arg, login, &account, v, canonical);
 }
 
-static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t peer,
-                             const struct secret_request *r, struct fail *f)
+static struct exchange *add(struct exchanges *x, struct keyring *k, uint64_t peer)
 {
-    struct saslserver_options options = {
-        .lookup = lookup, .arg = k, .fake_iterations = SCRAM_ITERATIONS_MIN};
     struct exchange *e = mem_zero(sizeof *e);
-    memcpy(options.fake_key, k->fake_key, sizeof options.fake_key);
     TAILQ_INSERT_TAIL(&x->list, e, next);
     x->count++;
     e->handle = ++x->last_handle;
     e->peer = peer;
     e->until_ms = clock_mono_ms() + x->life_ms;
     e->keyring = keyring_hold(k);
+    return e;
+}
+
+static struct exchange *make(struct exchanges *x, struct keyring *k, uint64_t peer,
+                             const struct secret_request *r, struct fail *f)
+{
+    struct saslserver_options options = {
+        .lookup = lookup, .arg = k, .fake_iterations = SCRAM_ITERATIONS_MIN};
+    struct exchange *e = add(x, k, peer);
+    memcpy(options.fake_key, k->fake_key, sizeof options.fake_key);
     e->client_address = mem_text(r->client_address);
     e->server = saslserver_new(&options, f);
     if (e->server != NULL)
@@ -182,8 +192,118 @@ void exchange_step(struct exchanges *x, uint64_t peer, const struct secret_reque
 {
     struct exchange *e = find(x, peer, r->handle);
     *answer = (struct secret_auth){.state = SECRET_UNAVAILABLE};
-    if (e != NULL)
+    if (e != NULL && e->client == NULL)
         go_on(x, e, r->message, answer);
+}
+
+/* ---- we are the client ---- */
+
+static void fill(struct exchanges *x, const struct exchange *e, struct secret_login *login)
+{
+    *login = (struct secret_login){.handle = e->handle,
+                                   .mechanism = (char *)"",
+                                   .speaks = true,
+                                   .message = buf_span(&x->reply),
+                                   .complete = saslclient_is_complete(e->client)};
+}
+
+/* Who we are there. token holds what the file says today. */
+static struct saslclient_identity identity(const struct keyring_login *l, const struct buf *token)
+{
+    return (struct saslclient_identity){
+        .user = conf_text(l->auth, "user"),
+        .password = buf_span(&l->password),
+        .token = buf_span(token),
+        .order = l->order,
+        .order_n = l->order_n,
+        .binding = (enum saslclient_binding)conf_word(l->auth, "channel-binding"),
+        .unverified = conf_bool(l->auth, "unverified"),
+        .iterations = (uint32_t)conf_int(l->auth, "iterations")};
+}
+
+static struct saslclient *begin_login(const struct keyring_login *l,
+                                      const struct secret_login_server *s, struct fail *f)
+{
+    struct buf token = {0};
+    const struct saslclient_server server = {.host = s->host,
+                                             .port = (uint16_t)s->port,
+                                             .offered = s->offered,
+                                             .offered_n = s->offered_n,
+                                             .verified = s->verified,
+                                             .exporter_first = s->exporter_first,
+                                             .exporter = s->exporter,
+                                             .end_point = s->end_point};
+    if (l->token_fd >= 0 && keyring_token(l, &token, f) != 0)
+        return NULL;
+    const struct saslclient_identity who = identity(l, &token);
+    struct saslclient *client = saslclient_begin(&who, &server, f);
+    buf_wipe(&token);
+    return client;
+}
+
+int exchange_login_start(struct exchanges *x, struct keyring *k, uint64_t peer,
+                         const char *transport, const struct secret_login_server *server,
+                         struct secret_login *login, struct fail *f)
+{
+    const struct keyring_login *l = keyring_login(k, transport);
+    if (l == NULL)
+        return fail_set(f, "there are no credentials for transport %s", transport);
+    if (x->count >= EXCHANGES_MAX)
+        return fail_set(f, "too many authentications under way");
+    struct saslclient *client = begin_login(l, server, f);
+    if (client == NULL)
+        return -1;
+    struct exchange *e = add(x, k, peer);
+    e->client = client;
+    buf_wipe(&x->reply);
+    bool speaks = saslclient_initial(client, &x->reply);
+    fill(x, e, login);
+    login->mechanism = (char *)saslclient_name(client);
+    login->speaks = speaks;
+    return 0;
+}
+
+int exchange_login_step(struct exchanges *x, uint64_t peer, uint64_t handle, struct span challenge,
+                        struct secret_login *login, struct fail *f)
+{
+    struct exchange *e = find(x, peer, handle);
+    if (e == NULL || e->client == NULL)
+        return fail_set(f, "no such exchange");
+    buf_wipe(&x->reply);
+    if (saslclient_step(e->client, challenge, &x->reply, f) != 0) {
+        drop(x, e);
+        return -1;
+    }
+    fill(x, e, login);
+    return 0;
+}
+
+/* VER 1 | ULEN | UNAME | PLEN | PASSWD (RFC 1929 section 2) */
+int exchange_proxy_login(struct exchanges *x, struct keyring *k, const char *transport,
+                         struct secret_login *login, struct fail *f)
+{
+    const struct keyring_login *l = keyring_login(k, transport);
+    if (l == NULL)
+        return fail_set(f, "there are no credentials for transport %s", transport);
+    struct span user = span_text(conf_text(l->auth, "user")), password = buf_span(&l->password);
+    if (password.n == 0 || password.n > PROXY_PASSWORD_MAX)
+        return fail_set(f, "the password for the proxy is longer than %d octets",
+                        PROXY_PASSWORD_MAX);
+    buf_wipe(&x->reply);
+    (void)buf_room(&x->reply, 3 + user.n + password.n);
+    buf_putc(&x->reply, 1);
+    buf_putc(&x->reply, (int)user.n);
+    buf_put_span(&x->reply, user);
+    buf_putc(&x->reply, (int)password.n);
+    buf_put_span(&x->reply, password);
+    *login = (struct secret_login){
+        .mechanism = (char *)"", .speaks = true, .message = buf_span(&x->reply), .complete = true};
+    return 0;
+}
+
+void exchange_wipe(struct exchanges *x)
+{
+    buf_wipe(&x->reply);
 }
 
 void exchange_cancel(struct exchanges *x, uint64_t peer, uint64_t handle)

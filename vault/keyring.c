@@ -9,11 +9,15 @@
 #include "address.h"
 #include "ascii.h"
 #include "confaddr.h"
+#include "conftransport.h"
 #include "dkimkey.h"
 #include "file.h"
 #include "mem.h"
 
 #define PEM_MAX (64u * 1024)
+#define PASSWORD_FILE_MAX 4096
+#define TOKEN_FILE_MAX (16u * 1024)
+#define READ_PIECE 16384 /* no less than file_read_fd makes room for at a time */
 
 /* Reads what a hand holds; the caller wipes it. */
 static int read_hand(const struct service_hand *h, size_t max, struct buf *out, struct fail *f)
@@ -115,7 +119,95 @@ static int take_hook_key(struct keyring *k, const struct service_hand *h, const 
     return 0;
 }
 
-static int take(struct keyring *k, const struct service_hand *h, struct fail *f)
+static void read_mechanisms(struct keyring_login *l)
+{
+    size_t n;
+    const struct conf_value *words = conf_list(l->auth, "mechanisms", &n);
+    for (size_t i = 0; i < n && l->order_n < SASLCLIENT_MECHANISMS; i++)
+        l->order[l->order_n++] = (enum saslclient_mechanism)words[i].number;
+}
+
+static void free_login(struct keyring_login *l)
+{
+    mem_free(&l->transport);
+    buf_wipe(&l->password);
+    file_close(&l->token_fd);
+}
+
+/* Every transport that has an auth block; passwords and tokens come afterwards. */
+static void make_logins(struct keyring *k, const struct conf *conf)
+{
+    const struct conf_block *t = NULL, *auth;
+    while ((t = conf_next(conf_root(conf), "transport", t)) != NULL) {
+        if ((auth = conftransport_auth(conf, conf_label(t))) == NULL)
+            continue;
+        k->logins = mem_resize(k->logins, (k->logins_n + 1) * sizeof *k->logins);
+        struct keyring_login *l = &k->logins[k->logins_n++];
+        *l = (struct keyring_login){
+            .transport = mem_text(conf_label(t)), .auth = auth, .token_fd = -1};
+        /* A proxy has but one way to log in. */
+        if (conf_child(t, "socks") == NULL)
+            read_mechanisms(l);
+    }
+}
+
+static struct keyring_login *find_login(const struct keyring *k, const char *transport)
+{
+    for (size_t i = 0; i < k->logins_n; i++) {
+        if (strcmp(k->logins[i].transport, transport) == 0)
+            return &k->logins[i];
+    }
+    return NULL;
+}
+
+/* The first line of a file that holds a secret, appended to out. Everything else of it is
+ * overwritten. */
+static int read_line(int fd, size_t max, struct buf *out, struct fail *f)
+{
+    struct buf text = {0};
+    /* So that it does not grow, which would leave copies behind. */
+    (void)buf_room(&text, max + 2 * READ_PIECE);
+    int rc = file_read_fd(fd, max, &text, f);
+    struct span line = buf_span(&text);
+    ssize_t end = span_find(line, '\n');
+    if (end >= 0)
+        line.n = (size_t)end;
+    if (line.n > 0 && line.p[line.n - 1] == '\r')
+        line.n--;
+    if (rc == 0 && line.n == 0)
+        rc = fail_set(f, "the first line is empty");
+    if (rc == 0 && span_find(line, '\0') >= 0)
+        rc = fail_set(f, "there is a NUL in the first line");
+    if (rc == 0)
+        buf_put_span(out, line);
+    buf_wipe(&text);
+    return rc;
+}
+
+static int take_password(struct keyring *k, const struct service_hand *h, const char *transport,
+                         struct fail *f)
+{
+    struct keyring_login *l = find_login(k, transport);
+    if (l == NULL)
+        return fail_set(f, "no such transport: %s", h->purpose);
+    if (read_line(h->fd, PASSWORD_FILE_MAX, &l->password, f) != 0)
+        return fail_prefix(f, "password-file of transport %s", transport);
+    return 0;
+}
+
+static int take_token(struct keyring *k, struct service_hand *h, const char *transport,
+                      struct fail *f)
+{
+    struct keyring_login *l = find_login(k, transport);
+    if (l == NULL)
+        return fail_set(f, "no such transport: %s", h->purpose);
+    file_close(&l->token_fd);
+    l->token_fd = h->fd;
+    h->fd = -1;
+    return 0;
+}
+
+static int take(struct keyring *k, struct service_hand *h, struct fail *f)
 {
     const char *rest;
     if (strcmp(h->purpose, "credentials") == 0)
@@ -126,7 +218,11 @@ static int take(struct keyring *k, const struct service_hand *h, struct fail *f)
         return take_dkim_key(k, h, rest, f);
     if ((rest = behind(h->purpose, "webhook ")) != NULL)
         return take_hook_key(k, h, rest, f);
-    return 0; /* certificates come after their keys; passwords are not used yet */
+    if ((rest = behind(h->purpose, "password ")) != NULL)
+        return take_password(k, h, rest, f);
+    if ((rest = behind(h->purpose, "token ")) != NULL)
+        return take_token(k, h, rest, f);
+    return 0; /* certificates come after their keys */
 }
 
 static int check_certificate(const struct keyring *k, const struct service_hand *h, struct fail *f)
@@ -149,6 +245,7 @@ struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_
     struct keyring *k = mem_zero(sizeof *k);
     int rc = 0;
     k->references = 1;
+    make_logins(k, conf);
     for (size_t i = 0; rc == 0 && i < hands_n; i++)
         rc = take(k, &hands[i], f);
     for (size_t i = 0; rc == 0 && i < hands_n; i++)
@@ -188,6 +285,9 @@ void keyring_drop(struct keyring **kp)
         mem_free(&k->hooks[i].webhook);
         hookkey_wipe(&k->hooks[i].key);
     }
+    for (size_t i = 0; i < k->logins_n; i++)
+        free_login(&k->logins[i]);
+    mem_free(&k->logins);
     mem_free(&k->hooks);
     mem_free(&k->tls);
     mem_free(&k->dkim);
@@ -229,6 +329,18 @@ size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct sp
         n++;
     }
     return n;
+}
+
+const struct keyring_login *keyring_login(const struct keyring *k, const char *transport)
+{
+    return find_login(k, transport);
+}
+
+int keyring_token(const struct keyring_login *l, struct buf *out, struct fail *f)
+{
+    if (read_line(l->token_fd, TOKEN_FILE_MAX, out, f) != 0)
+        return fail_prefix(f, "token-file of transport %s", l->transport);
+    return 0;
 }
 
 static void put_canonical(const struct keyring *k, const struct address *a, struct buf *out)

@@ -10,6 +10,7 @@
 #include "dkim.h"
 #include "fail.h"
 #include "hookkey.h"
+#include "saslclient.h"
 #include "service.h"
 #include "tlskey.h"
 
@@ -28,6 +29,16 @@ struct keyring_hook {
     struct hookkey key;
 };
 
+/* Who we are at another server, by transport. */
+struct keyring_login {
+    char *transport;
+    const struct conf_block *auth; /* of the configuration */
+    struct buf password;           /* empty: none */
+    int token_fd;                  /* read each time it is used; -1: none */
+    enum saslclient_mechanism order[SASLCLIENT_MECHANISMS];
+    size_t order_n;
+};
+
 struct keyring {
     unsigned references;
     struct conf *conf;
@@ -39,6 +50,8 @@ struct keyring {
         struct tlskey *key;
     } * tls;
     size_t tls_n;
+    struct keyring_login *logins;
+    size_t logins_n;
     struct keyring_hook *hooks; /* of one webhook the newer first */
     size_t hooks_n;
     unsigned char fake_key[32]; /* from which unknown logins' verifiers are derived */
@@ -60,6 +73,11 @@ const struct keyring_dkim *keyring_dkim(const struct keyring *k, const char *dom
  * first, HOOKKEY_SIGNATURE octets each. Returns how many there are. */
 size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct span input,
                          struct buf *signatures);
+
+/* The login of a transport, or NULL; valid as long as the keyring. */
+const struct keyring_login *keyring_login(const struct keyring *k, const char *transport);
+/* Reads the token of today into *out, which the caller wipes. Returns 0, or -1 with a sentence. */
+int keyring_token(const struct keyring_login *l, struct buf *out, struct fail *f);
 
 /* The account that a login name belongs to and its verifier; false when there is none. canonical
  * (may be NULL) gets the one spelling of a login that does not exist. */

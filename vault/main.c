@@ -66,6 +66,8 @@ static const char *const counters[VAULT_COUNTERS + 1] = {
     "dkim_signatures_total",
     "tls_signatures_total",
     "webhook_signatures_total",
+    "logins_begun_total",
+    "logins_refused_total",
     "refused_total",
     NULL,
 };

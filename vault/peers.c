@@ -16,7 +16,7 @@ struct peer {
     struct ipc *channel;
     uint64_t number;
     unsigned kind; /* a bit of enum kind */
-    char name[64];
+    char name[96]; /* a transport's label has up to 64 characters */
 };
 
 struct peers {
@@ -151,6 +151,52 @@ static void on_hook_sign(struct peer *p, uint64_t request, const struct secret_r
     buf_free(&signatures);
 }
 
+/* Which transport it is its link says, so that none can use the credentials of another. */
+static const char *transport_of(const struct peer *p)
+{
+    return strchr(p->name, '/') + 1;
+}
+
+static void answer_login(struct peer *p, uint64_t request, int rc, const struct secret_login *login,
+                         const struct fail *f)
+{
+    if (rc == 0) {
+        secret_answer_login(p->channel, request, login);
+        exchange_wipe(p->vault->exchanges);
+        return;
+    }
+    service_count(p->vault->service, COUNT_LOGINS_REFUSED, 1);
+    secret_refuse(p->channel, request, f->text);
+}
+
+static void on_login_start(struct peer *p, uint64_t request, const struct secret_request *r)
+{
+    struct secret_login login = {0};
+    struct fail f = {{0}};
+    int rc = exchange_login_start(p->vault->exchanges, p->vault->keyring, p->number,
+                                  transport_of(p), &r->server, &login, &f);
+    service_count(p->vault->service, COUNT_LOGINS, rc == 0);
+    answer_login(p, request, rc, &login, &f);
+}
+
+static void on_login_step(struct peer *p, uint64_t request, const struct secret_request *r)
+{
+    struct secret_login login = {0};
+    struct fail f = {{0}};
+    int rc = exchange_login_step(p->vault->exchanges, p->number, r->handle, r->message, &login, &f);
+    answer_login(p, request, rc, &login, &f);
+}
+
+static void on_proxy_login(struct peer *p, uint64_t request, const struct secret_request *r)
+{
+    struct secret_login login = {0};
+    struct fail f = {{0}};
+    int rc =
+        exchange_proxy_login(p->vault->exchanges, p->vault->keyring, transport_of(p), &login, &f);
+    service_count(p->vault->service, COUNT_LOGINS, rc == 0);
+    answer_login(p, request, rc, &login, &f);
+}
+
 static const struct {
     uint16_t type;
     unsigned who;
@@ -158,7 +204,10 @@ static const struct {
 } requests[] = {
     {MSG_SECRET_AUTH_START, SMTPD_SECRET, on_auth_start},
     {MSG_SECRET_AUTH_STEP, SMTPD_SECRET, on_auth_step},
-    {MSG_SECRET_AUTH_CANCEL, SMTPD_SECRET, on_auth_cancel},
+    {MSG_SECRET_AUTH_CANCEL, SMTPD_SECRET | DELIVERY_SECRET, on_auth_cancel},
+    {MSG_SECRET_LOGIN_START, DELIVERY_SECRET, on_login_start},
+    {MSG_SECRET_LOGIN_STEP, DELIVERY_SECRET, on_login_step},
+    {MSG_SECRET_PROXY_LOGIN, DELIVERY_SECRET, on_proxy_login},
     {MSG_SECRET_PASSWORD, WEBAPI_SECRET, on_password},
     {MSG_SECRET_DKIM_SIGN, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_sign},
     {MSG_SECRET_DKIM_LIST, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_list},

@@ -6,7 +6,8 @@
 #include "service.h"
 
 /* Who asks the vault, and what each may ask: smtpd authenticates and signs DKIM over its link
- * "secret", TLS over "sign"; webapi checks passwords and signs DKIM. */
+ * "secret", TLS over "sign"; webapi checks passwords and signs DKIM; hooks signs webhooks; delivery
+ * logs in at the server of its own transport. */
 
 enum vault_counter {
     COUNT_AUTH_OK,
@@ -14,6 +15,8 @@ enum vault_counter {
     COUNT_DKIM,
     COUNT_TLS,
     COUNT_HOOK_SIGNED,
+    COUNT_LOGINS,
+    COUNT_LOGINS_REFUSED,
     COUNT_REFUSED,
     VAULT_COUNTERS
 };

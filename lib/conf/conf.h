@@ -43,7 +43,13 @@ enum {
  * log-level gives enum log_level (lib/base/log.h). */
 enum conf_seccomp { CONF_SECCOMP_KILL, CONF_SECCOMP_ERRNO, CONF_SECCOMP_OFF };
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_OPPORTUNISTIC, CONF_TLS_REQUIRED };
-enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_4, CONF_FAMILY_6 };
+enum conf_family {
+    CONF_FAMILY_ANY,
+    CONF_FAMILY_4,
+    CONF_FAMILY_6,
+    CONF_FAMILY_PREFER_4,
+    CONF_FAMILY_PREFER_6,
+};
 enum conf_success { CONF_SUCCESS_ANY_2XX, CONF_SUCCESS_200_ONLY };
 enum conf_from_id { CONF_FROM_ID_AUTHENTICATED, CONF_FROM_ID_PLAIN };
 enum conf_event {

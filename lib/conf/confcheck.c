@@ -182,6 +182,38 @@ static void check_lmtp(const struct conf_block *lmtp, struct conferror *errors)
     else if (host && path)
         conferror_add(errors, setting_at(lmtp, "socket"),
                       "lmtp has a host already, and cannot have a socket too");
+    if (conf_is_set(lmtp, "fallback-host") && !host)
+        conferror_add(errors, setting_at(lmtp, "fallback-host"), "fallback-host needs a host");
+}
+
+/* What a mechanism shows to the server. */
+static const char *needed_for(const char *mechanism)
+{
+    struct span m = span_text(mechanism);
+    return span_is(m, "EXTERNAL")                               ? NULL
+           : span_is(m, "OAUTHBEARER") || span_is(m, "XOAUTH2") ? "token-file"
+                                                                : "password-file";
+}
+
+static void check_auth(const struct conf_block *auth, struct conferror *errors)
+{
+    size_t n;
+    bool user = conf_is_set(auth, "user"), needs_user = false;
+    if (strcmp(conf_name(auth->parent), "socks") == 0)
+        return;
+    const struct conf_value *mechanisms = conf_list(auth, "mechanisms", &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *needed = needed_for(mechanisms[i].text);
+        needs_user = needs_user || needed != NULL;
+        if (needed != NULL && !conf_is_set(auth, needed))
+            conferror_add(errors, value_at(auth, "mechanisms", i), "%s needs %s",
+                          mechanisms[i].text, needed);
+    }
+    if (n == 0 && !conf_is_set(auth, "password-file") && !conf_is_set(auth, "token-file"))
+        conferror_add(errors, auth->at,
+                      "auth needs password-file, token-file or mechanisms EXTERNAL");
+    else if (!user && (n == 0 || needs_user))
+        conferror_add(errors, auth->at, "auth needs user");
 }
 
 static void check_domain(const struct conf_block *domain, struct conferror *errors)
@@ -274,6 +306,7 @@ static const struct check {
     {"listen", check_listen},   {"route", check_route},   {"transport", check_transport},
     {"lmtp", check_lmtp},       {"domain", check_domain}, {"dkim", check_dkim},
     {"account", check_account}, {"webapi", check_webapi}, {"smtp", check_smtp},
+    {"auth", check_auth},
 };
 
 static void run_checks(const struct conf_block *block, struct conferror *errors)
@@ -418,20 +451,8 @@ void confcheck_suite(const struct conf *conf, struct conferror *errors)
     check_endpoints(conf, errors);
 }
 
-static void check_served(const struct conf_block *block, struct conferror *errors)
-{
-    const struct conf_block *parent = block->parent;
-    bool submits = span_starts_nocase(span_text(conf_name(block)), "submission");
-    if ((block->kind->type->flags & CONF_UNSERVED) != 0)
-        conferror_add(errors, block->at, "%s %s cannot be used: this version does not serve %s%s",
-                      conf_name(parent), conf_label(parent), conf_name(block),
-                      submits ? "; for a smarthost that asks for no password there is smtp" : "");
-    for (size_t i = 0; i < block->n_blocks; i++)
-        check_served(block->blocks[i], errors);
-}
-
-/* Mail for a mailbox finds the process that serves them by the name local, before any route. */
-static void check_local(const struct conf *conf, struct conferror *errors)
+/* By that name, before any route. */
+void confcheck_local(const struct conf *conf, struct conferror *errors)
 {
     for (const struct conf_block *t = NULL; (t = conf_next(conf->root, "transport", t)) != NULL;) {
         bool named = strcmp(conf_label(t), "local") == 0;
@@ -443,10 +464,4 @@ static void check_local(const struct conf *conf, struct conferror *errors)
                             : "mail for mailboxes goes over the transport local by itself: this "
                               "one cannot have another name");
     }
-}
-
-void confcheck_served(const struct conf *conf, struct conferror *errors)
-{
-    check_served(conf->root, errors);
-    check_local(conf, errors);
 }

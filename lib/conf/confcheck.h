@@ -14,8 +14,7 @@ void confcheck_blocks(const struct conf *conf, struct conferror *errors);
  * belong to one account. The tables are conftables_root. */
 void confcheck_suite(const struct conf *conf, struct conferror *errors);
 
-/* That nothing is asked for which this version does not serve (CONF_UNSERVED): a suite with it
- * would not start. */
-void confcheck_served(const struct conf *conf, struct conferror *errors);
+/* That mail for mailboxes finds the process that serves them, which has the name local. */
+void confcheck_local(const struct conf *conf, struct conferror *errors);
 
 #endif

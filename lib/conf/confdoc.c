@@ -169,8 +169,6 @@ static void document_block(const struct conf_block_type *type, const char *outer
         buf_puts(out, "The block can be given any number of times.\n");
     else if (type->label != CONF_LABEL_NONE)
         buf_puts(out, "The block can be given any number of times, each with another name.\n");
-    if ((type->flags & CONF_UNSERVED) != 0)
-        buf_puts(out, "This version does not serve it: a configuration with it is refused.\n");
     document_settings(type, out);
     buf_clear(&title);
     if (type->name[0] != '\0')

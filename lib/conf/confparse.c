@@ -400,7 +400,7 @@ static struct conf *finish(struct confparse *p)
         if (p->conf->kinds[0]->type == &conftables_root)
             confcheck_suite(p->conf, &p->errors);
         if (p->with_files)
-            confcheck_served(p->conf, &p->errors);
+            confcheck_local(p->conf, &p->errors);
     }
     conferror_sort(&p->errors);
     confsource_forget_texts(&p->conf->sources);

@@ -38,8 +38,6 @@ enum {
     CONF_REPEATABLE = 64, /* block without label: may be given again */
     CONF_ALWAYS =
         128, /* block of the root without label: exists, with its defaults, when not given */
-    CONF_UNSERVED = 256, /* block: the language has it, and this version of the suite does not serve
-                            it: conf_load refuses it */
 };
 
 struct conf_setting {

@@ -81,7 +81,9 @@
 #define FAMILY_SETTING(D)                                                                          \
     {                                                                                              \
         "ip-family", CONF_WORD, 0, OUT, D("ip-family", "any"),                                     \
-            .words = "any 4 6", .doc = "Which addresses of a host are tried."                      \
+            .words = "any 4 6 prefer-4 prefer-6",                                                  \
+            .doc = "Which addresses of a host are tried: of IPv4 or IPv6 alone, or both in turn, " \
+                   "beginning with the preferred; any prefers IPv6."                               \
     }
 
 #define SOURCE_SETTING(D)                                                                          \
@@ -128,6 +130,24 @@
                                                    .doc = "Port of the MX hosts."                  \
     }
 
+/* qmgr's: when mail is tried again that could not be delivered this way. */
+#define RETRY_SETTINGS                                                                             \
+    {"first-retry",                                                                                \
+     CONF_DURATION,                                                                                \
+     0,                                                                                            \
+     CONF_QMGR,                                                                                    \
+     .from = "queue/first-retry",                                                                  \
+     .min = "1s",                                                                                  \
+     .max = "1d",                                                                                  \
+     .doc = "Wait after the first attempt that failed over this transport; it doubles with each "  \
+            "further one."},                                                                       \
+    {                                                                                              \
+        "attempts", CONF_INT, 0, CONF_QMGR, .from = "queue/attempts", .min = "1", .max = "100",    \
+                                            .doc = "Attempts, over whatever transport, after "     \
+                                                   "which a recipient has failed when the last "   \
+                                                   "of them was over this one."                    \
+    }
+
 #define EHLO_SETTING(origin)                                                                       \
     {                                                                                              \
         "ehlo-name", CONF_HOST, 0, OUT, .from = (origin), .doc = "Name said in EHLO."              \
@@ -148,7 +168,7 @@ const struct conf_block_type conftables_deliver = {
 
 /* The settings of `deliver` that any transport which speaks to one given server has too. */
 #define SERVER_SETTINGS                                                                            \
-    TIMEOUT_SETTINGS(DEFAULT_DELIVER), EHLO_SETTING("deliver/ehlo-name"),                          \
+    TIMEOUT_SETTINGS(DEFAULT_DELIVER), RETRY_SETTINGS, EHLO_SETTING("deliver/ehlo-name"),          \
         FAMILY_SETTING(DEFAULT_DELIVER), SOURCE_SETTING(DEFAULT_DELIVER)
 
 /* One given server bears less than all the world. */
@@ -164,6 +184,15 @@ const struct conf_block_type conftables_deliver = {
     {                                                                                              \
         "port", CONF_INT, 0, OUT_AND_QUEUE, (number), .min = "1", .max = "65535",                  \
                                                       .doc = "Port of that server."                \
+    }
+
+/* Servers beside `host`. */
+#define FALLBACK_SETTING                                                                           \
+    {                                                                                              \
+        "fallback-host", CONF_PEER, CONF_LIST, OUT,                                                \
+            .doc = "Further servers, with the same port and credentials, tried in this order "     \
+                   "when those before cannot be reached, turn us away or cannot take the "         \
+                   "message."                                                                      \
     }
 
 #define RELAY_TLS_SETTING                                                                          \
@@ -190,6 +219,7 @@ static const struct conf_block_type direct = {
 
 static const struct conf_setting smtp_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "25"),
+    FALLBACK_SETTING,
     RELAY_TLS_SETTING,
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
@@ -202,24 +232,52 @@ static const struct conf_block_type smtp = {
     .doc = "Through a smarthost, without authentication.",
 };
 
+/* In the order of enum saslclient_mechanism and enum saslclient_binding (lib/auth/saslclient.h). */
+#define MECHANISMS                                                                                 \
+    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN EXTERNAL " \
+    "OAUTHBEARER XOAUTH2"
+#define BINDINGS "auto tls-exporter tls-server-end-point none"
+
 static const struct conf_setting auth_settings[] = {
-    {"user", CONF_TEXT, CONF_REQUIRED, CONF_DELIVERY | CONF_VAULT, .min = "1", .max = "255",
-     .doc = "The name to authenticate as."},
-    {"password-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
-     .doc = "File with the password in its first line. Only the vault process gets to see it."},
+    {"user", CONF_TEXT, 0, CONF_VAULT, .min = "1", .max = "255",
+     .doc = "The name to authenticate as. Every mechanism but EXTERNAL needs it."},
+    {"password-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "File with the password in its first line. Only the vault process gets to see it; with "
+            "PLAIN and LOGIN it passes through the delivery process on its way to the server."},
+    {"token-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "File with an OAuth 2.0 access token in its first line, for OAUTHBEARER (RFC 7628) and "
+            "XOAUTH2. It is read anew when it changes or is replaced; whatever renews the token "
+            "writes it there."},
+    {"mechanisms", CONF_WORD, CONF_LIST, CONF_VAULT, .words = MECHANISMS,
+     .doc = "The SASL mechanisms that may be used: the first of them that the server offers is. "
+            "Without any, the strongest that is offered and that the credentials fit, in the order "
+            "of the list above; EXTERNAL is used only where it is named here."},
+    {"channel-binding", CONF_WORD, 0, CONF_VAULT, "auto", .words = BINDINGS,
+     .doc = "What the SCRAM mechanisms with -PLUS bind to: the exporter of the connection (RFC "
+            "9266), "
+            "the server's certificate (RFC 5929), or nothing, so that they are not used. auto is "
+            "tls-exporter under TLS 1.3, and tls-server-end-point before."},
+    {"unverified", CONF_BOOL, 0, CONF_VAULT, "no",
+     .doc = "Whether a password or token may be shown (PLAIN, LOGIN, OAUTHBEARER, XOAUTH2) to a "
+            "server that TLS did not prove to be the host: in clear, or with any certificate."},
+    {"iterations", CONF_INT, 0, CONF_VAULT, "100000", .min = "4096", .max = "10000000",
+     .doc = "Iterations of the key derivation that a server may ask for with SCRAM; one that asks "
+            "for more is refused. 100000 take the vault some 50 ms."},
 };
 
 static const struct conf_block_type auth = {
     .name = "auth",
     .readers = CONF_DELIVERY | CONF_VAULT,
     CONF_TABLE(auth_settings),
-    .doc = "Credentials for the server (RFC 4954). Without this block none are sent.",
+    .doc = "Credentials for the server (RFC 4954). Without this block none are sent. A server that "
+           "refuses them has mail wait, and an error in the log.",
 };
 
 static const struct conf_block_type *const auth_blocks[] = {&auth, NULL};
 
 static const struct conf_setting submission_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "587"),
+    FALLBACK_SETTING,
     RELAY_TLS_SETTING,
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
@@ -227,7 +285,6 @@ static const struct conf_setting submission_settings[] = {
 
 static const struct conf_block_type submission = {
     .name = "submission",
-    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submission_settings),
     .blocks = auth_blocks,
@@ -236,13 +293,13 @@ static const struct conf_block_type submission = {
 
 static const struct conf_setting submissions_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "465"),
+    FALLBACK_SETTING,
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
 };
 
 static const struct conf_block_type submissions = {
     .name = "submissions",
-    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(submissions_settings),
     .blocks = auth_blocks,
@@ -250,15 +307,37 @@ static const struct conf_block_type submissions = {
            "the host.",
 };
 
+static const struct conf_setting socks_auth_settings[] = {
+    {"user", CONF_TEXT, CONF_REQUIRED, CONF_VAULT, .min = "1", .max = "255",
+     .doc = "The user at the proxy."},
+    {"password-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "File with the password in its first line. RFC 1929 sends it to the proxy in clear."},
+};
+
+static const struct conf_block_type socks_auth = {
+    .name = "auth",
+    .readers = CONF_DELIVERY | CONF_VAULT,
+    CONF_TABLE(socks_auth_settings),
+    .doc = "Credentials for the proxy (RFC 1929), for when it asks for them.",
+};
+
+static const struct conf_block_type *const socks_blocks[] = {&socks_auth, NULL};
+
 static const struct conf_setting socks_settings[] = {
     {"address", CONF_ENDPOINT, CONF_REQUIRED, OUT,
-     .doc = "The SOCKS 5 proxy (RFC 1928), as address:port. Names are looked up here, not there."},
+     .doc = "The SOCKS 5 proxy (RFC 1928), as address:port."},
+    {"remote-dns", CONF_BOOL, 0, OUT, "no",
+     .doc = "Whether the proxy looks up the addresses of MX hosts. Which hosts a domain has is "
+            "looked up here in any case. ip-family and allow-loopback are for addresses that are "
+            "looked up here."},
     {"remote-ips", CONF_ADDRESS, CONF_LIST, OUT,
      .doc =
-         "Addresses that mail sent through the proxy comes from, for checks of SPF and the like."},
+         "Addresses that mail sent through the proxy comes from, as SPF records have to name them. "
+         "They change nothing of how it is sent."},
     {"remote-hostname", CONF_HOST, 0, OUT, .from = "deliver/ehlo-name",
      .doc = "Name said in EHLO: that of the proxy's address."},
     TIMEOUT_SETTINGS(DEFAULT_DELIVER),
+    RETRY_SETTINGS,
     FAMILY_SETTING(DEFAULT_DELIVER),
     CONNECTIONS_SETTING(DEFAULT_DELIVER),
     MX_SETTINGS(DEFAULT_DELIVER),
@@ -266,15 +345,18 @@ static const struct conf_setting socks_settings[] = {
 
 static const struct conf_block_type socks = {
     .name = "socks",
-    .flags = CONF_UNSERVED,
-    .readers = OUT_AND_QUEUE,
+    .readers = OUT_AND_QUEUE | CONF_VAULT,
     CONF_TABLE(socks_settings),
+    .blocks = socks_blocks,
     .doc = "To the MX hosts of the recipient's domain, through a SOCKS proxy.",
 };
 
 static const struct conf_setting lmtp_settings[] = {
     HOST_SETTINGS(0, "24"),
-    {"socket", CONF_PATH, 0, OUT, .doc = "Or a local socket instead of host and port."},
+    FALLBACK_SETTING,
+    {"socket", CONF_PATH, 0, OUT,
+     .doc = "Or a local socket instead of host and port. Its folder becomes the root folder of the "
+            "process that delivers there, and has to let the user of that process in."},
     {"tls", CONF_WORD, 0, OUT, "opportunistic", .words = "none opportunistic required",
      .doc = "Whether STARTTLS is used, as for smtp. Never on a local socket."},
     SERVER_SETTINGS,
@@ -283,7 +365,6 @@ static const struct conf_setting lmtp_settings[] = {
 
 static const struct conf_block_type lmtp = {
     .name = "lmtp",
-    .flags = CONF_UNSERVED,
     .readers = OUT_AND_QUEUE,
     CONF_TABLE(lmtp_settings),
     .doc = "To a mail store that speaks LMTP (RFC 2033). Either host or socket has to be given.",

@@ -70,8 +70,8 @@ struct deliver_result {
     /* Of one that is done: the recipient complains of the message. Simulated, in a suite for
      * development (simulate.h). */
     bool complaint;
-    char *stage; /* where it ended: "connect" "ehlo" "starttls" "mail" "rcpt" "data" "dot" "maildir"
-                    "dns" */
+    char *stage; /* where it ended: "connect" "ehlo" "starttls" "auth" "mail" "rcpt" "data" "dot"
+                    "maildir" "dns" */
     char *rcpt_reply; /* what the remote said when it took the recipient, where reply is what it
                          said later, as of the message; "" where it did not come so far */
     char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */

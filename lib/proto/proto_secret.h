@@ -68,6 +68,41 @@ struct secret_dkim_key {
 typedef void secret_on_dkim_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n);
 uint64_t secret_dkim_list(struct ipc *ch, secret_on_dkim_keys *on_keys, void *arg);
 
+/* ---- our own login at another server: the vault is the SASL client, and what it says is carried
+ * to the server and back. Which credentials they are follows from whose link it is. */
+
+#define SECRET_OFFERED_MAX 32
+
+struct secret_login_server {
+    const char *host;
+    uint32_t port;
+    const char *const *offered; /* mechanisms, at most SECRET_OFFERED_MAX */
+    uint32_t offered_n;
+    bool verified;                   /* by TLS */
+    bool exporter_first;             /* TLS 1.3 */
+    struct span exporter, end_point; /* data of channel bindings, or empty */
+};
+
+struct secret_login {
+    uint64_t handle;     /* for secret_login_step; secret_auth_cancel ends the exchange */
+    char *mechanism;     /* of the first answer; "" later */
+    bool speaks;         /* there is a message, perhaps an empty one; false: the server begins */
+    struct span message; /* which may be the password itself: to be overwritten when sent */
+    bool complete;       /* the server's word of success can be believed */
+};
+
+/* login is valid during the call; NULL when there is none, and why says so: a sentence. there tells
+ * a refusal from a vault that is not there. */
+typedef void secret_on_login(void *arg, const struct secret_login *login, const char *why,
+                             bool there);
+
+uint64_t secret_login_start(struct ipc *ch, const struct secret_login_server *server,
+                            secret_on_login *on_login, void *arg);
+uint64_t secret_login_step(struct ipc *ch, uint64_t handle, struct span challenge,
+                           secret_on_login *on_login, void *arg);
+/* The message that logs in at a SOCKS proxy (RFC 1929 section 2); nothing follows it. */
+uint64_t secret_proxy_login(struct ipc *ch, secret_on_login *on_login, void *arg);
+
 /* A private key operation of a TLS handshake; blocks. key is the listener's label; kind and scheme
  * are those of lib/tls. The socket is a link of its own, which no loop reads. */
 int secret_tls_sign(int fd, const char *key, uint32_t kind, uint32_t scheme, struct span input,
@@ -77,18 +112,20 @@ int secret_tls_sign(int fd, const char *key, uint32_t kind, uint32_t scheme, str
  * -------------------------------------------------------------------------- */
 
 struct secret_request {
-    uint16_t type;        /* MSG_SECRET_... */
-    uint64_t handle;      /* AUTH_STEP, AUTH_CANCEL */
-    char *mechanism;      /* AUTH_START */
-    char *client_address; /* AUTH_START, PASSWORD */
-    struct span binding;  /* AUTH_START */
-    bool has_initial;     /* AUTH_START */
-    struct span
-        message; /* AUTH_START: initial; AUTH_STEP; PASSWORD: the password; signing: the input */
-    char *login; /* PASSWORD */
+    uint16_t type;           /* MSG_SECRET_... */
+    uint64_t handle;         /* AUTH_STEP, AUTH_CANCEL, LOGIN_STEP */
+    char *mechanism;         /* AUTH_START */
+    char *client_address;    /* AUTH_START, PASSWORD */
+    struct span binding;     /* AUTH_START */
+    bool has_initial;        /* AUTH_START */
+    struct span message;     /* AUTH_START: initial; AUTH_STEP; LOGIN_STEP; PASSWORD: the password;
+                                signing: the     input */
+    char *login;             /* PASSWORD */
     char *domain, *selector; /* DKIM_SIGN */
     char *key;               /* TLS_SIGN; HOOK_SIGN: which webhook */
     uint32_t kind, scheme;   /* TLS_SIGN */
+    struct secret_login_server server; /* LOGIN_START */
+    char *offered[SECRET_OFFERED_MAX]; /* LOGIN_START, to which server.offered points */
 };
 
 /* Reads any request of the protocol; spans point into the message. secret_request_clear frees the
@@ -99,6 +136,7 @@ void secret_answer_auth(struct ipc *ch, uint64_t request, const struct secret_au
 void secret_answer_signature(struct ipc *ch, uint64_t request, struct span signature);
 void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secret_dkim_key *keys,
                              uint32_t n);
+void secret_answer_login(struct ipc *ch, uint64_t request, const struct secret_login *login);
 void secret_refuse(struct ipc *ch, uint64_t request, const char *why);
 
 #endif

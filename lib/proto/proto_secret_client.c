@@ -9,6 +9,7 @@ struct asked {
     secret_on_auth *on_auth;
     secret_on_signature *on_signature;
     secret_on_dkim_keys *on_keys;
+    secret_on_login *on_login;
     void *arg;
 };
 
@@ -198,6 +199,86 @@ uint64_t secret_dkim_list(struct ipc *ch, secret_on_dkim_keys *on_keys, void *ar
     struct asked *a = mem_zero(sizeof *a);
     *a = (struct asked){.on_keys = on_keys, .arg = arg};
     return ipc_request(ch, MSG_SECRET_DKIM_LIST, (struct span){0}, NULL, 0, on_keys_answer, a);
+}
+
+static int get_login(struct ipc_message *m, struct secret_login *l, char **why)
+{
+    struct wire w = wire_open(m->payload);
+    if (m->type == MSG_SECRET_REFUSED) {
+        *why = wire_text(&w, PROTO_TEXT_MAX);
+    } else if (m->type == MSG_SECRET_LOGIN_IS) {
+        l->handle = wire_u64(&w);
+        l->mechanism = wire_text(&w, 32);
+        l->speaks = wire_bool(&w);
+        l->message = wire_span(&w, IPC_INLINE_MAX);
+        l->complete = wire_bool(&w);
+    } else {
+        wire_fail(&w);
+    }
+    return wire_end(&w);
+}
+
+static int on_login_answer(void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct asked *a = arg;
+    struct secret_login l = {0};
+    char *why = NULL;
+    bool good = m != NULL && get_login(m, &l, &why) == 0;
+    if (!good)
+        a->on_login(a->arg, NULL, "the vault is not there", false);
+    else if (why != NULL)
+        a->on_login(a->arg, NULL, why, true);
+    else
+        a->on_login(a->arg, &l, "", true);
+    mem_free(&l.mechanism);
+    mem_free(&why);
+    mem_free(&a);
+    return m == NULL || good ? 0 : fail_set(f, "malformed answer to a login");
+}
+
+static uint64_t ask_login(struct ipc *ch, uint16_t type, struct buf *b, secret_on_login *on_login,
+                          void *arg)
+{
+    struct asked *a = mem_zero(sizeof *a);
+    *a = (struct asked){.on_login = on_login, .arg = arg};
+    uint64_t id = ipc_request(ch, type, buf_span(b), NULL, 0, on_login_answer, a);
+    buf_free(b);
+    return id;
+}
+
+/* MSG_SECRET_LOGIN_START: host (text), port u32, list of mechanisms (texts), verified bool,
+ * exporter first bool, exporter, end point. */
+uint64_t secret_login_start(struct ipc *ch, const struct secret_login_server *server,
+                            secret_on_login *on_login, void *arg)
+{
+    struct buf b = {0};
+    wire_put_text(&b, server->host);
+    wire_put_u32(&b, server->port);
+    wire_put_u32(&b, server->offered_n);
+    for (uint32_t i = 0; i < server->offered_n; i++)
+        wire_put_text(&b, server->offered[i]);
+    wire_put_bool(&b, server->verified);
+    wire_put_bool(&b, server->exporter_first);
+    wire_put_span(&b, server->exporter);
+    wire_put_span(&b, server->end_point);
+    return ask_login(ch, MSG_SECRET_LOGIN_START, &b, on_login, arg);
+}
+
+/* MSG_SECRET_LOGIN_STEP: handle u64, challenge. */
+uint64_t secret_login_step(struct ipc *ch, uint64_t handle, struct span challenge,
+                           secret_on_login *on_login, void *arg)
+{
+    struct buf b = {0};
+    wire_put_u64(&b, handle);
+    wire_put_span(&b, challenge);
+    return ask_login(ch, MSG_SECRET_LOGIN_STEP, &b, on_login, arg);
+}
+
+/* MSG_SECRET_PROXY_LOGIN: nothing. */
+uint64_t secret_proxy_login(struct ipc *ch, secret_on_login *on_login, void *arg)
+{
+    struct buf b = {0};
+    return ask_login(ch, MSG_SECRET_PROXY_LOGIN, &b, on_login, arg);
 }
 
 /* MSG_SECRET_TLS_SIGN: key (text), kind u32, scheme u32, input. */

@@ -3,6 +3,22 @@
 #include "proto_types.h"
 #include "wire.h"
 
+static void read_login_start(struct wire *w, struct secret_request *r)
+{
+    struct secret_login_server *server = &r->server;
+    r->domain = wire_text(w, PROTO_NAME_MAX);
+    server->host = r->domain;
+    server->port = wire_u32(w);
+    server->offered_n = wire_count(w, SECRET_OFFERED_MAX, 4);
+    for (uint32_t i = 0; i < server->offered_n; i++)
+        r->offered[i] = wire_text(w, 32);
+    server->offered = (const char *const *)r->offered;
+    server->verified = wire_bool(w);
+    server->exporter_first = wire_bool(w);
+    server->exporter = wire_span(w, 64);
+    server->end_point = wire_span(w, 64);
+}
+
 int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -15,7 +31,11 @@ int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
         r->has_initial = wire_bool(&w);
         r->message = wire_span(&w, IPC_INLINE_MAX);
         break;
+    case MSG_SECRET_LOGIN_START:
+        read_login_start(&w, r);
+        break;
     case MSG_SECRET_AUTH_STEP:
+    case MSG_SECRET_LOGIN_STEP:
         r->handle = wire_u64(&w);
         r->message = wire_span(&w, IPC_INLINE_MAX);
         break;
@@ -33,6 +53,7 @@ int secret_read(struct ipc_message *m, struct secret_request *r, struct fail *f)
         r->message = wire_span(&w, 32);
         break;
     case MSG_SECRET_DKIM_LIST:
+    case MSG_SECRET_PROXY_LOGIN:
         break;
     case MSG_SECRET_HOOK_SIGN:
         r->key = wire_text(&w, PROTO_NAME_MAX + 16);
@@ -61,6 +82,8 @@ void secret_request_clear(struct secret_request *r)
     mem_free(&r->domain);
     mem_free(&r->selector);
     mem_free(&r->key);
+    for (size_t i = 0; i < SECRET_OFFERED_MAX; i++)
+        mem_free(&r->offered[i]);
 }
 
 /* MSG_SECRET_AUTH_CONTINUE: handle u64, message. MSG_SECRET_AUTH_OK: message, account, login
@@ -106,6 +129,21 @@ void secret_answer_dkim_keys(struct ipc *ch, uint64_t request, const struct secr
     }
     ipc_reply(ch, MSG_SECRET_DKIM_KEYS, request, buf_span(&b), NULL, 0);
     buf_free(&b);
+}
+
+/* MSG_SECRET_LOGIN_IS: handle u64, mechanism (text), speaks bool, message, complete bool. */
+void secret_answer_login(struct ipc *ch, uint64_t request, const struct secret_login *login)
+{
+    struct buf b = {0};
+    /* It may hold a password, of which growing would leave copies behind. */
+    (void)buf_room(&b, login->message.n + 128);
+    wire_put_u64(&b, login->handle);
+    wire_put_text(&b, login->mechanism);
+    wire_put_bool(&b, login->speaks);
+    wire_put_span(&b, login->message);
+    wire_put_bool(&b, login->complete);
+    ipc_reply(ch, MSG_SECRET_LOGIN_IS, request, buf_span(&b), NULL, 0);
+    buf_wipe(&b);
 }
 
 void secret_refuse(struct ipc *ch, uint64_t request, const char *why)

@@ -34,7 +34,7 @@ enum proto_type {
     MSG_HOOK_CALL = 0x0401,
     MSG_HOOK_RESULT = 0x0402,
 
-    /* secret: smtpd, webapi and delivery ask, vault answers */
+    /* secret: smtpd, webapi, delivery and hooks ask, vault answers */
     MSG_SECRET_AUTH_START = 0x0501,
     MSG_SECRET_AUTH_STEP = 0x0502,
     MSG_SECRET_AUTH_CANCEL = 0x0503,
@@ -49,6 +49,10 @@ enum proto_type {
     MSG_SECRET_DKIM_LIST = 0x050c,
     MSG_SECRET_DKIM_KEYS = 0x050d,
     MSG_SECRET_HOOK_SIGN = 0x050e,
+    MSG_SECRET_LOGIN_START = 0x050f,
+    MSG_SECRET_LOGIN_STEP = 0x0510,
+    MSG_SECRET_LOGIN_IS = 0x0511,
+    MSG_SECRET_PROXY_LOGIN = 0x0512,
 
     /* admin: qmctl and mailq ask, qmgr answers */
     MSG_ADMIN_QUEUE_LIST = 0x0601,

@@ -153,3 +153,24 @@ int tls_exporter(SSL *ssl, unsigned char out[TLS_EXPORTER_SIZE])
     }
     return 0;
 }
+
+size_t tls_server_end_point(SSL *ssl, unsigned char out[TLS_END_POINT_MAX])
+{
+    int hash = NID_undef;
+    unsigned n = 0;
+    assert(SSL_is_init_finished(ssl));
+    X509 *certificate = SSL_get1_peer_certificate(ssl);
+    if (certificate == NULL)
+        return 0;
+    if (X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) == 1 && hash != NID_undef) {
+        /* MD5 and SHA-1 are replaced, as the RFC says. */
+        const EVP_MD *md =
+            hash == NID_md5 || hash == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(hash);
+        if (md == NULL || EVP_MD_get_size(md) > TLS_END_POINT_MAX ||
+            X509_digest(certificate, md, out, &n) != 1)
+            n = 0;
+    }
+    ERR_clear_error();
+    X509_free(certificate);
+    return n;
+}

@@ -56,4 +56,11 @@ void tls_info_received(const struct tls_info *info, struct buf *out);
  * none that binds: before TLS 1.3 it needs the extended master secret. */
 int tls_exporter(SSL *ssl, unsigned char out[TLS_EXPORTER_SIZE]);
 
+#define TLS_END_POINT_MAX 64
+
+/* The tls-server-end-point channel binding of a finished handshake, on the client's side: the hash
+ * of the server's certificate (RFC 5929 section 4.1). Returns its size, or 0 when there is none: no
+ * certificate, or one whose signature has no hash of its own. */
+size_t tls_server_end_point(SSL *ssl, unsigned char out[TLS_END_POINT_MAX]);
+
 #endif

@@ -114,7 +114,7 @@ static void read_hook(uint8_t which, struct span s)
 
 static void read_secret(uint8_t which, struct span s)
 {
-    struct ipc_message m = message_of((uint16_t)(0x0500 + which % 16), s);
+    struct ipc_message m = message_of((uint16_t)(0x0500 + which % 32), s);
     struct secret_request r;
     struct fail f;
     if (secret_read(&m, &r, &f) == 0)

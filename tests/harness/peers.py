@@ -27,6 +27,8 @@ PACKAGES = {
     "exim": ["exim4-daemon-heavy"],
     "dovecot": ["dovecot-core", "dovecot-imapd"],
     "opensmtpd": ["opensmtpd"],
+    "lmtpd": ["dovecot-lmtpd"],
+    "dante": ["dante-server"],
     "callers": ["cron", "s-nail"],
 }
 

@@ -3,7 +3,7 @@
     sink = SmtpSink(peer, script={"RCPT": ["250 ok", "452 4.5.3 too many"]})
     sink.script("DATA-END", drop=True)        # after the final dot: no answer, connection closed
 
-A step is a point at which the server speaks: CONNECT (greeting), EHLO, HELO, STARTTLS, AUTH, MAIL,
+A step is a point at which the server speaks: CONNECT (greeting), EHLO, LHLO, HELO, STARTTLS, AUTH, MAIL,
 RCPT, DATA, DATA-END (the reply to the final dot), BDAT, RSET, NOOP, VRFY, QUIT, or OTHER. For each
 step there is a row of replies: one is used for each time that step comes, over all connections; the
 last one stays for good. Steps that no script names answer as a plain, willing server would.
@@ -22,6 +22,7 @@ _PLAIN = {
     "QUIT": "221 2.0.0 Bye", "STARTTLS": "220 2.0.0 go ahead", "AUTH": "235 2.7.0 Ok",
     "OTHER": "502 5.5.2 unknown command",
 }
+_HELLO = ("EHLO", "LHLO")
 _LINE_MAX, _DATA_MAX = 65536, 64 << 20
 
 
@@ -121,7 +122,7 @@ class SmtpSink:
             row = self._script.get(step)
             if row:
                 return row.pop(0) if len(row) > 1 else row[0]
-        if step == "EHLO":
+        if step in _HELLO:
             lines = ["sink.test", *self.extensions]
             return Reply("\n".join(f"250{'-' if i + 1 < len(lines) else ' '}{line}"
                                    for i, line in enumerate(lines)))
@@ -174,7 +175,7 @@ class _Conversation:
             if handler:
                 handler(line)
             else:
-                self.say(verb if verb in _PLAIN or verb == "EHLO" else "OTHER")
+                self.say(verb if verb in _PLAIN or verb in _HELLO else "OTHER")
 
     def on_mail(self, line):
         if self.say("MAIL"):

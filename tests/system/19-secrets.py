@@ -7,7 +7,8 @@ import pathlib
 import re
 import subprocess
 
-from harness import api, case, certs, client, dkimkeys, httpsink, memory, smtpsink, suite
+from harness import (api, case, certs, client, dkimkeys, dnszone, dovecot, httpsink, memory, postfix, smtpsink,
+                     suite)
 
 CONFIG = """
 hostname mx.us.test
@@ -23,8 +24,11 @@ account ann {
 }
 webhooks { allow-private yes }
 transport sink { smtp { host 192.0.2.2  tls none } }
+transport relay { submission { host relay.test  auth { user "out@relay.test"  password-file "relay.pw"  %s } } }
+route { to .relayed.example  transport relay }
 route { transport sink }
 """
+RELAY_PASSWORD = "smarthost-password-" + os.urandom(6).hex()
 PASSWORD = "Pa55word-that-nobody-keeps-" + os.urandom(6).hex()
 
 
@@ -56,7 +60,9 @@ class Secrets(case.LanCase):
         cert, key = certs.Authority(self.suite.folder / "ca").issue("mx", "mx.us.test")
         self.suite.add_file("tls.pem", cert.read_text())
         self.suite.add_file("tls.key", key.read_text())
-        self.suite.write_config(CONFIG % keys.files(self.suite))
+        self.suite.add_file("relay.pw", RELAY_PASSWORD + "\n")
+        self.config = CONFIG.replace("%s", keys.files(self.suite), 1)
+        self.suite.write_config(self.config % "")
         line = api.credentials({"ann": PASSWORD})
         self.suite.add_file("state/credentials", line)
         signing = os.urandom(32)
@@ -135,6 +141,47 @@ class Secrets(case.LanCase):
             if path.is_file():
                 octets = path.read_bytes()
                 self.assertEqual([name for name, needle in everything.items() if needle in octets], [], path)
+
+    def relay(self):
+        """Postfix with Dovecot's SASL, which takes the smarthost's password in any form."""
+        host = self.lan.host("relay", 4, software=["postfix", "dovecot"])
+        ca = certs.Authority(self.lan.work / "roots")
+        self.us.write("/etc/ssl/certs/ca-certificates.crt", ca.root.read_text())
+        cert, key = ca.issue("relay", "relay.test")
+        host.write("/etc/tls.pem", cert.read_text())
+        host.write("/etc/tls.key", key.read_text())
+        zone = dnszone.Zone("relay.test").address("@", host.v4)
+        dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        self.lan.resolve_through(dns.host)
+        dovecot.Dovecot(host, {"out@relay.test": RELAY_PASSWORD}).start()
+        return postfix.Postfix(host, ["a.relayed.example"], listeners="587 inet n - n - - smtpd", settings={
+            "smtpd_tls_security_level": "encrypt", "smtpd_tls_cert_file": "/etc/tls.pem",
+            "smtpd_tls_key_file": "/etc/tls.key", "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot",
+            "smtpd_sasl_path": f"inet:127.0.0.1:{dovecot.SASL}",
+            "smtpd_relay_restrictions": "permit_sasl_authenticated, reject"}).start(587)
+
+    def test_the_password_for_a_smarthost_is_vaults_alone(self):
+        server = self.relay()
+        self.suite.stop()  # it began without the authority and the name server
+        self.suite.start()
+        needles = {"password": RELAY_PASSWORD.encode()}
+        for text in (f"\0out@relay.test\0{RELAY_PASSWORD}", RELAY_PASSWORD):  # as PLAIN and LOGIN have it
+            encoded = base64.b64encode(text.encode())
+            needles[f"{len(encoded)} octets of base64"] = encoded[24:-4]
+        for n, mechanism in enumerate(("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5"), 1):
+            self.suite.write_config(self.config % f"mechanisms {mechanism}")
+            self.suite.qmctl("reload")
+            with client.connect(self.us.v4, 587, starttls=True) as smtp:
+                client.plain(smtp, "ann@us.test", PASSWORD)
+                smtp.sendmail("ann@us.test", ["b@a.relayed.example"],
+                              client.message("b@a.relayed.example", f"m{n}", sender="ann@us.test"))
+            server.mailbox().wait(n)
+            server.wait_log(f"sasl_method={mechanism}")
+            found = self.where(needles)
+            self.assertEqual(set(found), {"vault/0"}, (mechanism, found))
+            self.assertIn("password", found["vault/0"], "what is looked for can be found")
+        self.check_files(needles)
+        self.suite.stop()
 
     def test_a_new_password_is_nobodys_either(self):
         fresh = "fresh-" + os.urandom(9).hex()

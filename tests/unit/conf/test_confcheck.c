@@ -90,7 +90,22 @@ static const struct {
      "f:2:29: lmtp has a host already, and cannot have a socket too\n"},
     {HOST "transport t { smtp { port 25 } }", "f:2:15: smtp needs host\n"},
     {HOST "transport t { submission { host a.b auth { user x } } }",
-     "f:2:37: auth needs password-file\n"},
+     "f:2:37: auth needs password-file, token-file or mechanisms EXTERNAL\n"},
+    {HOST "transport t { submission { host a.b auth { password-file x } } }",
+     "f:2:37: auth needs user\n"},
+    {HOST "transport t { submissions { host a.b auth { user x password-file y\n"
+          "mechanisms PLAIN XOAUTH2 } } }",
+     "f:3:18: XOAUTH2 needs token-file\n"},
+    {HOST "transport t { submission { host a.b auth { user x token-file y\n"
+          "mechanisms SCRAM-SHA-256 } } }",
+     "f:3:12: SCRAM-SHA-256 needs password-file\n"},
+    {HOST "transport t { submission { host a.b auth { password-file y\n"
+          "mechanisms EXTERNAL LOGIN } } }",
+     "f:2:37: auth needs user\n"},
+    {HOST "transport t { socks { address 192.0.2.1:1080 auth { user x } } }",
+     "f:2:46: auth needs password-file\n"},
+    {HOST "transport t { lmtp { socket a fallback-host b } }",
+     "f:2:31: fallback-host needs a host\n"},
     /* Webhooks and signatures. */
     {HOST DOMAIN "account a { address a@d.example webhook sideways { url http://x } }",
      "f:3:41: the name of webhook must be one of: outgoing incoming\n"},
@@ -122,7 +137,12 @@ static void test_what_fits_together_is_taken(void **state)
         HOST DOMAIN "account a { address a@d.example } account b { address a+x@d.example }",
         HOST DOMAIN "domain e.example { } account a { address a@d.example a@e.example }",
         HOST "domain d { dkim s { key-file k headers To from } dkim t { key-file k } }",
-        HOST "transport t { lmtp { host a port 24 } } transport u { lmtp { socket a } }",
+        HOST "transport t { lmtp { host a port 24 fallback-host b c } } transport u { lmtp { "
+             "socket a } }",
+        HOST "transport t { submission { host a auth { mechanisms EXTERNAL } } }",
+        HOST "transport t { submission { host a auth { user u token-file t } } }",
+        HOST "transport t { submissions { host a auth { user u password-file p } } }",
+        HOST "transport t { socks { address 192.0.2.1:1080 auth { user u password-file p } } }",
         HOST "webapi { upload-size 246M }",
         HOST "smtp { memory 100M }",
         HOST "smtp { message-size 256M }",
@@ -212,23 +232,8 @@ static void expect_refused(const char *text, const char *expected)
     conf_free(&conf);
 }
 
-static void test_transports_that_are_not_served_are_refused_by_name(void **state)
+static void test_mailboxes_are_served_under_the_name_local(void **state)
 {
-    static const char *const kinds[][2] = {
-        {"submission", "host a.example"},
-        {"submissions", "host a.example"},
-        {"socks", "address 192.0.2.1:1080"},
-        {"lmtp", "host a.example"},
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        char *text = mem_format(HOST "transport t {\n  %s { %s } }", kinds[i][0], kinds[i][1]);
-        char *expected = mem_format(
-            ":3:3: transport t cannot be used: this version does not serve %s%s\n", kinds[i][0],
-            i < 2 ? "; for a smarthost that asks for no password there is smtp" : "");
-        expect_refused(text, expected);
-        mem_free(&text);
-        mem_free(&expected);
-    }
     expect_refused(HOST "transport t { smtp { host a.example } } transport u { direct { } }\n"
                         "transport v { fail { } } transport local { local { } }",
                    "");
@@ -248,7 +253,7 @@ int main(void)
         cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
         cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
         cmocka_unit_test(test_no_more_is_asked_for_than_a_process_takes),
-        cmocka_unit_test(test_transports_that_are_not_served_are_refused_by_name),
+        cmocka_unit_test(test_mailboxes_are_served_under_the_name_local),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,11 @@ bool service_stopping(const struct service *s)
     return lab.stopping;
 }
 
+void service_link_lost(struct service *s, const char *name)
+{
+    lab.links_lost++;
+}
+
 void service_done(struct service *s)
 {
     lab.done = true;
@@ -454,7 +459,8 @@ static void check_results(const struct order *o, const struct play *play)
                      order_text(o, i), outcome, buf_text(&lab.peer.commands));
         if (strcmp(o->results[i].remote_address, lab.peer.address) != 0)
             fail_msg("%s: recipient %u: address %s", play->title, i, o->results[i].remote_address);
-        if (strcmp(o->results[i].remote_host, "[127.0.0.1]") != 0)
+        const char *host = transport_is_named(lab.agent.transport) ? "127.0.0.1" : "[127.0.0.1]";
+        if (strcmp(o->results[i].remote_host, host) != 0)
             fail_msg("%s: recipient %u: host %s", play->title, i, o->results[i].remote_host);
         if (o->results[i].tls[0] != '\0')
             fail_msg("%s: recipient %u: TLS %s", play->title, i, o->results[i].tls);

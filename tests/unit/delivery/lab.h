@@ -25,6 +25,7 @@ struct lab {
     struct names names;
     struct peer peer; /* on 127.0.0.1 */
     uint64_t counters[DELIVERY_COUNTERS];
+    unsigned links_lost;
     bool stopping, done;
     SSL_CTX *trusted, *untrusted; /* for a peer: a certificate for 127.0.0.1 and *.test; one that no
                                      root stands for */

@@ -183,6 +183,10 @@ static void on_command(struct peer_client *k, struct span line)
     static const char *const verbs[SAYS] = {NULL,   "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT",
                                             "DATA", NULL,   "RSET", "QUIT",     NULL};
     buf_putf(&k->peer->commands, "%u %.*s\n", k->number, (int)line.n, (const char *)line.p);
+    if (span_starts_nocase(line, "LHLO")) {
+        say(k, SAY_EHLO);
+        return;
+    }
     for (int i = 0; i < SAYS; i++) {
         if (verbs[i] != NULL && span_starts_nocase(line, verbs[i])) {
             say(k, (enum say)i);
@@ -271,6 +275,8 @@ static void on_secure(struct conn *c, void *arg)
     struct peer_client *k = arg;
     k->secure = true;
     k->peer->secured++;
+    if (k->peer->implicit)
+        say(k, SAY_GREETING);
 }
 
 static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out)
@@ -299,7 +305,10 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
     k->conn = conn_new(p->base, accepted, INPUT_MAX, &handler, k);
     k->later = evtimer_new(p->base, on_later, k);
     TAILQ_INSERT_TAIL(&p->clients, k, next);
-    say(k, SAY_GREETING);
+    if (p->implicit)
+        shake_hands(k);
+    else
+        say(k, SAY_GREETING);
     if (k->dying)
         drop_client(k);
     else if (k->late_reply != NULL)

@@ -15,7 +15,7 @@
 /* The points at which it speaks. */
 enum say {
     SAY_GREETING,
-    SAY_EHLO,
+    SAY_EHLO, /* and LHLO */
     SAY_HELO,
     SAY_STARTTLS,
     SAY_MAIL,
@@ -52,6 +52,7 @@ struct peer {
     struct peer_row rows[SAYS];
     const char *extensions;     /* lines joined by "\n" */
     SSL_CTX *tls;               /* not its own; STARTTLS is announced when there is one */
+    bool implicit;              /* TLS from the first octet */
     const char *tls_extensions; /* NULL: as in clear, without STARTTLS */
     size_t bite; /* of a message it takes so many octets every millisecond; 0 all there are */
     const char *interrupt; /* said once so many octets of a message have come */

@@ -75,7 +75,9 @@ static void a_block_of_that_name_comes_before(void **state)
         "transport mailboxes { local { } }\n";
     struct transport *t = read_good("direct", text);
     assert_int_equal(t->kind, TRANSPORT_SMTP);
-    assert_string_equal(t->host, "relay.test");
+    assert_int_equal(t->hosts_n, 1);
+    assert_string_equal(t->hosts[0], "relay.test");
+    assert_true(transport_is_named(t));
     assert_int_equal(t->port, 25);
     assert_int_equal(t->tls, CONF_TLS_REQUIRED);
     assert_string_equal(t->ehlo_name, "default.test");
@@ -108,10 +110,51 @@ static void a_name_that_is_not_there_is_not_taken_for_another(void **state)
     refuses("", "hostname us.test\n", "there is no transport ");
 }
 
-static void a_kind_that_is_not_there_is_refused(void **state)
+static void each_kind_is_read_as_what_it_is(void **state)
 {
-    refuses("p", "hostname us.test\ntransport p { lmtp { host 127.0.0.1 } }\n",
-            "transport p: this kind of transport is not part of this version");
+    static const char text[] =
+        "hostname us.test\n"
+        "transport sub { submission { host a.test  fallback-host b.test 192.0.2.1\n"
+        "  ip-family prefer-4  auth { user u  password-file p } } }\n"
+        "transport subs { submissions { host a.test } }\n"
+        "transport store { lmtp { host 192.0.2.2 } }\n"
+        "transport near { lmtp { socket \"/run/store/lmtp\" } }\n"
+        "transport fenced { socks { address [2001:db8::1]:1080  remote-hostname out.test\n"
+        "  remote-dns yes  auth { user u  password-file p } } }\n";
+    struct transport *t = read_good("sub", text);
+    assert_int_equal(t->kind, TRANSPORT_SUBMISSION);
+    assert_int_equal(t->port, 587);
+    assert_int_equal(t->hosts_n, 3);
+    assert_string_equal(t->hosts[1], "b.test");
+    assert_string_equal(t->hosts[2], "192.0.2.1");
+    assert_int_equal(t->family, CONF_FAMILY_PREFER_4);
+    assert_true(t->auth);
+    transport_drop(&t);
+    t = read_good("subs", text);
+    assert_int_equal(t->kind, TRANSPORT_SUBMISSIONS);
+    assert_int_equal(t->port, 465);
+    assert_int_equal(t->tls, CONF_TLS_REQUIRED);
+    assert_false(t->auth);
+    transport_drop(&t);
+    t = read_good("store", text);
+    assert_true(t->lmtp && transport_is_named(t));
+    assert_int_equal(t->port, 24);
+    assert_int_equal(t->tls, CONF_TLS_OPPORTUNISTIC);
+    transport_drop(&t);
+    t = read_good("near", text);
+    assert_true(t->lmtp && transport_is_named(t));
+    assert_string_equal(t->socket, "lmtp");
+    assert_int_equal(t->socket_folder, strlen("/run/store/"));
+    assert_int_equal(t->tls, CONF_TLS_NONE);
+    transport_drop(&t);
+    t = read_good("fenced", text);
+    assert_int_equal(t->kind, TRANSPORT_DIRECT);
+    assert_false(transport_is_named(t));
+    assert_true(t->proxy.used && t->proxy.remote_dns && t->proxy.auth);
+    assert_int_equal(t->proxy.address.family, AF_INET6);
+    assert_int_equal(t->proxy.port, 1080);
+    assert_string_equal(t->ehlo_name, "out.test");
+    transport_drop(&t);
 }
 
 static void name_servers_are_those_of_the_configuration_or_of_the_machine(void **state)
@@ -146,7 +189,7 @@ int main(void)
         TEST(direct_and_local_are_always_there),
         TEST(a_block_of_that_name_comes_before),
         TEST(a_name_that_is_not_there_is_not_taken_for_another),
-        TEST(a_kind_that_is_not_there_is_refused),
+        TEST(each_kind_is_read_as_what_it_is),
         TEST(name_servers_are_those_of_the_configuration_or_of_the_machine),
         TEST(it_lives_as_long_as_somebody_holds_it),
     };

@@ -66,6 +66,7 @@ static int setup(void **state)
 {
     lab_open("workers { smtpd 2  vault 2 }\n"
              "transport relay { fail { } }\n"
+             "transport login { submission { host a.test  auth { mechanisms EXTERNAL } } }\n"
              "listen web { address 127.0.0.1  http %d }\n",
              lab_port());
     lab_start();
@@ -78,13 +79,15 @@ static void every_edge_has_its_two_ends(void **state)
     expect("smtpd/1", "secret, sign, submit");
     expect("webapi/0", "secret, mailbox, submit, account");
     expect("qmgr",
-           "deliver direct, deliver local, deliver relay, hook, fetch, submit smtpd/0, submit "
-           "smtpd/1, submit webapi/0, account webapi/0");
-    expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0");
+           "deliver direct, deliver local, deliver relay, deliver login, hook, fetch, submit "
+           "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
+    expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
+                      "webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "deliver qmgr");
     expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
+    expect("delivery/login", "secret, deliver qmgr"); /* it alone has something to ask vault */
     expect("hooks", "secret, hook qmgr, fetch qmgr");
 }
 
@@ -106,6 +109,7 @@ static void and_they_are_joined(void **state)
         {"smtpd/0", "sign", "vault/0", "sign smtpd/0"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
         {"hooks", "secret", "vault/0", "secret hooks"},
+        {"delivery/login", "secret", "vault/0", "secret delivery/login"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (!are_joined(pairs[i][0], pairs[i][1], pairs[i][2], pairs[i][3]))
@@ -122,8 +126,8 @@ static void who_starts_anew_is_linked_anew(void **state)
     lab_settle();
     /* In the order of the list now: everybody was there before. */
     expect("qmgr",
-           "deliver direct, deliver local, deliver relay, hook, fetch, submit smtpd/0, submit "
-           "smtpd/1, submit webapi/0, account webapi/0");
+           "deliver direct, deliver local, deliver relay, deliver login, hook, fetch, submit "
+           "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
     assert_true(are_joined("smtpd/1", "submit", "qmgr", "submit smtpd/1"));
     assert_true(are_joined("qmgr", "deliver relay", "delivery/relay", "deliver qmgr"));
     lab_reap(lab_child("delivery/relay"), 0);
@@ -166,8 +170,8 @@ static void who_asked_a_vault_that_goes_is_linked_to_one_that_stays(void **state
     assert_string_equal(o.why, "");
     lab_settle();
     assert_int_equal(lab_child("vault/1")->stops, 1);
-    expect("vault/0", "secret hooks, secret smtpd/0, sign smtpd/0, secret webapi/0, secret "
-                      "smtpd/1, sign smtpd/1");
+    expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
+                      "webapi/0, secret smtpd/1, sign smtpd/1");
     assert_true(are_joined("smtpd/1", "secret", "vault/0", "secret smtpd/1"));
     assert_true(are_joined("smtpd/1", "sign", "vault/0", "sign smtpd/1"));
     /* Who had the right one keeps it. */

@@ -20,6 +20,10 @@ static void on_no_signature(void *arg, struct span signature, const char *why)
 {
 }
 
+static void on_no_login(void *arg, const struct secret_login *login, const char *why, bool there)
+{
+}
+
 static void on_no_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n)
 {
 }
@@ -45,6 +49,15 @@ static void ask_again(const struct secret_request *r)
         break;
     case MSG_SECRET_DKIM_SIGN:
         (void)secret_dkim_sign(ch, r->domain, r->selector, r->message, on_no_signature, NULL);
+        break;
+    case MSG_SECRET_LOGIN_START:
+        (void)secret_login_start(ch, &r->server, on_no_login, NULL);
+        break;
+    case MSG_SECRET_LOGIN_STEP:
+        (void)secret_login_step(ch, r->handle, r->message, on_no_login, NULL);
+        break;
+    case MSG_SECRET_PROXY_LOGIN:
+        (void)secret_proxy_login(ch, on_no_login, NULL);
         break;
     default:
         assert_int_equal(r->type, MSG_SECRET_DKIM_LIST);
@@ -95,6 +108,8 @@ static int request_again(uint16_t type, struct span payload, struct buf *out)
     return 0;
 }
 
+static const char *const offered[] = {"SCRAM-SHA-256-PLUS", "PLAIN"};
+
 static const struct secret_request requests[] = {
     {.type = MSG_SECRET_AUTH_START,
      .mechanism = (char *)"SCRAM-SHA-256-PLUS",
@@ -115,6 +130,18 @@ static const struct secret_request requests[] = {
      .selector = (char *)"2026a",
      .message = {(const unsigned char *)"0123456789abcdef0123456789abcdef", 32}},
     {.type = MSG_SECRET_DKIM_LIST},
+    {.type = MSG_SECRET_LOGIN_START,
+     .server = {.host = "smtp.example.org",
+                .port = 587,
+                .offered = offered,
+                .offered_n = 2,
+                .verified = true,
+                .exporter = {(const unsigned char *)"0123456789abcdef0123456789abcdef", 32},
+                .end_point = {(const unsigned char *)"0123456789abcdef0123456789abcde\0", 32}}},
+    {.type = MSG_SECRET_LOGIN_STEP,
+     .handle = 98,
+     .message = {(const unsigned char *)"r=abc,s=xyz,i=4096", 18}},
+    {.type = MSG_SECRET_PROXY_LOGIN},
     {.type = MSG_SECRET_TLS_SIGN,
      .key = (char *)"public",
      .kind = 2,
@@ -150,7 +177,8 @@ static void test_only_requests_of_the_protocol_are_read(void **state)
         struct ipc_message m = message_of((uint16_t)type, (struct span){0});
         struct secret_request r;
         struct fail f;
-        assert_int_equal(secret_read(&m, &r, &f) == 0, type == MSG_SECRET_DKIM_LIST);
+        assert_int_equal(secret_read(&m, &r, &f) == 0,
+                         type == MSG_SECRET_DKIM_LIST || type == MSG_SECRET_PROXY_LOGIN);
     }
 }
 
@@ -162,6 +190,7 @@ static void test_a_request_longer_than_its_fields_may_be_is_refused(void **state
     } cases[] = {
         {MSG_SECRET_AUTH_START, IPC_INLINE_MAX},
         {MSG_SECRET_AUTH_STEP, IPC_INLINE_MAX},
+        {MSG_SECRET_LOGIN_STEP, IPC_INLINE_MAX},
         {MSG_SECRET_PASSWORD, PROTO_TEXT_MAX},
         {MSG_SECRET_DKIM_SIGN, 32},
     };
@@ -275,6 +304,62 @@ static void test_a_vault_that_goes_away_is_unavailable(void **state)
     assert_int_equal(h.calls, 1);
     assert_true(span_is(buf_span(&out), "\x04"));
     buf_free(&out);
+}
+
+/* ---- logins of ours elsewhere ---- */
+
+static void on_login(void *arg, const struct secret_login *login, const char *why, bool there)
+{
+    struct heard *h = arg;
+    h->calls++;
+    if (!there) {
+        assert_null(login);
+        h->rc = -1;
+        return;
+    }
+    if (login != NULL)
+        secret_answer_login(scratch.ch, 1, login);
+    else
+        secret_refuse(scratch.ch, 1, why);
+    scratch_take(&scratch);
+    h->type = scratch.m.type;
+    buf_put_span(h->out, scratch.m.payload);
+}
+
+static void ask_login(struct ipc *ch, void *arg)
+{
+    (void)secret_proxy_login(ch, on_login, arg);
+}
+
+static int login_again(uint16_t type, struct span payload, struct buf *out)
+{
+    struct heard h = {.out = out};
+    answer_with(ask_login, &h, type, payload);
+    assert_int_equal(h.calls, 1);
+    if (h.rc == 0)
+        assert_int_equal(h.type, type);
+    return h.rc;
+}
+
+static void test_answers_to_logins_stand_the_battery(void **state)
+{
+    static const struct secret_login answers[] = {
+        {.handle = 7, .mechanism = (char *)"CRAM-MD5"},
+        {.handle = 8,
+         .mechanism = (char *)"PLAIN",
+         .speaks = true,
+         .message = {(const unsigned char *)"\0user\0secret", 12},
+         .complete = true},
+        {.handle = 9, .mechanism = (char *)"", .speaks = true},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        struct buf b = {0};
+        secret_answer_login(scratch.ch, 1, &answers[i]);
+        scratch_take(&scratch);
+        buf_put_span(&b, scratch.m.payload);
+        stand_battery("login", MSG_SECRET_LOGIN_IS, buf_span(&b), login_again);
+        buf_free(&b);
+    }
 }
 
 /* ---- signatures ---- */
@@ -417,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_a_failure_that_says_success_is_refused),
         cmocka_unit_test(test_a_vault_that_goes_away_is_unavailable),
         cmocka_unit_test(test_signatures_and_refusals_stand_the_battery),
+        cmocka_unit_test(test_answers_to_logins_stand_the_battery),
         cmocka_unit_test(test_a_signature_of_a_handshake_comes_or_a_sentence),
         cmocka_unit_test(test_lists_of_keys_stand_the_battery),
     };

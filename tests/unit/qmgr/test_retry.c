@@ -6,7 +6,7 @@
 
 #include "retry.h"
 
-static const struct settings defaults = {
+static const struct settings_retry defaults = {
     .first_retry_ms = 450000, .attempts = 8, .jitter_percent = 1};
 
 static int64_t minutes(double m)
@@ -17,7 +17,7 @@ static int64_t minutes(double m)
 static void test_the_wait_is_seven_and_a_half_minutes_doubled(void **state)
 {
     static const double waits[] = {7.5, 15, 30, 60, 120, 240, 480, 960, 1920};
-    struct settings s = defaults;
+    struct settings_retry s = defaults;
     s.jitter_percent = 0;
     for (int i = 0; i < 9; i++)
         assert_true(retry_wait_ms(&s, i + 1) == minutes(waits[i]));
@@ -27,7 +27,7 @@ static void test_the_spread_stays_within_its_percent_on_both_sides(void **state)
 {
     static const int percents[] = {1, 5, 50};
     for (int p = 0; p < 3; p++) {
-        struct settings s = defaults;
+        struct settings_retry s = defaults;
         s.jitter_percent = percents[p];
         int64_t plain = minutes(7.5), spread = plain * percents[p] / 100, least = INT64_MAX,
                 most = 0;
@@ -45,7 +45,7 @@ static void test_the_spread_stays_within_its_percent_on_both_sides(void **state)
 
 static void test_a_wait_is_never_longer_than_a_week(void **state)
 {
-    struct settings s = {.first_retry_ms = 86400000, .attempts = 100, .jitter_percent = 0};
+    struct settings_retry s = {.first_retry_ms = 86400000, .attempts = 100, .jitter_percent = 0};
     assert_true(retry_wait_ms(&s, 3) == 4ll * 86400000);
     for (int i = 4; i <= 100; i++)
         assert_true(retry_wait_ms(&s, i) == 7ll * 86400000);
@@ -80,11 +80,11 @@ static void test_the_last_attempt_is_where_the_schedule_has_it(void **state)
         {9, 5, 5, 7200},                               /* the setting was lowered meanwhile */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct settings s = defaults;
+        struct settings s = {.retry = defaults};
         s.lifetime_ms = minutes(cases[i].lifetime);
         int64_t since = 1700000000000;
         int64_t until =
-            retry_until_ms(&s, cases[i].attempts, since + minutes(cases[i].next), since);
+            retry_until_ms(&s, &s.retry, cases[i].attempts, since + minutes(cases[i].next), since);
         assert_int_equal(until - since, minutes(cases[i].until));
     }
 }

@@ -40,12 +40,41 @@ static void test_a_transport_that_names_its_server_leads_to_that_one(void **stat
     settings_drop(&s);
 }
 
+static void expect_retry(const struct settings *s, const char *transport, int64_t first_s,
+                         int attempts, bool final)
+{
+    struct settings_retry r = settings_retry(s, transport);
+    assert_int_equal(r.first_retry_ms, first_s * 1000);
+    assert_int_equal(r.attempts, attempts);
+    assert_int_equal(r.jitter_percent, 3);
+    assert_int_equal(settings_is_final(s, transport), final);
+}
+
+static void test_a_transport_may_have_a_schedule_of_its_own(void **state)
+{
+    struct settings *s =
+        world_settings("queue { first-retry 100s  attempts 9  retry-jitter 3 }\n"
+                       "transport mine { submission { host b.test  first-retry 10s } }\n"
+                       "transport slow { direct { first-retry 1h  attempts 3 } }\n"
+                       "transport store { lmtp { host c.test  attempts 50 } }\n"
+                       "transport block { fail { code 450 } }\n");
+    expect_retry(s, "direct", 100, 9, false);
+    expect_retry(s, "local", 100, 9, true);
+    expect_retry(s, "mine", 10, 9, false);
+    expect_retry(s, "slow", 3600, 3, false);
+    expect_retry(s, "store", 100, 50, true);
+    expect_retry(s, "block", 100, 9, false);
+    expect_retry(s, "gone", 100, 9, false);
+    settings_drop(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             test_a_transport_has_as_many_deliveries_as_connections_and_as_all_may_have),
         cmocka_unit_test(test_a_transport_that_names_its_server_leads_to_that_one),
+        cmocka_unit_test(test_a_transport_may_have_a_schedule_of_its_own),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -103,6 +103,21 @@ static void test_both_ends_export_the_same_binding_and_each_connection_another(v
     }
 }
 
+/* RFC 5929 section 4.1: the hash of the certificate by its signature's own. */
+static void test_the_end_point_is_the_servers_certificate(void **state)
+{
+    unsigned char binding[TLS_END_POINT_MAX], digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    struct pair pair;
+    SSL_CTX *server, *client;
+    shaken(&pair, TLS1_3_VERSION, &server, &client);
+    assert_int_equal(X509_digest(SSL_get_certificate(pair.server), EVP_sha256(), digest, &n), 1);
+    assert_int_equal(tls_server_end_point(pair.client, binding), n);
+    assert_memory_equal(binding, digest, n);
+    assert_int_equal(tls_server_end_point(pair.server, binding), 0); /* the client has none */
+    put_away(&pair, &server, &client);
+}
+
 /* RFC 9266 section 4.2. */
 static void test_without_the_extended_master_secret_nothing_is_exported(void **state)
 {
@@ -269,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_was_negotiated_is_told_by_registered_names),
         cmocka_unit_test(test_text_of_a_resumed_connection_without_a_group),
         cmocka_unit_test(test_both_ends_export_the_same_binding_and_each_connection_another),
+        cmocka_unit_test(test_the_end_point_is_the_servers_certificate),
         cmocka_unit_test(test_without_the_extended_master_secret_nothing_is_exported),
         cmocka_unit_test(test_an_error_names_its_cause_and_empties_the_queue),
         cmocka_unit_test(test_an_error_says_why_a_certificate_was_refused),

@@ -24,7 +24,7 @@ static void test_every_key_is_found_by_what_it_is_for(void **state)
 
 static void test_a_webhook_is_signed_with_each_of_its_keys(void **state)
 {
-    struct service_hand hands[9];
+    struct service_hand hands[HANDS + 4];
     struct fail f = {{0}};
     struct buf both = {0}, one = {0};
     size_t n = help_hands(hands);
@@ -102,7 +102,7 @@ static void expect_refused(struct service_hand *hands, size_t n, const char *sen
 
 static void test_what_is_no_key_is_refused_with_its_place(void **state)
 {
-    struct service_hand hands[5];
+    struct service_hand hands[HANDS];
     hands[0] = help_credentials();
     hands[1] = help_hand("key public", span_text("this is no key"));
     expect_refused(hands, 2, "key-file of listen public");
@@ -116,7 +116,7 @@ static void test_what_is_no_key_is_refused_with_its_place(void **state)
     expect_refused(hands, 0, "no credentials were handed over");
     /* A certificate that belongs to another key. */
     size_t n = help_hands(hands);
-    struct service_hand other[5];
+    struct service_hand other[HANDS];
     size_t other_n = help_hands(other);
     int swap = hands[0].fd;
     hands[0].fd = other[0].fd;

@@ -73,6 +73,20 @@ static void on_keys(void *arg, const struct secret_dkim_key *keys, uint32_t n)
     keys_n = n;
 }
 
+static struct buf message_got;
+static char mechanism_got[32];
+
+static void on_login(void *arg, const struct secret_login *login, const char *why, bool there)
+{
+    answered++;
+    buf_clear(&message_got);
+    if (login != NULL) {
+        buf_put_span(&message_got, login->message);
+        (void)snprintf(mechanism_got, sizeof mechanism_got, "%s", login->mechanism);
+    }
+    (void)snprintf(refused, sizeof refused, "%s", why);
+}
+
 static const char digest[] = "0123456789abcdef0123456789abcdef";
 
 static void ask_start(struct ipc *ch)
@@ -128,6 +142,31 @@ static void ask_hook(struct ipc *ch)
     (void)secret_hook_sign(ch, "outgoing box", span_text("1.2.{}"), on_signature, NULL);
 }
 
+static void start_login(struct ipc *ch, const char *mechanism, bool verified)
+{
+    const struct secret_login_server server = {.host = "smtp.test",
+                                               .port = 587,
+                                               .offered = &mechanism,
+                                               .offered_n = 1,
+                                               .verified = verified};
+    (void)secret_login_start(ch, &server, on_login, NULL);
+}
+
+static void ask_login(struct ipc *ch)
+{
+    start_login(ch, "PLAIN", true);
+}
+
+static void ask_login_step(struct ipc *ch)
+{
+    (void)secret_login_step(ch, 1, span_text("x"), on_login, NULL);
+}
+
+static void ask_proxy(struct ipc *ch)
+{
+    (void)secret_proxy_login(ch, on_login, NULL);
+}
+
 static void test_who_may_ask_what(void **state)
 {
     static const char *const names[] = {"secret smtpd/0", "sign smtpd/0", "secret webapi/0",
@@ -136,8 +175,10 @@ static void test_who_may_ask_what(void **state)
         void (*ask)(struct ipc *ch);
         const char *may; /* a letter for each of names */
     } table[] = {
-        {ask_start, "y----"}, {ask_step, "y----"}, {ask_cancel, "y----"}, {ask_password, "--y--"},
-        {ask_dkim, "y-y--"},  {ask_list, "y-y--"}, {ask_tls, "-y---"},    {ask_hook, "----y"},
+        {ask_start, "y----"},      {ask_step, "y----"},  {ask_cancel, "y--y-"},
+        {ask_password, "--y--"},   {ask_dkim, "y-y--"},  {ask_list, "y-y--"},
+        {ask_tls, "-y---"},        {ask_hook, "----y"},  {ask_login, "---y-"},
+        {ask_login_step, "---y-"}, {ask_proxy, "---y-"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         for (size_t k = 0; k < 5; k++) {
@@ -150,6 +191,41 @@ static void test_who_may_ask_what(void **state)
             turn();
         }
     }
+}
+
+static void test_a_transport_has_its_own_credentials_and_no_others(void **state)
+{
+    struct ipc *relay = link_as("secret delivery/relay"), *proxy = link_as("secret delivery/proxy"),
+               *direct = link_as("secret delivery/direct");
+    ask_login(relay);
+    turn();
+    assert_string_equal(mechanism_got, "PLAIN");
+    assert_true(span_equal(buf_span(&message_got),
+                           span_of("\0me\0" RELAY_PASSWORD, 4 + strlen(RELAY_PASSWORD))));
+    start_login(relay, "XOAUTH2", true);
+    turn();
+    assert_true(span_is(buf_span(&message_got), "user=me\001auth=Bearer tok\001\001"));
+    start_login(relay, "PLAIN", false);
+    turn();
+    assert_int_equal(message_got.n, 0);
+    assert_non_null(strstr(refused, "TLS did not prove"));
+    start_login(relay, "LOGIN", true); /* which is not among those allowed */
+    turn();
+    assert_non_null(strstr(refused, "LOGIN"));
+    ask_proxy(proxy);
+    turn();
+    assert_true(span_is(buf_span(&message_got), "\1\2me\2pw"));
+    ask_login(direct);
+    turn();
+    assert_string_equal(refused, "there are no credentials for transport direct");
+    ask_proxy(direct);
+    turn();
+    assert_string_equal(refused, "there are no credentials for transport direct");
+    ipc_free(&relay);
+    ipc_free(&proxy);
+    ipc_free(&direct);
+    buf_free(&message_got);
+    turn();
 }
 
 static void test_links_of_unknown_names_are_closed(void **state)
@@ -232,6 +308,7 @@ int main(int argc, char **argv)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(test_who_may_ask_what),
+        EACH(test_a_transport_has_its_own_credentials_and_no_others),
         EACH(test_links_of_unknown_names_are_closed),
         EACH(test_answers_are_given_as_they_should_be),
         EACH(test_exchanges_end_with_the_peer_that_began_them),

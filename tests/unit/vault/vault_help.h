@@ -33,7 +33,11 @@ static inline struct conf *help_conf(void)
         "  dkim 2026b { key-file \"y\" } }\n"
         "account box { address box@example.org  Second@example.org }\n"
         "account none { address none@example.org }\n"
-        "listen public { address 127.0.0.1  smtp 2525  certificate-file \"c\"  key-file \"k\" }\n";
+        "listen public { address 127.0.0.1  smtp 2525  certificate-file \"c\"  key-file \"k\" }\n"
+        "transport relay { submission { host smtp.test  auth { user me  password-file p\n"
+        "  token-file t  mechanisms XOAUTH2 SCRAM-SHA-256 PLAIN } } }\n"
+        "transport proxy { socks { address 127.0.0.1:1080  auth { user me  password-file p } } }\n"
+        "transport bare { submission { host smtp.test } }\n";
     struct conf_errors errors;
     struct buf share = {0}, said = {0};
     struct fail f;
@@ -95,8 +99,12 @@ static inline void help_close(struct service_hand *hands, size_t n)
     }
 }
 
-/* Everything there is: credentials, two DKIM keys, a TLS key with its certificate. */
-static inline size_t help_hands(struct service_hand hands[5])
+#define HANDS 8
+#define RELAY_PASSWORD "open sesame"
+
+/* Everything there is: credentials, two DKIM keys, a TLS key with its certificate, passwords and a
+ * token of transports. */
+static inline size_t help_hands(struct service_hand hands[HANDS])
 {
     static const char *const names[] = {"mail.example.org"};
     struct tlskey *key = tlskey_generate();
@@ -109,15 +117,18 @@ static inline size_t help_hands(struct service_hand hands[5])
     hands[2] = help_dkim("dkim example.org 2026a", DKIM_RSA_SHA256);
     hands[3] = help_dkim("dkim example.org 2026b", DKIM_ED25519_SHA256);
     hands[4] = help_hand("key public", buf_span(&pem));
+    hands[5] = help_hand("password relay", span_text(RELAY_PASSWORD "\r\nmore\n"));
+    hands[6] = help_hand("token relay", span_text("tok\n"));
+    hands[7] = help_hand("password proxy", span_text("pw"));
     tlskey_free(&key);
     buf_wipe(&pem);
     buf_free(&chain);
-    return 5;
+    return HANDS;
 }
 
 static inline struct keyring *help_keyring(void)
 {
-    struct service_hand hands[5];
+    struct service_hand hands[HANDS];
     size_t n = help_hands(hands);
     struct fail f = {{0}};
     struct keyring *k = keyring_new(help_conf(), hands, n, &f);
@@ -148,7 +159,8 @@ static inline int help_start(struct service *s, struct fail *f)
 /* What main returns. */
 static inline int help_main(char **argv, const struct CMUnitTest *tests, size_t n)
 {
-    static const char *const counters[VAULT_COUNTERS + 1] = {"a", "b", "c", "d", "e", "f", NULL};
+    static const char *const counters[VAULT_COUNTERS + 1] = {"a", "b", "c", "d", "e",
+                                                             "f", "g", "h", NULL};
     static const struct service_spec spec = {
         .name = "test", .reader = CONF_VAULT, .counters = counters, .start = help_start};
     char uid[32], gid[32];

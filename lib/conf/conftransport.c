@@ -1,0 +1,21 @@
+#include "conftransport.h"
+
+/* The kinds that can have credentials. */
+static const char *const kinds[] = {"submission", "submissions", "socks"};
+
+const struct conf_block *conftransport_auth(const struct conf *conf, const char *transport)
+{
+    const struct conf_block *block = conf_find(conf_root(conf), "transport", transport), *kind;
+    for (size_t i = 0; block != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
+        if ((kind = conf_child(block, kinds[i])) != NULL)
+            return conf_child(kind, "auth");
+    }
+    return NULL;
+}
+
+const char *conftransport_socket(const struct conf *conf, const char *transport)
+{
+    const struct conf_block *block = conf_find(conf_root(conf), "transport", transport);
+    const struct conf_block *lmtp = block == NULL ? NULL : conf_child(block, "lmtp");
+    return lmtp == NULL ? NULL : conf_text(lmtp, "socket");
+}

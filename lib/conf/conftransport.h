@@ -1,0 +1,14 @@
+#ifndef QM_CONFTRANSPORT_H
+#define QM_CONFTRANSPORT_H
+
+#include "conf.h"
+
+/* The credentials of the transport of this name: the block `auth` of whatever kind it is. NULL when
+ * there is no such transport, or it has none. */
+const struct conf_block *conftransport_auth(const struct conf *conf, const char *transport);
+
+/* The local socket that the transport of this name delivers to, or NULL. For those who may see it:
+ * master and delivery. */
+const char *conftransport_socket(const struct conf *conf, const char *transport);
+
+#endif
