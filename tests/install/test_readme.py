@@ -131,6 +131,8 @@ class Readme(unittest.TestCase):
         wait.until(lambda: [(row["to"], row["attempts"] > 0) for row in self.suite_qmctl("queue", "list")]
                    == [("you+451@example.org", True)], what="the delayed message alone in the queue")
         before = self.suite_qmctl("queue", "list")[0]["attempts"]
+        events = json.loads(self.type(block("curl --user qm@localhost:quartermaster 'http")))["Events"]
+        self.assertLessEqual({"accepted", "delivered", "failed", "delayed"}, {one["Event"] for one in events})
         self.type(re.search("`(qmctl queue kick --all)`", README).group(1) + "\n")
         wait.until(lambda: self.suite_qmctl("queue", "list")[0]["attempts"] > before, what="a further attempt")
 
