@@ -148,8 +148,7 @@ struct outcome {
 };
 
 static void on_results(void *arg, const struct deliver_result *results, uint32_t n,
-                       const struct deliver_report *report,
-                       const struct deliver_incoming *incoming)
+                       const struct deliver_report *report, const struct deliver_incoming *incoming)
 {
     struct outcome *o = arg;
     assert(results != NULL);

@@ -174,7 +174,7 @@ class Localserve(case.LanCase):
         self.assertEqual(len(self.suite.find_log(m="complaint simulated")), 1)
         told = self.api.get("/webapi/v0/events?after=0").json["Events"]
         self.assertEqual([event["Event"] for event in told if event["Recipient"] == "you+complaint@example.org"],
-                         ["accepted", "delivered", "complained"])
+                         ["accepted", "delivered", "complained", "received"])
         complained, = (event for event in told if event["Event"] == "complained")
         self.assertEqual(complained["QueueMsgID"], ids["you+complaint@example.org"])
         self.suite.stop()

@@ -181,6 +181,13 @@ class Limits(FaultCase):
         waiting = self.raw(self.head(910000, content_type="multipart/form-data; boundary=b") + boundary + bytes(900000))
         files = [("attachedfile", "a", None, None, bytes(300000))]
 
+        def taken():
+            """All that was sent so far is with the process, and not with the kernel any more."""
+            port = waiting.getsockname()[1]
+            rows = [line.split() for line in self.us.run(["cat", "/proc/net/tcp"]).stdout.splitlines()[1:]]
+            return ["00000000"] == [row[4].split(":")[1] for row in rows if int(row[2].split(":")[1], 16) == port]
+        wait.until(taken, what="the first body to be read")
+
         def refused():
             answer = self.mjl.upload("Send", HELLO, *files)
             return answer if answer.status == 400 else None
