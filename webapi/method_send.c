@@ -1,5 +1,6 @@
 #include "method_send.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -264,6 +265,7 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
         [SUBMIT_WHY_FROM_ID] = CODE_USER,
         [SUBMIT_WHY_SUPPRESSED] = CODE_USER,
     };
+    assert(result != OUTGOING_REFUSED || reply != NULL);
     if (result != OUTGOING_REFUSED)
         (void)refuse(why, CODE_SERVER, "%s", again[result]);
     else if (reply->why != SUBMIT_WHY_OTHER)
