@@ -63,9 +63,12 @@ void eventlog_free(struct eventlog **lp)
     mem_free(lp);
 }
 
-/* Adds the row's event to the page; a row that does not decode is passed over. */
-static void add(struct events_page *p, uint64_t cursor, struct span value)
+/* Adds the row's event to the page; a row that does not decode is passed over. Most looks for those
+ * who wait find nothing, so there is room only once there is something. */
+static void add(struct events_page *p, uint32_t limit, uint64_t cursor, struct span value)
 {
+    if (p->events == NULL)
+        p->events = mem_array(limit, sizeof *p->events);
     struct event_at *at = &p->events[p->events_n];
     if (event_row_read(value, &at->item) != 0)
         return;
@@ -90,19 +93,19 @@ static void read_page(struct store_txn *t, const struct ledger *l, const struct 
     struct store_cursor c = store_cursor(t, TABLE_EVENT);
     size_t octets = 0;
     p->next = r->after;
-    p->events = mem_array(r->limit, sizeof *p->events);
     bool at = r->after < UINT64_MAX && store_seek(&c, key_span(&from));
     for (; at && p->events_n < r->limit && octets < PAGE_OCTETS; at = store_next(&c)) {
         if (key_read_event(c.key, &of, &cursor) != 0 || of != account)
             break;
         octets += c.value.n;
-        add(p, cursor, c.value);
+        add(p, r->limit, cursor, c.value);
     }
     store_cursor_close(&c);
     p->gap = has_gap(t, account, r->after);
 }
 
-/* Answers if there is anything to tell, or if it must be now. True when it did. */
+/* Answers if there is an event to tell of, or if it must be now: a gap alone is nothing to hurry
+ * for, since the client would ask again at once. True when it did. */
 static bool answer(struct store_txn *t, const struct account_ask *ask,
                    const struct events_request *r, bool now)
 {
@@ -111,7 +114,7 @@ static bool answer(struct store_txn *t, const struct account_ask *ask,
     if (ch == NULL)
         return true;
     read_page(t, &ask->queue->ledger, r, &p);
-    bool done = now || p.events_n > 0 || p.gap || store_failed(t);
+    bool done = now || p.events_n > 0 || store_failed(t);
     if (done)
         events_answer(ch, ask->request, store_failed(t) ? NULL : &p);
     events_page_clear(&p);

@@ -180,6 +180,16 @@ static void refuse(const struct arrival *a, uint16_t code, const char *enhanced,
 }
 
 #define RECIPIENT_OCTETS 500 /* of a recipient's rows, about */
+/* Each recipient's history and events repeat the extra data of their message: so much in all. */
+#define EXTRA_SPREAD_MAX (16u << 20)
+
+static uint64_t extra_octets(const struct submit_envelope *e)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < e->extra_n; i++)
+        n += strlen(e->extra[i].key) + strlen(e->extra[i].value);
+    return n;
+}
 
 /* Whether its client chose a from id that the account has for another recipient. Such a message has
  * one recipient. */
@@ -227,7 +237,6 @@ static bool is_wanted(struct arrival *a, struct store_txn *t)
 {
     const struct ledger *l = &a->intake->queue->ledger;
     const struct submit_envelope *e = a->envelope;
-    a->why = SUBMIT_WHY_OTHER;
     mem_free(&a->message_id);
     enum once once = e->once_key[0] == '\0'
                          ? ONCE_NEW
@@ -252,9 +261,10 @@ static void apply(struct change *change, struct store_txn *t)
     struct arrival *a = (struct arrival *)change;
     struct ledger *l = &a->intake->queue->ledger;
     uint64_t octets = a->source.type == SOURCE_FILE ? 0 : a->source.size;
-    octets += (uint64_t)a->envelope->recipients_n * RECIPIENT_OCTETS;
+    octets += a->envelope->recipients_n * (RECIPIENT_OCTETS + extra_octets(a->envelope));
     /* Refused alone: what else is in the transaction must not fail for it. */
     a->full = !store_has_room(t, octets);
+    a->why = SUBMIT_WHY_OTHER;
     if (a->full || !is_wanted(a, t))
         return;
     a->id = ledger_stage(l, t, a->envelope, &a->source, a->makes_ids ? &a->ids : NULL, a->held);
@@ -476,6 +486,9 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         free_arrival(a);
     } else if (size > q->settings->message_size) {
         refuse(a, 552, "5.3.4", "message too large");
+        free_arrival(a);
+    } else if (extra_octets(a->envelope) * a->envelope->recipients_n > EXTRA_SPREAD_MAX) {
+        refuse(a, 552, "5.3.4", "too much extra data for so many recipients");
         free_arrival(a);
     } else if (!q->room) {
         refuse(a, 452, "4.3.1", "insufficient system storage");

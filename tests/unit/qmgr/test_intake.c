@@ -107,6 +107,28 @@ static void test_what_cannot_be_taken_is_refused_in_time(void **state)
     expect_refused(421, "4.3.2");
 }
 
+static void test_extra_data_is_not_repeated_without_bound(void **state)
+{
+    world.direct.on_job = agent_keeps;
+    char value[8001];
+    memset(value, 'x', 8000);
+    value[8000] = '\0';
+    for (int recipients = 16; recipients <= 22; recipients += 6) {
+        struct submit_envelope *e = world_envelope("a@b.example", NULL);
+        for (int i = 0; i < recipients; i++)
+            (void)submit_add_recipient(e, "c@d.example");
+        for (int i = 0; i < 100; i++) {
+            char key[8];
+            (void)snprintf(key, sizeof key, "%d", i);
+            submit_add_extra(e, key, value);
+        }
+        bool fits = recipients == 16; /* 12.8 MB, and 17.6 */
+        assert_int_equal(world_submit(e, "Subject: x\r\n\r\n") != 0, fits);
+    }
+    assert_int_equal(world_reply.code, 552);
+    assert_int_equal(world_rows(TABLE_MSG), 1);
+}
+
 static void test_a_peer_that_breaks_the_protocol_is_let_go(void **state)
 {
     ipc_notify(world.submitter, 0x0666, span_text("x"), NULL, 0);
@@ -245,6 +267,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_ids_ascend_over_restarts),
         BARE_TEST(test_messages_on_both_sides_of_the_large_body_setting),
         BARE_TEST(test_what_cannot_be_taken_is_refused_in_time),
+        WORLD_TEST(test_extra_data_is_not_repeated_without_bound),
         WORLD_TEST(test_a_peer_that_breaks_the_protocol_is_let_go),
         BARE_TEST(test_a_message_without_room_makes_no_other_change_fail),
         BARE_TEST(test_a_peer_that_goes_away_with_messages_under_way_harms_nobody),
