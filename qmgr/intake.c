@@ -360,7 +360,7 @@ static bool is_taken(const struct arrival *a, const char *why)
     struct queue *q = a->intake->queue;
     bool taken = false;
     if (why == NULL && a->full)
-        why = "the store is nearly full";
+        why = "no room is left but the reserve";
     if (why != NULL) {
         log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
         refuse(a, 452, "4.3.1", "the queue cannot be written now");

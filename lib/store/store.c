@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,9 +14,12 @@
 #define PAGE 4096
 #define RESERVE_PART 16 /* of the map is kept for removals, */
 #define RESERVE_MAX (64u << 20)
+#define DISK_RESERVE (4u << 20) /* of the disk, for the same */
+#define NO_LIMIT UINT64_MAX
 
 struct store {
     MDB_env *env;
+    uint64_t disk; /* where the part of the file ends that has its place on the disk for certain */
     MDB_dbi tables[TABLES_MAX];
     unsigned tables_n;
 };
@@ -47,6 +51,39 @@ static int open_tables(struct store *s, const char *const *tables, unsigned n, s
     return rc == 0 ? 0 : fail_set(f, "cannot make the tables: %s", mdb_strerror(rc));
 }
 
+static uint64_t used(struct store *s, uint64_t *map_bytes)
+{
+    MDB_envinfo info = {0};
+    (void)mdb_env_info(s->env, &info);
+    *map_bytes = info.me_mapsize;
+    return ((uint64_t)info.me_last_pgno + 1) * PAGE;
+}
+
+/* Has the disk keep room for the file up to there, so that LMDB, which writes pages behind the last
+ * one, finds some on a disk that is full by then. The file's length stays as it is. */
+static void claim_disk(struct store *s, uint64_t from, uint64_t to)
+{
+    int fd;
+    if (to <= s->disk || mdb_env_get_fd(s->env, &fd) != 0)
+        return;
+    if (s->disk > from)
+        from = s->disk;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) == 0)
+        s->disk = to;
+    else if (errno == EOPNOTSUPP || errno == ENOSYS) /* a file system that cannot do so */
+        s->disk = NO_LIMIT;
+}
+
+/* The reserve, and as much again for what comes next: not each transaction shall have to ask. */
+static void claim_ahead(struct store *s, uint64_t more)
+{
+    uint64_t map, end = used(s, &map);
+    if (end + more + DISK_RESERVE <= s->disk)
+        return;
+    claim_disk(s, end, end + more + 2 * DISK_RESERVE);
+    claim_disk(s, end, end + more + DISK_RESERVE);
+}
+
 struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
                          uint64_t map_size, struct fail *f)
 {
@@ -71,6 +108,7 @@ struct store *store_open(const char *path, const char *const *tables, unsigned t
         return NULL;
     }
     store_reap_readers(s);
+    claim_ahead(s, 0);
     return s;
 }
 
@@ -124,10 +162,7 @@ static int count_free(struct store *s, uint64_t *pages)
 
 uint64_t store_used(struct store *s, uint64_t *map_bytes)
 {
-    MDB_envinfo info = {0};
-    (void)mdb_env_info(s->env, &info);
-    *map_bytes = info.me_mapsize;
-    return ((uint64_t)info.me_last_pgno + 1) * PAGE;
+    return used(s, map_bytes);
 }
 
 int store_space(struct store *s, struct store_space *space, struct fail *f)
@@ -147,21 +182,24 @@ int store_space(struct store *s, struct store_space *space, struct fail *f)
     return 0;
 }
 
-bool store_has_room(const struct store_txn *t, uint64_t octets)
+/* Whether the file may grow by so many octets, or has them in pages that are free; these are
+ * counted only where they matter. */
+static bool has_pages(struct store *s, uint64_t end, uint64_t limit, uint64_t octets)
 {
     struct store_space space = {0};
-    MDB_envinfo info;
-    uint64_t more = t->written + octets, reserve;
-    if (mdb_env_info(t->store->env, &info) != 0)
+    if (end + octets <= limit || store_space(s, &space, NULL) != 0)
         return true;
-    reserve =
-        info.me_mapsize / RESERVE_PART < RESERVE_MAX ? info.me_mapsize / RESERVE_PART : RESERVE_MAX;
-    more += more / 4 + reserve; /* pages are not all full */
-    /* The free pages are counted only where they matter. */
-    if (((uint64_t)info.me_last_pgno + 1) * PAGE + more <= info.me_mapsize ||
-        store_space(t->store, &space, NULL) != 0)
-        return true;
-    return info.me_mapsize - space.file_bytes + space.free_bytes >= more;
+    return (end < limit ? limit - end : 0) + space.free_bytes >= octets;
+}
+
+bool store_has_room(const struct store_txn *t, uint64_t octets)
+{
+    uint64_t map, end = used(t->store, &map), more = t->written + octets;
+    uint64_t reserve = map / RESERVE_PART < RESERVE_MAX ? map / RESERVE_PART : RESERVE_MAX;
+    more += more / 4; /* pages are not all full */
+    claim_ahead(t->store, more);
+    return has_pages(t->store, end, map, more + reserve) &&
+           has_pages(t->store, end, t->store->disk, more + DISK_RESERVE);
 }
 
 uint64_t store_rows(struct store *s, unsigned table)

@@ -46,9 +46,11 @@ struct store_txn *store_begin(struct store *s, bool write); /* never NULL; failu
 int store_commit(struct store_txn **t, struct fail *f);
 void store_abort(struct store_txn **t);
 bool store_failed(const struct store_txn *t);
-/* Whether so many octets more can be written in this transaction and enough is left of the map to
- * remove rows afterwards: a map that is full to the last page takes not even a removal. For what
- * can be refused; what must be written is written as long as it can be. */
+/* Whether so many octets more can be written in this transaction and enough is left of the map and
+ * of the disk to remove rows afterwards: a map or a disk that is full to the last page takes not
+ * even a removal. On the disk that part is claimed beforehand, so that nobody else fills it (not on
+ * a file system that has no fallocate(2)). For what can be refused; what must be written is written
+ * as long as it can be. */
 bool store_has_room(const struct store_txn *t, uint64_t octets);
 /* Makes the transaction fail with this sentence, as if the store had. */
 void store_fail(struct store_txn *t, const char *why);
