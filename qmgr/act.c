@@ -223,16 +223,22 @@ static void look(struct work *w)
     listpage_read(&a->page, a->queue->store, a->queue->ledger.secret);
 }
 
+static void read_on(struct action *a)
+{
+    struct worker *reader = a->queue->reader;
+    if (reader == NULL || worker_is_over(reader)) /* at the end of the process */
+        finish(a, "the queue is closing");
+    else
+        worker_add(reader, &a->work);
+}
+
 static void go_on(struct action *a)
 {
     a->page.query.after = a->page.next;
     if (a->page.next.id == 0 || clock_mono_ms() >= a->end_ms)
         finish(a, NULL);
-    else if (a->queue->reader == NULL ||
-             worker_is_over(a->queue->reader)) /* at the end of the process */
-        finish(a, "the queue is closing");
     else
-        worker_add(a->queue->reader, &a->work);
+        read_on(a);
 }
 
 static void looked(struct work *w)
@@ -302,5 +308,5 @@ void act_start(struct queue *q, const struct act *act, struct admin_filter *filt
     a->end_ms = clock_mono_ms() + ACT_MS;
     a->on_done = on_done;
     a->arg = arg;
-    worker_add(q->reader, &a->work);
+    read_on(a);
 }

@@ -232,12 +232,11 @@ static void counts(struct admin *a, struct caller *o, uint64_t request)
     struct store_space space = {0};
     struct fail f;
     (void)store_space(s, &space, &f);
-    uint64_t recipients = store_rows(s, TABLE_RCPT), due = store_rows(s, TABLE_DUE);
     struct admin_counts c = {.messages = store_rows(s, TABLE_MSG),
-                             .recipients = recipients,
-                             .held = recipients > due ? recipients - due : 0,
+                             .recipients = store_rows(s, TABLE_RCPT),
+                             .held = store_rows(s, TABLE_HELD),
                              .trying = schedule_trying(a->queue->schedule),
-                             .due = due,
+                             .due = store_rows(s, TABLE_DUE),
                              .retired = store_rows(s, TABLE_RETIRED),
                              .hooks = store_rows(s, TABLE_HOOK),
                              .events = store_rows(s, TABLE_EVENT),

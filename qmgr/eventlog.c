@@ -1,6 +1,7 @@
 #include "eventlog.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include <bsd/sys/queue.h>
 
@@ -12,7 +13,10 @@
 #include "tables.h"
 
 #define PAGE_OCTETS (4u << 20) /* a page that is so long is full */
-#define WAITERS_MAX 10000      /* whoever comes beyond them waits for nothing */
+/* Whoever comes beyond these waits for nothing: of all accounts, and of one. Who has left is among
+ * them until its time is over. */
+#define WAITERS_MAX 10000
+#define ACCOUNT_WAITERS_MAX 100
 /* So long an event may be in the store before who waits for it hears of it: with many that wait a
  * look at each for each transaction would cost more than it is worth. */
 #define LOOK_MS 20
@@ -154,6 +158,15 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     look_later(l);
 }
 
+static bool may_wait(const struct eventlog *l, const char *account)
+{
+    const struct waiter *w;
+    unsigned n = 0;
+    TAILQ_FOREACH (w, &l->waiters, next)
+        n += strcmp(w->request.account, account) == 0;
+    return l->n < WAITERS_MAX && n < ACCOUNT_WAITERS_MAX;
+}
+
 static void wait(struct eventlog *l, const struct account_ask *ask, struct events_request *r)
 {
     struct waiter *w = mem_zero(sizeof *w);
@@ -175,7 +188,7 @@ int eventlog_on_request(const struct account_ask *ask, struct ipc_message *m, st
     if (events_request_read(m, &r, f) != 0)
         return -1;
     struct store_txn *t = store_begin(ask->queue->store, false);
-    bool now = r.wait_ms == 0 || l->n >= WAITERS_MAX;
+    bool now = r.wait_ms == 0 || !may_wait(l, r.account);
     if (!answer(t, ask, &r, now))
         wait(l, ask, &r);
     store_abort(&t);

@@ -16,9 +16,11 @@ static struct key key_of(const struct ledger *l, const struct failure_of *of)
 static bool get(struct store_txn *t, const struct key *k, int64_t now_ms, struct failure_row *r)
 {
     struct span value;
-    *r = (struct failure_row){0};
-    return store_get(t, TABLE_FAILURE, key_span(k), &value) && failure_row_read(value, r) == 0 &&
-           r->last_ms > now_ms - FAILURE_AGE_MS;
+    if (store_get(t, TABLE_FAILURE, key_span(k), &value) && failure_row_read(value, r) == 0 &&
+        r->last_ms > now_ms - FAILURE_AGE_MS)
+        return true;
+    *r = (struct failure_row){0}; /* too long ago to count */
+    return false;
 }
 
 static void put(struct ledger *l, struct store_txn *t, const struct key *k,

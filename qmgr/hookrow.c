@@ -6,6 +6,7 @@
 #include "jsonwrite.h"
 #include "ledger.h"
 #include "mem.h"
+#include "proto_types.h"
 #include "tables.h"
 
 static bool wants(const struct conf_block *hook, const char *event)
@@ -260,8 +261,10 @@ void hookrow_late(struct store_txn *t, uint64_t id, const struct admin_hook_atte
     if (!store_get(t, TABLE_HOOKRETIRED, key_span(&k), &value) || hook_row_read(value, &row) != 0)
         return;
     struct admin_hook_attempt late = *a;
-    late.error = mem_format("%s%s(%s)", a->error, a->error[0] == '\0' ? "" : " ",
-                            row.superseded_by != 0 ? "superseded" : "canceled");
+    /* The row can be read again only if this is no longer than PROTO_TEXT_MAX. */
+    late.error =
+        mem_format("%.*s%s(%s)", PROTO_TEXT_MAX - 20, a->error, a->error[0] == '\0' ? "" : " ",
+                   row.superseded_by != 0 ? "superseded" : "canceled");
     hookrow_add_attempt(&row, &late);
     put_row(t, TABLE_HOOKRETIRED, id, &row);
     mem_free(&late.error);

@@ -172,11 +172,12 @@ static void open_held(struct listwalk *w)
 
 /* ---- gathering ---- */
 
-/* Returns false when there is no room for it. */
+/* Returns false when there is no room for it, or so many were for earlier pages that each page
+ * costs more to gather than to walk to. */
 static bool gather(struct listwalk *w, struct admin_place p)
 {
     if (!is_ahead(w, p))
-        return true;
+        return ++w->passed <= LISTWALK_PASSED;
     if (w->places_n >= LISTWALK_GATHERED)
         return false;
     if (w->places == NULL)

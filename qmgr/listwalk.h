@@ -12,6 +12,7 @@
 /* So many rows of an index are gathered, to be put in order, before the walk rather goes along the
  * list's own order. */
 #define LISTWALK_GATHERED ADMIN_IDS_MAX
+#define LISTWALK_PASSED (2 * LISTWALK_GATHERED)
 #define LISTWALK_LANES 2
 
 /* An index in the order of its keys, from one end to the other. */
@@ -35,9 +36,9 @@ struct listwalk {
     bool held_last; /* those that are held come when the lanes are at their end */
     bool gathers;   /* in place of the lanes */
     struct admin_place *places;
-    size_t places_n, places_at;
-    bool cut;                 /* there may be more than were gathered */
-    struct store_cursor rows; /* of the list's own table, at the row with this id, or 0 */
+    size_t places_n, places_at, passed; /* passed: that were before the place */
+    bool cut;                           /* there may be more than were gathered */
+    struct store_cursor rows;           /* of the list's own table, at the row with this id, or 0 */
     uint64_t row_id;
 };
 

@@ -10,6 +10,8 @@
 #include "rows.h"
 #include "tables.h"
 
+#define MESSAGE_OCTETS 2048 /* of its rows, mostly less */
+
 /* ---- rows ---- */
 
 /* A message that was delivered begins with its id, and is found by that. Any other is found by its
@@ -319,6 +321,12 @@ static enum mail_result change_one(const struct mail_request *r, const struct le
     return result;
 }
 
+/* Of the rows that the request may write, about. */
+static uint64_t octets_of(const struct mail_request *r)
+{
+    return (r->seen_n + 1) * (uint64_t)MESSAGE_OCTETS;
+}
+
 static void apply(struct change *change, struct store_txn *t)
 {
     struct asked *a = (struct asked *)change;
@@ -326,7 +334,12 @@ static void apply(struct change *change, struct store_txn *t)
     uint64_t account = name_hash(l->secret, a->request.account);
     mail_answer_clear(&a->answer); /* of when it ran before */
     a->answer.result = MAIL_DONE;
-    if (a->request.type == MSG_MAIL_NOTE)
+    /* A message that was moved or removed already has to be written down; the rest can be refused,
+     * so that what else is in the transaction does not fail. */
+    bool must = a->request.type == MSG_MAIL_MOVED || a->request.type == MSG_MAIL_DELETED;
+    if (!must && !store_has_room(t, octets_of(&a->request)))
+        a->answer.result = MAIL_UNAVAILABLE;
+    else if (a->request.type == MSG_MAIL_NOTE)
         note(a, l, t, account);
     else
         a->answer.result = change_one(&a->request, l, t, account);

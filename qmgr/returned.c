@@ -206,7 +206,9 @@ static void write_retired(struct store_txn *t, struct original *s,
     struct buf b = {0};
     i->attempts = mem_resize(i->attempts, (i->attempts_n + 1) * sizeof *i->attempts);
     deliver_result_copy(&i->attempts[i->attempts_n++], result);
-    submit_set(&i->row.last, result->reply[0] != '\0' ? result->reply : result->error);
+    char *last = result_line(result);
+    mem_free(&i->row.last);
+    i->row.last = last;
     i->row.next_ms = result->start_ms;
     retired_row_put(&b, &s->past);
     store_put(t, TABLE_RETIRED, key_span(&k), buf_span(&b));

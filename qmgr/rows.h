@@ -75,6 +75,8 @@ void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result
 /* Flags of a job for the recipient, and of what is told of it: those of its message (enum
  * submit_flag), with what the operator said of TLS in their place. */
 uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags);
+/* The one line about an attempt that lists and the history show. mem_free. */
+char *result_line(const struct deliver_result *r);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);

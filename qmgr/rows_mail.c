@@ -249,13 +249,15 @@ uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags)
     return (flags & ~(uint32_t)(SUBMIT_REQUIRE_TLS | SUBMIT_TLS_OPTIONAL)) | word[r->tls];
 }
 
+char *result_line(const struct deliver_result *r)
+{
+    const char *text = r->reply[0] != '\0' ? r->reply : r->error;
+    return mem_textn(text, strcspn(text, "\n"));
+}
+
 char *rcpt_row_last_line(const struct rcpt_row *r)
 {
-    if (r->results_n == 0)
-        return mem_text("");
-    const struct deliver_result *last = &r->results[r->results_n - 1];
-    const char *text = last->reply[0] != '\0' ? last->reply : last->error;
-    return mem_textn(text, strcspn(text, "\n"));
+    return r->results_n == 0 ? mem_text("") : result_line(&r->results[r->results_n - 1]);
 }
 
 const char *address_domain(const char *address)

@@ -9,6 +9,8 @@
 #include "rows.h"
 #include "tables.h"
 
+#define ROW_OCTETS 4096 /* more than a row has */
+
 /* The base of an address, or of what is none the text itself. mem_free. */
 static char *base_of(const char *text)
 {
@@ -137,9 +139,12 @@ static void apply(struct change *change, struct store_txn *t)
     struct ledger *l = &a->asker.queue->ledger;
     const struct suppression *s = &a->request.s;
     int64_t now = clock_wall_ms();
-    a->result = a->request.type == MSG_SUPPRESS_ADD
-                    ? suppress_insert(l, t, s, now)
-                    : suppress_delete(l, t, s->account, s->original, now);
+    if (a->request.type == MSG_SUPPRESS_REMOVE)
+        a->result = suppress_delete(l, t, s->account, s->original, now);
+    else if (!store_has_room(t, ROW_OCTETS)) /* what else is in the transaction must not fail */
+        a->result = SUPPRESS_UNAVAILABLE;
+    else
+        a->result = suppress_insert(l, t, s, now);
 }
 
 static void done(struct change *change, const char *why)

@@ -82,11 +82,11 @@ class Lists(case.LanCase):
         self.assertEqual(self.names("--held"), held)
         for action, words, count in (("hold", ["--domain", "c.test"], 2), ("hold", ["--to", "c.test"], 0),
                                      ("release", ["--held", "--account", "bob"], 2), ("release", ["--held"], 2),
-                                     ("kick", ["--next", ">now", "--from", "ann@"], None), ("drop", ["--from", "bob@"], 2),
+                                     ("kick", ["--next", ">now", "--from", "ann@"], 4), ("drop", ["--from", "bob@"], 2),
                                      ("fail", ["--domain", "a.test", "--attempts", "1"], 2)):
             done = self.qmctl("queue", action, *words, check=False)
             touched = json.loads(done.stdout)["recipients"]
-            self.assertEqual(touched, touched if count is None else count, (action, words))
+            self.assertEqual(touched, count, (action, words))
             self.assertEqual(done.returncode, 0 if touched > 0 else 65)
         left = self.names("--sort", "submitted", "--from", "@")  # without the notice to ann
         self.assertEqual(left, ["x@b.test", "y@c.test"])

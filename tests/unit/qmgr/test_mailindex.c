@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "proto_mail.h"
+#include "proto_suppress.h"
 #include "tables.h"
 
 /* The index of mailboxes, as webapi asks for it. */
@@ -22,16 +23,21 @@ static struct ipc *webapi;
 static struct mail_answer answer; /* the last one; its messages are taken over */
 static bool answered;
 
-static void open_index(void)
+static void open_index_of(const char *settings)
 {
     static const struct ipc_handler handler = {NULL, NULL};
     struct fail f;
     int fd[2];
-    world_open(SETTINGS);
+    world_open(settings);
     account = account_new(&world.queue);
     assert_int_equal(ipc_pair(fd, &f), 0);
     webapi = ipc_new(world.queue.base, fd[0], "account", &handler, NULL);
     account_link(account, "webapi/0", fd[1]);
+}
+
+static void open_index(void)
+{
+    open_index_of(SETTINGS);
 }
 
 static int teardown(void **state)
@@ -289,6 +295,52 @@ static void test_a_bad_row_is_no_message(void **state)
     assert_int_equal(get("ann", id), MAIL_DONE);
 }
 
+static void on_suppressed(void *arg, const struct suppress_answer *a)
+{
+    *(enum suppress_result *)arg = a->result;
+    answered = true;
+}
+
+/* Until not even a small message is taken. */
+static void fill(void)
+{
+    char text[64 * 1024];
+    unsigned n = 0;
+    world.direct.on_job = agent_keeps;
+    for (size_t size = sizeof text; size > 1; size = size > 1024 ? 1024 : 1) {
+        memset(text, 'x', size - 1);
+        text[size - 1] = '\0';
+        while (world_submit(world_envelope("a@b.example", "c@d.example"), text) != 0)
+            assert_true(++n < 1000);
+    }
+}
+
+static void test_without_room_what_can_be_refused_is(void **state)
+{
+    const struct mail_seen seen = {.place = {(char *)"", (char *)"other.mail", 99, 50},
+                                   .links = 1,
+                                   .mail_from = (char *)"",
+                                   .rcpt_to = (char *)""};
+    const struct suppression s = {.account = (char *)"ann",
+                                  .original = (char *)"x@y.example",
+                                  .class = SUPPRESS_MANUAL,
+                                  .reason = (char *)"x"};
+    enum suppress_result result = SUPPRESS_DONE;
+    open_index_of(SETTINGS "queue { map-size 16M  minimum-free 0 }\n");
+    uint64_t id = deliver("1.mail", 7);
+    fill();
+    (void)mail_note(webapi, "ann", &seen, 1, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAIL_UNAVAILABLE);
+    answered = false;
+    (void)suppress_add(webapi, &s, on_suppressed, &result);
+    WORLD_UNTIL(answered);
+    assert_int_equal(result, SUPPRESS_UNAVAILABLE);
+    /* What is known already is no change, and what was done to the file is written down. */
+    assert_int_equal(note((struct seen){"", "1.mail", 7, 50, id, 1}), id);
+    assert_int_equal(deleted(id), MAIL_DONE);
+    world_check();
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
@@ -302,6 +354,7 @@ int main(int argc, char **argv)
         TEST(test_a_place_belongs_to_one_message),
         TEST(test_what_was_removed_is_remembered_for_a_while),
         TEST(test_a_bad_row_is_no_message),
+        TEST(test_without_room_what_can_be_refused_is),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -124,6 +124,7 @@ static void test_each_action_has_its_event(void **state)
         uint64_t id = send_as("app", "app@example.org");
         struct deliver_report report = report_of(cases[i].said, cases[i].action, cases[i].code,
                                                  cases[i].enhanced, "bob@D.example");
+        submit_set(&report.diagnostic, "550 5.1.1 unknown\nhere");
         char *to = address_of("app", world_from_ids[0]);
         uint64_t came = come_back(to, &report);
         expect_events(id, cases[i].events);
@@ -144,6 +145,9 @@ static void test_each_action_has_its_event(void **state)
         assert_true(r.item.row.success); /* the next hop took it, that stays */
         assert_int_equal(r.item.attempts_n, 2);
         assert_string_equal(r.item.attempts[1].stage, "dsn");
+        assert_string_equal(r.item.row.last, i + 1 == sizeof cases / sizeof cases[0]
+                                                 ? r.item.row.last
+                                                 : "550 5.1.1 unknown");
         retired_row_clear(&r);
         assert_int_equal(is_listed("app", "bob@d.example"), i == 0);
         deliver_report_clear(&report);
