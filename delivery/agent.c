@@ -358,6 +358,7 @@ void agent_link_vault(struct agent *a, int fd)
     static const struct ipc_handler handler = {NULL, on_vault_closed};
     ipc_free(&a->vault);
     a->vault = ipc_new(a->base, fd, "secret vault", &handler, a);
+    a->vault_number++;
 }
 
 void agent_reload(struct agent *a, struct transport *t)

@@ -37,9 +37,10 @@ struct agent {
     const char *label;           /* "direct" */
     struct transport *transport; /* of the configuration in use */
     struct ipc *qmgr;
-    uint64_t qmgr_number; /* which of the channels there have been */
-    struct ipc *vault;    /* where the transport logs in somewhere; NULL while it is not there */
-    char *socket_folder;  /* which this process works in: settled by its first configuration */
+    uint64_t qmgr_number;  /* which of the channels there have been */
+    struct ipc *vault;     /* where the transport logs in somewhere; NULL while it is not there */
+    uint64_t vault_number; /* goes up with each new one: a login cannot go on with another */
+    char *socket_folder;   /* which this process works in: settled by its first configuration */
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
@@ -49,8 +50,8 @@ struct agent {
     LIST_HEAD(, job)
     running, held; /* held: until a job for the same message, from a qmgr before, has ended; all are
                       of the present one */
-    /* Monotonic: when mailboxes were last swept, by a hash of their names; 0 not yet. See
-     * maildir.c. */
+    /* Monotonic: when folders of mailboxes were last swept, by a hash of their names; 0 not yet.
+     * See maildir.c. */
     int64_t swept_ms[AGENT_SWEEPS];
     struct buf resolv_conf;
     X509_STORE *roots;

@@ -20,35 +20,39 @@
 
 static void on_answer(void *arg, const struct secret_login *login, const char *why, bool there);
 
+/* The vault that has the exchange; NULL when there is another now, or none. */
+static struct ipc *vault_of_exchange(const struct session *s)
+{
+    return s->auth.vault_number == s->agent->vault_number ? s->agent->vault : NULL;
+}
+
 void auth_end(struct session *s)
 {
     struct auth *a = &s->auth;
-    struct ipc *vault = s->agent->vault;
-    if (a->request != 0 && vault != NULL)
-        secret_forget(vault, a->request);
-    if (a->handle != 0 && vault != NULL)
-        secret_auth_cancel(vault, a->handle);
+    if (a->request != 0 && s->agent->vault != NULL)
+        secret_forget(s->agent->vault, a->request);
+    if (a->handle != 0 && vault_of_exchange(s) != NULL)
+        secret_auth_cancel(s->agent->vault, a->handle);
     a->request = a->handle = 0;
     a->has_initial = false;
     buf_wipe(&a->initial);
 }
 
-/* The operator is to hear of it: no mail leaves this way until somebody does something. */
-static void alarm(struct session *s, const char *why, const char *reply)
-{
-    service_count(s->agent->service, COUNT_AUTH_REFUSED, 1);
-    log_error(&s->log, "cannot log in at the server: mail waits", LS("transport", s->agent->label),
-              LS("mechanism", s->auth.mechanism), LS("why", why), LS("reply", reply));
-}
-
-static void fail(struct session *s, const struct reply *r, const char *why, bool loud)
+void auth_alarm(struct session *s, const struct reply *r, const char *why)
 {
     struct buf reply = {0};
     if (r != NULL)
         reply_text(&reply, r, " ");
-    if (loud)
-        alarm(s, why, buf_text(&reply));
+    service_count(s->agent->service, COUNT_AUTH_REFUSED, 1);
+    log_error(&s->log, "cannot log in at the server: mail waits", LS("transport", s->agent->label),
+              LS("mechanism", s->auth.mechanism), LS("why", why), LS("reply", buf_text(&reply)));
     buf_free(&reply);
+}
+
+static void fail(struct session *s, const struct reply *r, const char *why, bool loud)
+{
+    if (loud)
+        auth_alarm(s, r, why);
     session_defer(s, "auth", r, loud ? "4.7.8" : "4.7.0", why);
 }
 
@@ -122,6 +126,7 @@ static void on_login(struct session *s, const struct secret_login *login)
     struct auth *a = &s->auth;
     bool first = a->mechanism[0] == '\0';
     a->handle = login->handle;
+    a->vault_number = s->agent->vault_number;
     a->complete = login->complete;
     if (!first) {
         put(s, "", login->message);
@@ -132,11 +137,12 @@ static void on_login(struct session *s, const struct secret_login *login)
 }
 
 /* RFC 4954 section 4: "*" ends the exchange, and the server answers 501. */
-static void cancel(struct session *s, const char *why)
+static void cancel(struct session *s, const char *why, bool loud)
 {
     struct auth *a = &s->auth;
     (void)snprintf(a->why, sizeof a->why, "%s", why);
     a->canceled = true;
+    a->loud = loud;
     session_put(s, "*");
     conn_deadline(s->conn, s->transport->timeouts.command_ms);
     conn_flush(s->conn);
@@ -153,7 +159,7 @@ static void on_answer(void *arg, const struct secret_login *login, const char *w
         fail(s, NULL, why, there);
     } else {
         s->auth.handle = 0; /* over, at that end */
-        cancel(s, why);
+        cancel(s, why, there);
     }
     session_release(s);
 }
@@ -167,9 +173,9 @@ static void on_challenge(struct session *s, const struct reply *r)
         a->has_initial = false;
         buf_wipe(&a->initial);
     } else if (r->lines != 1 || r->cut || base64_decode(&challenge, reply_line_text(r, 0)) != 0) {
-        cancel(s, "the server's challenge makes no sense");
-    } else if (s->agent->vault == NULL) {
-        cancel(s, "the vault is not there");
+        cancel(s, "the server's challenge makes no sense", true);
+    } else if (vault_of_exchange(s) == NULL) {
+        cancel(s, "the vault is not there", false);
     } else {
         conn_deadline(s->conn, s->transport->timeouts.command_ms);
         a->request =
@@ -198,7 +204,7 @@ void auth_on_reply(struct session *s, const struct reply *r)
     if (a->request != 0)
         fail(s, r, "the server speaks out of turn", false);
     else if (a->canceled)
-        fail(s, r->code == 421 ? r : NULL, a->why, true);
+        fail(s, r->code == 421 ? r : NULL, a->why, a->loud);
     else if (r->code == 334)
         on_challenge(s, r);
     else if (r->code == 235)

@@ -101,6 +101,11 @@ int boxfolder_open(struct boxfolder *b, int account, const char *folder, struct 
     return open_named(b, account, folder, false, f);
 }
 
+bool boxfolder_is_absent(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
 /* The empty file tells other programs that this is a folder in a mailbox (Maildir++). */
 int boxfolder_make(struct boxfolder *b, int account, const char *folder, struct fail *f)
 {
@@ -111,6 +116,26 @@ int boxfolder_make(struct boxfolder *b, int account, const char *folder, struct 
                                         O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     file_close(&fd);
     return 0;
+}
+
+DIR *boxfolder_stream(int fd)
+{
+    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = own < 0 ? NULL : fdopendir(own);
+    int error = errno;
+    if (dir == NULL)
+        file_close(&own);
+    errno = error;
+    return dir;
+}
+
+const struct dirent *boxfolder_next(DIR *dir, int *error)
+{
+    errno = 0;
+    const struct dirent *e = readdir(dir);
+    if (e == NULL && errno != 0)
+        *error = errno;
+    return e;
 }
 
 struct boxname_head boxfolder_head(int fd, char octets[BOXNAME_HEAD_MAX])

@@ -1,6 +1,7 @@
 #ifndef QM_BOXFOLDER_H
 #define QM_BOXFOLDER_H
 
+#include <dirent.h>
 #include <stdbool.h>
 
 #include "boxwords.h"
@@ -23,7 +24,16 @@ int boxfolder_open(struct boxfolder *b, int account, const char *folder, struct 
 int boxfolder_make_inbox(struct boxfolder *b, const char *account, struct fail *f);
 /* Likewise of a folder in it. */
 int boxfolder_make(struct boxfolder *b, int account, const char *folder, struct fail *f);
+/* Whether this errno of the former says that there is no such folder. */
+bool boxfolder_is_absent(int error);
 void boxfolder_close(struct boxfolder *b);
+
+/* A stream over the folder of its own, which the caller closes with closedir(): the descriptor
+ * stays as it is. NULL with errno. */
+DIR *boxfolder_stream(int fd);
+/* Its next name; NULL at the end, and with *error set to an errno when it cannot be read further.
+ */
+const struct dirent *boxfolder_next(DIR *dir, int *error);
 
 /* Fills file from what is found under this name in sub, one of the folder's new and cur. Returns 0
  * and a file that is the caller's to clear, or -1 when it is no message (any more). */

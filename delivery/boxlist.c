@@ -58,16 +58,6 @@ static void add(struct boxop *op, const char *file)
     op->page_n++;
 }
 
-static bool open_stream(struct boxop *op)
-{
-    int fd = openat(op->in_cur ? op->folder.cur : op->folder.new, ".",
-                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    op->dir = fd < 0 ? NULL : fdopendir(fd);
-    if (op->dir == NULL)
-        file_close(&fd);
-    return op->dir != NULL;
-}
-
 static void begin_describing(struct boxop *op)
 {
     if (op->page_n > op->r.limit) {
@@ -84,12 +74,18 @@ static void begin_describing(struct boxop *op)
 static bool gather(struct boxop *op)
 {
     const struct dirent *e = NULL;
-    if (op->dir == NULL && !open_stream(op))
+    int error = 0;
+    if (op->dir == NULL)
+        op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
+    if (op->dir == NULL)
         return boxop_end_failed(op, "a folder cannot be read");
-    for (int i = 0; i < NAMES_A_STEP && (e = readdir(op->dir)) != NULL; i++)
+    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++)
         add(op, e->d_name);
     if (e != NULL)
         return false;
+    errno = error;
+    if (error != 0)
+        return boxop_end_failed(op, "a folder cannot be read");
     (void)closedir(op->dir);
     op->dir = NULL;
     if (op->in_cur)
@@ -114,9 +110,8 @@ bool boxop_list(struct boxop *op)
 {
     struct fail f;
     if (boxfolder_open(&op->folder, op->account, op->r.folder, &f) != 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-                   ? boxop_end(op, MAILBOX_NO_FOLDER)
-                   : boxop_end_failed(op, f.text);
+        return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
+                                          : boxop_end_failed(op, f.text);
     op->page = mem_array((size_t)op->r.limit + 2, sizeof *op->page);
     op->step = gather;
     return false;
@@ -124,6 +119,8 @@ bool boxop_list(struct boxop *op)
 
 bool boxop_folders(struct boxop *op)
 {
-    op->a.folders_n = (uint32_t)boxsearch_folders(op->account, &op->a.folders);
-    return true;
+    size_t n;
+    int rc = boxsearch_folders(op->account, &op->a.folders, &n);
+    op->a.folders_n = (uint32_t)n;
+    return rc == 0 || boxop_end_failed(op, "the folders cannot be read");
 }

@@ -221,6 +221,8 @@ static bool search(struct boxop *op)
         return false;
     if (result == BOXSEARCH_ABSENT)
         return boxop_end(op, MAILBOX_ABSENT);
+    if (result == BOXSEARCH_FAILED)
+        return boxop_end_failed(op, "a folder cannot be read");
     if (read_file(op) != 0)
         return search_again(op);
     if (!boxname_has_base(op->search.name, op->r.place.name) ||
@@ -266,8 +268,7 @@ bool boxop_move(struct boxop *op)
 {
     struct fail f;
     if (boxfolder_open(&op->folder, op->account, op->r.folder, &f) != 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-                   ? boxop_end(op, MAILBOX_NO_FOLDER)
-                   : boxop_end_failed(op, "a folder cannot be opened");
+        return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
+                                          : boxop_end_failed(op, "a folder cannot be opened");
     return begin(op);
 }

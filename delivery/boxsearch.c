@@ -1,5 +1,6 @@
 #include "boxsearch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,16 +15,6 @@
 
 static const struct boxfolder closed = {-1, -1, -1, -1};
 
-/* A stream of its own over the folder, whose descriptor stays the caller's. */
-static DIR *open_stream(int fd)
-{
-    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = own < 0 ? NULL : fdopendir(own);
-    if (dir == NULL)
-        file_close(&own);
-    return dir;
-}
-
 static bool is_folder(int account, const struct dirent *e)
 {
     struct stat st;
@@ -34,21 +25,24 @@ static bool is_folder(int account, const struct dirent *e)
             S_ISDIR(st.st_mode));
 }
 
-size_t boxsearch_folders(int account, char ***list)
+int boxsearch_folders(int account, char ***list, size_t *n)
 {
     const struct dirent *e;
-    DIR *dir = open_stream(account);
-    size_t n = 0;
+    DIR *dir = boxfolder_stream(account);
+    int error = 0;
     *list = NULL;
-    while (dir != NULL && n < MAILBOX_FOLDERS_MAX && (e = readdir(dir)) != NULL) {
+    *n = 0;
+    if (dir == NULL)
+        return -1;
+    while (*n < MAILBOX_FOLDERS_MAX && (e = boxfolder_next(dir, &error)) != NULL) {
         if (!is_folder(account, e))
             continue;
-        *list = mem_resize(*list, (n + 1) * sizeof **list);
-        (*list)[n++] = mem_text(e->d_name + 1);
+        *list = mem_resize(*list, (*n + 1) * sizeof **list);
+        (*list)[(*n)++] = mem_text(e->d_name + 1);
     }
-    if (dir != NULL)
-        (void)closedir(dir);
-    return n;
+    (void)closedir(dir);
+    errno = error;
+    return error == 0 ? 0 : -1;
 }
 
 static void add_folder(struct boxsearch *s, char *name)
@@ -61,7 +55,9 @@ static void add_folder(struct boxsearch *s, char *name)
 static void list_others(struct boxsearch *s)
 {
     char **found;
-    size_t n = boxsearch_folders(s->account, &found);
+    size_t n;
+    if (boxsearch_folders(s->account, &found, &n) != 0)
+        s->error = errno;
     if (s->folders[0][0] != '\0')
         add_folder(s, mem_text(""));
     for (size_t i = 0; i < n; i++) {
@@ -172,15 +168,20 @@ static bool open_next(struct boxsearch *s)
 {
     struct fail f;
     if (s->open.dir < 0) {
-        if (boxfolder_open(&s->open, s->account, s->folders[s->at], &f) != 0)
+        if (boxfolder_open(&s->open, s->account, s->folders[s->at], &f) != 0) {
+            if (!boxfolder_is_absent(errno))
+                s->error = errno;
             return false;
+        }
         s->in_cur = false;
     } else if (!s->in_cur) {
         s->in_cur = true;
     } else {
         return false;
     }
-    s->dir = open_stream(boxsearch_sub(s));
+    s->dir = boxfolder_stream(boxsearch_sub(s));
+    if (s->dir == NULL)
+        s->error = errno;
     return s->dir != NULL;
 }
 
@@ -197,7 +198,10 @@ static enum boxsearch_result go_on(struct boxsearch *s)
     if (++s->at < s->folders_n)
         return BOXSEARCH_MORE;
     s->at = 0;
-    return ++s->rounds < ROUNDS ? BOXSEARCH_MORE : BOXSEARCH_ABSENT;
+    if (++s->rounds < ROUNDS)
+        return BOXSEARCH_MORE;
+    errno = s->error;
+    return s->error == 0 ? BOXSEARCH_ABSENT : BOXSEARCH_FAILED;
 }
 
 enum boxsearch_result boxsearch_step(struct boxsearch *s)
@@ -212,7 +216,7 @@ enum boxsearch_result boxsearch_step(struct boxsearch *s)
             return BOXSEARCH_FOUND;
         }
     }
-    for (int i = 0; i < NAMES_A_STEP && (e = readdir(s->dir)) != NULL; i++) {
+    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(s->dir, &s->error)) != NULL; i++) {
         if (look(s, e)) {
             close_stream(s);
             return BOXSEARCH_FOUND;

@@ -11,7 +11,7 @@
  * mailbox, under that name, which a copy may have too, or under another if it is the same file.
  * Programs rename messages whenever a flag changes, so what is found may be gone a moment later. */
 
-enum boxsearch_result { BOXSEARCH_MORE, BOXSEARCH_FOUND, BOXSEARCH_ABSENT };
+enum boxsearch_result { BOXSEARCH_MORE, BOXSEARCH_FOUND, BOXSEARCH_ABSENT, BOXSEARCH_FAILED };
 
 struct boxsearch {
     int account;                    /* the caller's */
@@ -21,6 +21,7 @@ struct boxsearch {
     size_t folders_n, at;
     bool listed;     /* the others are there, too */
     unsigned rounds; /* through all of them */
+    int error;       /* of a folder that could not be read; 0 none */
     struct boxfolder open;
     DIR *dir; /* of new or cur in it */
     bool in_cur;
@@ -32,7 +33,8 @@ struct boxsearch {
 
 /* Begins a search; ended by boxsearch_end, whatever becomes of it. */
 void boxsearch_begin(struct boxsearch *s, int account, const struct mail_place *place, uint64_t id);
-/* A bounded part of it. */
+/* A bounded part of it. BOXSEARCH_FAILED: it was not found, and may be where nothing could be read,
+ * for the reason in errno. */
 enum boxsearch_result boxsearch_step(struct boxsearch *s);
 void boxsearch_end(struct boxsearch *s);
 
@@ -41,7 +43,8 @@ const char *boxsearch_folder(const struct boxsearch *s);
 int boxsearch_sub(const struct boxsearch *s);
 
 /* The folders of a mailbox as in a place, the inbox not among them; at most MAILBOX_FOLDERS_MAX.
- * Returns how many; *list and each text in it are the caller's. */
-size_t boxsearch_folders(int account, char ***list);
+ * Returns 0, or -1 with errno when they cannot all be read; *list, of *n, and each text in it are
+ * the caller's either way. */
+int boxsearch_folders(int account, char ***list, size_t *n);
 
 #endif

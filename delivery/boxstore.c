@@ -72,9 +72,8 @@ bool boxop_store(struct boxop *op)
 {
     struct fail f;
     if (open_folder(op, &f) != 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
-                   ? boxop_end(op, MAILBOX_NO_FOLDER)
-                   : boxop_end_failed(op, f.text);
+        return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
+                                          : boxop_end_failed(op, f.text);
     boxop_unique(op, op->name, sizeof op->name);
     op->file = openat(op->folder.tmp, op->name,
                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -8,6 +8,7 @@
 #include "boxop.h"
 #include "file.h"
 #include "log.h"
+#include "maildir.h"
 #include "mem.h"
 
 #define AT_ONCE 8 /* requests under way, of a few descriptors each */
@@ -68,6 +69,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         if (!op->step(op))
             continue;
         answer(m, op->peer, op->request, &op->a);
+        if (op->r.type == MSG_MAILBOX_STORE && op->folder.tmp >= 0)
+            maildir_sweep(m->agent, &op->folder, op->r.account, op->r.folder);
         TAILQ_REMOVE(&m->ops, op, next);
         boxop_free(&op);
     }

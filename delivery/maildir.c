@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boxfolder.h"
 #include "clock.h"
 #include "file.h"
 #include "log.h"
@@ -35,16 +34,14 @@ static bool is_left_over(int tmp, const char *name, int64_t now_ms)
 /* maildir(5): files in tmp that nobody has touched for 36 hours are to be removed. */
 static unsigned sweep_tmp(int tmp)
 {
-    int fd = openat(tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = boxfolder_stream(tmp);
     const struct dirent *e;
+    int error;
     int64_t now_ms = clock_wall_ms();
     unsigned removed = 0;
-    if (dir == NULL) {
-        file_close(&fd);
+    if (dir == NULL)
         return 0;
-    }
-    for (unsigned i = 0; i < SWEEP_FILES && (e = readdir(dir)) != NULL; i++) {
+    for (unsigned i = 0; i < SWEEP_FILES && (e = boxfolder_next(dir, &error)) != NULL; i++) {
         if (is_left_over(tmp, e->d_name, now_ms) && unlinkat(tmp, e->d_name, 0) == 0)
             removed++;
     }
@@ -52,20 +49,27 @@ static unsigned sweep_tmp(int tmp)
     return removed;
 }
 
-/* Once an hour for a mailbox; those that share a place in the table have their turns. */
-static void sweep(struct agent *a, const struct boxfolder *m, const char *account)
+static unsigned hash(unsigned h, const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        h = h * 31 + (unsigned char)*p;
+    return h;
+}
+
+/* Once an hour for a folder; those that share a place in the table have their turns. */
+void maildir_sweep(struct agent *a, const struct boxfolder *m, const char *account,
+                   const char *folder)
 {
     int64_t now_ms = clock_mono_ms();
-    unsigned place = 0;
-    for (const char *p = account; *p != '\0'; p++)
-        place = place * 31 + (unsigned char)*p;
+    unsigned place = hash(hash(0, account) * 31 + '/', folder);
     int64_t *swept_ms = &a->swept_ms[place % AGENT_SWEEPS];
     if (*swept_ms != 0 && now_ms - *swept_ms < SWEEP_INTERVAL_MS)
         return;
     *swept_ms = now_ms;
     unsigned removed = sweep_tmp(m->tmp);
     if (removed > 0)
-        log_info(NULL, "old files removed from tmp", LS("account", account), LU("files", removed));
+        log_info(NULL, "old files removed from tmp", LS("account", account), LS("folder", folder),
+                 LU("files", removed));
 }
 
 /* Mail on disk has the system's line ends. last: whether the piece before ended in CR. */
@@ -214,7 +218,7 @@ void maildir_deliver(struct job *j)
         o = good ? delivered(&stored) : put_off(&f, error);
         job_settle(j, i, &o);
     }
-    sweep(j->agent, &m, j->order->destination);
+    maildir_sweep(j->agent, &m, j->order->destination, "");
     boxfolder_close(&m);
     job_finish(j);
 }

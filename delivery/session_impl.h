@@ -56,12 +56,14 @@ struct transaction {
 
 /* Logging in. Nothing of it is kept when it is over. */
 struct auth {
-    uint64_t request; /* to vault, under way; 0 none */
-    uint64_t handle;  /* of the exchange there; 0 none */
+    uint64_t request;      /* to vault, under way; 0 none */
+    uint64_t handle;       /* of the exchange there; 0 none */
+    uint64_t vault_number; /* the agent's when it gave the handle */
     char mechanism[32];
     struct buf initial; /* that is to be asked for */
     bool has_initial, complete, canceled, done;
     char why[200]; /* canceled */
+    bool loud;     /* canceled: the operator is to hear of it */
 };
 
 struct session {
@@ -125,6 +127,10 @@ void proxy_on_input(struct session *s);
 void auth_begin(struct session *s);
 /* The server's reply to it. */
 void auth_on_reply(struct session *s, const struct reply *r);
+/* Counts and logs that the server takes no mail because of who we are to it, or are not: the
+ * operator is to hear of it, since none leaves this way until somebody does something. r may be
+ * NULL. */
+void auth_alarm(struct session *s, const struct reply *r, const char *why);
 /* Nothing of it goes on; safe to call at any time. */
 void auth_end(struct session *s);
 

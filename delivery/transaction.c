@@ -530,6 +530,8 @@ static void on_command_reply(struct session *s, const struct reply *r)
     if (n == 0 && !reply_is_ok(r->code)) {
         /* The takers stay as they are, since replies to their RCPT are still to be counted. */
         t->mail_refused = true;
+        if (insists_on_login(s, r))
+            auth_alarm(s, r, "the server takes no mail from us as we are");
         settle_rest_by(s, r, "mail");
     } else if (n > 0 && n <= t->takers_n) {
         on_rcpt(s, n - 1, r);
@@ -586,7 +588,8 @@ static void on_goodbye(struct session *s, const struct reply *r)
 
 void transaction_on_reply(struct session *s, const struct reply *r)
 {
-    if (r->code == 421) {
+    /* Over LMTP the answers for the others may still come, and may say that they have it. */
+    if (r->code == 421 && !(s->step == STEP_DOT && s->transport->lmtp)) {
         on_goodbye(s, r);
         return;
     }

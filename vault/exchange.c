@@ -246,7 +246,7 @@ int exchange_login_start(struct exchanges *x, struct keyring *k, uint64_t peer,
                          struct secret_login *login, struct fail *f)
 {
     const struct keyring_login *l = keyring_login(k, transport);
-    if (l == NULL)
+    if (l == NULL || l->proxy) /* a session may be of the configuration before */
         return fail_set(f, "there are no credentials for transport %s", transport);
     if (x->count >= EXCHANGES_MAX)
         return fail_set(f, "too many authentications under way");
@@ -283,7 +283,7 @@ int exchange_proxy_login(struct exchanges *x, struct keyring *k, const char *tra
                          struct secret_login *login, struct fail *f)
 {
     const struct keyring_login *l = keyring_login(k, transport);
-    if (l == NULL)
+    if (l == NULL || !l->proxy)
         return fail_set(f, "there are no credentials for transport %s", transport);
     struct span user = span_text(conf_text(l->auth, "user")), password = buf_span(&l->password);
     if (password.n == 0 || password.n > PROXY_PASSWORD_MAX)

@@ -143,10 +143,12 @@ static void make_logins(struct keyring *k, const struct conf *conf)
             continue;
         k->logins = mem_resize(k->logins, (k->logins_n + 1) * sizeof *k->logins);
         struct keyring_login *l = &k->logins[k->logins_n++];
-        *l = (struct keyring_login){
-            .transport = mem_text(conf_label(t)), .auth = auth, .token_fd = -1};
+        *l = (struct keyring_login){.transport = mem_text(conf_label(t)),
+                                    .auth = auth,
+                                    .token_fd = -1,
+                                    .proxy = conf_child(t, "socks") != NULL};
         /* A proxy has but one way to log in. */
-        if (conf_child(t, "socks") == NULL)
+        if (!l->proxy)
             read_mechanisms(l);
     }
 }

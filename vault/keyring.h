@@ -32,6 +32,7 @@ struct keyring_hook {
 /* Who we are at another server, by transport. */
 struct keyring_login {
     char *transport;
+    bool proxy;                    /* at a SOCKS proxy, not at a mail server */
     const struct conf_block *auth; /* of the configuration */
     struct buf password;           /* empty: none */
     int token_fd;                  /* read each time it is used; -1: none */

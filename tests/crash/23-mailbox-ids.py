@@ -61,7 +61,7 @@ class MailboxIds(case.LanCase):
         return found
 
     def until_empty(self):
-        wait.until(lambda: self.suite.qmctl("queue", "list", check=False).stdout.strip() in ("", "[]"), 60,
+        wait.until(lambda: self.suite.qmctl("queue", "list", check=False).stdout.strip() == "[]", 60,
                    "an empty queue")
 
     def deliver_without_telling(self, token):

@@ -266,6 +266,26 @@ static void without_vault_mail_waits(void **state)
     order_free(&o);
 }
 
+/* The handle of an exchange means nothing to another vault, or an exchange of somebody else. */
+static void another_vault_is_not_asked_to_go_on(void **state)
+{
+    struct order o = {0};
+    answer(0, "LOGIN", false, text(""), false);
+    answer(1, "", true, text("somebody else's"), false);
+    peer_say(&lab.peer, SAY_OTHER, "334 VXNlcm5hbWU6", "501 5.0.0 cancelled", NULL);
+    order_send(&o);
+    RUN_UNTIL(strstr(buf_text(&lab.peer.commands), "1 AUTH LOGIN") != NULL);
+    link_vault();
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, "deferred 0 4.7.0 auth (the vault is not there)");
+    assert_non_null(strstr(buf_text(&lab.peer.commands), " *\n"));
+    lab_settle();
+    assert_int_equal(vault.next, 1);
+    assert_int_equal(vault.canceled, 0);
+    assert_int_equal(lab.counters[COUNT_AUTH_REFUSED], 0);
+    order_free(&o);
+}
+
 /* The session ends while vault still thinks: its answer finds nobody. */
 static void a_server_that_goes_meanwhile_is_let_go(void **state)
 {
@@ -286,6 +306,7 @@ static void a_server_that_wants_a_login_does_not_bounce_mail(void **state)
                lab.peer.port);
     peer_say(&lab.peer, SAY_MAIL, "530 5.7.0 Authentication required", NULL);
     expect("deferred 530 4.7.0 mail [530 5.7.0 Authentication required]", NULL);
+    assert_int_equal(lab.counters[COUNT_AUTH_REFUSED], 1);
 }
 
 int main(void)
@@ -301,6 +322,7 @@ int main(void)
         EACH(what_makes_no_sense_is_cancelled),
         EACH(no_mechanism_is_a_matter_for_the_operator),
         EACH(without_vault_mail_waits),
+        EACH(another_vault_is_not_asked_to_go_on),
         EACH(a_server_that_goes_meanwhile_is_let_go),
         EACH(a_server_that_wants_a_login_does_not_bounce_mail),
     };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -39,6 +40,19 @@ int __wrap_fsync(int fd)
     return fsync_error != 0 ? -1 : __real_fsync(fd);
 }
 
+static int readdir_error;
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+
+struct dirent *__wrap_readdir(DIR *dir)
+{
+    if (readdir_error == 0)
+        return __real_readdir(dir);
+    errno = readdir_error;
+    return NULL;
+}
+
 static int setup(void **state)
 {
     static const struct ipc_handler handler = {NULL, NULL};
@@ -55,7 +69,7 @@ static int setup(void **state)
     webapi = ipc_new(lab.base, fd[0], "mailbox", &handler, NULL);
     mailbox_link(lab.agent.mailbox, "webapi/0", fd[1]);
     answer = mailbox_answer_new(MAILBOX_DONE);
-    fsync_error = 0;
+    fsync_error = readdir_error = 0;
     return 0;
 }
 
@@ -293,6 +307,41 @@ static void a_copy_is_stored_whole_or_not_at_all(void **state)
     mem_free(&path);
 }
 
+/* What is told to be absent is forgotten by whoever asked. */
+static void what_cannot_be_read_is_not_told_to_be_absent(void **state)
+{
+    struct mail_place place = {(char *)"", (char *)"nowhere", 0, 0};
+    make_folder("anna");
+    assert_int_equal(find(&place, 7, 0), MAILBOX_ABSENT);
+    readdir_error = EIO;
+    assert_int_equal(find(&place, 7, 0), MAILBOX_UNAVAILABLE);
+    (void)mailbox_list(webapi, "anna", "", "", 5, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_UNAVAILABLE);
+    (void)mailbox_folders(webapi, "anna", on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_UNAVAILABLE);
+    readdir_error = 0;
+    assert_int_equal(find(&place, 7, 0), MAILBOX_ABSENT);
+}
+
+static void what_is_old_in_tmp_of_a_folder_is_removed_when_one_is_stored(void **state)
+{
+    const struct timespec old[2] = {{time(NULL) - 37 * 3600, 0}, {time(NULL) - 37 * 3600, 0}};
+    const char *const names[] = {"anna/.Sent/tmp/1.old", "anna/.Sent/tmp/2.young"};
+    struct fail f;
+    int fd = file_sealed("copy", span_text("Subject: x\r\n\r\nhi\r\n"), &f);
+    const struct mailbox_copy copy = {fd, 0, span_text(""), MAILBOX_SEEN, {NULL, 0}};
+    make_folder("anna");
+    make_folder("anna/.Sent");
+    for (size_t i = 0; i < 2; i++)
+        make_file(names[i], "x");
+    assert_int_equal(utimensat(AT_FDCWD, names[0], old, 0), 0);
+    (void)mailbox_store(webapi, "anna", "Sent", false, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    RUN_UNTIL(!there(names[0]));
+    assert_true(there(names[1]));
+    (void)close(fd);
+}
+
 static void a_large_folder_keeps_nobody_waiting(void **state)
 {
     char path[64];
@@ -353,6 +402,8 @@ int main(void)
         TEST(a_file_under_another_name_is_told_and_left_alone),
         TEST(nothing_is_followed_that_leads_elsewhere),
         TEST(a_copy_is_stored_whole_or_not_at_all),
+        TEST(what_cannot_be_read_is_not_told_to_be_absent),
+        TEST(what_is_old_in_tmp_of_a_folder_is_removed_when_one_is_stored),
         TEST(a_large_folder_keeps_nobody_waiting),
         TEST(what_is_asked_by_one_that_went_away_is_not_answered),
     };
