@@ -164,6 +164,8 @@ static void free_fetch(struct fetch *q)
     event_free(q->begin);
     dnsaddr_cancel(&q->lookup);
     curl_url_cleanup(q->url);
+    for (struct curl_slist *h = q->headers; h != NULL; h = h->next)
+        mem_wipe(h->data, strlen(h->data)); /* one is Authorization */
     curl_slist_free_all(q->headers);
     curl_slist_free_all(q->resolve);
     curl_free(q->host);

@@ -195,7 +195,8 @@ static void send_call(struct call *c, const char *signature)
     c->success = s->success;
     service_count(c->webhooks->service, COUNT_CALLS, 1);
     fetch_start(c->webhooks->fetcher, &r, on_answer, c);
-    buf_free(&c->payload); /* fetch has a copy */
+    buf_free(&c->payload); /* fetch has copies */
+    mem_wipe(c->call.authorization, strlen(c->call.authorization));
     clear(&headers);
 }
 

@@ -52,7 +52,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (t->asked == t->seen || t->world->stop != NULL || t->world->reload != NULL ||
         !t->world->announced)
         return;
-    log_info(NULL, "an access token was replaced");
+    log_info(NULL, "files with access tokens are not those of before: vault opens them anew");
     reload_secrets(t->world, on_done, t);
 }
 

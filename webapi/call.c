@@ -112,7 +112,7 @@ static int decode(struct call *c, struct httpform *form)
     if (part == NULL || part->value.n == 0)
         return refuse(&c->refusal, CODE_PROTOCOL,
                       "the form has no field \"request\", or an empty one");
-    if (oncekey_read(c, form) != 0)
+    if (c->method->once && oncekey_read(c, form) != 0)
         return -1;
     /* The form has its own limit for the octets. */
     const struct json_limits limits = {.octets = part->value.n, .values = VALUES + 4 * recipients};

@@ -9,7 +9,7 @@
 #include "serve.h"
 
 #define LISTENER_PURPOSE "listen "
-#define DESCRIPTORS_A_REQUEST 2 /* the connection and a message */
+#define DESCRIPTORS_A_REQUEST 4 /* the connection, uploads, a message, its copy for qmgr */
 #define LIMIT_NETWORKS 4096
 #define NO_LIMIT 100000000 /* more than a window of time has room for */
 

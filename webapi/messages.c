@@ -252,6 +252,10 @@ static void on_file(void *arg, struct mailbox_answer *answer)
     answer->unplaced = (struct mail_words){0};
     m->fd = answer->fd;
     answer->fd = -1;
+    if (m->fd >= 0 && httprequest_hold(c->request, m->file.size) != 0) {
+        refuse_with(c, CODE_SERVER, "the server is busy with other requests; try again");
+        return;
+    }
     note(c);
 }
 

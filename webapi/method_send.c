@@ -62,7 +62,10 @@ static const struct method_field request_fields[] = {
     {"SaveSent", "bool",
      "Store a copy, with the field Bcc, as a message that was seen: in the mailbox Sent if there "
      "is "
-     "one, or in the one that the account's settings name."},
+     "one, or in the one that the account's settings name. When only the copy cannot be stored, "
+     "the "
+     "answer is sentOverQuota or server and its Message begins with \"the message was queued\": do "
+     "not send it again, unless with the same Idempotency-Key."},
     {NULL, NULL, NULL},
 };
 
@@ -443,5 +446,6 @@ const struct method method_send = {
                      "\"Hi Alice!\"}",
     .bind = draft_fields,
     .size = sizeof(struct draft_request),
+    .once = true,
     .run = run,
 };

@@ -20,7 +20,7 @@ static const struct method_field request_fields[] = {
     {NULL, NULL, NULL},
 };
 static const struct method_field response_fields[] = {{NULL, NULL, NULL}};
-static const enum code codes[] = {CODE_BAD_ADDRESS, CODE_ERROR, CODES};
+static const enum code codes[] = {CODE_USER, CODE_BAD_ADDRESS, CODE_ERROR, CODES};
 
 static const struct jsonbind_field fields[] = {
     {"EmailAddress", JSONBIND_TEXT, offsetof(struct request, address)},

@@ -1,6 +1,6 @@
 #include "method_suppressionlist.h"
 
-#include "address.h"
+#include "messages.h"
 #include "suppressions.h"
 
 struct request {
@@ -39,18 +39,8 @@ static const struct jsonbind_field fields[] = {{0}};
 
 static void write_address(struct jsonwrite *w, const char *key, const char *stored)
 {
-    struct address a;
-    struct fail f;
-    struct buf b = {0};
-    if (address_parse(span_text(stored), &a, &f) == 0) {
-        address_write_unicode(&b, &a);
-        address_clear(&a);
-    } else {
-        buf_put_span(&b, span_text(stored));
-    }
     jsonwrite_key(w, key);
-    jsonwrite_span(w, buf_span(&b));
-    buf_free(&b);
+    messages_write_address(w, stored);
 }
 
 static int then(struct call *c, const struct suppress_answer *answer, struct jsonwrite *w)

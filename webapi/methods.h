@@ -37,6 +37,7 @@ struct method {
     /* Can be called by GET as well, its request in the query: numbers alone, their names in lower
      * case. */
     bool query;
+    bool once; /* Idempotency-Key is for it */
     /* Does it, now or later: ends in call_answer or call_refuse. */
     void (*run)(struct call *c);
 };

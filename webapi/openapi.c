@@ -1,5 +1,6 @@
 #include "openapi.h"
 
+#include <stdio.h>
 #include <assert.h>
 #include <string.h>
 
@@ -399,14 +400,24 @@ static void put_success(struct jsonwrite *w, const struct method *m)
 }
 
 /* "It cannot be done. Code is one of ...". */
-static void put_refusal(struct jsonwrite *w, const struct method *m)
+/* Those with this status; nothing when the method has none. */
+static void put_refusal(struct jsonwrite *w, const struct method *m, unsigned status)
 {
+    static const enum code always[] = {CODE_PROTOCOL, CODE_SERVER, CODES};
+    const enum code *const lists[] = {m->codes, always};
     struct buf text = {0};
-    buf_puts(&text, "It is refused. Code is one of:");
-    for (const enum code *code = m->codes; *code != CODES; code++)
-        buf_putf(&text, " %s,", code_name(*code));
-    buf_putf(&text, " %s, %s.", code_name(CODE_PROTOCOL), code_name(CODE_SERVER));
-    begin(w, "400");
+    char key[12];
+    for (size_t i = 0; i < 2; i++) {
+        for (const enum code *code = lists[i]; *code != CODES; code++) {
+            if (code_status(*code) == status)
+                buf_putf(&text, "%s%s", text.n == 0 ? "It is refused. Code is one of: " : ", ",
+                         code_name(*code));
+        }
+    }
+    if (text.n == 0)
+        return;
+    (void)snprintf(key, sizeof key, "%u", status);
+    begin(w, key);
     put_text(w, "description", buf_text(&text));
     begin(w, "content");
     begin(w, "application/json");
@@ -432,7 +443,8 @@ static void put_method(struct jsonwrite *w, const struct method *m)
     put_request(w, m);
     begin(w, "responses");
     put_success(w, m);
-    put_refusal(w, m);
+    put_refusal(w, m, 400);
+    put_refusal(w, m, 409);
     for (size_t i = 0; i < PLAIN; i++) {
         jsonwrite_key(w, plain[i].status);
         put_ref(w, RESPONSES, plain[i].name);

@@ -193,7 +193,8 @@ void page_index(struct buf *out, const struct page_site *site)
                   "</code></a>.</p>\n");
     buf_puts(out, "<h2>Answers</h2>\n<p>Status 200 comes with the method's response as JSON, "
                   "<code>{}</code> when there is "
-                  "nothing to tell. A call that failed is answered with status 400 and an object "
+                  "nothing to tell. A call that failed is answered with status 400 (409 for "
+                  "<code>idempotencyConflict</code>) and an object "
                   "of two strings: "
                   "<code>Code</code>, which programs may rely on, and <code>Message</code>, for "
                   "people. 401 means the address "

@@ -268,8 +268,7 @@ static const struct conf_setting webapi_settings[] = {
      .doc = "Largest request body with uploaded files, in octets."},
     {"memory", CONF_SIZE, 0, CONF_WEBAPI, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of request bodies held at once by one process; a further request is refused "
-            "for the time. A message needs about three times its octets more for as long as it is "
-            "composed, one message at a time."},
+            "for the time. What a client is sent of a message in a mailbox counts, too."},
     {"connections", CONF_INT, 0, CONF_WEBAPI, "1000", .min = "1", .max = "100000",
      .doc = "HTTP connections open at once in one process; more wait."},
     {"connections-per-address", CONF_INT, 0, CONF_WEBAPI, "500", .min = "0", .max = "100000",

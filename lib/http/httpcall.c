@@ -94,6 +94,16 @@ static void hold(struct httprequest *req, size_t octets)
     req->held = octets;
 }
 
+int httprequest_hold(struct httprequest *req, uint64_t octets)
+{
+    const struct httpserver *server = req->server;
+    size_t total = server->settings.body_total;
+    if (server->body_held > total || octets > total - server->body_held)
+        return -1;
+    hold(req, req->held + (size_t)octets);
+    return 0;
+}
+
 /* The longest body that could be a form within its limits. */
 static size_t form_octets(const struct httprequest *req)
 {

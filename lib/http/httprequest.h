@@ -103,6 +103,10 @@ struct buf *httprequest_raw(struct httprequest *req);
 
 /* --- the answer --- */
 
+/* Counts so many octets that are held to be sent as it counts those of bodies, until the request is
+ * over. Returns -1, and counts nothing, when they are too many together with all others. */
+int httprequest_hold(struct httprequest *req, uint64_t octets);
+
 /* Answers with status 200..599. type is the Content-Type, or NULL for none. The content of body is
  * taken out of it, body is empty afterwards; it may be NULL. extra is ended by a row with name NULL
  * and is copied; it may be NULL. A field whose value holds a control character is left out. The

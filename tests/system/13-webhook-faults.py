@@ -282,7 +282,7 @@ class Faults(case.LanCase):
         row = self.past()[0]
         self.assertEqual((row["event"], row["recipient"]), ("incoming", "0"))
         self.assertEqual(self.suite.qmctl("hook", "retired", "list", "--event", "incoming")[0]["id"], row["id"])
-        text = wait.until(lambda: (lambda text: text if "webhook_request" in text else None)(
+        text = wait.until(lambda: (lambda text: text if 'webhook_results_total{process="hooks",code="200"}' in text else None)(
             api.Api(self.us.v4, 80).get("/metrics").text), what="metrics of webhooks")
         self.assertRegex(text, r'quartermaster_webhook_request_duration_seconds_count\{process="hooks"\} 1\n')
         self.assertRegex(text, r'quartermaster_webhook_results_total\{process="hooks",code="200"\} 1\n')

@@ -109,10 +109,10 @@ class Localserve(case.LanCase):
         self.assertIn("simulated failure", failed["Error"])
         self.assertEqual((failed["Extra"], failed["Subject"]), ({"Order": "7"}, "hello"))
         self.assertEqual({one.headers["Authorization"] for one in self.hooks.requests}, {"Bearer of-news"})
-        queued = self.suite.qmctl("queue", "list")
-        self.assertEqual({one["number"] for one in queued},
-                         {ids[name] for name in names if got[name][0] == "delayed"})
         wait.until(lambda: len(self.inbox.files()) >= 4, what="the mail and three notices")
+        delayed = {ids[name] for name in names if got[name][0] == "delayed"}
+        wait.until(lambda: {one["number"] for one in self.suite.qmctl("queue", "list")} == delayed,
+                   what="nothing left but what is delayed")
         self.suite.stop()
 
     def test_failures_asked_for_over_smtp_happen_where_the_name_says(self):
@@ -172,7 +172,12 @@ class Localserve(case.LanCase):
         self.suite.wait_log(m="complaint simulated", rcpt="you+complaint@example.org")
         wait.until(lambda: len(self.inbox.files()) == 3, what="two notices and the mail that is complained of")
         self.assertEqual(len(self.suite.find_log(m="complaint simulated")), 1)
-        told = self.api.get("/webapi/v0/events?after=0").json["Events"]
+
+        def read():
+            found = self.api.get("/webapi/v0/events?after=0").json["Events"]
+            seen = {(one["Event"], one["Recipient"]) for one in found}
+            return found if ("received", "you+complaint@example.org") in seen else None
+        told = wait.until(read, what="the event of its arrival")
         self.assertEqual([event["Event"] for event in told if event["Recipient"] == "you+complaint@example.org"],
                          ["accepted", "delivered", "complained", "received"])
         complained, = (event for event in told if event["Event"] == "complained")

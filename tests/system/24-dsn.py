@@ -222,10 +222,12 @@ class Dsn(case.LanCase):
                               status[1]["Original-Recipient"].replace("; ", ";")],
                              [f"dns; {reporter}", "QQ+1", action, "rfc822;old@peer.test"])
             peer.mailbox().wait(number)
-        for row in self.suite.qmctl("retired", "list", "--to", "bob@peer.test"):
+        rows = self.suite.qmctl("retired", "list", "--to", "bob@peer.test")
+        self.assertEqual(len(rows), 2)
+        for row in rows:
             last = self.suite.qmctl("retired", "show", row["id"])["history"][-1]
             theirs = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)", last["reply"])[1]
-            self.assertIn(f"{theirs}: removed", peer.log())
+            peer.wait_log(f"{theirs}: removed")
             self.assertEqual(last["rcpt_reply"], "250 2.1.5 Ok")
         self.suite.stop()
 
