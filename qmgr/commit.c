@@ -24,14 +24,13 @@ struct commit {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     /* under lock: */
-    struct changes waiting, finished;
-    struct changes aside, aside_finished; /* the same of those that stand aside */
-    bool urgent;                          /* somebody waits for one of those that wait */
-    bool behind;                          /* and for one that comes behind all the others */
+    struct changes urgent, soon, aside; /* by when they are to be written */
+    struct changes finished, aside_finished;
+    bool behind; /* one of the urgent ones comes behind all the others */
     bool ending;
-    unsigned aside_n;    /* in aside */
-    int64_t patience_us; /* until when the others wait for such a one */
-    int64_t aside_us;    /* until when those that stand aside rest */
+    unsigned aside_n; /* in aside */
+    int64_t soon_us;  /* until when those in soon wait for company */
+    int64_t aside_us; /* until when those that stand aside rest */
     /* the loop's: */
     struct changes again; /* to be tried again when the timer fires */
     struct event *wake, *retry;
@@ -106,9 +105,9 @@ static void write_changes(struct store *store, struct changes *group)
 /* With the lock held: when the next group is to be written, by the clock of clock_mono_us. */
 static int64_t due_us(const struct commit *k)
 {
-    int64_t soon = STAILQ_EMPTY(&k->waiting) ? INT64_MAX : k->patience_us;
+    int64_t soon = STAILQ_EMPTY(&k->soon) ? INT64_MAX : k->soon_us;
     int64_t aside = STAILQ_EMPTY(&k->aside) ? INT64_MAX : k->aside_us;
-    if (k->ending || k->urgent)
+    if (k->ending || !STAILQ_EMPTY(&k->urgent))
         return 0;
     return soon < aside ? soon : aside;
 }
@@ -125,10 +124,10 @@ static void wait_for_changes(struct commit *k)
     }
 }
 
-/* How many of those that stand aside go into the group that is to be written now. */
-static unsigned aside_share(const struct commit *k, int64_t now)
+/* How many of those that stand aside go into the group that is to be written now, with others in
+ * it or not. */
+static unsigned aside_share(const struct commit *k, bool others, int64_t now)
 {
-    bool others = k->urgent || (!STAILQ_EMPTY(&k->waiting) && k->patience_us <= now);
     int64_t since = k->aside_us + (others ? COMMIT_ASIDE_MS * 1000 : 0);
     unsigned part = k->aside_n / COMMIT_ASIDE_PART;
     if (k->ending)
@@ -141,15 +140,18 @@ static unsigned aside_share(const struct commit *k, int64_t now)
 static bool take_group(struct commit *k, struct changes *group)
 {
     struct change *c;
+    int64_t now = clock_mono_us();
     bool any = k->behind && k->aside_n > 0;
-    unsigned n = aside_share(k, clock_mono_us());
     if (k->behind) {
         join(group, &k->aside);
         k->aside_n = 0;
     }
-    join(group, &k->waiting);
-    k->urgent = k->behind = false;
-    for (; n > 0 && (c = STAILQ_FIRST(&k->aside)) != NULL; n--) {
+    if (k->behind || k->ending || k->soon_us <= now)
+        join(group, &k->soon);
+    join(group, &k->urgent);
+    k->behind = false;
+    for (unsigned n = aside_share(k, !STAILQ_EMPTY(group), now);
+         n > 0 && (c = STAILQ_FIRST(&k->aside)) != NULL; n--) {
         STAILQ_REMOVE_HEAD(&k->aside, next);
         STAILQ_INSERT_TAIL(group, c, next);
         k->aside_n--;
@@ -158,25 +160,18 @@ static bool take_group(struct commit *k, struct changes *group)
     return any;
 }
 
-/* Each to the end of the list that is its own. */
-static void sort(struct changes *from, struct changes *others, struct changes *aside)
-{
-    struct change *c;
-    while ((c = STAILQ_FIRST(from)) != NULL) {
-        STAILQ_REMOVE_HEAD(from, next);
-        STAILQ_INSERT_TAIL(c->when == COMMIT_ASIDE ? aside : others, c, next);
-    }
-}
-
 /* With the lock held. Whoever came behind all others is done behind them, too. */
 static void note_finished(struct commit *k, struct changes *group, bool behind)
 {
-    if (!behind) {
-        sort(group, &k->finished, &k->aside_finished);
-        return;
+    struct change *c;
+    if (behind) {
+        join(&k->finished, &k->aside_finished);
+        join(&k->finished, group);
     }
-    join(&k->finished, &k->aside_finished);
-    join(&k->finished, group);
+    while ((c = STAILQ_FIRST(group)) != NULL) {
+        STAILQ_REMOVE_HEAD(group, next);
+        STAILQ_INSERT_TAIL(c->when == COMMIT_ASIDE ? &k->aside_finished : &k->finished, c, next);
+    }
 }
 
 static void wake_loop(struct commit *k)
@@ -267,24 +262,28 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 /* With the lock held. */
 static void begin_patience(struct commit *k)
 {
-    int64_t patience_us = clock_mono_us() + COMMIT_PATIENCE_MS * 1000;
-    if (STAILQ_EMPTY(&k->waiting))
-        k->patience_us = patience_us;
-    if (STAILQ_EMPTY(&k->aside) && k->aside_us < patience_us)
-        k->aside_us = patience_us;
+    int64_t until_us = clock_mono_us() + COMMIT_PATIENCE_MS * 1000;
+    if (STAILQ_EMPTY(&k->soon))
+        k->soon_us = until_us;
+    if (STAILQ_EMPTY(&k->aside) && k->aside_us < until_us)
+        k->aside_us = until_us;
 }
 
 static void hand_over(struct commit *k, struct changes *changes)
 {
-    const struct change *c;
+    struct changes *const list[] = {[COMMIT_NOW] = &k->urgent,
+                                    [COMMIT_SOON] = &k->soon,
+                                    [COMMIT_ASIDE] = &k->aside,
+                                    [COMMIT_BEHIND] = &k->urgent};
+    struct change *c;
     (void)pthread_mutex_lock(&k->lock);
     begin_patience(k);
-    STAILQ_FOREACH (c, changes, next) {
-        k->urgent = k->urgent || c->when == COMMIT_NOW || c->when == COMMIT_BEHIND;
+    while ((c = STAILQ_FIRST(changes)) != NULL) {
+        STAILQ_REMOVE_HEAD(changes, next);
+        STAILQ_INSERT_TAIL(list[c->when], c, next);
         k->behind = k->behind || c->when == COMMIT_BEHIND;
         k->aside_n += c->when == COMMIT_ASIDE;
     }
-    sort(changes, &k->waiting, &k->aside);
     (void)pthread_cond_signal(&k->arrived);
     (void)pthread_mutex_unlock(&k->lock);
 }
@@ -299,9 +298,10 @@ struct commit *commit_new(struct event_base *base, struct store *store)
 {
     struct commit *k = mem_zero(sizeof *k);
     k->store = store;
-    STAILQ_INIT(&k->waiting);
-    STAILQ_INIT(&k->finished);
+    STAILQ_INIT(&k->urgent);
+    STAILQ_INIT(&k->soon);
     STAILQ_INIT(&k->aside);
+    STAILQ_INIT(&k->finished);
     STAILQ_INIT(&k->aside_finished);
     STAILQ_INIT(&k->again);
     k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -14,8 +14,9 @@
  * storage. Changes that arrive meanwhile go into the next transaction, so a busy disk makes larger
  * groups and an idle one makes a change that somebody waits for wait for nothing. */
 
-/* How long a change that nobody waits for waits for another one to go with: each transaction costs
- * two syncs, whatever is in it. */
+/* How long a change that nobody waits for lets others pass; then it goes with the next of them, or
+ * alone. Each transaction costs two syncs, whatever is in it, so many of these share one; and it
+ * costs the more the more pages are in it, so most of those that somebody waits for go without. */
 #define COMMIT_PATIENCE_MS 5
 /* Changes that stand aside: so many in a transaction, or a fourth of those that wait if that is
  * more; with so long a pause after each, or nine times what it took if that is longer. So what
@@ -33,8 +34,7 @@ struct commit;
 enum commit_when {
     /* Somebody waits for it. */
     COMMIT_NOW,
-    /* Nobody waits for it: it goes with the next one that somebody waits for, if that comes soon,
-     * since a crash that forgets it has something done twice. */
+    /* Nobody waits for it, but not for long: a crash that forgets it has something done twice. */
     COMMIT_SOON,
     /* Nothing is lost but a little work when a crash forgets it, and there may be many at a time:
      * transactions of their own, while no other change waits, as long as one comes to that in time;
@@ -47,8 +47,8 @@ enum commit_when {
 
 struct change {
     STAILQ_ENTRY(change) next;
-    /* In the writing thread, inside a transaction, after the changes before it; those that stand
-     * aside are among themselves, but for one that comes behind them. May run again if the
+    /* In the writing thread, inside a transaction, after the changes of its kind before it, and
+     * after all of them where it comes behind. May run again if the
      * transaction fails. Failures of the store stick to the transaction. */
     void (*apply)(struct change *c, struct store_txn *t);
     /* In the event loop, in the order of apply. why is NULL when the change is on stable

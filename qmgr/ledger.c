@@ -177,10 +177,13 @@ static void put_recipient(struct ledger *l, struct store_txn *t, uint64_t messag
     ledger_index(l, t, id, &r);
 }
 
+/* Mail of no account has nobody who could read its events. */
 static void put_event(struct ledger *l, struct store_txn *t, uint64_t account,
                       const struct event_item *e)
 {
     struct buf b = {0};
+    if (e->account[0] == '\0')
+        return;
     struct key k = key_event(account, l->next_event++);
     event_row_put(&b, e);
     store_put(t, TABLE_EVENT, key_span(&k), buf_span(&b));

@@ -95,7 +95,7 @@ static void test_a_message_that_does_not_decode_takes_its_recipients_along(void 
 static struct stream_id stream_of(const char *domain)
 {
     const unsigned char *secret = world.queue.ledger.secret;
-    return (struct stream_id){name_hash(secret, domain), name_hash(secret, "")};
+    return (struct stream_id){name_hash(secret, domain), name_hash(secret, "world")};
 }
 
 static struct key due(int64_t next_ms, uint64_t id)

@@ -250,7 +250,7 @@ static void test_a_from_id_makes_the_senders_address_unique(void **state)
         {"box@example.org", "", "box@example.org"},
         {"box@example.org", "two words", "\"box+two words\"@example.org"},
         {"box@other.example", "id", "box@other.example"}, /* not ours: no separator */
-        {"", "id", ""},
+        {"", "id2", ""},
         {"box@example.org", /* too long for a local part */
          "0123456789012345678901234567890123456789012345678901234567890123", "box@example.org"},
     };

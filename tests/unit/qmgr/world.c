@@ -308,6 +308,7 @@ void world_step(int64_t ms)
 struct submit_envelope *world_envelope(const char *sender, const char *first)
 {
     struct submit_envelope *e = submit_envelope_new(SUBMIT_SUBMISSION);
+    submit_set(&e->account, "world"); /* or nobody hears of it */
     submit_set(&e->sender, sender);
     submit_set(&e->message_id, "<1@b.example>");
     submit_set(&e->subject, "Hello");
