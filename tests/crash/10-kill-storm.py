@@ -98,7 +98,8 @@ class Storm(case.LanCase):
         return found
 
     def kill_one(self, random_):
-        name, pid = random_.choice(sorted(self.pids().items()))
+        pids = wait.until(self.pids, 60, "a process")  # all may rest after their deaths
+        name, pid = random_.choice(sorted(pids.items()))
         try:
             os.kill(pid, signal.SIGKILL)
             self.kills.append((time.time(), name))
