@@ -85,16 +85,14 @@ static void give(struct tlsresult **r, struct learned *out)
 
 /* Where the domain is its own host both would be counted in one place: that there is no policy of
  * the one kind is not worth telling beside one of the other. */
-static void end_host(struct tlsseen *s, struct learned *out)
+static void judge_host(struct tlsseen *s)
 {
-    if (s->host != NULL && strcmp(s->host->policy_domain, s->name) == 0) {
-        if (!is_policy(s->host))
-            tlsresult_free(&s->host);
-        else if (!is_policy(s->domain) && !s->sts_fault)
-            s->by_host_alone = true;
-    }
-    give(&s->host, out);
-    s->by_host = NULL;
+    if (s->host == NULL || strcmp(s->host->policy_domain, s->name) != 0)
+        return;
+    if (!is_policy(s->host))
+        tlsresult_free(&s->host);
+    else if (!is_policy(s->domain) && !s->sts_fault)
+        s->by_host_alone = true;
 }
 
 void tlsseen_host(struct tlsseen *s, const char *host, const struct dnstlsa_result *tlsa,
@@ -102,7 +100,8 @@ void tlsseen_host(struct tlsseen *s, const char *host, const struct dnstlsa_resu
 {
     if (s->domain == NULL)
         return;
-    end_host(s, out);
+    judge_host(s);
+    give(&s->host, out);
     const char *base = tlsa != NULL && tlsa->base[0] != '\0' ? tlsa->base : host;
     s->host = tlsresult_new(s->domain->day, base, s->name, true);
     s->host->is_wanted = true;
@@ -117,10 +116,11 @@ void tlsseen_host(struct tlsseen *s, const char *host, const struct dnstlsa_resu
 void tlsseen_close(struct tlsseen *s, struct learned *out)
 {
     if (s->domain != NULL) {
-        end_host(s, out);
+        judge_host(s);
         if (s->by_host_alone)
             tlsresult_free(&s->domain);
         give(&s->domain, out);
+        give(&s->host, out);
     }
     *s = (struct tlsseen){.domain = NULL};
 }

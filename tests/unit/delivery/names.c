@@ -63,6 +63,8 @@ static void put_value(struct buf *b, const struct name_row *r, int type)
     if (type == TYPE_MX) {
         wire_put_u16(&value, (uint16_t)atoi(r->value));
         put_name(&value, strchr(r->value, ' ') + 1);
+    } else if (type == TYPE_CNAME) {
+        put_name(&value, r->value);
     } else if (type == TYPE_TXT) {
         wire_put_u8(&value, (uint8_t)strlen(r->value));
         buf_puts(&value, r->value);
@@ -105,14 +107,17 @@ static int put_answers(const struct names *n, struct buf *b, const char *name, i
         *known = true;
         if (strcmp(r->type, "FAIL") == 0 && type_number(r->value) == type)
             return -1;
-        if (type_number(r->type) != type)
+        int own = type_number(r->type);
+        if (own != type && own != TYPE_CNAME)
             continue;
         put_name(b, name);
-        wire_put_u16(b, (uint16_t)type);
+        wire_put_u16(b, (uint16_t)own);
         wire_put_u16(b, 1);
         wire_put_u32(b, 60);
-        put_value(b, r, type);
+        put_value(b, r, own);
         count++;
+        if (own != type)
+            count += put_answers(n, b, r->value, type, known);
     }
     return count;
 }
