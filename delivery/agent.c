@@ -391,10 +391,20 @@ void agent_tell_learned(struct agent *a)
     learned_clear(&a->learned);
 }
 
+/* With a resolver that is far away nobody can tell what DNSSEC says of an answer. */
+static void warn_of_resolver(const struct agent *a, const struct transport *t)
+{
+    if (t->dns != NULL && t->socket == NULL && !t->localserve && !dns_is_trusted(t->dns))
+        log_warn(NULL,
+                 "DANE is off: the DNS servers are neither on this machine nor said to be trusted",
+                 LS("transport", a->label));
+}
+
 void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
+    warn_of_resolver(a, t);
     /* Credentials that were not there before: so it had no link. */
     if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)
         service_link_lost(a->service, "secret");
