@@ -104,21 +104,31 @@ class TlsPolicies(case.LanCase):
                                                                "", text)
         wait.until(there, 20, line)
 
+    def compare_with_postfix(self, host, verdicts):
+        """What Postfix, asked for DANE, thinks of the same hosts: domain -> a pattern of its word for the connection."""
+        host.resolver(self.tree.resolver.host.v4)
+        for domain, word in verdicts.items():
+            with self.subTest("Postfix on " + domain):
+                said = host.run(["posttls-finger", "-c", "-l", "dane", "-t", "10", domain], check=False)
+                self.assertRegex(said.stdout + said.stderr, rf"({word}) TLS connection established")
+
     # ---- tests
 
     def test_what_the_domain_published_is_kept_to(self):
-        names = ["dane", "wrong", "unusable", "bogus", "insecure", "enforce", "mismatch", "testing", "none", "both",
-                 "untrusted", "nothing"]
-        mx = "192.0.2.20"
-        hosts = [f"mx.{name}.test" for name in names if name != "untrusted"]
+        names = ["dane", "wrong", "unusable", "bogus", "insecure", "anchor", "misnamed", "expired", "enforce", "mismatch",
+                 "testing", "none", "both", "untrusted", "nothing"]
+        hosts = [f"mx.{name}.test" for name in names if name not in ("untrusted", "misnamed")]
         cert, key = self.ca.issue("mx", *hosts)  # whoever has a policy about authorities has its name here
         peer = self.postfix([f"{name}.test" for name in names], cert, key)
         mx, good, bad = peer.host.v4, certs.tlsa(cert), certs.tlsa(self.ca.root)
         zones = {name: self.domain(f"{name}.test", mx, signed=name != "insecure") for name in names}
+        anchor = certs.tlsa(self.ca.root, usage=2, selector=0)
         for name, record in (("dane", good), ("wrong", bad), ("unusable", "0 0 1 " + "00" * 32), ("bogus", good),
-                             ("insecure", bad), ("both", good)):
+                             ("insecure", bad), ("both", good), ("anchor", anchor), ("misnamed", anchor),
+                             ("expired", good)):
             zones[name].add("_25._tcp.mx", "TLSA", record)
         zones["bogus"].spoil("_25._tcp.mx", "TLSA")
+        zones["expired"].expire()
         for name, mode, allowed in (("enforce", "enforce", "*.enforce.test"), ("mismatch", "enforce", "mx.else.test"),
                                     ("testing", "testing", "mx.else.test"), ("none", "none", "mx.none.test"),
                                     ("both", "enforce", "mx.both.test"), ("untrusted", "enforce", "mx.untrusted.test")):
@@ -133,6 +143,9 @@ class TlsPolicies(case.LanCase):
                 "unusable.test": ("delivered", " unverified; policy dane-unusable"),
                 "bogus.test": ("deferred", "policy dane-failed"),
                 "insecure.test": ("delivered", " unverified; policy may"),
+                "anchor.test": ("delivered", " verified; policy dane"),
+                "misnamed.test": ("deferred", "policy dane"),
+                "expired.test": ("deferred", ""),
                 "enforce.test": ("delivered", " verified; policy sts"),
                 "mismatch.test": ("deferred", "policy sts-mismatch"),
                 "testing.test": ("delivered", " unverified; policy may"),
@@ -141,10 +154,13 @@ class TlsPolicies(case.LanCase):
                 "untrusted.test": ("deferred", "policy sts"),
                 "nothing.test": ("delivered", " unverified; policy may"),
             })
+        self.compare_with_postfix(peer.host, {
+            "dane.test": "Verified", "wrong.test": "Untrusted", "unusable.test": "Anonymous|Untrusted|Trusted",
+            "insecure.test": "Anonymous|Untrusted|Trusted", "anchor.test": "Verified", "misnamed.test": "Trusted|Untrusted"})
         self.assertGreater(link.connections(25), 9)
         self.assertNotIn(b"MAIL FROM", link.stream(to_port=25))
         self.assertIn("certificate verify failed", self.outcome("untrusted.test")[2]["why"])
-        peer.wait_log("TLS connection established", count=8)
+        peer.wait_log("TLS connection established", count=9)
         row, = self.suite.qmctl("queue", "list", "--to", "a@wrong.test")
         shown = self.suite.qmctl("queue", "show", row["id"])
         self.assertEqual([one["tls"] for one in shown["history"]], ["policy dane"])
@@ -154,7 +170,7 @@ class TlsPolicies(case.LanCase):
         self.web.stop()
         self.submit(["enforce.test", "mismatch.test"])
         wait.until(lambda: len(self.suite.find_log(m="delivered", rcpt="a@enforce.test")) == 2, 20, "the second one")
-        for line in ("dane_required_total 3", "dane_unusable_total 1", "dane_lookup_errors_total 1"):
+        for line in ("dane_required_total 5", "dane_unusable_total 1", "dane_lookup_errors_total 1"):
             self.counted(line)
         self.suite.stop()
 
@@ -224,6 +240,40 @@ tls-policy {{ to off.test  level none }}
         self.assertIn("REQUIRETLS", takes.mails[0].sender)
         self.submit(["off.test"])
         self.expect({"off.test": ("delivered", "clear, TLS is switched off; policy none")})
+        self.suite.stop()
+
+    def test_a_policy_that_was_seen_outlives_what_hides_it(self):
+        cert, key = self.ca.issue("mx", *[f"mx.{name}.test" for name in ("kept", "gone", "moved", "picture", "fake", "late")])
+        sink = self.sink("sink", (cert, key), extensions=["STARTTLS"])
+        zones = {name: self.domain(f"{name}.test", sink.address)
+                 for name in ("kept", "gone", "moved", "picture", "fake", "late")}
+        wrong = ["mx.else.test"]  # whoever comes by such a policy keeps to it, and sends nothing
+        self.web.publish(zones["kept"], "enforce", ["mx.kept.test"])
+        self.web.publish(zones["gone"], "enforce", wrong, answer="return 404;")
+        self.web.publish(zones["moved"], "enforce", wrong, answer="return 302 https://mta-sts.kept.test/x;")
+        self.web.publish(zones["picture"], "enforce", wrong, kind="image/png")
+        self.web.publish(zones["fake"], "enforce", wrong, cert=self.other.issue("fake", "mta-sts.fake.test"))
+        self.web.publish(zones["late"], "enforce", wrong, cert=self.ca.issue(
+            "late", "mta-sts.late.test", start="20200101000000Z", end="20200201000000Z"))
+        self.start(policies=True)
+        self.submit(zone.name for zone in zones.values())
+        self.expect({zone.name: ("delivered", "policy sts" if name == "kept" else "policy may")
+                     for name, zone in zones.items()})
+        said = {entry["domain"]: entry["why"] for entry in self.suite.find_log(m="policy not fetched")}
+        self.assertEqual(set(said), {f"{name}.test" for name in zones if name != "kept"})
+        self.assertEqual(said["gone.test"], "http-status-404")
+        self.suite.stop()
+        # No record, no web server, and somebody in between who takes TLS away: what is known holds.
+        zones["kept"].drop("_mta-sts")
+        self.tree.nsd.reload()
+        self.web.stop()
+        sink.script("STARTTLS", "454 4.7.0 not today")
+        self.suite.start()
+        with capture.Capture() as link:
+            self.submit(["kept.test"])
+            wait.until(lambda: self.suite.find_log(m="deferred", rcpt="a@kept.test"), 20, "a deferral")
+        self.assertIn("policy sts", self.outcome("kept.test")[1])
+        self.assertNotIn(b"MAIL FROM", link.stream(to_port=25))
         self.suite.stop()
 
     def test_a_smarthost_is_known_by_its_records(self):
