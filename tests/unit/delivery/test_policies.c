@@ -410,7 +410,7 @@ static void a_connection_serves_only_what_goes_under_the_same_policy(void **stat
     struct order plain = {0}, again = {0}, strict = {.sts = ENFORCE},
                  strict_again = {.sts = ENFORCE},
                  required = {.sts = ENFORCE, .flags = SUBMIT_REQUIRE_TLS};
-    const struct trial t = {.sts = ENFORCE, .server = TRUSTED, .requiretls = true};
+    const struct trial t = {.server = TRUSTED, .requiretls = true};
     publish(&t);
     serve(&t);
     lab_reload_direct("tls opportunistic  idle-timeout 1m");
@@ -437,7 +437,8 @@ static void a_connection_serves_only_what_goes_under_the_same_policy(void **stat
 /* A preferred host that is down is not waited for by every message. */
 static void where_a_connection_idles_its_host_comes_first(void **state)
 {
-    struct order first = {0}, second = {0};
+    struct order first = {0}, second = {0}, strict = {.sts = TESTING, .flags = SUBMIT_TLS_OPTIONAL},
+                 third = {.sts = "version: STSv1\nmode: enforce\nmax_age: 86400\nmx: *.test\n"};
     const struct trial t = {.server = TRUSTED};
     publish(&t);
     serve(&t);
@@ -450,6 +451,14 @@ static void where_a_connection_idles_its_host_comes_first(void **state)
     order_run(&second);
     assert_outcome(&second, 0, DELIVERED);
     assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    order_run(&strict); /* of which no less is asked, and no more */
+    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    /* Where it is of no use after all they are tried from the preferred one on. */
+    order_run(&third);
+    assert_outcome(&third, 0, DELIVERED);
+    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 4);
+    order_free(&strict);
+    order_free(&third);
     mem_free(&tlsa_value);
     order_free(&first);
     order_free(&second);
