@@ -242,6 +242,23 @@ tls-policy {{ to off.test  level none }}
         self.expect({"off.test": ("delivered", "clear, TLS is switched off; policy none")})
         self.suite.stop()
 
+    def test_who_can_do_without_is_not_kept_out_with_the_others(self):
+        sink = self.sink("sink", self.other.issue("mx", "mx.shut.test"), extensions=["STARTTLS"])
+        self.domain("shut.test", sink.address).add("_25._tcp.mx", "TLSA", certs.tlsa(self.ca.root))
+        self.start(CONFIG.replace("queue {", "queue { destination-concurrency-start 1  destination-pause 1h "))
+
+        sink.script("CONNECT", smtpsink.Reply("220 sink.test ESMTP", delay=0.3))
+        self.submit(["shut.test"] * 8)  # one after the other, in each other's sight
+        self.suite.wait_log(m="deferred", rcpt="a@shut.test", count=8)
+        tried = len(sink.sessions)
+        self.assertLess(tried, 8)
+        self.suite.wait_log(m="destination suspended", destination="shut.test")
+        self.assertIn("suspended", self.suite.find_log(m="deferred", rcpt="a@shut.test")[-1]["why"])
+        self.submit(["shut.test"], extra="TLS-Required: No\r\n")
+        self.suite.wait_log(m="delivered", rcpt="a@shut.test")
+        self.assertEqual(len(sink.sessions), tried + 1)
+        self.suite.stop()
+
     def test_a_policy_that_was_seen_outlives_what_hides_it(self):
         cert, key = self.ca.issue("mx", *[f"mx.{name}.test" for name in ("kept", "gone", "moved", "picture", "fake", "late")])
         sink = self.sink("sink", (cert, key), extensions=["STARTTLS"])
