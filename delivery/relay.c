@@ -9,6 +9,7 @@
 #include "hostlookup.h"
 #include "log.h"
 #include "mem.h"
+#include "outcome.h"
 #include "pool.h"
 #include "tlsask.h"
 #include "tlsseen.h"
@@ -37,16 +38,12 @@ struct relay {
     struct stsfound sts;           /* of it */
     struct tlsask ask;             /* for the next hop at hand */
     struct tlsseen seen;
-    struct tlspolicy_tally tally; /* of the hosts that came to nothing */
-    size_t host;                  /* the next one */
-    const char *host_name;        /* the present one */
-    struct hostfound found;       /* of it */
-    size_t address;               /* the next one */
-    enum session_clear clear;     /* TLS with this address failed: without */
-    /* What the last host or address was good for, if no other does better. */
-    struct job_outcome last;
-    char *last_texts[6];
-    bool last_is_refusal; /* it is that the host cannot have what REQUIRETLS asks for */
+    size_t host;              /* the next one */
+    const char *host_name;    /* the present one */
+    struct hostfound found;   /* of it */
+    size_t address;           /* the next one */
+    enum session_clear clear; /* TLS with this address failed: without */
+    struct outcome outcome;   /* of the hosts that came to nothing */
 };
 
 static void next_host(struct relay *r);
@@ -60,28 +57,13 @@ static const char *pool_key(const struct relay *r)
     return transport_is_named(r->transport) ? "" : r->job->order->destination;
 }
 
-static void keep(char **to, const char **field)
-{
-    char *copy = mem_text(*field == NULL ? "" : *field);
-    mem_free(to);
-    *to = copy;
-    *field = copy;
-}
-
-/* How much an outcome tells: one that leaves hope counts for more than one that does not, and what
- * a server said for more than that there was none. */
-static int rank(const struct job_outcome *o)
-{
-    return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
-}
-
 /* Whether enough was tried. As long as the slowest server may take to say something of a message is
  * long enough: whoever answers late, or never, keeps a connection from everybody else. */
 static bool is_over(const struct relay *r)
 {
     const struct transport_timeouts *t = &r->transport->timeouts;
     int64_t patience = t->connect_ms + t->greeting_ms + 5 * t->command_ms;
-    bool late = r->last.stage != NULL && clock_mono_ms() - r->since_ms > patience;
+    bool late = r->outcome.best.stage != NULL && clock_mono_ms() - r->since_ms > patience;
     return late || r->connections >= CONNECTIONS_AN_ATTEMPT;
 }
 
@@ -89,32 +71,6 @@ static void start_over(struct relay *r)
 {
     r->connections = 0;
     r->since_ms = clock_mono_ms();
-}
-
-/* The texts are copied: what they point to goes with the session. */
-static void note(struct relay *r, const struct job_outcome *o)
-{
-    struct job_outcome n = *o;
-    if (rank(o) < rank(&r->last))
-        return;
-    r->last_is_refusal = false;
-    const char **fields[] = {&n.enhanced,    &n.reply,          &n.error,
-                             &n.remote_host, &n.remote_address, &n.tls};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        keep(&r->last_texts[i], fields[i]);
-    r->last = n;
-}
-
-/* That the host cannot have what REQUIRETLS asks for is final only if it is so of every host. */
-static void note_refusal(struct relay *r, const struct job_outcome *o)
-{
-    struct job_outcome refusal = *o;
-    refusal.status = DELIVER_FAILED;
-    refusal.code = 0;
-    refusal.enhanced = "5.7.30";
-    note(r, &refusal);
-    r->last_is_refusal = r->last.stage != NULL && r->last.status == DELIVER_FAILED;
-    tlspolicy_tally_add(&r->tally, true);
 }
 
 static void forget_host(struct relay *r)
@@ -134,7 +90,7 @@ static void forget_hosts(struct relay *r)
     tlsseen_close(&r->seen, &r->agent->learned);
     stsfound_clear(&r->sts);
     tlsask_clear(&r->ask);
-    r->tally = (struct tlspolicy_tally){0};
+    r->outcome.tally = (struct tlspolicy_tally){0};
     r->host = 0;
     r->host_name = NULL;
     r->settling = false;
@@ -154,31 +110,24 @@ static void defer_refused(struct job *j)
     }
 }
 
-/* Hosts that were not tried, or left out since there are too many, might have had it. */
-static void judge_refusal(struct relay *r)
+/* Whether there are hosts that were not tried, or left out since there are too many. */
+static bool has_more(const struct relay *r)
 {
     const struct dnshosts_result *h = r->hosts;
-    bool more = transport_is_named(r->transport)
-                    ? r->host < r->transport->hosts_n
-                    : h != NULL && (r->host < h->n || (h->dropped > 0 && h->n > 0 &&
-                                                       h->n == (size_t)r->transport->max_hosts));
-    if (!r->last_is_refusal || (tlspolicy_tally_is_final(&r->tally) && !more))
-        return;
-    r->last.status = DELIVER_DEFERRED;
-    r->last.enhanced = "4.7.30";
+    if (transport_is_named(r->transport))
+        return r->host < r->transport->hosts_n;
+    return h != NULL && (r->host < h->n ||
+                         (h->dropped > 0 && h->n > 0 && h->n == (size_t)r->transport->max_hosts));
 }
 
 static void finish(struct relay *r)
 {
     struct job *j = r->job;
     defer_refused(j);
-    judge_refusal(r);
-    if (r->last.stage != NULL)
-        job_settle_rest(j, &r->last);
+    outcome_settle(&r->outcome, has_more(r), j);
+    outcome_clear(&r->outcome);
     forget_hosts(r);
     session_free(&r->session);
-    for (size_t i = 0; i < sizeof r->last_texts / sizeof r->last_texts[0]; i++)
-        mem_free(&r->last_texts[i]);
     pool_cancel(r->agent->pool, &r->wait);
     if (r->entered)
         pool_leave(r->agent->pool);
@@ -195,7 +144,7 @@ static void finish_with(struct relay *r, enum deliver_status status, int code, c
                             .stage = stage,
                             .error = error,
                             .remote_host = r->host_name};
-    note(r, &o);
+    outcome_note(&r->outcome, &o);
     finish(r);
 }
 
@@ -272,7 +221,7 @@ static void on_done(struct session *s, void *arg, bool usable)
         start_over(r);
         r->reused = false;
         r->fresh = true;
-        r->last.stage = NULL;
+        outcome_clear(&r->outcome);
         begin(r);
     } else if (r->job->order->attempt == 1 && other < r->found.n && reopen_refused(r->job) > 0) {
         r->address = other;
@@ -307,9 +256,9 @@ static void note_failure(struct relay *r, const struct session_failure *f)
                             .remote_host = r->host_name};
     o.remote_address = f->address;
     if (f->no_requiretls)
-        note_refusal(r, &o);
+        outcome_note_refusal(&r->outcome, &o);
     else
-        note(r, &o);
+        outcome_note(&r->outcome, &o);
     mem_free(&enhanced);
 }
 
@@ -317,7 +266,7 @@ static void note_failure(struct relay *r, const struct session_failure *f)
 static void give_up_host(struct relay *r, bool refused)
 {
     if (!refused)
-        tlspolicy_tally_add(&r->tally, false);
+        outcome_note_other(&r->outcome);
     next_host(r);
 }
 
@@ -439,9 +388,9 @@ static void pass_over(struct relay *r)
     log_info(NULL, "host passed over", LS("host", r->host_name), LS("policy", p->label),
              LS("why", p->why));
     if (p->verdict == TLSPOLICY_REFUSE)
-        note_refusal(r, &o);
+        outcome_note_refusal(&r->outcome, &o);
     else
-        note(r, &o);
+        outcome_note(&r->outcome, &o);
     give_up_host(r, p->verdict == TLSPOLICY_REFUSE);
 }
 
@@ -483,7 +432,7 @@ static void on_host(struct hostfound *found, void *arg)
     if (found->policy == NULL) {
         struct job_outcome o = r->found.none;
         o.error = r->found.text;
-        note(r, &o);
+        outcome_note(&r->outcome, &o);
         give_up_host(r, false);
         return;
     }

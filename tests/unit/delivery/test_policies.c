@@ -360,6 +360,8 @@ static void requiretls_is_final_only_if_it_is_so_of_every_host(void **state)
          "failed 0 5.7.30 mail (the server does not take REQUIRETLS, which this message asks for)"},
         {"20 mx2.test", "127.0.0.2", "421 4.3.2 busy",
          "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)"},
+        {"5 mx2.test", "127.0.0.2", "554 5.3.2 never",
+         "failed 554 5.3.2 greeting [554 5.3.2 never] (the server does not greet)"},
         {"5 mx2.test", NULL, "220 hello",
          "deferred 0 4.7.30 mail (the server does not take REQUIRETLS, which this message asks "
          "for)"},
