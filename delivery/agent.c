@@ -15,6 +15,7 @@
 #include "recent.h"
 #include "relay.h"
 #include "report.h"
+#include "stslookup.h"
 
 /* Recipients, with whose results there is an eye on how much a message between processes may hold.
  */
@@ -140,6 +141,7 @@ void job_finish(struct job *j)
         service_count(a->service, counters[j->results[i].status], 1);
         recent_note(a->recent, j->order->attempt, &j->results[i]);
     }
+    agent_tell_learned(a);
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
         answer(j);
     free_job(j);
@@ -275,10 +277,14 @@ void agent_open(struct agent *a)
     assert(a->resume != NULL && a->patience != NULL);
     LIST_INIT(&a->running);
     LIST_INIT(&a->held);
+    LIST_INIT(&a->fetches);
 }
 
 void agent_close(struct agent *a)
 {
+    stslookup_drop_all(a);
+    ipc_free(&a->hooks);
+    learned_clear(&a->learned);
     ipc_free(&a->qmgr);
     ipc_free(&a->vault);
     mem_free(&a->socket_folder);
@@ -361,13 +367,49 @@ void agent_link_vault(struct agent *a, int fd)
     a->vault_number++;
 }
 
+static void on_hooks_closed(struct ipc *ch, void *arg, const char *why)
+{
+    struct agent *a = arg;
+    ipc_free(&a->hooks);
+    service_link_lost(a->service, "fetch");
+}
+
+void agent_link_hooks(struct agent *a, int fd)
+{
+    static const struct ipc_handler handler = {NULL, on_hooks_closed};
+    ipc_free(&a->hooks);
+    a->hooks = ipc_new(a->base, fd, "fetch hooks", &handler, a);
+    stslookup_linked(a);
+}
+
+/* While qmgr is away it is kept for the next one; there is a limit to how much. */
+void agent_tell_learned(struct agent *a)
+{
+    if (a->qmgr == NULL)
+        return;
+    learned_tell(a->qmgr, &a->learned);
+    learned_clear(&a->learned);
+}
+
+/* With a resolver that is far away nobody can tell what DNSSEC says of an answer. */
+static void warn_of_resolver(const struct agent *a, const struct transport *t)
+{
+    if (t->dns != NULL && t->socket == NULL && !t->localserve && !dns_is_trusted(t->dns))
+        log_warn(NULL,
+                 "DANE is off: the DNS servers are neither on this machine nor said to be trusted",
+                 LS("transport", a->label));
+}
+
 void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
+    warn_of_resolver(a, t);
     /* Credentials that were not there before: so it had no link. */
     if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)
         service_link_lost(a->service, "secret");
+    if (before != NULL && t->kind == TRANSPORT_DIRECT && a->hooks == NULL)
+        service_link_lost(a->service, "fetch");
     transport_drop(&before);
     pool_reload(a->pool);
 }

@@ -15,7 +15,20 @@ enum delivery_counter {
     COUNT_CONNECT_FAILED,
     COUNT_REUSED,
     COUNT_TLS,
-    COUNT_PLAINTEXT_FALLBACK,
+    COUNT_FALLBACK_REFUSED,
+    COUNT_FALLBACK_CUT,
+    COUNT_FALLBACK_HANDSHAKE,
+    COUNT_NOT_OFFERED,
+    COUNT_DESTINATIONS,
+    COUNT_AUTHENTIC,
+    COUNT_DANE,
+    COUNT_DANE_UNUSABLE,
+    COUNT_DANE_FAILED,
+    COUNT_STS,
+    COUNT_STS_MISMATCH,
+    COUNT_TLS_OPTIONAL,
+    COUNT_REQUIRETLS_NO_POLICY,
+    COUNT_REQUIRETLS_NOT_OFFERED,
     COUNT_DELIVERED,
     COUNT_DEFERRED,
     COUNT_FAILED,
@@ -40,7 +53,10 @@ struct agent {
     uint64_t qmgr_number;  /* which of the channels there have been */
     struct ipc *vault;     /* where the transport logs in somewhere; NULL while it is not there */
     uint64_t vault_number; /* goes up with each new one: a login cannot go on with another */
-    char *socket_folder;   /* which this process works in: settled by its first configuration */
+    struct ipc *hooks;     /* where the transport looks for MX hosts; NULL while it is not there */
+    LIST_HEAD(, stsfetch) fetches; /* see stslookup.c */
+    struct learned learned;        /* what qmgr is yet to be told */
+    char *socket_folder; /* which this process works in: settled by its first configuration */
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
@@ -84,6 +100,10 @@ void agent_close(struct agent *a);
 void agent_link(struct agent *a, int fd);
 /* A channel to vault, whose descriptor it takes; the one before is over. */
 void agent_link_vault(struct agent *a, int fd);
+/* A channel to hooks, whose descriptor it takes; the one before is over. */
+void agent_link_hooks(struct agent *a, int fd);
+/* Tells qmgr what has been learned, before it is answered. */
+void agent_tell_learned(struct agent *a);
 /* Uses t, which it takes, from now on. What is under way goes on with the one it began with. */
 void agent_reload(struct agent *a, struct transport *t);
 /* Ends the process as soon as nothing is left to tell qmgr. When the whole suite ends qmgr is gone

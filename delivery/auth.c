@@ -108,7 +108,7 @@ void auth_begin(struct session *s)
     conn_deadline(s->conn, s->transport->timeouts.command_ms);
     if (conn_is_secure(s->conn)) {
         SSL *ssl = conn_ssl(s->conn);
-        server.verified = s->tls == SESSION_VERIFIED;
+        server.verified = s->policy->pkix || s->policy->dane;
         server.exporter_first = SSL_version(ssl) >= TLS1_3_VERSION;
         if (tls_exporter(ssl, exporter) == 0)
             server.exporter = span_of(exporter, sizeof exporter);

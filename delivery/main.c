@@ -98,6 +98,10 @@ static void on_link(struct service *s, const char *name, int fd)
         agent_link_vault(a, fd);
         return;
     }
+    if (strcmp(name, "fetch") == 0) {
+        agent_link_hooks(a, fd);
+        return;
+    }
     if (a->mailbox != NULL && strncmp(name, "mailbox ", 8) == 0) {
         mailbox_link(a->mailbox, name + 8, fd);
         return;
@@ -122,7 +126,20 @@ static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "connect_failed_total",
     "connections_reused_total",
     "tls_total",
-    "plaintext_fallback_total",
+    "plaintext_fallback_total reason=starttls_refused",
+    "plaintext_fallback_total reason=connection_cut",
+    "plaintext_fallback_total reason=handshake",
+    "starttls_not_offered_total",
+    "destinations_total",
+    "destinations_authentic_total",
+    "dane_required_total",
+    "dane_unusable_total",
+    "dane_lookup_errors_total",
+    "sts_enforced_total",
+    "sts_mismatch_total",
+    "tls_optional_total",
+    "requiretls_unsupported_total reason=nopolicy",
+    "requiretls_unsupported_total reason=norequiretls",
     "recipients_delivered_total",
     "recipients_deferred_total",
     "recipients_failed_total",

@@ -11,7 +11,6 @@ struct idle {
     struct pool *pool;
     struct session *session;
     struct transport *transport; /* a reference */
-    enum session_tls tls;
     char *destination;
 };
 
@@ -151,13 +150,29 @@ void pool_leave(struct pool *p)
     wake(p);
 }
 
+static bool is_for(const struct idle *i, const struct transport *t, const char *destination)
+{
+    return i->transport == t && strcmp(i->destination, destination) == 0;
+}
+
+const char *pool_host(const struct pool *p, const struct transport *t, const char *destination)
+{
+    const struct idle *i;
+    TAILQ_FOREACH (i, &p->idle, next) {
+        if (is_for(i, t, destination))
+            return session_host(i->session);
+    }
+    return NULL;
+}
+
 struct session *pool_take(struct pool *p, const struct transport *t, const char *destination,
-                          enum session_tls tls)
+                          const char *host, const struct tlspolicy *policy)
 {
     struct idle *i, *next;
     for (i = TAILQ_FIRST(&p->idle); i != NULL; i = next) {
         next = TAILQ_NEXT(i, next);
-        if (i->transport != t || i->tls != tls || strcmp(i->destination, destination) != 0)
+        if (!is_for(i, t, destination) || strcmp(session_host(i->session), host) != 0 ||
+            !tlspolicy_same_connection(session_policy(i->session), policy))
             continue;
         struct session *s = take_out(i);
         if (session_is_alive(s))
@@ -189,8 +204,7 @@ static void on_idle(struct session *s, void *arg)
     close_idle(arg);
 }
 
-void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination,
-               enum session_tls tls)
+void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination)
 {
     static const struct session_handler handler = {on_ready, on_done, on_failed, on_idle};
     /* Of the configuration before nobody would take it out again. */
@@ -203,11 +217,10 @@ void pool_keep(struct pool *p, struct session *s, struct transport *t, const cha
     i->pool = p;
     i->session = s;
     i->transport = transport_hold(t);
-    i->tls = tls;
     i->destination = mem_text(destination);
     TAILQ_INSERT_TAIL(&p->idle, i, next);
     p->idles++;
     gauge(p);
-    session_set_owner(s, &handler, i);
+    session_set_owner(s, NULL, &handler, i);
     session_idle(s, t->timeouts.idle_ms);
 }

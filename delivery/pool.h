@@ -4,8 +4,9 @@
 #include "session.h"
 
 /* The transport's connections: how many there are, which of them idle and for whom, and who waits
- * for one. An idle connection is used again only for the same destination, under the same
- * configuration, where no more was asked of its TLS. */
+ * for one. An idle connection is used again only for the same destination and host, under
+ * the same configuration (so from the same address, under the same name), where the same is asked
+ * of TLS. */
 
 /* An empty one for the agent, which must outlive it; free closes what idles. Nobody may wait or
  * hold a connection then. */
@@ -26,14 +27,16 @@ void pool_cancel(struct pool *p, struct pool_wait *w); /* no longer waits; nothi
  * may let more have their turn. */
 void pool_reload(struct pool *p);
 
-/* An idle session for this destination that was opened for the same policy tls, or NULL. It counts
- * as a connection of its new owner, who entered before. */
+/* An idle session with this host for this destination that carries what is to go under policy, or
+ * NULL. It counts as a connection of its new owner, who entered before and sets it
+ * (session_set_owner). */
 struct session *pool_take(struct pool *p, const struct transport *t, const char *destination,
-                          enum session_tls tls);
+                          const char *host, const struct tlspolicy *policy);
+/* The host of the session for this destination that has idled longest; NULL when there is none. */
+const char *pool_host(const struct pool *p, const struct transport *t, const char *destination);
 /* Keeps a ready session for later, or says goodbye if it may not be kept. The owner leaves
  * afterwards. */
-void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination,
-               enum session_tls tls);
+void pool_keep(struct pool *p, struct session *s, struct transport *t, const char *destination);
 void pool_stop(struct pool *p); /* keeps nothing from now on */
 
 #endif

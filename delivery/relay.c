@@ -1,20 +1,22 @@
 #include "relay.h"
 
-#include <arpa/inet.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "dnshosts.h"
+#include "hostlookup.h"
 #include "log.h"
 #include "mem.h"
+#include "outcome.h"
 #include "pool.h"
+#include "tlsask.h"
+#include "tlsseen.h"
 
-#define ADDRESSES_A_HOST 8
-#define SOCKS_NAME_MAX 255
 /* Whatever the number of hosts: each may take its connect-timeout. */
 #define CONNECTIONS_AN_ATTEMPT 20
+#define TLS_TEXT 240
 
 struct relay {
     struct job *job;
@@ -23,43 +25,30 @@ struct relay {
     struct pool_wait wait;
     bool entered; /* has the right to a connection */
     struct session *session;
-    bool reused;
-    unsigned connections; /* tried */
-    int64_t since_ms;     /* monotonic: looking for a host that takes the message */
+    bool reused;               /* the session is one that idled */
+    bool fresh;                /* none of those is to be used */
+    bool settling;             /* the host at hand is only tried over one of those */
+    unsigned connections;      /* tried */
+    int64_t since_ms;          /* monotonic: looking for a host that takes the message */
+    char domain[DNSNAME_TEXT]; /* of the recipients; "" when there is none */
     struct dnshosts_lookup *finding;
-    struct dnsaddr_lookup *resolving;
+    struct stslookup *asking;
+    struct hostlookup *looking;
     struct dnshosts_result *hosts; /* TRANSPORT_DIRECT to a domain */
-    size_t host;                   /* the next one */
-    const char *host_name;         /* the present one */
-    bool by_name;                  /* its address is not looked up here: one try, without */
-    struct dnsaddr *addresses;     /* of it */
-    size_t addresses_n, address;   /* address: the next one */
-    bool clear;                    /* TLS with this address failed: without */
-    /* What the last host or address was good for, if no other does better. */
-    struct job_outcome last;
-    char *last_texts[6];
+    struct stsfound sts;           /* of it */
+    struct tlsask ask;             /* for the next hop at hand */
+    struct tlsseen seen;
+    size_t host;              /* the next one */
+    const char *host_name;    /* the present one */
+    struct hostfound found;   /* of it */
+    size_t address;           /* the next one */
+    enum session_clear clear; /* TLS with this address failed: without */
+    struct outcome outcome;   /* of the hosts that came to nothing */
 };
 
 static void next_host(struct relay *r);
 static void next_address(struct relay *r);
 static void begin(struct relay *r);
-
-static bool requires_tls(const struct relay *r)
-{
-    return job_insists_on_tls(r->job);
-}
-
-/* What is asked of TLS. With the hosts of a domain, whose names came from the DNS, a certificate
- * proves little; one that the operator named has to be what it is called. */
-static enum session_tls policy(const struct relay *r)
-{
-    static const enum session_tls modes[] = {SESSION_CLEAR, SESSION_OPPORTUNISTIC,
-                                             SESSION_ENCRYPTED};
-    bool named = transport_is_named(r->transport);
-    if (requires_tls(r) || (named && r->transport->tls == CONF_TLS_REQUIRED))
-        return SESSION_VERIFIED;
-    return modes[r->transport->tls];
-}
 
 /* Jobs of the same key may share a connection: one host serves all destinations, or each has its
  * own. */
@@ -68,28 +57,13 @@ static const char *pool_key(const struct relay *r)
     return transport_is_named(r->transport) ? "" : r->job->order->destination;
 }
 
-static void keep(char **to, const char **field)
-{
-    char *copy = mem_text(*field == NULL ? "" : *field);
-    mem_free(to);
-    *to = copy;
-    *field = copy;
-}
-
-/* How much an outcome tells: one that leaves hope counts for more than one that does not, and what
- * a server said for more than that there was none. */
-static int rank(const struct job_outcome *o)
-{
-    return o->stage == NULL ? -1 : (o->status == DELIVER_DEFERRED ? 2 : 0) + (o->code != 0 ? 1 : 0);
-}
-
 /* Whether enough was tried. As long as the slowest server may take to say something of a message is
  * long enough: whoever answers late, or never, keeps a connection from everybody else. */
 static bool is_over(const struct relay *r)
 {
     const struct transport_timeouts *t = &r->transport->timeouts;
     int64_t patience = t->connect_ms + t->greeting_ms + 5 * t->command_ms;
-    bool late = r->last.stage != NULL && clock_mono_ms() - r->since_ms > patience;
+    bool late = r->outcome.best.stage != NULL && clock_mono_ms() - r->since_ms > patience;
     return late || r->connections >= CONNECTIONS_AN_ATTEMPT;
 }
 
@@ -99,28 +73,27 @@ static void start_over(struct relay *r)
     r->since_ms = clock_mono_ms();
 }
 
-/* The texts are copied: what they point to goes with the session. */
-static void note(struct relay *r, const struct job_outcome *o)
+static void forget_host(struct relay *r)
 {
-    struct job_outcome n = *o;
-    if (rank(o) < rank(&r->last))
-        return;
-    const char **fields[] = {&n.enhanced,    &n.reply,          &n.error,
-                             &n.remote_host, &n.remote_address, &n.tls};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        keep(&r->last_texts[i], fields[i]);
-    r->last = n;
+    hostlookup_cancel(&r->looking);
+    hostfound_clear(&r->found);
+    r->address = 0;
+    r->clear = SESSION_NOT_CLEAR;
 }
 
 static void forget_hosts(struct relay *r)
 {
+    forget_host(r);
     dnshosts_cancel(&r->finding);
-    dnsaddr_cancel(&r->resolving);
+    stslookup_cancel(&r->asking);
     dnshosts_result_free(&r->hosts);
-    mem_free(&r->addresses);
-    r->host = r->addresses_n = r->address = 0;
+    tlsseen_close(&r->seen, &r->agent->learned);
+    stsfound_clear(&r->sts);
+    tlsask_clear(&r->ask);
+    r->outcome.tally = (struct tlspolicy_tally){0};
+    r->host = 0;
     r->host_name = NULL;
-    r->clear = r->by_name = false;
+    r->settling = false;
 }
 
 /* Those that were to have a second chance and did not get it keep what the first server said, as a
@@ -137,16 +110,24 @@ static void defer_refused(struct job *j)
     }
 }
 
+/* Whether there are hosts that were not tried, or left out since there are too many. */
+static bool has_more(const struct relay *r)
+{
+    const struct dnshosts_result *h = r->hosts;
+    if (transport_is_named(r->transport))
+        return r->host < r->transport->hosts_n;
+    return h != NULL && (r->host < h->n ||
+                         (h->dropped > 0 && h->n > 0 && h->n == (size_t)r->transport->max_hosts));
+}
+
 static void finish(struct relay *r)
 {
     struct job *j = r->job;
     defer_refused(j);
-    if (r->last.stage != NULL)
-        job_settle_rest(j, &r->last);
+    outcome_settle(&r->outcome, has_more(r), j);
+    outcome_clear(&r->outcome);
     forget_hosts(r);
     session_free(&r->session);
-    for (size_t i = 0; i < sizeof r->last_texts / sizeof r->last_texts[0]; i++)
-        mem_free(&r->last_texts[i]);
     pool_cancel(r->agent->pool, &r->wait);
     if (r->entered)
         pool_leave(r->agent->pool);
@@ -163,7 +144,7 @@ static void finish_with(struct relay *r, enum deliver_status status, int code, c
                             .stage = stage,
                             .error = error,
                             .remote_host = r->host_name};
-    note(r, &o);
+    outcome_note(&r->outcome, &o);
     finish(r);
 }
 
@@ -175,17 +156,17 @@ static void on_ready(struct session *s, void *arg)
     session_send(s, r->job);
 }
 
-/* Where the present host has an address of the other family that was not tried, else addresses_n.
- */
+/* Where the present host has an address of the other family that was not tried, else how many it
+ * has. */
 static size_t other_family(const struct relay *r)
 {
+    const struct hostfound *f = &r->found;
     size_t at = r->address;
-    if (r->by_name)
-        return r->addresses_n;
-    while (r->address > 0 && at < r->addresses_n &&
-           r->addresses[at].family == r->addresses[r->address - 1].family)
+    if (f->by_name)
+        return f->n;
+    while (r->address > 0 && at < f->n && f->list[at].family == f->list[r->address - 1].family)
         at++;
-    return r->address > 0 ? at : r->addresses_n;
+    return r->address > 0 ? at : f->n;
 }
 
 static bool is_policy(const struct deliver_result *result)
@@ -232,20 +213,19 @@ static void on_done(struct session *s, void *arg, bool usable)
     /* Whoever took over a connection whose address is not welcome would have no other to turn to.
      */
     if (usable && !has_policy_refusal(r->job))
-        pool_keep(r->agent->pool, s, r->transport, pool_key(r), policy(r));
+        pool_keep(r->agent->pool, s, r->transport, pool_key(r));
     else
         session_quit(&s);
     if (!is_settled(r->job)) {
         /* The server takes no more over this connection, but over another. */
-        forget_hosts(r);
         start_over(r);
         r->reused = false;
-        r->last.stage = NULL;
+        r->fresh = true;
+        outcome_clear(&r->outcome);
         begin(r);
-    } else if (r->job->order->attempt == 1 && other < r->addresses_n &&
-               reopen_refused(r->job) > 0) {
+    } else if (r->job->order->attempt == 1 && other < r->found.n && reopen_refused(r->job) > 0) {
         r->address = other;
-        r->clear = false;
+        r->clear = SESSION_NOT_CLEAR;
         start_over(r);
         next_address(r);
     } else {
@@ -275,8 +255,35 @@ static void note_failure(struct relay *r, const struct session_failure *f)
                             .tls = f->tls,
                             .remote_host = r->host_name};
     o.remote_address = f->address;
-    note(r, &o);
+    if (f->no_requiretls)
+        outcome_note_refusal(&r->outcome, &o);
+    else
+        outcome_note(&r->outcome, &o);
     mem_free(&enhanced);
+}
+
+/* The host came to nothing, whatever became of its addresses. */
+static void give_up_host(struct relay *r, bool refused)
+{
+    if (!refused)
+        outcome_note_other(&r->outcome);
+    next_host(r);
+}
+
+/* Whether the same address is to be tried once more, in clear. */
+static bool falls_back(struct relay *r, const struct session_failure *f)
+{
+    static const unsigned counters[SESSION_CLEARS] = {
+        [SESSION_REFUSED] = COUNT_FALLBACK_REFUSED,
+        [SESSION_CUT] = COUNT_FALLBACK_CUT,
+        [SESSION_HANDSHAKE] = COUNT_FALLBACK_HANDSHAKE,
+    };
+    if (!f->retry_in_clear)
+        return false;
+    service_count(r->agent->service, counters[f->why_clear], 1);
+    log_info(NULL, "trying without TLS", LS("host", r->host_name), LS("address", f->address),
+             LS("why", f->error));
+    return true;
 }
 
 static void on_failed(struct session *s, void *arg, const struct session_failure *f)
@@ -287,188 +294,233 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
          * knows more. */
         session_free(&r->session);
         r->reused = false;
+        r->fresh = true;
         begin(r);
         return;
     }
     note_failure(r, f);
-    if (f->permanent && f->code == 0) {
-        /* We found the server unable to take this message. */
-        session_free(&r->session);
-        next_host(r);
-        return;
-    }
-    service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
-    if (strcmp(f->stage, "auth") == 0) {
-        /* With another address of the same host it would be no better, and some lock out whoever
-         * tries too often. */
-        session_free(&r->session);
-        next_host(r);
-        return;
-    }
-    bool fall_back = f->tls_failed && policy(r) == SESSION_OPPORTUNISTIC && !r->clear;
+    if (f->no_requiretls)
+        service_count(r->agent->service, COUNT_REQUIRETLS_NOT_OFFERED, 1);
+    /* We found the server unable to take this message; or it does not want us, and then with
+     * another address of the same host it would be no better: some lock out whoever tries too
+     * often. */
+    bool unable = f->permanent && f->code == 0, unwanted = strcmp(f->stage, "auth") == 0;
+    if (!unable)
+        service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
+    bool again = falls_back(r, f);
+    r->clear = again ? f->why_clear : SESSION_NOT_CLEAR;
+    if (again)
+        r->address--; /* the same one */
     session_free(&r->session);
-    if (fall_back) {
-        service_count(r->agent->service, COUNT_PLAINTEXT_FALLBACK, 1);
-        r->clear = true;
-        r->address--; /* the same one again */
-    } else {
-        r->clear = false;
-    }
-    next_address(r);
+    if (unable || unwanted)
+        give_up_host(r, f->no_requiretls);
+    else
+        next_address(r);
 }
 
 static const struct session_handler handler = {on_ready, on_done, on_failed, NULL};
 
 static void next_address(struct relay *r)
 {
-    if (r->address >= r->addresses_n) {
-        next_host(r);
+    if (r->address >= r->found.n) {
+        give_up_host(r, false);
         return;
     }
     if (is_over(r)) {
         finish(r);
         return;
     }
-    const struct dnsaddr *a = r->by_name ? NULL : &r->addresses[r->address];
+    const struct session_order order = {
+        .agent = r->agent,
+        .transport = r->transport,
+        .host = r->host_name,
+        .address = r->found.by_name ? NULL : &r->found.list[r->address],
+        .policy = r->found.policy,
+        .retry = r->clear,
+        .seen = &r->seen,
+    };
     r->address++;
     r->connections++;
-    r->session = session_open(r->agent, r->transport, r->host_name, a,
-                              r->clear ? SESSION_CLEAR : policy(r), &handler, r);
+    r->session = session_open(&order, &handler, r);
 }
 
-/* ---- hosts and their addresses ---- */
+/* ---- hosts ---- */
 
-/* The family of which no address is tried; 0 when there is none. */
-static int leaves_out(const struct transport *t)
+static void count_policy(const struct relay *r)
 {
-    return t->family == CONF_FAMILY_4 ? AF_INET6 : t->family == CONF_FAMILY_6 ? AF_INET : 0;
+    struct service *s = r->agent->service;
+    const struct tlspolicy *p = r->found.policy;
+    const struct dnstlsa_result *tlsa = r->found.tlsa;
+    bool found = tlsa != NULL && tlsa->status == TLSPOLICY_TLSA_FOUND;
+    const struct {
+        bool is;
+        unsigned counter;
+    } counts[] = {
+        {true, COUNT_DESTINATIONS},
+        {r->hosts != NULL && r->hosts->authentic, COUNT_AUTHENTIC},
+        {p->dane && found, COUNT_DANE},
+        {found && !p->dane, COUNT_DANE_UNUSABLE},
+        {tlsa != NULL && tlsa->status == TLSPOLICY_TLSA_FAILED, COUNT_DANE_FAILED},
+        {p->pkix && r->sts.policy != NULL, COUNT_STS},
+        {p->verdict == TLSPOLICY_SKIP && strstr(p->label, "sts-mismatch") != NULL,
+         COUNT_STS_MISMATCH},
+        {r->ask.facts.wish == TLSPOLICY_OPTIONAL, COUNT_TLS_OPTIONAL},
+        {p->verdict == TLSPOLICY_REFUSE, COUNT_REQUIRETLS_NO_POLICY},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        if (counts[i].is)
+            service_count(s, counts[i].counter, 1);
+    }
 }
 
-/* What is told when a host has no address to connect to. One of a family that is left out is there,
- * and the operator may let it in. */
-static struct job_outcome no_address(const struct relay *r, const struct dnsaddr_result *result)
+/* The policy does not let the host be tried. */
+static void pass_over(struct relay *r)
 {
-    bool left_out = result->status == DNSADDR_NONE && !result->nxdomain &&
-                    result->name[0] != '\0' && leaves_out(r->transport) != 0;
+    const struct tlspolicy *p = r->found.policy;
+    char tls[TLS_TEXT];
+    (void)snprintf(tls, sizeof tls, "policy %s", p->label);
     struct job_outcome o = {.status = DELIVER_DEFERRED,
-                            .enhanced = "4.4.4",
-                            .stage = "dns",
-                            .error = result->text,
+                            .enhanced = "4.7.5",
+                            .stage = "policy",
+                            .error = p->why,
+                            .tls = tls,
                             .remote_host = r->host_name};
-    if (result->status == DNSADDR_TEMPORARY) {
-        o.enhanced = "4.4.3";
-    } else if (is_between_hosts(r, o.stage)) {
-        o.enhanced = "4.3.5";
-    } else if (!left_out) {
-        o.status = DELIVER_FAILED;
-        o.enhanced = "5.4.4";
-    }
-    return o;
+    log_info(NULL, "host passed over", LS("host", r->host_name), LS("policy", p->label),
+             LS("why", p->why));
+    if (p->verdict == TLSPOLICY_REFUSE)
+        outcome_note_refusal(&r->outcome, &o);
+    else
+        outcome_note(&r->outcome, &o);
+    give_up_host(r, p->verdict == TLSPOLICY_REFUSE);
 }
 
-static void on_addresses(struct dnsaddr_result *result, void *arg)
+/* Whether the message goes over a connection that idles. */
+static bool reuse(struct relay *r)
 {
-    struct relay *r = arg;
-    r->resolving = NULL;
-    if (result->status == DNSADDR_OK) {
-        mem_free(&r->addresses);
-        r->addresses = mem_copy(result->list, result->n * sizeof *result->list);
-        r->addresses_n = result->n;
-    } else {
-        struct job_outcome o = no_address(r, result);
-        note(r, &o);
-        r->addresses_n = 0;
-    }
-    dnsaddr_result_free(&result);
-    r->address = 0;
-    next_address(r);
-}
-
-static bool literal(const char *text, struct dnsaddr *a)
-{
-    char bare[INET6_ADDRSTRLEN + 8];
-    struct span s = span_text(text);
-    if (s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-        s = span_of(s.p + 1, s.n - 2);
-    if (span_starts_nocase(s, "IPv6:"))
-        s = span_of(s.p + 5, s.n - 5);
-    if (span_copy(s, bare, sizeof bare) != 0)
+    if (r->fresh)
         return false;
-    a->family = AF_INET;
-    if (inet_pton(AF_INET, bare, a->octets) == 1)
-        return true;
-    a->family = AF_INET6;
-    return inet_pton(AF_INET6, bare, a->octets) == 1;
+    r->session =
+        pool_take(r->agent->pool, r->transport, pool_key(r), r->host_name, r->found.policy);
+    if (r->session == NULL)
+        return false;
+    r->reused = true;
+    service_count(r->agent->service, COUNT_REUSED, 1);
+    session_set_owner(r->session, r->found.policy, &handler, r);
+    on_ready(r->session, r);
+    return true;
 }
 
-static void note_unusable(struct relay *r, enum deliver_status status, const char *enhanced,
-                          const char *error)
+/* From the first one on, since the one that a connection idles for is of no use after all. */
+static void start_anew(struct relay *r)
 {
-    struct job_outcome o = {.status = status,
-                            .enhanced = enhanced,
-                            .stage = "dns",
-                            .error = error,
-                            .remote_host = r->host_name};
-    note(r, &o);
+    r->settling = false;
+    r->host = 0;
     next_host(r);
 }
 
-static void try_literal(struct relay *r, const struct dnsaddr *a)
+static void on_host(struct hostfound *found, void *arg)
 {
-    if (a->family == leaves_out(r->transport)) {
-        note_unusable(r, DELIVER_DEFERRED, "4.4.4",
-                      a->family == AF_INET6 ? "only IPv4 addresses are tried"
-                                            : "only IPv6 addresses are tried");
+    struct relay *r = arg;
+    bool tries = found->policy != NULL && found->policy->verdict == TLSPOLICY_TRY;
+    r->found = *found;
+    if (tries && reuse(r))
+        return;
+    if (r->settling) {
+        start_anew(r);
         return;
     }
-    if (!r->transport->allow_loopback && !dnsaddr_is_target(a)) {
-        note_unusable(r, DELIVER_FAILED, "5.4.4", "mail is not sent to such an address");
+    if (found->policy == NULL) {
+        struct job_outcome o = r->found.none;
+        o.error = r->found.text;
+        outcome_note(&r->outcome, &o);
+        give_up_host(r, false);
         return;
     }
-    mem_free(&r->addresses);
-    r->addresses = mem_copy(a, sizeof *a);
-    r->addresses_n = 1;
-    r->address = 0;
-    next_address(r);
-}
-
-/* One whose address is found elsewhere, or that has none. */
-static void try_by_name(struct relay *r)
-{
-    r->by_name = true;
-    r->addresses_n = 1;
-    r->address = 0;
-    next_address(r);
-}
-
-static void try_host(struct relay *r, const char *name)
-{
-    static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6,
-                                                   DNSADDR_4_FIRST, DNSADDR_6_FIRST};
-    struct dnsaddr_options options = {.family = families[r->transport->family],
-                                      .any_target = r->transport->allow_loopback,
-                                      .max = ADDRESSES_A_HOST};
-    struct dnsaddr a;
-    r->host_name = name;
-    r->clear = r->by_name = false;
-    if (r->transport->socket == NULL && literal(name, &a))
-        try_literal(r, &a);
-    else if (r->transport->socket != NULL ||
-             (r->transport->proxy.remote_dns && strlen(name) <= SOCKS_NAME_MAX))
-        try_by_name(r);
+    count_policy(r);
+    tlsseen_host(&r->seen, r->host_name, r->found.tlsa, &r->agent->learned);
+    tlsseen_policy(&r->seen, r->found.policy, r->host_name, r->found.tlsa);
+    if (tries)
+        next_address(r);
     else
-        r->resolving = dnsaddr_find(r->transport->dns, name, &options, on_addresses, r);
+        pass_over(r);
+}
+
+/* The i-th of hosts, if these are MX hosts. */
+static void try_host(struct relay *r, const char *name, size_t i)
+{
+    forget_host(r);
+    r->host_name = name;
+    if (transport_is_named(r->transport)) {
+        tlsask_clear(&r->ask);
+        tlsask_open(&r->ask, r->transport, r->job, name);
+    }
+    const struct hostlookup_order order = {.agent = r->agent,
+                                           .transport = r->transport,
+                                           .ask = &r->ask,
+                                           .host = name,
+                                           .hosts = r->hosts,
+                                           .i = i,
+                                           .sts = r->ask.wants_sts ? &r->sts : NULL};
+    hostlookup_start(&r->looking, &order, on_host, r);
+}
+
+static size_t hosts_n(const struct relay *r)
+{
+    return transport_is_named(r->transport) ? r->transport->hosts_n
+           : r->hosts != NULL               ? r->hosts->n
+                                            : 0;
+}
+
+static const char *host_at(const struct relay *r, size_t i)
+{
+    return transport_is_named(r->transport) ? r->transport->hosts[i] : r->hosts->list[i].name;
 }
 
 static void next_host(struct relay *r)
 {
-    const struct transport *t = r->transport;
-    if (transport_is_named(t) && r->host < t->hosts_n && !is_over(r))
-        try_host(r, t->hosts[r->host++]);
-    else if (r->hosts != NULL && r->host < r->hosts->n && !is_over(r))
-        try_host(r, r->hosts->list[r->host++].name);
-    else
+    size_t i = r->host;
+    if (i >= hosts_n(r) || is_over(r)) {
         finish(r);
+        return;
+    }
+    r->host++;
+    try_host(r, host_at(r, i), i);
+}
+
+/* Where a connection to one of them idles that one comes first, so that no message waits for a
+ * preferred one that is down. */
+static void start_hosts(struct relay *r)
+{
+    const char *idle = r->fresh ? NULL : pool_host(r->agent->pool, r->transport, pool_key(r));
+    for (size_t i = 0; idle != NULL && i < hosts_n(r); i++) {
+        if (strcmp(host_at(r, i), idle) == 0) {
+            r->settling = true;
+            try_host(r, host_at(r, i), i);
+            return;
+        }
+    }
+    next_host(r);
+}
+
+/* ---- domains ---- */
+
+/* MX hosts and policy are looked for side by side. */
+static void on_both(struct relay *r)
+{
+    if (r->finding != NULL || r->asking != NULL)
+        return;
+    /* What others published does not count: so it is not counted how they do by it. */
+    if (r->ask.wants_sts && r->transport->tls_results)
+        tlsseen_open(&r->seen, r->domain, &r->sts, tlsresult_day(clock_wall_ms()));
+    start_hosts(r);
+}
+
+static void on_sts(struct stsfound *found, void *arg)
+{
+    struct relay *r = arg;
+    r->asking = NULL;
+    r->sts = *found;
+    on_both(r);
 }
 
 static void on_hosts(struct dnshosts_result *result, void *arg)
@@ -477,16 +529,8 @@ static void on_hosts(struct dnshosts_result *result, void *arg)
     const char *enhanced;
     r->finding = NULL;
     r->hosts = result;
-    if (result->status == DNSHOSTS_OK && requires_tls(r) && !result->authentic) {
-        /* RFC 8689 section 4.2.1: the names of the hosts have to be beyond doubt, or a certificate
-         * for one means nothing. */
-        finish_with(r, DELIVER_FAILED, 0, "5.7.30", "dns",
-                    "the message asks for REQUIRETLS, and the destination's mail hosts are not "
-                    "secured by DNSSEC");
-        return;
-    }
     if (result->status == DNSHOSTS_OK) {
-        next_host(r);
+        on_both(r);
         return;
     }
     (void)dnshosts_reply(result->status, &enhanced);
@@ -494,22 +538,30 @@ static void on_hosts(struct dnshosts_result *result, void *arg)
     finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, enhanced, "dns", result->text);
 }
 
-static void begin(struct relay *r)
+static void begin_domain(struct relay *r)
 {
     const struct transport *t = r->transport;
-    const char *destination = r->job->order->destination;
     struct dnshosts_options options = {
         .own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
-    if (requires_tls(r) &&
-        (t->tls == CONF_TLS_NONE || (!transport_is_named(t) && destination[0] == '[')))
-        finish_with(r, DELIVER_FAILED, 0, "5.7.30", "transport",
-                    "the message asks for REQUIRETLS, which cannot be had on this way");
-    else if (transport_is_named(t))
-        next_host(r);
-    else if (destination[0] == '[')
-        try_host(r, destination);
+    r->finding = dnshosts_find(t->dns, r->job->order->destination, &options, on_hosts, r);
+    if (r->ask.wants_sts && dnsname_normal(r->job->order->destination, r->domain) == 0)
+        r->asking =
+            stslookup_start(r->agent, r->transport, r->domain, &r->job->order->sts, on_sts, r);
+}
+
+static void begin(struct relay *r)
+{
+    const char *destination = r->job->order->destination;
+    forget_hosts(r);
+    if (transport_is_named(r->transport)) {
+        start_hosts(r);
+        return;
+    }
+    tlsask_open(&r->ask, r->transport, r->job, destination);
+    if (destination[0] == '[')
+        try_host(r, destination, 0);
     else
-        r->finding = dnshosts_find(t->dns, destination, &options, on_hosts, r);
+        begin_domain(r);
 }
 
 static void on_turn(struct pool_wait *w)
@@ -517,15 +569,7 @@ static void on_turn(struct pool_wait *w)
     struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, wait));
     r->entered = true;
     start_over(r);
-    r->session = pool_take(r->agent->pool, r->transport, pool_key(r), policy(r));
-    if (r->session == NULL) {
-        begin(r);
-        return;
-    }
-    r->reused = true;
-    service_count(r->agent->service, COUNT_REUSED, 1);
-    session_set_owner(r->session, &handler, r);
-    on_ready(r->session, r);
+    begin(r);
 }
 
 void relay_start(struct job *j)

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +13,6 @@
 
 #include "mem.h"
 #include "session_impl.h"
-#include "tls.h"
-#include "tlsclient.h"
 
 #define INPUT_MAX 65536
 
@@ -73,7 +72,8 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     }
     f.permanent = enhanced[0] == '5';
     f.reply = buf_text(&text);
-    f.tls_failed = s->step == STEP_HANDSHAKE;
+    f.no_requiretls = r == NULL && strcmp(enhanced, "5.7.30") == 0;
+    tlsstep_on_failure(s, r, error, &f);
     /* An idle connection ends some day; that is nothing to look into. */
     log_write(s->step == STEP_READY ? LOG_DEBUG_ : LOG_INFO_, &s->log,
               s->step == STEP_READY ? "idle connection ended" : "connection failed",
@@ -82,6 +82,7 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
                                       LS("address", s->address),
                                       LS("why", error),
                                       LS("reply", f.reply),
+                                      LS("tls", s->tls_text),
                                       {0}});
     if ((r != NULL && r->code != 421) || (r == NULL && s->step == STEP_READY))
         say_goodbye(s);
@@ -106,7 +107,7 @@ void session_defer(struct session *s, const char *stage, const struct reply *r,
     fail_with(s, stage, r, enhanced, error);
 }
 
-static void say_hello(struct session *s, enum step step)
+void session_say_hello(struct session *s, enum step step)
 {
     const char *verb = step == STEP_HELO ? "HELO" : s->transport->lmtp ? "LHLO" : "EHLO";
     ehlo_clear(&s->ehlo);
@@ -135,35 +136,13 @@ void session_become_ready(struct session *s)
     s->handler->on_ready(s, s->arg);
 }
 
-static void after_hello(struct session *s)
+void session_after_tls(struct session *s)
 {
     s->parser.each = NULL;
     if (s->transport->auth && !s->auth.done && !session_has_unread(s))
         auth_begin(s);
     else
         session_become_ready(s);
-}
-
-static void start_tls(struct session *s)
-{
-    struct fail f;
-    SSL_CTX *ctx =
-        s->tls == SESSION_VERIFIED ? s->transport->tls_verified : s->transport->tls_opportunistic;
-    /* RFC 3207 section 6: it must not count as said under TLS. */
-    if (session_has_unread(s)) {
-        session_fail(s, "starttls", NULL, "4.5.0",
-                     "the server sent more behind its reply to STARTTLS");
-        return;
-    }
-    SSL *ssl = tlsclient_connect(ctx, s->tls_name, &f);
-    if (ssl == NULL) {
-        session_fail(s, "starttls", NULL, "4.7.5", f.text);
-        return;
-    }
-    session_enter(s, STEP_HANDSHAKE);
-    reply_reset(&s->parser);
-    conn_deadline(s->conn, s->transport->timeouts.command_ms);
-    conn_start_tls(s->conn, ssl);
 }
 
 /* What came with the greeting, or a second one, would be taken for the answer to EHLO, that for the
@@ -176,7 +155,8 @@ static void on_greeting(struct session *s, const struct reply *r)
         session_fail(s, "greeting", NULL, "4.5.0", "the server speaks out of turn");
     else {
         s->greeted = true;
-        say_hello(s, STEP_EHLO);
+        (void)span_copy(reply_line_text(r, 0), s->helo, sizeof s->helo);
+        session_say_hello(s, STEP_EHLO);
     }
 }
 
@@ -185,39 +165,14 @@ static void on_hello(struct session *s, const struct reply *r)
     if (r->code != 250) {
         if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn) &&
             !s->transport->lmtp)
-            say_hello(s, STEP_HELO);
+            session_say_hello(s, STEP_HELO);
         else
             session_fail(s, "ehlo", r, "4.5.0",
                          s->step == STEP_EHLO ? "EHLO was refused" : "HELO was refused");
         return;
     }
     s->parser.each = NULL;
-    if (s->tls == SESSION_CLEAR || conn_is_secure(s->conn)) {
-        after_hello(s);
-    } else if (s->ehlo.starttls) {
-        session_enter(s, STEP_STARTTLS);
-        session_put(s, "STARTTLS");
-        conn_deadline(s->conn, s->transport->timeouts.command_ms);
-        conn_flush(s->conn);
-    } else if (s->tls != SESSION_OPPORTUNISTIC) {
-        session_fail(s, "starttls", NULL, "4.7.4",
-                     "TLS is required and the server does not offer it");
-    } else {
-        after_hello(s);
-    }
-}
-
-/* A refusal is never for good, whatever its code: often it is some box on the way that says so. */
-static void on_starttls(struct session *s, const struct reply *r)
-{
-    if (r->code == 220)
-        start_tls(s);
-    else if (r->code == 421)
-        session_fail(s, "starttls", r, "4.3.2", "the server goes away");
-    else if (s->tls != SESSION_OPPORTUNISTIC)
-        fail_with(s, "starttls", r, "4.7.4", "TLS is required and the server refused it");
-    else
-        after_hello(s);
+    tlsstep_after_hello(s);
 }
 
 static void on_reply(struct session *s, const struct reply *r)
@@ -231,7 +186,7 @@ static void on_reply(struct session *s, const struct reply *r)
         on_hello(s, r);
         break;
     case STEP_STARTTLS:
-        on_starttls(s, r);
+        tlsstep_on_starttls(s, r);
         break;
     case STEP_AUTH:
         auth_on_reply(s, r);
@@ -296,6 +251,7 @@ static void release(struct session *s)
     mem_free(&s->t.takers);
     mem_free(&s->host);
     mem_free(&s->tls_name);
+    tlspolicy_drop(&s->policy);
     transport_drop(&s->transport);
     mem_free(&s);
 }
@@ -317,7 +273,7 @@ void session_release(struct session *s)
 void session_greet(struct session *s)
 {
     if (s->transport->kind == TRANSPORT_SUBMISSIONS && !conn_is_secure(s->conn)) {
-        start_tls(s);
+        tlsstep_begin(s);
         return;
     }
     session_enter(s, STEP_GREETING);
@@ -358,23 +314,16 @@ static void on_drained(struct conn *c, void *arg)
 static void on_secure(struct conn *c, void *arg)
 {
     struct session *s = arg;
-    struct tls_info info;
-    struct buf text = {0};
-    tls_info_fill(&info, conn_ssl(c));
-    tls_info_text(&info, &text);
-    (void)snprintf(s->tls_text, sizeof s->tls_text, "%s", buf_text(&text));
-    buf_free(&text);
-    service_count(s->agent->service, COUNT_TLS, 1);
-    if (s->greeted)
-        say_hello(s, STEP_EHLO);
-    else
-        session_greet(s);
+    session_hold(s);
+    tlsstep_on_secure(s);
+    session_release(s);
 }
 
 static void on_closed(struct conn *c, void *arg, const char *why, bool timed_out)
 {
     struct session *s = arg;
     session_hold(s);
+    s->late = timed_out;
     /* What it said last may explain why it went. */
     if (!timed_out)
         read_replies(s);
@@ -477,27 +426,32 @@ static int start_connecting(const struct session *s)
     return conn_connect(&to, to_len, source, from_len);
 }
 
-struct session *session_open(struct agent *a, struct transport *t, const char *host,
-                             const struct dnsaddr *address, enum session_tls tls,
+struct session *session_open(const struct session_order *order,
                              const struct session_handler *handler, void *arg)
 {
     static const struct conn_handler conn_handler = {on_input, on_drained, on_secure, on_closed,
                                                      on_timeout};
     const struct timeval now = {0, 0};
+    struct agent *a = order->agent;
     struct session *s = mem_zero(sizeof *s);
+    assert(order->policy->verdict == TLSPOLICY_TRY);
     s->agent = a;
-    s->transport = transport_hold(t);
+    s->transport = transport_hold(order->transport);
     s->handler = handler;
     s->arg = arg;
-    s->tls = tls;
-    s->host = mem_text(host);
-    s->tls_name = name_for_tls(host, address);
-    s->by_name = address == NULL;
-    if (address != NULL)
-        s->to = *address;
+    s->policy = tlspolicy_hold(order->policy);
+    s->clear = order->retry;
+    s->retry = order->retry != SESSION_NOT_CLEAR;
+    s->seen = s->retry ? NULL : order->seen;
+    s->host = mem_text(order->host);
+    s->tls_name = name_for_tls(order->host, order->address);
+    s->by_name = order->address == NULL;
+    if (order->address != NULL)
+        s->to = *order->address;
     reply_open(&s->parser);
     describe(s);
-    log_ctx_add(&s->log, "relay", host);
+    tlsstep_describe(s);
+    log_ctx_add(&s->log, "relay", s->host);
     service_count(a->service, COUNT_CONNECTIONS, 1);
     int fd = start_connecting(s);
     if (fd < 0) {
@@ -507,7 +461,7 @@ struct session *session_open(struct agent *a, struct transport *t, const char *h
         return s;
     }
     s->conn = conn_new(a->base, fd, INPUT_MAX, &conn_handler, s);
-    conn_deadline(s->conn, t->timeouts.connect_ms);
+    conn_deadline(s->conn, s->transport->timeouts.connect_ms);
     return s;
 }
 
@@ -516,10 +470,33 @@ void session_send(struct session *s, struct job *j)
     transaction_begin(s, j);
 }
 
-void session_set_owner(struct session *s, const struct session_handler *handler, void *arg)
+void session_set_owner(struct session *s, const struct tlspolicy *policy,
+                       const struct session_handler *handler, void *arg)
 {
     s->handler = handler;
     s->arg = arg;
+    if (policy == NULL)
+        return;
+    assert(tlspolicy_same_connection(s->policy, policy));
+    tlspolicy_hold(policy);
+    tlspolicy_drop(&s->policy);
+    s->policy = policy;
+    tlsstep_describe(s);
+}
+
+const char *session_tls(const struct session *s)
+{
+    return s->tls_text;
+}
+
+const char *session_host(const struct session *s)
+{
+    return s->host;
+}
+
+const struct tlspolicy *session_policy(const struct session *s)
+{
+    return s->policy;
 }
 
 void session_idle(struct session *s, int64_t idle_ms)

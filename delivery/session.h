@@ -5,17 +5,23 @@
 
 #include "agent.h"
 #include "dnsaddr.h"
+#include "tlspolicy.h"
+#include "tlsseen.h"
 
 /* One SMTP connection to one address, as a client: greeting, EHLO, TLS, then one transaction after
  * the other. */
 
 struct session;
 
-enum session_tls {
-    SESSION_CLEAR,
-    SESSION_OPPORTUNISTIC, /* with whoever offers it */
-    SESSION_ENCRYPTED,     /* or not at all, with any certificate */
-    SESSION_VERIFIED,      /* or not at all, with a certificate that is good for the host */
+/* Why a session is in clear. */
+enum session_clear {
+    SESSION_NOT_CLEAR,
+    SESSION_REFUSED,     /* STARTTLS was refused on the connection before */
+    SESSION_CUT,         /* the connection before ended over it */
+    SESSION_HANDSHAKE,   /* the handshake there failed */
+    SESSION_NOT_OFFERED, /* STARTTLS is not offered */
+    SESSION_OFF,         /* TLS is not to be used */
+    SESSION_CLEARS
 };
 
 /* Why a session, or the transaction under way, came to nothing. Texts are valid during the
@@ -28,9 +34,11 @@ struct session_failure {
     const char *reply;    /* the whole reply; "" */
     const char *error;    /* our sentence */
     bool permanent;
-    bool tls_failed;     /* another try without TLS may do */
-    const char *tls;     /* what was agreed on before; "" in clear */
-    const char *address; /* "192.0.2.1:25" */
+    bool retry_in_clear;          /* the policy lets the host be tried again, without TLS */
+    enum session_clear why_clear; /* of retry_in_clear */
+    bool no_requiretls;           /* the host cannot have what REQUIRETLS asks for */
+    const char *tls;              /* as session_tls */
+    const char *address;          /* "192.0.2.1:25" */
 };
 
 struct session_handler {
@@ -49,18 +57,34 @@ struct session_handler {
     void (*on_idle)(struct session *s, void *arg);
 };
 
-/* Connects. host: the name, for TLS and the record. address: NULL where the transport has a local
- * socket, or has its proxy look for it. */
-struct session *session_open(struct agent *a, struct transport *t, const char *host,
-                             const struct dnsaddr *address, enum session_tls tls,
+struct session_order {
+    struct agent *agent;
+    struct transport *transport;
+    const char *host;               /* the name, for the record */
+    const struct dnsaddr *address;  /* NULL where the transport has a local socket, or has its proxy
+                                       look for it */
+    const struct tlspolicy *policy; /* to be tried */
+    enum session_clear retry; /* SESSION_NOT_CLEAR, or why the connection before came to nothing and
+                                 this one does without TLS, as the policy allows */
+    struct tlsseen *seen;     /* how TLS goes is counted here; until on_ready or on_failed */
+};
+/* Connects. */
+struct session *session_open(const struct session_order *order,
                              const struct session_handler *handler, void *arg);
+/* What TLS is like, for people: "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 verified; policy dane",
+ * "clear, STARTTLS not offered; policy may". Valid as long as the session. */
+const char *session_tls(const struct session *s);
+const char *session_host(const struct session *s);
+const struct tlspolicy *session_policy(const struct session *s);
 /* What is told of recipients whose turn has not come when all the job's time is over. */
 #define JOB_TOO_LONG "the server takes too long for all the recipients"
 /* Sends the job's message to those of its recipients that are not settled, in as many transactions
  * as the remote's limits ask for. Only when ready. */
 void session_send(struct session *s, struct job *j);
-/* Another owner takes over an idle session. */
-void session_set_owner(struct session *s, const struct session_handler *handler, void *arg);
+/* Another owner takes over an idle session, for a message that goes under policy (NULL: none yet),
+ * which demands the same of TLS (tlspolicy_same_connection). */
+void session_set_owner(struct session *s, const struct tlspolicy *policy,
+                       const struct session_handler *handler, void *arg);
 /* Nothing to do for now: on_failed comes when the remote ends it, on_idle when idle_ms is over. */
 void session_idle(struct session *s, int64_t idle_ms);
 /* Whether one that idled still seems good: the remote neither closed it nor said anything. */

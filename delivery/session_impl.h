@@ -9,8 +9,8 @@
 #include "session.h"
 #include "socks.h"
 
-/* A session's inside, shared by its parts: session.c (the connection up to ready), proxy.c and
- * auth.c (steps of it), and transaction.c. */
+/* A session's inside, shared by its parts: session.c (the connection up to ready), proxy.c,
+ * tlsstep.c and auth.c (steps of it), and transaction.c. */
 
 enum step {
     STEP_CONNECT,
@@ -73,11 +73,21 @@ struct session {
     const struct session_handler *handler;
     void *arg;
     enum step step;
-    enum session_tls tls;
+    const struct tlspolicy *policy; /* of the message at hand, or the last one; a reference */
+    enum session_clear clear;       /* why it is in clear, or is to be */
+    bool in_clear;                  /* and that is settled */
+    bool retry;                     /* of the policy, without TLS */
+    bool no_retry;                  /* TLS failed for a reason that does not allow that */
+    bool late;                      /* it ended because its time was over */
+    struct tlsseen *seen;           /* NULL: nothing is counted, or it has been */
+    SSL *handshake;                 /* the connection's own, once it has begun one */
+    int alert;                      /* of TLS: level and description as OpenSSL has them; 0 none */
+    bool alert_is_remote;
+    char helo[256]; /* the greeting, without its code */
     char *host;
-    char *tls_name;    /* what the server's certificate is to be for */
+    char *tls_name;    /* what the server is called to vault */
     char address[280]; /* "192.0.2.1:25" */
-    char tls_text[160];
+    char tls_text[240];
     bool by_name;      /* the proxy is to find the address */
     struct dnsaddr to; /* not by_name */
     bool greeted;
@@ -102,7 +112,7 @@ void session_put(struct session *s, const char *fmt, ...) __attribute__((format(
  * or NULL. enhanced: without a reply, or where that has none; its class says it then. */
 void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced,
                   const char *error);
-/* The same, for now whatever the code of r. */
+/* The class of enhanced says whether it is for good, whatever the code of r. */
 void session_defer(struct session *s, const char *stage, const struct reply *r,
                    const char *enhanced, const char *error);
 /* Around whatever comes from elsewhere than the connection: the owner may free the session inside.
@@ -111,12 +121,32 @@ void session_hold(struct session *s);
 void session_release(struct session *s);
 /* The way to the server is open: it greets next. */
 void session_greet(struct session *s);
+/* EHLO, or TLS and EHLO, are over: logs in where that is to be, or is ready. */
+void session_after_tls(struct session *s);
+void session_say_hello(struct session *s, enum step step);
 /* All is said that goes before mail. */
 void session_become_ready(struct session *s);
 /* The remote has said more than it was asked for: what comes next cannot be told apart from it. */
 bool session_has_unread(const struct session *s);
 /* The session is of no more use: it ends without a word to the owner. */
 void session_kill(struct session *s);
+
+/* tlsstep.c: TLS as the policy has it. */
+/* EHLO or HELO was answered. */
+void tlsstep_after_hello(struct session *s);
+/* STARTTLS was answered; or it is not needed, since TLS comes first. */
+void tlsstep_on_starttls(struct session *s, const struct reply *r);
+void tlsstep_begin(struct session *s);
+/* The handshake has come to its end. */
+void tlsstep_on_secure(struct session *s);
+/* Whether the policy lets the message at hand go over this session, as it is. */
+bool tlsstep_lets_pass(const struct session *s);
+/* The session fails, in whatever step: what that means for another try is put into f. r may be
+ * NULL; why: our sentence. */
+void tlsstep_on_failure(struct session *s, const struct reply *r, const char *why,
+                        struct session_failure *f);
+/* Says anew in s->tls_text what TLS is like. */
+void tlsstep_describe(struct session *s);
 
 /* Connected to the proxy: tells it where to connect to. Goes on with session_greet. */
 void proxy_begin(struct session *s);

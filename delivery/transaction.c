@@ -51,7 +51,7 @@ enum effect {
  * another time it may not. */
 static bool insists_on_tls(const struct session *s, const struct reply *r)
 {
-    return r->code == 530 && s->ehlo.starttls && s->transport->tls != CONF_TLS_NONE &&
+    return r->code == 530 && s->ehlo.starttls && s->clear != SESSION_OFF &&
            !conn_is_secure(s->conn);
 }
 
@@ -152,7 +152,7 @@ static void put_mail(struct session *s)
                               .body =
                                   has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
                               .smtputf8 = has(s, SUBMIT_SMTPUTF8),
-                              .requiretls = has(s, SUBMIT_REQUIRE_TLS),
+                              .requiretls = has(s, SUBMIT_REQUIRE_TLS) && conn_is_secure(s->conn),
                               .ret = ret_of(order)};
     mail.has_envid = order->envid[0] != '\0' &&
                      span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
@@ -288,7 +288,7 @@ static bool is_refused_here(struct session *s, const char **enhanced, const char
         bool is;
         const char *enhanced, *why;
     } refusals[] = {
-        {job_insists_on_tls(s->t.job) && !s->ehlo.requiretls, "5.7.30",
+        {!tlsstep_lets_pass(s), "5.7.30",
          "the server does not take REQUIRETLS, which this message asks for"},
         {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
          "the server does not take SMTPUTF8, which this message needs"},

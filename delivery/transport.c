@@ -6,7 +6,6 @@
 #include "dnsconf.h"
 #include "fdlimit.h"
 #include "mem.h"
-#include "tlsclient.h"
 
 #define DESCRIPTORS_A_DELIVERY 2 /* the connection and the message */
 
@@ -68,6 +67,8 @@ static void read_mx(struct transport *t, const struct conf_block *b)
     t->kind = TRANSPORT_DIRECT;
     read_relay(t, b);
     t->tls = (enum conf_tls)conf_word(b, "tls");
+    t->requiretls_by_dnssec = conf_bool(b, "requiretls-by-dnssec");
+    t->tls_results = conf_bool(b, "tls-results");
     t->max_hosts = conf_int(b, "max-hosts");
     t->allow_loopback = conf_bool(b, "allow-loopback");
 }
@@ -198,15 +199,6 @@ static int read_label(struct transport *t, const char *label, struct fail *f)
     return 0;
 }
 
-static int make_tls(struct transport *t, X509_STORE *roots, struct fail *f)
-{
-    struct tlsclient_options options = {.mode = TLSCLIENT_OPPORTUNISTIC};
-    t->tls_opportunistic = tlsclient_new(&options, f);
-    options = (struct tlsclient_options){.mode = TLSCLIENT_VERIFIED, .roots = roots};
-    t->tls_verified = tlsclient_new(&options, f);
-    return t->tls_opportunistic != NULL && t->tls_verified != NULL ? 0 : -1;
-}
-
 bool transport_is_named(const struct transport *t)
 {
     return t->hosts != NULL;
@@ -228,9 +220,9 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
     if (rc == 0 && transport_connects(t)) {
-        rc = make_tls(t, roots, f);
-        t->dns = open_dns(conf, base, resolv_conf, f);
-        rc = rc == 0 && t->dns != NULL ? 0 : -1;
+        t->tlsdane = tlsdane_new(roots, f);
+        t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, resolv_conf, f);
+        rc = t->dns != NULL ? 0 : -1;
     }
     if (rc != 0) {
         t->conf = NULL; /* the caller's again */
@@ -249,8 +241,7 @@ static void release(evutil_socket_t fd, short what, void *arg)
 {
     struct transport *t = arg;
     dns_close(&t->dns);
-    tlsclient_free(&t->tls_opportunistic);
-    tlsclient_free(&t->tls_verified);
+    tlsdane_free(&t->tlsdane);
     mem_free(&t->hosts);
     conf_free(&t->conf);
     mem_free(&t);

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "conf.h"
 #include "dns.h"
 #include "dnsaddr.h"
 #include "fail.h"
+#include "tlsdane.h"
 
 /* What one configuration says about the transport that this process is. Counted references:
  * sessions and jobs under way keep the one they began with. */
@@ -58,7 +59,9 @@ struct transport {
     struct transport_timeouts timeouts;
     int fail_code; /* TRANSPORT_FAIL */
     const char *fail_text;
-    SSL_CTX *tls_opportunistic, *tls_verified;
+    bool requiretls_by_dnssec; /* DNSSEC and an authority will do for REQUIRETLS */
+    bool tls_results;          /* how TLS went is counted for reports */
+    struct tlsdane *tlsdane;
 };
 
 /* Whether all its mail goes to servers that the operator named. */

@@ -33,6 +33,8 @@ static const struct edge {
     {ROLE_HOOKS, ROLE_VAULT, "secret", false, NULL},
     /* Of the transports those alone that log in somewhere. */
     {ROLE_DELIVERY, ROLE_VAULT, "secret", false, NULL},
+    /* Those alone that look for MX hosts: policies of MTA-STS are about these. */
+    {ROLE_DELIVERY, ROLE_HOOKS, "fetch", false, NULL},
 };
 
 _Static_assert(sizeof edges / sizeof edges[0] <= LINKS_EDGES, "room for when each was made");
@@ -46,12 +48,19 @@ unsigned links_vaults(const struct world *w)
     return n;
 }
 
+static bool transport_asks(const struct process *p, enum role whom)
+{
+    const struct conf *conf = p->world->conf;
+    return whom == ROLE_VAULT ? conftransport_auth(conf, p->label) != NULL
+                              : conftransport_finds_mx(conf, p->label);
+}
+
 /* Workers that ask share out the vaults; everywhere else all of a role are meant. */
 static bool joins(const struct edge *e, const struct process *asks, const struct process *answers)
 {
     if (asks->role != e->asks || answers->role != e->answers)
         return false;
-    if (e->asks == ROLE_DELIVERY && conftransport_auth(asks->world->conf, asks->label) == NULL)
+    if (e->asks == ROLE_DELIVERY && !transport_asks(asks, e->answers))
         return false;
     if (e->label != NULL && strcmp(answers->label, e->label) != 0)
         return false;

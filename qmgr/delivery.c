@@ -304,6 +304,15 @@ static bool has_to_wait(const struct delivery *v, const char *transport)
            window_is_behind(v->window, v->stream, transport);
 }
 
+/* Whether what keeps others out does not concern this one: TLS that cannot be had as the
+ * destination demands it, of a message that can do without (RFC 8689 section 5). Reports about the
+ * trouble are of that kind. */
+static bool is_exempt(const struct delivery *v, const struct rcpt_row *r, const struct pause *p)
+{
+    return (rcpt_row_flags(r, v->row.envelope->flags) & SUBMIT_TLS_OPTIONAL) != 0 &&
+           strcmp(p->stage, "starttls") == 0;
+}
+
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
                                    const struct rcpt_row *r, const struct pause **pause)
 {
@@ -325,6 +334,8 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     want_incoming(v, &route, &wants);
     v->server = sites_server(v->sites, q->settings, route.transport);
     *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
+    if (*pause != NULL && is_exempt(v, r, *pause))
+        *pause = NULL;
     v->lost = !settings_has_transport(q->settings, route.transport);
     if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
         /* Half of the class's places stays for those that need not wait. */

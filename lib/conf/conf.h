@@ -42,7 +42,21 @@ enum {
 /* The words of settings that take one of a set, as conf_word and the number of a value give them.
  * log-level gives enum log_level (lib/base/log.h). */
 enum conf_seccomp { CONF_SECCOMP_KILL, CONF_SECCOMP_ERRNO, CONF_SECCOMP_OFF };
-enum conf_tls { CONF_TLS_NONE, CONF_TLS_OPPORTUNISTIC, CONF_TLS_REQUIRED };
+enum conf_tls {
+    CONF_TLS_NONE,
+    CONF_TLS_OPPORTUNISTIC,
+    CONF_TLS_REQUIRED,
+    CONF_TLS_DANE_ONLY, /* of servers that the operator named */
+};
+enum conf_tls_level {
+    CONF_TLS_LEVEL_PUBLISHED,
+    CONF_TLS_LEVEL_NONE,
+    CONF_TLS_LEVEL_MAY,
+    CONF_TLS_LEVEL_ENCRYPT,
+    CONF_TLS_LEVEL_VERIFY,
+    CONF_TLS_LEVEL_DANE_ONLY,
+    CONF_TLS_LEVEL_FINGERPRINT,
+};
 enum conf_family {
     CONF_FAMILY_ANY,
     CONF_FAMILY_4,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "confaddr.h"
+#include "conftls.h"
 #include "mem.h"
 
 static struct confsource_pos setting_at(const struct conf_block *block, const char *name)
@@ -299,14 +300,36 @@ static void check_account(const struct conf_block *account, struct conferror *er
     check_incoming(account, errors);
 }
 
+static void check_tls_policy(const struct conf_block *policy, struct conferror *errors)
+{
+    size_t n;
+    const struct conf_value *values = conf_list(policy, "fingerprint", &n);
+    unsigned char digest[CONFTLS_FINGERPRINT];
+    for (size_t i = 0; i < n; i++) {
+        if (conftls_fingerprint(values[i].text, digest) != 0)
+            conferror_add(errors, value_at(policy, "fingerprint", i),
+                          "fingerprint must be 64 hexadecimal digits, or 32 pairs with colons "
+                          "between them");
+    }
+    if (!conf_is_set(policy, "level") || is_broken(policy, "level") ||
+        is_broken(policy, "fingerprint"))
+        return;
+    bool wanted = conf_word(policy, "level") == CONF_TLS_LEVEL_FINGERPRINT;
+    if (wanted && n == 0)
+        conferror_add(errors, setting_at(policy, "level"), "level fingerprint needs fingerprint");
+    else if (!wanted && n > 0)
+        conferror_add(errors, setting_at(policy, "fingerprint"),
+                      "fingerprint is for level fingerprint alone");
+}
+
 static const struct check {
     const char *block;
     void (*run)(const struct conf_block *block, struct conferror *errors);
 } checks[] = {
-    {"listen", check_listen},   {"route", check_route},   {"transport", check_transport},
-    {"lmtp", check_lmtp},       {"domain", check_domain}, {"dkim", check_dkim},
-    {"account", check_account}, {"webapi", check_webapi}, {"smtp", check_smtp},
-    {"auth", check_auth},
+    {"listen", check_listen},   {"route", check_route},           {"transport", check_transport},
+    {"lmtp", check_lmtp},       {"domain", check_domain},         {"dkim", check_dkim},
+    {"account", check_account}, {"webapi", check_webapi},         {"smtp", check_smtp},
+    {"auth", check_auth},       {"tls-policy", check_tls_policy},
 };
 
 static void run_checks(const struct conf_block *block, struct conferror *errors)

@@ -385,6 +385,7 @@ static const struct conf_block_type *const root_blocks[] = {
     &conftables_account,
     &conftables_transport,
     &conftables_route,
+    &conftables_tls_policy,
     &webapi,
     &webhooks,
     &mtasts,

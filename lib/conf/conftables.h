@@ -84,6 +84,7 @@ extern const struct conf_block_type conftables_account;
 extern const struct conf_block_type conftables_route;
 extern const struct conf_block_type conftables_deliver;
 extern const struct conf_block_type conftables_transport;
+extern const struct conf_block_type conftables_tls_policy;
 
 #define CONF_TABLE(array) .settings = (array), .n_settings = sizeof(array) / sizeof((array)[0])
 

@@ -108,9 +108,25 @@
      OUT,                                                                                          \
      D("tls", "opportunistic"),                                                                    \
      .words = "none opportunistic required",                                                       \
-     .doc = "Whether STARTTLS is used: never; when the server offers it; or always, with any "     \
-            "certificate, mail waiting where that fails. The names of the hosts come from the "    \
-            "DNS, so that a certificate for one proves little."},                                  \
+     .doc = "What STARTTLS is used for where the recipient's domain says nothing of it: nothing; " \
+            "hosts that offer it, with any certificate, and in clear where that fails; or all "    \
+            "hosts, mail waiting where it fails. What the domain publishes (DANE, MTA-STS) goes "  \
+            "before the last two, a tls-policy before everything."},                               \
+        {"requiretls-by-dnssec",                                                                   \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("requiretls-by-dnssec", "no"),                                                          \
+         .doc = "Whether a message with REQUIRETLS may also go to a host that has neither DANE "   \
+                "nor MTA-STS, if DNSSEC secures its name and its certificate is of a known "       \
+                "authority and for that name (RFC 8689, 4.2.1). Otherwise it is returned."},       \
+        {"tls-results",                                                                            \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("tls-results", "yes"),                                                                  \
+         .doc = "Whether it is counted how TLS with each domain's hosts went, for reports to the " \
+                "domain (TLSRPT, RFC 8460)."},                                                     \
         {"max-hosts",                                                                              \
          CONF_INT,                                                                                 \
          0,                                                                                        \
@@ -198,10 +214,12 @@ const struct conf_block_type conftables_deliver = {
 #define RELAY_TLS_SETTING                                                                          \
     {                                                                                              \
         "tls", CONF_WORD, 0, OUT, "required",                                                      \
-            .words = "none opportunistic required",                                                \
-            .doc = "Whether STARTTLS is used: never; when the server offers it; or always and "    \
-                   "with a "                                                                       \
-                   "certificate that is valid for the host, mail waiting where that fails."        \
+            .words = "none opportunistic required dane-only",                                      \
+            .doc = "Whether STARTTLS is used: never; when the server offers it, and as its TLSA "  \
+                   "records say if it has any that DNSSEC secures; always and with a certificate " \
+                   "that is valid for the host; or always and as such records say, which it has "  \
+                   "to have. Mail waits where that fails. A tls-policy for the host goes before "  \
+                   "it."                                                                           \
     }
 
 static const struct conf_setting direct_settings[] = {
@@ -357,7 +375,7 @@ static const struct conf_setting lmtp_settings[] = {
     {"socket", CONF_PATH, 0, OUT,
      .doc = "Or a local socket instead of host and port. Its folder becomes the root folder of the "
             "process that delivers there, and has to let the user of that process in."},
-    {"tls", CONF_WORD, 0, OUT, "opportunistic", .words = "none opportunistic required",
+    {"tls", CONF_WORD, 0, OUT, "opportunistic", .words = "none opportunistic required dane-only",
      .doc = "Whether STARTTLS is used, as for smtp. Never on a local socket."},
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
@@ -404,4 +422,32 @@ const struct conf_block_type conftables_transport = {
     .readers = OUT_AND_QUEUE | CONF_VAULT,
     .blocks = transport_blocks,
     .doc = "A way for mail to leave, which routes name. It holds exactly one of the blocks below.",
+};
+
+static const struct conf_setting tls_policy_settings[] = {
+    {"to", CONF_PATTERN, CONF_LIST | CONF_REQUIRED, OUT,
+     .doc = "Domains of the recipient that this is for; and servers that a transport names as its "
+            "host."},
+    {"level", CONF_WORD, CONF_REQUIRED, OUT,
+     .words = "published none may encrypt verify dane-only fingerprint",
+     .doc =
+         "published: what the domain publishes, as without any tls-policy. none: no TLS. may: TLS "
+         "when it is offered, with any certificate, else in clear. encrypt: TLS or nothing, with "
+         "any certificate. verify: with one of a known authority, for the host's name. dane-only: "
+         "as TLSA records say that DNSSEC secures, or nothing. fingerprint: with one of these "
+         "certificates or keys."},
+    {"fingerprint", CONF_TEXT, CONF_LIST | CONF_ASCII, OUT, .min = "64", .max = "95",
+     .doc = "SHA-256 of a certificate, or of its public key (SubjectPublicKeyInfo), in hexadecimal "
+            "digits, with or without colons between the octets."},
+};
+
+const struct conf_block_type conftables_tls_policy = {
+    .name = "tls-policy",
+    .flags = CONF_REPEATABLE,
+    .readers = OUT,
+    CONF_TABLE(tls_policy_settings),
+    .doc =
+        "What TLS with a destination has to be like, whatever it publishes itself and whatever "
+        "the transport says. The first that fits, in the order of the file, holds. What a "
+        "message asks for with REQUIRETLS is kept all the same: where none holds it is returned.",
 };

@@ -1,5 +1,7 @@
 #include "conftransport.h"
 
+#include <string.h>
+
 /* The kinds that can have credentials. */
 static const char *const kinds[] = {"submission", "submissions", "socks"};
 
@@ -11,6 +13,14 @@ const struct conf_block *conftransport_auth(const struct conf *conf, const char 
             return conf_child(kind, "auth");
     }
     return NULL;
+}
+
+bool conftransport_finds_mx(const struct conf *conf, const char *transport)
+{
+    const struct conf_block *block = conf_find(conf_root(conf), "transport", transport);
+    if (block == NULL)
+        return strcmp(transport, "direct") == 0;
+    return conf_child(block, "direct") != NULL || conf_child(block, "socks") != NULL;
 }
 
 const char *conftransport_socket(const struct conf *conf, const char *transport)

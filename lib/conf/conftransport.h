@@ -1,11 +1,17 @@
 #ifndef QM_CONFTRANSPORT_H
 #define QM_CONFTRANSPORT_H
 
+#include <stdbool.h>
+
 #include "conf.h"
 
 /* The credentials of the transport of this name: the block `auth` of whatever kind it is. NULL when
  * there is no such transport, or it has none. */
 const struct conf_block *conftransport_auth(const struct conf *conf, const char *transport);
+
+/* Whether the transport of this name ("direct" and "local" among them) finds the MX hosts of the
+ * recipients' domains itself. For those who may see its blocks: master, delivery, qmgr. */
+bool conftransport_finds_mx(const struct conf *conf, const char *transport);
 
 /* The local socket that the transport of this name delivers to, or NULL. For those who may see it:
  * master and delivery. */

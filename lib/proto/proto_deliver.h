@@ -63,7 +63,9 @@ struct deliver_result {
     char *error; /* our own sentence when it was not plain success; "" */
     char *remote_host;    /* name as MX or configuration gave it; "" */
     char *remote_address; /* "192.0.2.1:25"; "" */
-    char *tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384 unverified"; "" in clear */
+    char *tls; /* what TLS was like, and the policy: "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519
+                  verified; policy dane", "clear, STARTTLS not offered; policy may", "policy
+                  sts-mismatch" when nobody was connected to; "" where no policy was made */
     /* Of one that is done: the next hop took the sender's wish to hear of success (NOTIFY, RFC 3461
      * section 5.2.1) along with the message, and is the one to tell it. */
     bool reports;
@@ -71,7 +73,7 @@ struct deliver_result {
      * development (simulate.h). */
     bool complaint;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "auth" "mail" "rcpt" "data" "dot"
-                    "maildir" "dns" */
+                    "maildir" "dns" "policy" */
     char *rcpt_reply; /* what the remote said when it took the recipient, where reply is what it
                          said later, as of the message; "" where it did not come so far */
     char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */

@@ -30,6 +30,7 @@ PACKAGES = {
     "lmtpd": ["dovecot-lmtpd"],
     "dante": ["dante-server"],
     "callers": ["cron", "s-nail"],
+    "nginx": ["nginx-light"],
 }
 
 _APT = ["-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=true"]

@@ -119,7 +119,7 @@ class RetryAndDsn(case.LanCase):
             self.assertEqual({key: one[key] for key in
                               ("result", "stage", "code", "enhanced", "reply", "remote_host", "remote_address", "tls")},
                              {"result": "deferred", "stage": "rcpt", "code": 451, "enhanced": "4.3.2", "reply": REPLY,
-                              "remote_host": "192.0.2.2", "remote_address": "192.0.2.2:25", "tls": ""})
+                              "remote_host": "192.0.2.2", "remote_address": "192.0.2.2:25", "tls": "clear, TLS is switched off; policy none"})
             self.assertGreaterEqual(one["duration_ms"], 0)
         starts = [time_of(one["start"]) for one in history]
         for before, after, seconds in zip(starts, starts[1:], WAITS):

@@ -29,14 +29,16 @@ DELIVERED = ("delivered", 250, "2.0.0", "dot", QUEUED, TAKEN)
 def expected(step, wrong, recipients, number):
     """(result, code, enhanced code, stage, reply, reply to RCPT) of one recipient, number 0 for the first."""
     stage = step.split()[-1]
+    if step == "starttls":
+        return DELIVERED  # in clear: what is offered need not be, and who takes it amiss is asked without
     lost = ("deferred", 0, "4.5.0" if wrong == "garbage" else "4.4.2", stage, "")
     hit = {"first rcpt": number == 0, "last rcpt": number == recipients - 1}.get(step, True)
     if wrong not in REPLIES:
         # The connection is of no more use for anybody. What was taken before is not forgotten.
         taken = step in ("data", "dot") or (step == "last rcpt" and number < recipients - 1)
         return (*lost, TAKEN if taken else "")
-    if step == "starttls" or not hit:
-        return DELIVERED  # in clear: what is offered need not be
+    if not hit:
+        return DELIVERED
     result, code, enhanced = {"4xx": ("deferred", 451, "4.3.5"), "5xx": ("failed", 554, "5.6.0")}[wrong]
     return result, code, enhanced, stage, REPLIES[wrong], TAKEN if step in ("data", "dot") else ""
 
@@ -47,6 +49,14 @@ def reply_of(wrong):
         return smtpsink.Reply("what do you want?")
     # Not at once: a connection that is gone before it was seen to stand has failed as such.
     return smtpsink.Reply(REPLIES.get(wrong), drop=wrong == "EOF", reset=wrong == "RST", delay=0.3)
+
+
+def told_of_tls(step, wrong):
+    """That there was none, and why."""
+    if step in ("greeting", "ehlo"):
+        return "policy may"
+    refused = "STARTTLS was refused" if wrong in REPLIES else "the connection was cut over STARTTLS"
+    return f"clear, {refused if step == 'starttls' else 'STARTTLS not offered'}; policy may"
 
 
 class Cell:
@@ -122,7 +132,7 @@ class Results(case.LanCase):
         self.assertEqual(got, wanted, cell.name)
         self.assertEqual(kind, "queue" if wanted[0] == "deferred" else "retired", cell.name)
         self.assertEqual((record["remote_host"], record["remote_address"], record["tls"], record["transport"]),
-                         (f"[{cell.address}]", f"{cell.address}:25", "", "direct"), cell.name)
+                         (f"[{cell.address}]", f"{cell.address}:25", told_of_tls(cell.step, cell.wrong), "direct"), cell.name)
         self.assertEqual(bool(record["error"]), not record["reply"] or record["stage"] in ("greeting", "ehlo"),
                          f"{cell.name}: {record['error']}")
         self.assertLess(record["duration_ms"], 60_000)

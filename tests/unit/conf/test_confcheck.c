@@ -8,6 +8,7 @@
 
 #define HOST "hostname a.example\n"
 #define DOMAIN "domain d.example { }\n"
+#define DIGITS "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef"
 #define CERT " certificate-file c key-file k "
 
 static const struct {
@@ -106,6 +107,15 @@ static const struct {
      "f:2:46: auth needs password-file\n"},
     {HOST "transport t { lmtp { socket a fallback-host b } }",
      "f:2:31: fallback-host needs a host\n"},
+    /* What TLS has to be like. */
+    {HOST "tls-policy { to a.b level fingerprint }",
+     "f:2:21: level fingerprint needs fingerprint\n"},
+    {HOST "tls-policy { to a.b level verify fingerprint " DIGITS " }",
+     "f:2:34: fingerprint is for level fingerprint alone\n"},
+    {HOST "tls-policy { to a.b level fingerprint fingerprint " DIGITS " x" DIGITS " }",
+     "f:2:116: fingerprint must be 64 hexadecimal digits, or 32 pairs with colons between them\n"},
+    {HOST "tls-policy { to a.b }", "f:2:1: tls-policy needs level\n"},
+    {HOST "tls-policy { level may }", "f:2:1: tls-policy needs to\n"},
     /* Webhooks and signatures. */
     {HOST DOMAIN "account a { address a@d.example webhook sideways { url http://x } }",
      "f:3:41: the name of webhook must be one of: outgoing incoming\n"},

@@ -115,6 +115,13 @@ static void test_words_are_in_the_order_of_their_enums(void **state)
     expect_word(block_of(root, "deliver"), "ip-family", "6", CONF_FAMILY_6);
     expect_word(block_of(root, "webhooks"), "success", "any-2xx", CONF_SUCCESS_ANY_2XX);
     expect_word(block_of(root, "webhooks"), "success", "200-only", CONF_SUCCESS_200_ONLY);
+    expect_word(block_of(root, "tls-policy"), "level", "published", CONF_TLS_LEVEL_PUBLISHED);
+    expect_word(block_of(root, "tls-policy"), "level", "none", CONF_TLS_LEVEL_NONE);
+    expect_word(block_of(root, "tls-policy"), "level", "may", CONF_TLS_LEVEL_MAY);
+    expect_word(block_of(root, "tls-policy"), "level", "encrypt", CONF_TLS_LEVEL_ENCRYPT);
+    expect_word(block_of(root, "tls-policy"), "level", "verify", CONF_TLS_LEVEL_VERIFY);
+    expect_word(block_of(root, "tls-policy"), "level", "dane-only", CONF_TLS_LEVEL_DANE_ONLY);
+    expect_word(block_of(root, "tls-policy"), "level", "fingerprint", CONF_TLS_LEVEL_FINGERPRINT);
     expect_word(webhook, "events", "delivered", CONF_EVENT_DELIVERED);
     expect_word(webhook, "events", "suppressed", CONF_EVENT_SUPPRESSED);
     expect_word(webhook, "events", "delayed", CONF_EVENT_DELAYED);
@@ -125,13 +132,18 @@ static void test_words_are_in_the_order_of_their_enums(void **state)
     expect_word(webhook, "events", "unrecognized", CONF_EVENT_UNRECOGNIZED);
 }
 
+/* What stands at the head of one list stands at the head of all, in the order of enum conf_tls. */
 static void test_tls_of_every_transport_has_the_same_words(void **state)
 {
     const struct conf_block_type *transport = block_of(&conftables_root, "transport");
     const char *words = words_of(block_of(&conftables_root, "deliver"), "tls");
     static const char *const kinds[] = {"direct", "smtp", "submission", "socks", "lmtp"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        assert_string_equal(words_of(block_of(transport, kinds[i]), "tls"), words);
+        assert_memory_equal(words_of(block_of(transport, kinds[i]), "tls"), words, strlen(words));
+    for (size_t i = 1; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i], "socks") != 0) /* which has no servers that somebody named */
+            expect_word(block_of(transport, kinds[i]), "tls", "dane-only", CONF_TLS_DANE_ONLY);
+    }
 }
 
 /* Tables that are wrong, each in one way. */

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "pool.h"
+#include "proto_fetch.h"
 #include "tls.h"
 #include "tlskey.h"
 
@@ -292,15 +293,96 @@ static void on_qmgr_closed(struct ipc *ch, void *arg, const char *why)
     ipc_free(&lab.qmgr);
 }
 
+static const char *const whats[STS_WHATS] = {"fetched", "used", "failed", "no-record"};
+
+static void note_result(const struct tlsresult *r)
+{
+    for (size_t i = 0; i < r->entries_n; i++) {
+        const struct tlsresult_entry *e = &r->entries[i];
+        buf_putf(&lab.learned, "%s%s%s: %s %llu good %llu failed", r->recipient_domain,
+                 r->is_host ? " at " : "", r->is_host ? r->policy_domain : "",
+                 tlsresult_policy_name(e->policy), (unsigned long long)e->success,
+                 (unsigned long long)e->failure);
+        for (size_t k = 0; k < e->details_n; k++)
+            buf_putf(&lab.learned, ", %s %s", tlsresult_type_name(e->details[k].type),
+                     e->details[k].reason);
+        buf_puts(&lab.learned, "\n");
+    }
+}
+
+static int on_learned(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct learned l;
+    assert_int_equal(learned_read(m, &l, f), 0);
+    for (uint32_t i = 0; i < l.policies_n; i++)
+        buf_putf(&lab.learned, "%s %s %s\n", whats[l.policies[i].what], l.policies[i].domain,
+                 l.policies[i].id);
+    for (uint32_t i = 0; i < l.results_n; i++)
+        note_result(l.results[i]);
+    learned_clear(&l);
+    return 0;
+}
+
 void lab_link(void)
 {
-    static const struct ipc_handler handler = {NULL, on_qmgr_closed};
+    static const struct ipc_handler handler = {on_learned, on_qmgr_closed};
     struct fail f;
     int fd[2];
     ipc_free(&lab.qmgr);
     assert_int_equal(ipc_pair(fd, &f), 0);
     lab.qmgr = ipc_new(lab.base, fd[0], "deliver", &handler, NULL);
     agent_link(&lab.agent, fd[1]);
+}
+
+static int on_fetch(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
+{
+    struct fetched_policy p = {.end = FETCH_POLICY_FAILED};
+    char *domain;
+    assert_int_equal(fetch_policy_read(m, &domain, f), 0);
+    lab.fetches++;
+    if (lab.policy != NULL) {
+        p.end = FETCH_POLICY_GOOD;
+        p.policy = mtasts_policy_parse(span_text(lab.policy), f);
+        assert_non_null(p.policy);
+    }
+    p.why = mem_text(lab.policy == NULL ? "http-status-404" : "");
+    if (!lab.mute)
+        fetch_policy_answer(ch, m->id, &p);
+    fetched_policy_clear(&p);
+    mem_free(&domain);
+    return 0;
+}
+
+static void on_hooks_closed(struct ipc *ch, void *arg, const char *why)
+{
+    ipc_free(&lab.hooks);
+}
+
+void lab_link_hooks(void)
+{
+    static const struct ipc_handler handler = {on_fetch, on_hooks_closed};
+    struct fail f;
+    int fd[2];
+    ipc_free(&lab.hooks);
+    assert_int_equal(ipc_pair(fd, &f), 0);
+    lab.hooks = ipc_new(lab.base, fd[0], "fetch", &handler, NULL);
+    agent_link_hooks(&lab.agent, fd[1]);
+}
+
+char *lab_tlsa(SSL_CTX *ctx)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    struct buf text = {0};
+    unsigned char *der = NULL;
+    int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(SSL_CTX_get0_certificate(ctx)), &der);
+    assert_true(size > 0);
+    assert_int_equal(EVP_Digest(der, (size_t)size, digest, &n, EVP_sha256(), NULL), 1);
+    OPENSSL_free(der);
+    buf_puts(&text, "3 1 1 ");
+    for (unsigned i = 0; i < n; i++)
+        buf_putf(&text, "%02x", digest[i]);
+    return buf_take_text(&text);
 }
 
 void lab_close(void)
@@ -313,6 +395,8 @@ void lab_close(void)
     assert_int_equal(lab.counters[GAUGE_SESSIONS], 0);
     peer_close(&lab.peer);
     ipc_free(&lab.qmgr);
+    ipc_free(&lab.hooks);
+    buf_free(&lab.learned);
     lab_settle();
     pool_free(&lab.agent.pool);
     transport_drop(&lab.agent.transport);
@@ -398,6 +482,11 @@ void order_send(struct order *o)
     job->envid = or_empty(o->envid);
     job->ret = or_empty(o->ret);
     add_recipients(job, o);
+    if (o->sts != NULL) {
+        job->sts = (struct sts_known){.id = "1", .refresh_ms = INT64_MAX};
+        job->sts.policy = mtasts_policy_parse(span_text(o->sts), &f);
+        assert_non_null(job->sts.policy);
+    }
     int body = file_sealed("body", span_of(o->body, o->body_n), &f);
     assert_true(body >= 0);
     deliver_ask(lab.qmgr, job, body, lab_on_results, o);
@@ -435,6 +524,11 @@ const char *order_text(const struct order *o, uint32_t i)
     return text;
 }
 
+bool is_under_tls(const struct deliver_result *r)
+{
+    return strncmp(r->tls, "TLSv", 4) == 0;
+}
+
 /* ---- plays ---- */
 
 static void set_script(struct peer *p, const struct play *play)
@@ -462,7 +556,7 @@ static void check_results(const struct order *o, const struct play *play)
         const char *host = transport_is_named(lab.agent.transport) ? "127.0.0.1" : "[127.0.0.1]";
         if (strcmp(o->results[i].remote_host, host) != 0)
             fail_msg("%s: recipient %u: host %s", play->title, i, o->results[i].remote_host);
-        if (o->results[i].tls[0] != '\0')
+        if (is_under_tls(&o->results[i]))
             fail_msg("%s: recipient %u: TLS %s", play->title, i, o->results[i].tls);
     }
 }

@@ -21,7 +21,13 @@
 struct lab {
     struct event_base *base;
     struct agent agent;
-    struct ipc *qmgr; /* the other end of the channel */
+    struct ipc *qmgr;   /* the other end of the channel */
+    struct ipc *hooks;  /* the other end of that channel, where lab_link_hooks made one */
+    const char *policy; /* what hooks fetches; NULL: nothing, and a failure */
+    bool mute;          /* it does not answer */
+    unsigned fetches;   /* that it was asked for */
+    struct buf learned; /* what qmgr was told: "fetched example.net 1\n", "example.net at
+                           mx1.test: tlsa 1 good 0 failed, ...\n" */
     struct names names;
     struct peer peer; /* on 127.0.0.1 */
     uint64_t counters[DELIVERY_COUNTERS];
@@ -33,6 +39,9 @@ struct lab {
     int64_t passed_ms;            /* added to what clock_mono_ms says */
     uint64_t last_id;             /* of a message */
 };
+
+/* A certificate of a context as a TLSA record, "3 1 1 ..."; the caller frees it (mem_free). */
+char *lab_tlsa(SSL_CTX *ctx);
 
 extern struct lab lab;
 
@@ -55,6 +64,9 @@ void lab_reload_direct(const char *settings);
 /* A new channel from qmgr; the one before is gone. */
 void lab_link(void);
 
+/* A channel to hooks; the one before is gone. */
+void lab_link_hooks(void);
+
 /* A message on its way through the agent. */
 #define ORDER_RECIPIENTS 1000
 struct order {
@@ -71,7 +83,8 @@ struct order {
     const char *orcpt;         /* of every recipient */
     uint8_t notify;
     uint8_t wants;
-    uint64_t id; /* of the message; 0: a new one */
+    const char *sts; /* what is known of the destination: the text of a policy, of id "1" */
+    uint64_t id;     /* of the message; 0: a new one */
     /* what came back */
     bool done, lost;
     struct deliver_result *results;
@@ -91,6 +104,9 @@ void order_run(struct order *o);
 /* "failed 550 5.1.1 rcpt [550 5.1.1 no such user] (our sentence)", without brackets around nothing.
  */
 const char *order_text(const struct order *o, uint32_t i);
+
+/* Whether what is told of TLS is that there was some. */
+bool is_under_tls(const struct deliver_result *r);
 
 void lab_fail_unless(bool condition, const char *what, const char *file, int line);
 

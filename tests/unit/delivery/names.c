@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +14,21 @@
 #include "wire.h"
 
 #define HEAD 12
-enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28 };
+enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52 };
 enum { RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3 };
 
 static int type_number(const char *type)
 {
-    return strcmp(type, "A") == 0      ? TYPE_A
-           : strcmp(type, "AAAA") == 0 ? TYPE_AAAA
-           : strcmp(type, "MX") == 0   ? TYPE_MX
-                                       : 0;
+    static const struct {
+        const char *name;
+        int number;
+    } types[] = {{"A", TYPE_A},     {"AAAA", TYPE_AAAA}, {"MX", TYPE_MX},
+                 {"TXT", TYPE_TXT}, {"TLSA", TYPE_TLSA}, {"CNAME", TYPE_CNAME}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(type, types[i].name) == 0)
+            return types[i].number;
+    }
+    return 0;
 }
 
 static void put_name(struct buf *b, const char *name)
@@ -35,6 +42,20 @@ static void put_name(struct buf *b, const char *name)
     wire_put_u8(b, 0);
 }
 
+/* "3 1 1 0b9f..." */
+static void put_tlsa(struct buf *b, const char *text)
+{
+    unsigned usage, selector, matching, octet;
+    int at;
+    if (sscanf(text, "%u %u %u %n", &usage, &selector, &matching, &at) != 3)
+        abort();
+    wire_put_u8(b, (uint8_t)usage);
+    wire_put_u8(b, (uint8_t)selector);
+    wire_put_u8(b, (uint8_t)matching);
+    for (text += at; sscanf(text, "%2x", &octet) == 1; text += 2)
+        wire_put_u8(b, (uint8_t)octet);
+}
+
 static void put_value(struct buf *b, const struct name_row *r, int type)
 {
     unsigned char octets[16];
@@ -42,6 +63,13 @@ static void put_value(struct buf *b, const struct name_row *r, int type)
     if (type == TYPE_MX) {
         wire_put_u16(&value, (uint16_t)atoi(r->value));
         put_name(&value, strchr(r->value, ' ') + 1);
+    } else if (type == TYPE_CNAME) {
+        put_name(&value, r->value);
+    } else if (type == TYPE_TXT) {
+        wire_put_u8(&value, (uint8_t)strlen(r->value));
+        buf_puts(&value, r->value);
+    } else if (type == TYPE_TLSA) {
+        put_tlsa(&value, r->value);
     } else {
         int good = inet_pton(type == TYPE_A ? AF_INET : AF_INET6, r->value, octets);
         assert(good == 1);
@@ -79,14 +107,17 @@ static int put_answers(const struct names *n, struct buf *b, const char *name, i
         *known = true;
         if (strcmp(r->type, "FAIL") == 0 && type_number(r->value) == type)
             return -1;
-        if (type_number(r->type) != type)
+        int own = type_number(r->type);
+        if (own != type && own != TYPE_CNAME)
             continue;
         put_name(b, name);
-        wire_put_u16(b, (uint16_t)type);
+        wire_put_u16(b, (uint16_t)own);
         wire_put_u16(b, 1);
         wire_put_u32(b, 60);
-        put_value(b, r, type);
+        put_value(b, r, own);
         count++;
+        if (own != type)
+            count += put_answers(n, b, r->value, type, known);
     }
     return count;
 }
@@ -109,10 +140,11 @@ static void on_query(evutil_socket_t fd, short what, void *arg)
         return;
     int count =
         put_answers(n, &answers, name, p[HEAD + name_n] << 8 | p[HEAD + name_n + 1], &known);
+    bool authentic = n->authentic && (n->insecure == NULL || strcasecmp(name, n->insecure) != 0);
     int rcode = count < 0 ? RCODE_SERVFAIL : !known ? RCODE_NXDOMAIN : 0;
     buf_put(&b, p, 2);
     wire_put_u8(&b, 0x81);
-    wire_put_u8(&b, (uint8_t)(0x80 | (n->authentic ? 0x20 : 0) | rcode));
+    wire_put_u8(&b, (uint8_t)(0x80 | (authentic ? 0x20 : 0) | rcode));
     wire_put_u16(&b, 1);
     wire_put_u16(&b, (uint16_t)(count > 0 ? count : 0));
     wire_put_u32(&b, 0);

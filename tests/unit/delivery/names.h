@@ -19,14 +19,16 @@ struct names {
     struct name_row rows[NAMES_MAX];
     unsigned n;
     unsigned queries;
-    bool authentic;     /* sets AD in its answers */
-    const char *silent; /* a name that it says nothing about */
+    bool authentic;       /* sets AD in its answers */
+    const char *insecure; /* not in those about this name */
+    const char *silent;   /* a name that it says nothing about */
 };
 
 void names_open(struct names *n, struct event_base *base); /* on 127.0.0.1 */
 void names_close(struct names *n);
-/* type: "A", "AAAA", "MX" with value "10 mx.test" ("0 ." for a null MX); or "FAIL" with the type
- * that fails as value. A name without rows does not exist. The texts are not copied. */
+/* type: "A", "AAAA", "CNAME", "TXT", "TLSA" with value "3 1 1 0b9f...", "MX" with value "10
+ * mx.test" ("0 ." for a null MX); or "FAIL" with the type that fails as value. A name without rows
+ * does not exist. The texts are not copied. */
 void names_add(struct names *n, const char *name, const char *type, const char *value);
 
 #endif

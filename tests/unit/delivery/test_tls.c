@@ -21,6 +21,12 @@ static int teardown(void **state)
     return 0;
 }
 
+static uint64_t fallbacks(void)
+{
+    return lab.counters[COUNT_FALLBACK_REFUSED] + lab.counters[COUNT_FALLBACK_CUT] +
+           lab.counters[COUNT_FALLBACK_HANDSHAKE];
+}
+
 static void run_to_end(struct order *o)
 {
     order_run(o);
@@ -34,9 +40,11 @@ static void expect(uint32_t flags, const char *outcome, const char *tls, const c
     run_to_end(&o);
     assert_outcome(&o, 0, outcome);
     if (tls[0] == '\0')
-        assert_string_equal(o.results[0].tls, "");
-    else
-        assert_non_null(strstr(o.results[0].tls, tls));
+        assert_false(is_under_tls(&o.results[0]));
+    else {
+        if (strstr(o.results[0].tls, tls) == NULL)
+            fail_msg("TLS: %s, and not %s", o.results[0].tls, tls);
+    }
     assert_string_equal(o.results[0].remote_address, lab.peer.address);
     assert_commands(&lab.peer, commands);
     order_free(&o);
@@ -53,7 +61,7 @@ static void tls_is_used_where_it_is_offered(void **state)
     expect(0, DELIVERED, "TLSv1.3 ", HELLO("1") "1 STARTTLS\n" HELLO("1") MAIL("1"));
     assert_int_equal(lab.peer.secured, 1);
     assert_int_equal(lab.counters[COUNT_TLS], 1);
-    assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 0);
+    assert_int_equal(fallbacks(), 0);
 }
 
 static void without_an_offer_the_message_goes_in_clear(void **state)
@@ -89,16 +97,28 @@ static void an_offer_taken_back_is_put_up_with(void **state)
     for (size_t i = 0; i < 3; i++) {
         peer_reset(&lab.peer);
         peer_say(&lab.peer, SAY_STARTTLS, refusals[i], NULL);
-        expect(0, DELIVERED, "", HELLO("1") "1 STARTTLS\n" MAIL("1"));
+        expect(0, DELIVERED, "clear, STARTTLS was refused; policy may",
+               HELLO("1") "1 STARTTLS\n1 QUIT\n" HELLO("2") MAIL("2"));
+        assert_int_equal(lab.counters[COUNT_FALLBACK_REFUSED], i + 1);
     }
 }
 
-static void a_server_that_leaves_over_it_has_left(void **state)
+/* It may be that somebody in between does it: with nothing but that the mail would wait for ever.
+ */
+static void a_server_that_leaves_over_it_is_tried_again_in_clear(void **state)
 {
+    static const char *const ends[] = {"!421 4.3.2 bye", "!", "#"};
     lab.peer.tls = lab.trusted;
-    peer_say(&lab.peer, SAY_STARTTLS, "!421 4.3.2 bye", NULL);
-    expect(0, "deferred 421 4.3.2 starttls [421 4.3.2 bye] (the server goes away)", "",
-           HELLO("1") "1 STARTTLS\n");
+    for (size_t i = 0; i < 3; i++) {
+        peer_reset(&lab.peer);
+        peer_say(&lab.peer, SAY_STARTTLS, ends[i], NULL);
+        expect(0, DELIVERED,
+               i == 0 ? "clear, STARTTLS was refused; policy may"
+                      : "clear, the connection was cut over STARTTLS; policy may",
+               HELLO("1") "1 STARTTLS\n" HELLO("2") MAIL("2"));
+    }
+    assert_int_equal(lab.counters[COUNT_FALLBACK_REFUSED], 1);
+    assert_int_equal(lab.counters[COUNT_FALLBACK_CUT], 2);
 }
 
 static void a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address(void **state)
@@ -107,7 +127,7 @@ static void a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address(v
     lab.peer.extensions = "STARTTLS\nSIZE";
     peer_say(&lab.peer, SAY_STARTTLS, "!=220 go\r\n", "454 4.7.0 not again", NULL);
     expect(0, DELIVERED, "", HELLO("1") "1 STARTTLS\n" HELLO("2") MAIL("2"));
-    assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 1);
+    assert_int_equal(lab.counters[COUNT_FALLBACK_HANDSHAKE], 1);
     assert_int_equal(lab.counters[COUNT_TLS], 0);
 }
 
@@ -124,7 +144,7 @@ static void so_is_one_that_never_ends(void **state)
     assert_true(lab_expire(25));
     RUN_UNTIL(o.done);
     assert_outcome(&o, 0, DELIVERED);
-    assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 1);
+    assert_int_equal(lab.counters[COUNT_FALLBACK_HANDSHAKE], 1);
     order_free(&o);
 }
 
@@ -192,27 +212,50 @@ static void required_of_the_hosts_of_a_domain_is_encryption(void **state)
     expect(0, DELIVERED, "TLSv1.3 ", HELLO("1") "1 STARTTLS\n" HELLO("1") MAIL("1"));
 }
 
+/* STARTTLS is said also where it is not offered: whoever took it out of the answer may have left it
+ * working. */
 static void where_it_is_required_nothing_goes_in_clear(void **state)
 {
+#define UNKNOWN "502 5.5.1 what"
     lab_reload_direct("idle-timeout 0  tls required");
-    expect(0, "deferred 0 4.7.4 starttls (TLS is required and the server does not offer it)", "",
-           HELLO("1"));
+    peer_say(&lab.peer, SAY_STARTTLS, UNKNOWN, NULL);
+    expect(0,
+           "deferred 502 4.7.4 starttls [" UNKNOWN
+           "] (TLS is required and the server does not offer it)",
+           "policy encrypt", HELLO("1") "1 STARTTLS\n1 QUIT\n");
     peer_reset(&lab.peer);
     lab.peer.tls = lab.trusted;
-    peer_say(&lab.peer, SAY_STARTTLS, "502 5.5.1 what", NULL);
+    peer_say(&lab.peer, SAY_STARTTLS, UNKNOWN, NULL);
+    expect(0,
+           "deferred 502 4.7.4 starttls [" UNKNOWN "] (TLS is required and the server refused it)",
+           "policy encrypt", HELLO("1") "1 STARTTLS\n1 QUIT\n");
+    peer_reset(&lab.peer);
+    peer_say(&lab.peer, SAY_STARTTLS, "!421 4.3.2 bye", NULL);
     expect(
         0,
-        "deferred 502 4.7.4 starttls [502 5.5.1 what] (TLS is required and the server refused it)",
-        "", HELLO("1") "1 STARTTLS\n1 QUIT\n");
+        "deferred 421 4.7.4 starttls [421 4.3.2 bye] (TLS is required and the server refused it)",
+        "policy encrypt", HELLO("1") "1 STARTTLS\n");
     peer_reset(&lab.peer);
     peer_say(&lab.peer, SAY_STARTTLS, "!220 go", NULL);
-    expect(0, "deferred 0 4.7.5 starttls (closed by the peer during the TLS handshake)", "",
+    expect(0, "deferred 0 4.7.5 starttls (closed by the peer during the TLS handshake)",
+           "policy encrypt", HELLO("1") "1 STARTTLS\n");
+    peer_reset(&lab.peer);
+    peer_say(&lab.peer, SAY_STARTTLS, "!", NULL);
+    expect(0, "deferred 0 4.4.2 starttls (closed by the peer)", "policy encrypt",
            HELLO("1") "1 STARTTLS\n");
     peer_reset(&lab.peer);
-    peer_say(&lab.peer, SAY_EHLO, "502 5.5.1 what", NULL);
-    expect(0, "deferred 0 4.7.4 starttls (TLS is required and the server does not offer it)", "",
-           HELLO("1") "1 HELO us.test\n");
-    assert_int_equal(lab.counters[COUNT_PLAINTEXT_FALLBACK], 0);
+    peer_say(&lab.peer, SAY_EHLO, UNKNOWN, NULL);
+    peer_say(&lab.peer, SAY_STARTTLS, UNKNOWN, NULL);
+    expect(0,
+           "deferred 502 4.7.4 starttls [" UNKNOWN
+           "] (TLS is required and the server does not offer it)",
+           "policy encrypt", HELLO("1") "1 HELO us.test\n1 STARTTLS\n1 QUIT\n");
+    assert_int_equal(fallbacks(), 0);
+    /* It works though it was not announced. */
+    peer_reset(&lab.peer);
+    lab.peer.extensions = "SIZE";
+    expect(0, DELIVERED, "unverified; policy encrypt",
+           HELLO("1") "1 STARTTLS\n" HELLO("1") MAIL("1"));
 }
 
 static void use_smarthost(const char *tls)
@@ -222,15 +265,19 @@ static void use_smarthost(const char *tls)
                lab.peer.port, tls);
 }
 
+static bool order_refused; /* STARTTLS is */
+
 static void expect_smarthost(uint32_t flags, const char *outcome, const char *tls,
                              const char *last_command)
 {
     struct order o = {.flags = flags};
     peer_reset(&lab.peer);
+    if (order_refused)
+        peer_say(&lab.peer, SAY_STARTTLS, UNKNOWN, NULL);
     run_to_end(&o);
     assert_outcome(&o, 0, outcome);
     if (tls[0] == '\0')
-        assert_string_equal(o.results[0].tls, "");
+        assert_false(is_under_tls(&o.results[0]));
     else
         assert_non_null(strstr(o.results[0].tls, tls));
     assert_string_equal(o.results[0].remote_host, "127.0.0.1");
@@ -270,59 +317,69 @@ static void requiretls_wants_a_certificate_and_the_extension(void **state)
         "deferred 0 4.7.5 starttls (TLS: certificate verify failed: self-signed certificate)", "",
         "STARTTLS");
     lab.peer.tls = NULL;
+    order_refused = true;
     expect_smarthost(SUBMIT_REQUIRE_TLS,
-                     "deferred 0 4.7.4 starttls (TLS is required and the server does not offer it)",
+                     "deferred 502 4.7.4 starttls [" UNKNOWN
+                     "] (TLS is required and the server does not offer it)",
                      "", "EHLO");
+    order_refused = false;
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
 }
 
 /* RFC 8689 section 5: who cannot take a notice with REQUIRETLS gets it without. */
 static void requiretls_does_not_have_a_notice_lost(void **state)
 {
-    static const char *const cases[] = {"REQUIRETLS", "SIZE", NULL};
+    static const char *const cases[] = {"REQUIRETLS", "SIZE", NULL, NULL};
     use_smarthost("opportunistic");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct order o = {.sender = "", .flags = SUBMIT_REQUIRE_TLS};
         lab.peer.tls = i == 0 ? lab.trusted : i == 1 ? lab.untrusted : NULL;
         lab.peer.tls_extensions = cases[i];
         peer_reset(&lab.peer);
+        if (i == 3) /* said in clear it means nothing (section 2) */
+            lab.peer.extensions = "REQUIRETLS";
         run_to_end(&o);
         assert_outcome(&o, 0, DELIVERED);
-        assert_int_equal(o.results[0].tls[0] != '\0', i < 2);
+        assert_int_equal(is_under_tls(&o.results[0]), i < 2);
         assert_int_equal(strstr(buf_text(&lab.peer.commands), " REQUIRETLS") != NULL, i == 0);
         order_free(&o);
     }
 }
 
+/* RFC 8689 section 4.2.1: DNSSEC and an authority will do, where the operator says so. */
 static void requiretls_wants_hosts_whose_names_are_beyond_doubt(void **state)
 {
+    static const char *const no_policy = "failed 0 5.7.30 policy (the message asks for REQUIRETLS, "
+                                         "and neither DANE nor MTA-STS says "
+                                         "what certificate the host must have)";
     struct order o = {.flags = SUBMIT_REQUIRE_TLS},
                  literal = {.destination = "[127.0.0.1]", .flags = SUBMIT_REQUIRE_TLS};
     names_add(&lab.names, "example.net", "MX", "10 mx1.test");
     names_add(&lab.names, "mx1.test", "A", "127.0.0.1");
     lab.peer.tls = lab.trusted;
     lab.peer.tls_extensions = "REQUIRETLS";
+    lab_reload_direct("idle-timeout 0  tls opportunistic  requiretls-by-dnssec yes");
     order_run(&o);
-    assert_outcome(&o, 0,
-                   "failed 0 5.7.30 dns (the message asks for REQUIRETLS, and the destination's "
-                   "mail hosts are not "
-                   "secured by DNSSEC)");
+    assert_outcome(&o, 0, no_policy);
+    assert_string_equal(o.results[0].tls, "policy requiretls no-policy");
     order_run(&literal);
-    assert_outcome(&literal, 0,
-                   "failed 0 5.7.30 transport (the message asks for REQUIRETLS, which cannot be "
-                   "had on this way)");
+    assert_outcome(&literal, 0, no_policy);
     order_free(&o);
-    lab_reload_direct("idle-timeout 0  tls opportunistic"); /* an empty cache */
     lab.names.authentic = true;
+    lab_reload_direct("idle-timeout 0  tls opportunistic"); /* an empty cache */
+    order_run(&o);
+    assert_outcome(&o, 0, no_policy);
+    order_free(&o);
+    lab_reload_direct("idle-timeout 0  tls opportunistic  requiretls-by-dnssec yes");
     order_run(&o);
     assert_outcome(&o, 0, DELIVERED);
-    assert_non_null(strstr(o.results[0].tls, " verified"));
+    assert_non_null(strstr(o.results[0].tls, " verified; policy requiretls dnssec"));
     lab_reload_direct("idle-timeout 0  tls none");
     order_free(&o);
     order_run(&o);
     assert_outcome(&o, 0,
-                   "failed 0 5.7.30 transport (the message asks for REQUIRETLS, which cannot be "
-                   "had on this way)");
+                   "failed 0 5.7.30 policy (the message asks for REQUIRETLS, and TLS is switched "
+                   "off for this destination)");
     order_free(&o);
     order_free(&literal);
 }
@@ -414,7 +471,7 @@ int main(void)
         TEST(with_tls_off_an_offer_is_passed_over),
         TEST(what_was_announced_in_clear_is_forgotten_under_tls),
         TEST(an_offer_taken_back_is_put_up_with),
-        TEST(a_server_that_leaves_over_it_has_left),
+        TEST(a_server_that_leaves_over_it_is_tried_again_in_clear),
         TEST(a_handshake_that_fails_is_tried_again_in_clear_at_the_same_address),
         TEST(so_is_one_that_never_ends),
         TEST(no_message_is_sent_in_clear_twice_over),

@@ -84,11 +84,11 @@ static void every_edge_has_its_two_ends(void **state)
     expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
                       "webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
-    expect("delivery/direct", "deliver qmgr");
+    expect("delivery/direct", "fetch, deliver qmgr"); /* it has MX hosts, and their policies */
     expect("delivery/local", "deliver qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
     expect("delivery/login", "secret, deliver qmgr"); /* it alone has something to ask vault */
-    expect("hooks", "secret, hook qmgr, fetch qmgr");
+    expect("hooks", "secret, fetch delivery/direct, hook qmgr, fetch qmgr");
 }
 
 static void and_they_are_joined(void **state)
@@ -104,6 +104,7 @@ static void and_they_are_joined(void **state)
         {"qmgr", "deliver local", "delivery/local", "deliver qmgr"},
         {"qmgr", "hook", "hooks", "hook qmgr"},
         {"qmgr", "fetch", "hooks", "fetch qmgr"},
+        {"delivery/direct", "fetch", "hooks", "fetch delivery/direct"},
         {"smtpd/0", "secret", "vault/0", "secret smtpd/0"},
         {"smtpd/1", "secret", "vault/1", "secret smtpd/1"},
         {"smtpd/0", "sign", "vault/0", "sign smtpd/0"},
@@ -226,6 +227,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "hook", "hooks", "hook qmgr"},
         {"qmgr", "fetch", "hooks", "fetch qmgr"},
+        {"delivery/direct", "fetch", "hooks", "fetch delivery/direct"},
     };
     const size_t n = sizeof pairs / sizeof pairs[0];
     lab_wait(1000); /* they were made just now */
