@@ -67,6 +67,13 @@ class Localserve(case.LanCase):
             self.assertEqual(smtp.noop()[0], 250)
         self.suite.stop()
 
+    def test_a_copy_of_what_was_sent_is_in_sent(self):
+        self.send("someone@example.org", SaveSent=True)
+        self.inbox.wait(1)
+        copy, = self.api.call("MessageList", {"MailboxName": "Sent"}).json["Messages"]
+        self.assertEqual(copy["Flags"], ["$notjunk", "\\seen"])
+        self.suite.stop()
+
     def test_the_curl_line_that_it_prints_sends_a_message(self):
         printed = self.suite.log_path.with_suffix(".out")
         text = wait.until(lambda: printed.exists() and "--data-urlencode" in printed.read_text() and
