@@ -56,6 +56,25 @@ static void go_on(struct mailbox *m)
         (void)evtimer_add(m->turn, &now);
 }
 
+static bool is_same_copy(const struct boxop *a, const struct boxop *b)
+{
+    return a->r.type == MSG_MAILBOX_STORE && b->r.type == MSG_MAILBOX_STORE && a->r.number != 0 &&
+           a->r.number == b->r.number && strcmp(a->r.account, b->r.account) == 0;
+}
+
+/* Whether what it may find is being stored by another just now. */
+static bool has_to_wait(const struct mailbox *m, const struct boxop *op)
+{
+    const struct boxop *before;
+    TAILQ_FOREACH (before, &m->ops, next) {
+        if (before == op)
+            return false;
+        if (is_same_copy(before, op))
+            return true;
+    }
+    return false;
+}
+
 /* One that another has gone before in the queue keeps its place: those at the head are done in
  * turns, and make room. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -66,7 +85,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     TAILQ_FOREACH_SAFE (op, &m->ops, next, next) {
         if (n++ == AT_ONCE)
             break;
-        if (!op->step(op))
+        if (has_to_wait(m, op) || !op->step(op))
             continue;
         answer(m, op->peer, op->request, &op->a);
         if (op->r.type == MSG_MAILBOX_STORE && op->folder.tmp >= 0)

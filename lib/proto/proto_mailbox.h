@@ -112,6 +112,10 @@ struct mailbox_copy {
     struct span head;
     unsigned flags;
     struct mail_words keywords;
+    /* Of a copy that is to be there once: its number, which goes into the name of the file, else 0.
+     * again: it may be there already; then that file is the answer, and nothing is stored. */
+    uint64_t number;
+    bool again;
 };
 uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, bool make,
                        const struct mailbox_copy *copy, mailbox_on_answer *on_answer, void *arg);
@@ -137,6 +141,8 @@ struct mailbox_request {
     int fd;                        /* STORE: sealed; else -1 */
     uint64_t size, skip;           /* STORE: its octets, and how many are left out */
     struct buf head;               /* STORE */
+    uint64_t number;               /* STORE; 0: none */
+    bool again;                    /* STORE; only with a number */
     char *after;                   /* LIST; NULL for the others */
     uint32_t limit;                /* LIST: 1 .. MAILBOX_PAGE_MAX */
 };

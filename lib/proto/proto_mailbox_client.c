@@ -126,8 +126,8 @@ uint64_t mailbox_delete(struct ipc *ch, const struct mailbox_which *which, mailb
     return ask(ch, MSG_MAILBOX_DELETE, &b, NULL, then, arg);
 }
 
-/* MSG_MAILBOX_STORE: account, folder (texts), make bool, flags u8, keywords (list), skip u64, head
- * (octets); one descriptor. */
+/* MSG_MAILBOX_STORE: account, folder (texts), make bool, flags u8, keywords (list), number u64,
+ * again bool, skip u64, head (octets); one descriptor. */
 uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, bool make,
                        const struct mailbox_copy *copy, mailbox_on_answer *then, void *arg)
 {
@@ -138,6 +138,8 @@ uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, 
     wire_put_bool(&b, make);
     wire_put_u8(&b, (uint8_t)copy->flags);
     mail_words_put(&b, &copy->keywords);
+    wire_put_u64(&b, copy->number);
+    wire_put_bool(&b, copy->again);
     wire_put_u64(&b, copy->skip);
     wire_put_span(&b, copy->head);
     return ask(ch, MSG_MAILBOX_STORE, &b, &fd, then, arg);

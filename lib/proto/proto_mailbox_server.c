@@ -35,6 +35,10 @@ static void get_store(struct wire *w, struct mailbox_request *r)
     r->make = wire_bool(w);
     r->set = wire_enum(w, MAILBOX_FLAGS + 1);
     mail_words_get(w, &r->add);
+    r->number = wire_u64(w);
+    r->again = wire_bool(w);
+    if (r->again && r->number == 0)
+        wire_fail(w);
     r->skip = wire_u64(w);
     buf_put_span(&r->head, wire_span(w, MAILBOX_HEAD_MAX));
 }

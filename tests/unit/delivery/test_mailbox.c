@@ -307,6 +307,50 @@ static void a_copy_is_stored_whole_or_not_at_all(void **state)
     mem_free(&path);
 }
 
+/* Files in the folder Sent of anna. */
+static unsigned copies(void)
+{
+    (void)mailbox_list(webapi, "anna", "Sent", "", 100, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    return answer.files_n;
+}
+
+static void a_copy_with_a_number_is_there_once(void **state)
+{
+    struct fail f;
+    int fd = file_sealed("copy", span_text("Subject: x\r\n\r\nhi\r\n"), &f);
+    struct mailbox_copy copy = {fd,   0, span_text(""), MAILBOX_SEEN, {NULL, 0}, 1883066134953998,
+                                false};
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    char *name = mem_text(answer.files[0].place.name);
+    assert_non_null(strstr(name, "C1883066134953998."));
+    copy.again = true;
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    assert_int_equal(answer.files_n, 1);
+    assert_string_equal(answer.files[0].place.name, name);
+    assert_int_equal(answer.files[0].flags, MAILBOX_SEEN);
+    assert_int_equal(copies(), 1);
+    /* Another message's, and one that is not there yet. */
+    copy.number = 188306613495399;
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    assert_int_equal(copies(), 2);
+    /* Asked for while it is being stored. */
+    copy.number = 5;
+    copy.again = false;
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    copy.again = true;
+    for (int i = 0; i < 3; i++)
+        (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    unsigned until = answers + 4;
+    RUN_UNTIL(answers == until);
+    assert_int_equal(copies(), 3);
+    mem_free(&name);
+    (void)close(fd);
+}
+
 /* What is told to be absent is forgotten by whoever asked. */
 static void what_cannot_be_read_is_not_told_to_be_absent(void **state)
 {
@@ -402,6 +446,7 @@ int main(void)
         TEST(a_file_under_another_name_is_told_and_left_alone),
         TEST(nothing_is_followed_that_leads_elsewhere),
         TEST(a_copy_is_stored_whole_or_not_at_all),
+        TEST(a_copy_with_a_number_is_there_once),
         TEST(what_cannot_be_read_is_not_told_to_be_absent),
         TEST(what_is_old_in_tmp_of_a_folder_is_removed_when_one_is_stored),
         TEST(a_large_folder_keeps_nobody_waiting),

@@ -40,10 +40,10 @@ static void ask_again(const struct mailbox_request *r)
         (void)mailbox_delete(scratch.ch, &w, on_nothing, NULL);
         break;
     case MSG_MAILBOX_STORE:
-        (void)mailbox_store(
-            scratch.ch, r->account, r->folder, r->make,
-            &(struct mailbox_copy){r->fd, r->skip, buf_span(&r->head), r->set, r->add}, on_nothing,
-            NULL);
+        (void)mailbox_store(scratch.ch, r->account, r->folder, r->make,
+                            &(struct mailbox_copy){r->fd, r->skip, buf_span(&r->head), r->set,
+                                                   r->add, r->number, r->again},
+                            on_nothing, NULL);
         break;
     case MSG_MAILBOX_LIST:
         (void)mailbox_list(scratch.ch, r->account, r->folder, r->after, r->limit, on_nothing, NULL);
@@ -96,7 +96,8 @@ static void test_every_request_stands_the_battery(void **state)
     stand("move", MSG_MAILBOX_MOVE);
     (void)mailbox_delete(ch, &which, on_nothing, NULL);
     stand("delete", MSG_MAILBOX_DELETE);
-    const struct mailbox_copy copy = {sealed, 5, span_text("Bcc: x\r\n"), MAILBOX_SEEN, keywords};
+    const struct mailbox_copy copy = {sealed, 5,   span_text("Bcc: x\r\n"), MAILBOX_SEEN, keywords,
+                                      77,     true};
     (void)mailbox_store(ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     stand("store", MSG_MAILBOX_STORE);
     (void)mailbox_list(ch, "billing", "Sent", "1.M2", 100, on_nothing, NULL);
@@ -112,7 +113,7 @@ static void test_a_message_to_store_has_to_be_sealed_and_alone(void **state)
     struct mailbox_request r;
     unsigned before = open_fds();
     sealed = sealed_of(100);
-    struct mailbox_copy copy = {sealed, 101, {NULL, 0}, 0, none};
+    struct mailbox_copy copy = {sealed, 101, {NULL, 0}, 0, none, 0, false};
     (void)mailbox_store(scratch.ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     scratch_take(&scratch);
     for (int i = 0; i < 4; i++) { /* without; open; two; more left out than there is */
