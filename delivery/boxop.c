@@ -37,6 +37,7 @@ void boxop_free(struct boxop **opp)
     for (size_t i = 0; i < op->page_n; i++)
         mem_free(&op->page[i].file);
     mem_free(&op->page);
+    boxcheck_free(&op->check);
     boxwords_clear(&op->words);
     boxfolder_close(&op->folder);
     file_close(&op->file);

@@ -54,6 +54,7 @@ struct boxop {
     bool in_cur;
     struct boxname_entry *page; /* in the order of their names */
     size_t page_n, page_at;
+    struct boxcheck *check;            /* of check */
     char name[MAILPLACE_NAME_MAX + 1]; /* of a file in tmp */
 };
 
@@ -72,6 +73,9 @@ bool boxop_end_failed(struct boxop *op, const char *what);
 
 /* The first steps. */
 boxop_step boxop_find, boxop_flags, boxop_move, boxop_delete, boxop_store, boxop_list,
-    boxop_folders;
+    boxop_folders, boxop_check;
+
+/* What check keeps meanwhile; *check may be NULL. */
+void boxcheck_free(struct boxcheck **check);
 
 #endif

@@ -36,7 +36,7 @@ static const struct {
     {MSG_MAILBOX_FIND, boxop_find},       {MSG_MAILBOX_FLAGS, boxop_flags},
     {MSG_MAILBOX_MOVE, boxop_move},       {MSG_MAILBOX_DELETE, boxop_delete},
     {MSG_MAILBOX_STORE, boxop_store},     {MSG_MAILBOX_LIST, boxop_list},
-    {MSG_MAILBOX_FOLDERS, boxop_folders},
+    {MSG_MAILBOX_FOLDERS, boxop_folders}, {MSG_MAILBOX_CHECK, boxop_check},
 };
 
 static void answer(struct mailbox *m, uint64_t number, uint64_t request, struct mailbox_answer *a)
@@ -203,7 +203,7 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct peer *p = arg;
-    log_info(NULL, "the API is gone", LS("peer", p->name), LS("why", why));
+    log_info(NULL, "who asks for mailboxes is gone", LS("peer", p->name), LS("why", why));
     free_peer(p);
 }
 

@@ -307,6 +307,23 @@ static enum mail_result remove_message(const struct ledger *l, struct store_txn 
     return MAIL_DONE;
 }
 
+unsigned mailindex_gone(const struct ledger *l, struct store_txn *t, uint64_t account,
+                        const uint64_t *ids, const struct mail_place *places, uint32_t n)
+{
+    struct mail_message m;
+    unsigned removed = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_live(t, account, ids[i], &m))
+            continue;
+        if (mail_place_equal(&m.place, &places[i])) {
+            (void)remove_message(l, t, account, &m);
+            removed++;
+        }
+        mail_message_clear(&m);
+    }
+    return removed;
+}
+
 static enum mail_result change_one(const struct mail_request *r, const struct ledger *l,
                                    struct store_txn *t, uint64_t account)
 {

@@ -24,7 +24,8 @@ static const char *const text[] = {
     "the sender.",
     "With a header field Idempotency-Key, of up to 256 characters, a request that is sent again, "
     "since it is not known whether it got through, is answered as it was the first time, and "
-    "nothing is sent twice. A key is known for a day, unless the server is set up otherwise.",
+    "nothing is sent or stored twice. A key is known for a day, unless the server is set up "
+    "otherwise.",
     NULL,
 };
 

@@ -419,6 +419,25 @@ class WithDovecot(MailboxCase):
         self.assertEqual(self.code("MessageRawGet", MsgID=ids["one"]), "messageNotFound")
         self.assertEqual(self.code("MessageDelete", MsgID=ids["one"]), "user")
 
+    def test_what_imap_removed_does_not_stay_in_the_index(self):
+        ids = self.ids()
+        self.do("create", "Archive")
+        self.do("select", "INBOX")
+        self.uid("store", self.find("one"), "+FLAGS", "(\\Seen blue)")
+        self.uid("move", self.find("two"), "Archive")
+        self.uid("store", self.find("three"), "+FLAGS", "(\\Deleted)")
+        self.do("expunge")
+        self.suite.qmctl("clock", "step", 2 * 3600_000)
+        entry = self.suite.wait_log(p="qmgr", m="messages that others removed are forgotten")
+        self.assertEqual((entry["account"], entry["messages"]), ("mjl", "1"))
+        self.assertEqual(self.code("MessageFlagsAdd", MsgID=ids["three"], Flags=["x"]), "user")
+        for subject in ("one", "two"):
+            self.assertEqual(self.parsed(ids[subject])["Subject"], subject)
+        self.suite.qmctl("clock", "step", 721 * 3600_000)
+        wait.until(lambda: self.code("MessageFlagsAdd", MsgID=ids["three"], Flags=["x"]) == "messageNotFound", 10, "forgotten")
+        for subject in ("one", "two"):
+            self.assertEqual(self.parsed(ids[subject])["Subject"], subject)
+
     def test_what_imap_appends_gets_an_id_that_follows_it(self):
         self.do("create", "Archive")
         self.do("append", "Archive", "(\\Draft yellow)", None, message("appended").encode())

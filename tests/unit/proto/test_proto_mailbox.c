@@ -48,6 +48,9 @@ static void ask_again(const struct mailbox_request *r)
     case MSG_MAILBOX_LIST:
         (void)mailbox_list(scratch.ch, r->account, r->folder, r->after, r->limit, on_nothing, NULL);
         break;
+    case MSG_MAILBOX_CHECK:
+        (void)mailbox_check(scratch.ch, r->account, r->places, r->places_n, on_nothing, NULL);
+        break;
     default:
         (void)mailbox_folders(scratch.ch, r->account, on_nothing, NULL);
     }
@@ -104,6 +107,9 @@ static void test_every_request_stands_the_battery(void **state)
     stand("list", MSG_MAILBOX_LIST);
     (void)mailbox_folders(ch, "billing", on_nothing, NULL);
     stand("folders", MSG_MAILBOX_FOLDERS);
+    const struct mail_place places[] = {*which.place, {(char *)"", (char *)"2.M3", 4, 5}};
+    (void)mailbox_check(ch, "billing", places, 2, on_nothing, NULL);
+    stand("check", MSG_MAILBOX_CHECK);
     file_close(&sealed);
 }
 
@@ -160,8 +166,9 @@ static void test_an_answer_stands_the_battery(void **state)
     struct mailbox_file file = {place,          9, 2, 812, MAILBOX_SEEN, keywords, (char *)"a@b.c",
                                 (char *)"d@e.f"};
     char *folders[] = {(char *)"Archive", (char *)"Sent"};
-    struct mailbox_answer answer = {MAILBOX_DONE,   &file, 1, keywords, folders, 2,
-                                    (char *)"1.M2", -1};
+    uint32_t missing[] = {0, 2, MAILBOX_CHECK_MAX - 1};
+    struct mailbox_answer answer = {MAILBOX_DONE,   &file,   1, keywords, folders, 2,
+                                    (char *)"1.M2", missing, 3, -1};
     struct buf b = {0}, out = {0};
     mailbox_reply(scratch.ch, 1, &answer);
     scratch_take(&scratch);
