@@ -11,7 +11,8 @@
 #include "maildir.h"
 #include "mem.h"
 
-#define AT_ONCE 8 /* requests under way, of a few descriptors each */
+#define AT_ONCE 8  /* requests under way, of a few descriptors each */
+#define COPIES 512 /* the time until a client asks again is short beside that of so many */
 
 struct peer {
     LIST_ENTRY(peer) next;
@@ -27,6 +28,8 @@ struct mailbox {
     TAILQ_HEAD(, boxop) ops; /* the first AT_ONCE are under way */
     struct event *turn;
     uint64_t last_number;
+    uint64_t copies[COPIES]; /* numbers of the latest that were to be stored; 0: none */
+    unsigned copies_at;
 };
 
 static const struct {
@@ -168,6 +171,17 @@ static enum mailbox_result result_without(const struct mailbox_request *r, const
     }
 }
 
+/* Whether a copy of this number was to be stored lately: whoever asks first need not come first. */
+static bool note_copy(struct mailbox *m, uint64_t number)
+{
+    for (size_t i = 0; i < COPIES; i++) {
+        if (m->copies[i] == number)
+            return true;
+    }
+    m->copies[m->copies_at++ % COPIES] = number;
+    return false;
+}
+
 static void begin(struct peer *p, uint64_t request, struct mailbox_request *r)
 {
     struct mailbox *m = p->mailbox;
@@ -183,6 +197,8 @@ static void begin(struct peer *p, uint64_t request, struct mailbox_request *r)
         mailbox_request_clear(r);
         return;
     }
+    if (r->number != 0 && note_copy(m, r->number))
+        r->again = true;
     struct boxop *op = boxop_new(r, account, types[i].first);
     op->peer = p->number;
     op->request = request;
