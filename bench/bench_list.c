@@ -1,8 +1,8 @@
-/* bench-list SOCKET queue|retired: asks qmgr for lists over this admin.sock, each with another
- * filter, and prints a table: milliseconds until the first page is there (the median and the most
- * of some), rows in it, milliseconds until the first row is there, and of the whole list
+/* bench-list SOCKET queue|retired|hooks: asks qmgr for lists over this admin.sock, each with
+ * another filter, and prints a table: milliseconds until the first page is there (the median and
+ * the most of some), rows in it, milliseconds until the first row is there, and of the whole list
  * milliseconds, pages and rows. Times in the filters are those of a queue that bench-fill-queue
- * has filled for two hours ahead. */
+ * has filled for two hours ahead; accounts of webhooks those of bench-fill-hooks. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,28 +29,47 @@ struct measured {
     uint64_t pages, rows;
 };
 
+enum kind { QUEUE, RETIRED, HOOKS };
+
+/* A page: where the next one begins, and how many rows it has. */
+static int ask_page(int fd, enum kind kind, const struct admin_query *q, struct admin_place *next,
+                    uint32_t *rows, struct fail *f)
+{
+    struct admin_page page;
+    struct admin_hook_page hooks;
+    if (kind == HOOKS && admin_ask_hooks(fd, false, q, &hooks, f) != 0)
+        return -1;
+    if (kind != HOOKS && admin_ask_list(fd, kind == RETIRED, q, &page, f) != 0)
+        return -1;
+    *next = kind == HOOKS ? hooks.next : page.next;
+    *rows = kind == HOOKS ? hooks.rows_n : page.rows_n;
+    if (kind == HOOKS)
+        admin_hook_page_clear(&hooks);
+    else
+        admin_page_clear(&page);
+    return 0;
+}
+
 /* Goes through the list, or its first page alone. */
-static int measure(int fd, bool retired, struct admin_query q, bool whole, struct measured *m,
+static int measure(int fd, enum kind kind, struct admin_query q, bool whole, struct measured *m,
                    struct fail *f)
 {
     int64_t began = clock_mono_us();
-    struct admin_page page;
+    uint32_t rows;
     *m = (struct measured){0};
     q.limit = PAGE;
     do {
-        if (admin_ask_list(fd, retired, &q, &page, f) != 0)
+        if (ask_page(fd, kind, &q, &q.after, &rows, f) != 0)
             return -1;
         int64_t us = clock_mono_us() - began;
         if (m->pages++ == 0) {
             m->first_us = us;
-            m->first_rows = page.rows_n;
+            m->first_rows = rows;
         }
-        if (m->rows == 0 && page.rows_n > 0)
+        if (m->rows == 0 && rows > 0)
             m->row_us = us;
-        m->rows += page.rows_n;
+        m->rows += rows;
         m->all_us = us;
-        q.after = page.next;
-        admin_page_clear(&page);
     } while (whole && q.after.id != 0);
     return 0;
 }
@@ -61,12 +80,12 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int print_one(int fd, bool retired, const struct list *l, struct fail *f)
+static int print_one(int fd, enum kind kind, const struct list *l, struct fail *f)
 {
     int64_t first[ROUNDS];
     struct measured m;
     for (int i = 0; i < ROUNDS; i++) {
-        if (measure(fd, retired, l->query, i + 1 == ROUNDS, &m, f) != 0)
+        if (measure(fd, kind, l->query, i + 1 == ROUNDS, &m, f) != 0)
             return -1;
         first[i] = m.first_us;
     }
@@ -85,7 +104,36 @@ static int print_one(int fd, bool retired, const struct list *l, struct fail *f)
 #define BY_ID(...) .query = {.filter = {__VA_ARGS__}, .sort = ADMIN_BY_ID}
 #define TEXT(text) ((char *)(text))
 
-static int print_all(int fd, bool retired, struct fail *f)
+static int print_lists(int fd, enum kind kind, const struct list *lists, size_t n, struct fail *f)
+{
+    (void)printf("| list | first page, ms | the most | its rows | first row, ms | whole list, ms | "
+                 "pages | rows |\n|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < n; i++) {
+        if (print_one(fd, kind, &lists[i], f) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int print_hooks(int fd, struct fail *f)
+{
+    int64_t now = clock_wall_ms();
+    const struct list lists[] = {
+        {"all", FILTER(0)},
+        {"all, --desc", .query = {.descending = true}},
+        {"all, --sort submitted", BY_ID(0)},
+        {"all, --sort submitted --desc", .query = {.sort = ADMIN_BY_ID, .descending = true}},
+        {"--account, 1 in 20", FILTER(.account = TEXT("h7"))},
+        {"--account, none", FILTER(.account = TEXT("absent"))},
+        {"--event delivered, all", FILTER(.event = TEXT("delivered"))},
+        {"--event failed, none", FILTER(.event = TEXT("failed"))},
+        {"--submitted '<-1d', none", FILTER(.submitted_before_ms = now - 24 * HOUR)},
+        {"--next '>+1d', none", FILTER(.next_after_ms = now + 24 * HOUR)},
+    };
+    return print_lists(fd, HOOKS, lists, sizeof lists / sizeof lists[0], f);
+}
+
+static int print_all(int fd, enum kind kind, struct fail *f)
 {
     int64_t now = clock_wall_ms();
     const struct list lists[] = {
@@ -117,24 +165,21 @@ static int print_all(int fd, bool retired, struct fail *f)
         {"--next '<+1m' or --ended", FILTER(.next_before_ms = now + HOUR / 60)},
         {"--next '>+1d' or --ended, none", FILTER(.next_after_ms = now + 24 * HOUR)},
     };
-    (void)printf("| list | first page, ms | the most | its rows | first row, ms | whole list, ms | "
-                 "pages | rows |\n|---|---|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        if (print_one(fd, retired, &lists[i], f) != 0)
-            return -1;
-    }
-    return 0;
+    return print_lists(fd, kind, lists, sizeof lists / sizeof lists[0], f);
 }
 
 int main(int argc, char **argv)
 {
     struct fail f = {{0}};
     if (argc != 3) {
-        (void)fputs("usage: bench-list SOCKET queue|retired\n", stderr);
+        (void)fputs("usage: bench-list SOCKET queue|retired|hooks\n", stderr);
         return 64;
     }
     int fd = ipc_connect(argv[1], &f);
-    int rc = fd < 0 ? -1 : print_all(fd, strcmp(argv[2], "retired") == 0, &f);
+    int rc = fd < 0                            ? -1
+             : strcmp(argv[2], "hooks") == 0   ? print_hooks(fd, &f)
+             : strcmp(argv[2], "retired") == 0 ? print_all(fd, RETIRED, &f)
+                                               : print_all(fd, QUEUE, &f);
     if (rc != 0)
         (void)fprintf(stderr, "bench-list: %s\n", f.text);
     if (fd >= 0)

@@ -3,9 +3,11 @@
 import json
 import pathlib
 import re
+import statistics
 import subprocess
+import time
 
-from harness import sandbox, suite, wait
+from harness import api, sandbox, suite, wait
 
 CONFIG = """
 hostname us.test
@@ -16,6 +18,7 @@ webhooks { allow-private yes }
 queue { keep-retired-webhooks 0 }
 """
 CALLED, ACCOUNTS, PENDING = 20000, 20, 1_000_000
+PASSWORD = "long enough to be remembered"
 
 
 class Hooks:
@@ -27,6 +30,7 @@ class Hooks:
         accounts = "\n".join(f'account h{n} {{ address h{n}@us.test  webhook outgoing {{ url "{self.url}h{n}" }} }}'
                              for n in range(ACCOUNTS))
         self.suite = suite.Suite(CONFIG % {"us": self.us.v4, "accounts": accounts}, host=self.us)
+        self.suite.add_file("state/credentials", api.credentials({"h0": PASSWORD}))
         self.suite.start()
         self.suite.stop()  # its queue is there now
         self.queue = self.suite.folder / "state/queue"
@@ -72,3 +76,21 @@ class Hooks:
         after = self.resident()
         self.suite.kill()
         return {name: (before[name], after[name]) for name in before}
+
+    def pages(self):
+        """Milliseconds: the slowest list's first page of 100 webhooks, median and most; and 100 events over HTTP, at many
+        places. To be called when a million wait."""
+        self.suite.start()
+        told = self.us.run([sandbox.bin_dir() / "bench-list", self.suite.folder / "run/admin.sock", "hooks"], timeout=300).stdout
+        rows = [line.split("|") for line in told.splitlines()[2:]]
+        app = api.Api(self.us.v4, 80, "h0@us.test", PASSWORD)
+        with self.app.inside():
+            last = app.get("/webapi/v0/events?limit=1").json["Next"]
+            took = []
+            for n in range(200):
+                began = time.monotonic()
+                page = app.get(f"/webapi/v0/events?limit=100&after={last + n * 4000}").json
+                took.append((time.monotonic() - began) * 1000)
+                assert len(page["Events"]) == 100, page
+        self.suite.kill()
+        return max(float(row[2]) for row in rows), max(float(row[3]) for row in rows), statistics.median(took), max(took)

@@ -49,6 +49,24 @@ bool boxname_has_base(const char *file, const char *base)
     return strncmp(file, base, n) == 0 && (file[n] == '\0' || file[n] == ':');
 }
 
+uint64_t boxname_number(const char *file)
+{
+    uint64_t number = 0;
+    const char *p = file + strcspn(file, ".:");
+    if (*p != '.')
+        return 0;
+    p += 1 + strcspn(p + 1, "C.:,");
+    if (*p++ != 'C' || *p < '1' || *p > '9')
+        return 0;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (number > (UINT64_MAX - digit) / 10)
+            return 0;
+        number = number * 10 + digit;
+    }
+    return *p == '.' ? number : 0;
+}
+
 struct boxname_info boxname_info(const char *file)
 {
     struct boxname_info info = {0, 0};

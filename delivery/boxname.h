@@ -13,6 +13,7 @@
  *     <account>/{tmp,new,cur}                the inbox, folder ""
  *     <account>/.Archive.2026/{tmp,new,cur}  folder "Archive.2026"
  *     1764280277.M12P34.mail,S=812:2,FSa     base name, ":2,", flags in capitals, keywords a - z
+ *     1764280277.M12P34R56C78.mail,S=812     C: the number of a copy that is to be there once
  */
 
 #define BOXNAME_KEYWORDS 26
@@ -27,6 +28,9 @@ bool boxname_is_file(const char *name);
 size_t boxname_base(const char *file);
 /* Whether that base is exactly this one. */
 bool boxname_has_base(const char *file, const char *base);
+
+/* The number C in the second part of a file's name; 0 where there is none. */
+uint64_t boxname_number(const char *file);
 
 /* What stands behind the base: bit 0 is A or a. Whatever is no letter is left out. */
 struct boxname_info {

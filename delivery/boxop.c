@@ -37,6 +37,7 @@ void boxop_free(struct boxop **opp)
     for (size_t i = 0; i < op->page_n; i++)
         mem_free(&op->page[i].file);
     mem_free(&op->page);
+    boxcheck_free(&op->check);
     boxwords_clear(&op->words);
     boxfolder_close(&op->folder);
     file_close(&op->file);
@@ -50,8 +51,11 @@ void boxop_free(struct boxop **opp)
 void boxop_unique(const struct boxop *op, char *name, size_t size)
 {
     int64_t now = clock_wall_ms();
-    (void)snprintf(name, size, "%lld.M%03lldP%dR%016llx.%.128s", (long long)(now / 1000),
-                   (long long)(now % 1000), (int)getpid(), (unsigned long long)rand_u64(),
+    char number[24] = "";
+    if (op->r.number != 0)
+        (void)snprintf(number, sizeof number, "C%llu", (unsigned long long)op->r.number);
+    (void)snprintf(name, size, "%lld.M%03lldP%dR%016llx%s.%.128s", (long long)(now / 1000),
+                   (long long)(now % 1000), (int)getpid(), (unsigned long long)rand_u64(), number,
                    op->hostname);
 }
 

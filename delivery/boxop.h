@@ -50,10 +50,11 @@ struct boxop {
     /* of list and store */
     struct boxfolder folder;
     struct boxwords words;
-    DIR *dir;
+    DIR *dir; /* new, then cur */
     bool in_cur;
     struct boxname_entry *page; /* in the order of their names */
     size_t page_n, page_at;
+    struct boxcheck *check;            /* of check */
     char name[MAILPLACE_NAME_MAX + 1]; /* of a file in tmp */
 };
 
@@ -61,8 +62,8 @@ struct boxop {
 struct boxop *boxop_new(struct mailbox_request *r, int account, boxop_step *first);
 void boxop_free(struct boxop **op);
 
-/* A name for a file that no other has, in name[]: whoever makes another on the same disk at the
- * same time is another process, or has another random number. */
+/* A name for a file that no other has, in name[], with the number of what is stored: whoever makes
+ * another on the same disk at the same time is another process, or has another random number. */
 void boxop_unique(const struct boxop *op, char *name, size_t size);
 
 /* Ends it with this result, whatever the answer had before. Always true. */
@@ -72,6 +73,9 @@ bool boxop_end_failed(struct boxop *op, const char *what);
 
 /* The first steps. */
 boxop_step boxop_find, boxop_flags, boxop_move, boxop_delete, boxop_store, boxop_list,
-    boxop_folders;
+    boxop_folders, boxop_check;
+
+/* What check keeps meanwhile; *check may be NULL. */
+void boxcheck_free(struct boxcheck **check);
 
 #endif

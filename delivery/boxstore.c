@@ -10,7 +10,9 @@
 #include "mem.h"
 
 /* A new message: written and synced in tmp, then renamed into cur with its flags, since whoever
- * stores it has seen it. */
+ * stores it has seen it. One that may be there already is looked for by its number first. */
+
+#define NAMES_A_STEP 2000
 
 static int put_into_place(struct boxop *op, const struct boxname_info *info, char *base,
                           size_t base_size, char *name, size_t name_size)
@@ -68,12 +70,8 @@ static int open_folder(struct boxop *op, struct fail *f)
     return boxfolder_open(&op->folder, op->account, op->r.folder, f);
 }
 
-bool boxop_store(struct boxop *op)
+static bool begin_copy(struct boxop *op)
 {
-    struct fail f;
-    if (open_folder(op, &f) != 0)
-        return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
-                                          : boxop_end_failed(op, f.text);
     boxop_unique(op, op->name, sizeof op->name);
     op->file = openat(op->folder.tmp, op->name,
                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -84,5 +82,55 @@ bool boxop_store(struct boxop *op)
     if (boxcopy_put(&op->copy, buf_span(&op->r.head)) != BOXCOPY_MORE)
         return boxop_end_failed(op, "a message cannot be written");
     op->step = copy_in;
+    return false;
+}
+
+/* The file that was stored before is the answer, unless it is gone again. */
+static bool found(struct boxop *op, const char *name)
+{
+    struct mailbox_file *file = mem_zero(sizeof *file);
+    boxwords_read(&op->words, op->folder.dir);
+    if (boxfolder_file(op->r.folder, op->in_cur ? op->folder.cur : op->folder.new, name, &op->words,
+                       file) != 0) {
+        mem_free(&file);
+        return boxop_end(op, MAILBOX_UNAVAILABLE);
+    }
+    op->a.files = file;
+    op->a.files_n = 1;
+    return true;
+}
+
+static bool look_for_it(struct boxop *op)
+{
+    const struct dirent *e = NULL;
+    int error = 0;
+    if (op->dir == NULL)
+        op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
+    if (op->dir == NULL)
+        return boxop_end_failed(op, "a folder cannot be read");
+    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++) {
+        if (boxname_is_file(e->d_name) && boxname_number(e->d_name) == op->r.number)
+            return found(op, e->d_name);
+    }
+    if (e != NULL)
+        return false;
+    errno = error;
+    if (error != 0)
+        return boxop_end_failed(op, "a folder cannot be read");
+    (void)closedir(op->dir);
+    op->dir = NULL;
+    if (op->in_cur)
+        op->step = begin_copy;
+    op->in_cur = true;
+    return false;
+}
+
+bool boxop_store(struct boxop *op)
+{
+    struct fail f;
+    if (open_folder(op, &f) != 0)
+        return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
+                                          : boxop_end_failed(op, f.text);
+    op->step = op->r.again ? look_for_it : begin_copy;
     return false;
 }

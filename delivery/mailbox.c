@@ -11,7 +11,8 @@
 #include "maildir.h"
 #include "mem.h"
 
-#define AT_ONCE 8 /* requests under way, of a few descriptors each */
+#define AT_ONCE 8  /* requests under way, of a few descriptors each */
+#define COPIES 512 /* the time until a client asks again is short beside that of so many */
 
 struct peer {
     LIST_ENTRY(peer) next;
@@ -27,6 +28,8 @@ struct mailbox {
     TAILQ_HEAD(, boxop) ops; /* the first AT_ONCE are under way */
     struct event *turn;
     uint64_t last_number;
+    uint64_t copies[COPIES]; /* numbers of the latest that were to be stored; 0: none */
+    unsigned copies_at;
 };
 
 static const struct {
@@ -36,7 +39,7 @@ static const struct {
     {MSG_MAILBOX_FIND, boxop_find},       {MSG_MAILBOX_FLAGS, boxop_flags},
     {MSG_MAILBOX_MOVE, boxop_move},       {MSG_MAILBOX_DELETE, boxop_delete},
     {MSG_MAILBOX_STORE, boxop_store},     {MSG_MAILBOX_LIST, boxop_list},
-    {MSG_MAILBOX_FOLDERS, boxop_folders},
+    {MSG_MAILBOX_FOLDERS, boxop_folders}, {MSG_MAILBOX_CHECK, boxop_check},
 };
 
 static void answer(struct mailbox *m, uint64_t number, uint64_t request, struct mailbox_answer *a)
@@ -56,6 +59,25 @@ static void go_on(struct mailbox *m)
         (void)evtimer_add(m->turn, &now);
 }
 
+static bool is_same_copy(const struct boxop *a, const struct boxop *b)
+{
+    return a->r.type == MSG_MAILBOX_STORE && b->r.type == MSG_MAILBOX_STORE && a->r.number != 0 &&
+           a->r.number == b->r.number && strcmp(a->r.account, b->r.account) == 0;
+}
+
+/* Whether what it may find is being stored by another just now. */
+static bool has_to_wait(const struct mailbox *m, const struct boxop *op)
+{
+    const struct boxop *before;
+    TAILQ_FOREACH (before, &m->ops, next) {
+        if (before == op)
+            return false;
+        if (is_same_copy(before, op))
+            return true;
+    }
+    return false;
+}
+
 /* One that another has gone before in the queue keeps its place: those at the head are done in
  * turns, and make room. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -66,7 +88,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     TAILQ_FOREACH_SAFE (op, &m->ops, next, next) {
         if (n++ == AT_ONCE)
             break;
-        if (!op->step(op))
+        if (has_to_wait(m, op) || !op->step(op))
             continue;
         answer(m, op->peer, op->request, &op->a);
         if (op->r.type == MSG_MAILBOX_STORE && op->folder.tmp >= 0)
@@ -149,6 +171,17 @@ static enum mailbox_result result_without(const struct mailbox_request *r, const
     }
 }
 
+/* Whether a copy of this number was to be stored lately: whoever asks first need not come first. */
+static bool note_copy(struct mailbox *m, uint64_t number)
+{
+    for (size_t i = 0; i < COPIES; i++) {
+        if (m->copies[i] == number)
+            return true;
+    }
+    m->copies[m->copies_at++ % COPIES] = number;
+    return false;
+}
+
 static void begin(struct peer *p, uint64_t request, struct mailbox_request *r)
 {
     struct mailbox *m = p->mailbox;
@@ -164,6 +197,8 @@ static void begin(struct peer *p, uint64_t request, struct mailbox_request *r)
         mailbox_request_clear(r);
         return;
     }
+    if (r->number != 0 && note_copy(m, r->number))
+        r->again = true;
     struct boxop *op = boxop_new(r, account, types[i].first);
     op->peer = p->number;
     op->request = request;
@@ -184,7 +219,7 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
 static void on_closed(struct ipc *ch, void *arg, const char *why)
 {
     struct peer *p = arg;
-    log_info(NULL, "the API is gone", LS("peer", p->name), LS("why", why));
+    log_info(NULL, "who asks for mailboxes is gone", LS("peer", p->name), LS("why", why));
     free_peer(p);
 }
 

@@ -24,6 +24,7 @@ static const struct edge {
     {ROLE_WEBAPI, ROLE_QMGR, "account", false, NULL},
     {ROLE_WEBAPI, ROLE_DELIVERY, "mailbox", false, "local"},
     {ROLE_QMGR, ROLE_DELIVERY, "deliver", true, NULL},
+    {ROLE_QMGR, ROLE_DELIVERY, "mailbox", false, "local"},
     {ROLE_QMGR, ROLE_HOOKS, "hook", false, NULL},
     {ROLE_QMGR, ROLE_HOOKS, "fetch", false, NULL},
     {ROLE_SMTPD, ROLE_VAULT, "secret", false, NULL},

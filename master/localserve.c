@@ -137,6 +137,7 @@ static void write_config(const struct localserve *l, struct buf *b)
              "domain localhost {\n    catchall-separator \"+\"\n"
              "    dkim localserve { key-file \"%s/dkim.pem\" }\n}\n"
              "account " ACCOUNT " {\n    address " LOGIN "\n    full-name \"Local User\"\n"
+             "    sent-folder Sent\n"
              "    include \"account.d/*.conf\"\n}\n",
              l->dir);
     /* Once around through our own listener, where failures are made. */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "address.h"
 #include "hookrow.h"
 #include "jsonwrite.h"
 #include "mem.h"
@@ -31,10 +32,22 @@ static char *address_in(const char *client)
     return ip;
 }
 
+/* As clients know addresses from MessageGet: with U-labels. mem_free. */
+static char *shown(const char *text)
+{
+    struct address a;
+    struct buf b = {0};
+    if (address_parse(span_text(text), &a, NULL) != 0)
+        return mem_text(text);
+    address_write_unicode(&b, &a);
+    address_clear(&a);
+    return buf_take_text(&b);
+}
+
 /* Senders are not verified here: nothing is said to be valid that was not looked at. */
 static void put_meta(struct jsonwrite *w, const struct arrival *a)
 {
-    char *ip = address_in(a->envelope->client);
+    char *ip = address_in(a->envelope->client), *recipient = shown(a->recipient);
     const char *folder = a->result->stored_folder;
     jsonwrite_object(w);
     jsonwrite_key(w, "MsgID");
@@ -42,7 +55,7 @@ static void put_meta(struct jsonwrite *w, const struct arrival *a)
     put_text(w, "MailFrom", a->envelope->sender);
     put_bool(w, "MailFromValidated", false);
     put_bool(w, "MsgFromValidated", false);
-    put_text(w, "RcptTo", a->recipient);
+    put_text(w, "RcptTo", recipient);
     jsonwrite_key(w, "DKIMVerifiedDomains");
     jsonwrite_array(w);
     jsonwrite_array_end(w);
@@ -53,6 +66,7 @@ static void put_meta(struct jsonwrite *w, const struct arrival *a)
     put_bool(w, "Automated", a->says->automated);
     jsonwrite_object_end(w);
     mem_free(&ip);
+    mem_free(&recipient);
 }
 
 /* The members in the middle are as the delivery agent wrote them. */

@@ -20,6 +20,7 @@
 /* So long an event may be in the store before who waits for it hears of it: with many that wait a
  * look at each for each transaction would cost more than it is worth. */
 #define LOOK_MS 20
+#define WAITERS_A_MS 50 /* so many more, and it may be a millisecond longer */
 
 struct waiter {
     TAILQ_ENTRY(waiter) next;
@@ -127,7 +128,8 @@ static bool answer(struct store_txn *t, const struct account_ask *ask,
 
 static void look_later(struct eventlog *l)
 {
-    const struct timeval delay = {0, LOOK_MS * 1000};
+    const unsigned ms = LOOK_MS + l->n / WAITERS_A_MS;
+    const struct timeval delay = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
     if (!TAILQ_EMPTY(&l->waiters))
         (void)evtimer_add(l->look, &delay);
 }

@@ -66,10 +66,10 @@ struct arrival {
     struct ledger_ids ids;
     /* what apply found */
     uint64_t id;
-    bool *held;          /* of each recipient: by a rule */
-    bool full;           /* the store has no room for it */
-    enum submit_why why; /* other than SUBMIT_WHY_OTHER: it is not taken */
-    char *message_id;    /* not NULL: it was taken before, with this message id */
+    bool *held;             /* of each recipient: by a rule */
+    bool full;              /* the store has no room for it */
+    enum submit_why why;    /* other than SUBMIT_WHY_OTHER: it is not taken */
+    struct once_row before; /* its message_id is not NULL: it was taken before, as that */
 };
 
 struct intake *intake_new(struct queue *q)
@@ -165,7 +165,7 @@ static void free_arrival(struct arrival *a)
 {
     submit_envelope_free(&a->envelope);
     file_close(&a->body);
-    mem_free(&a->message_id);
+    once_row_clear(&a->before);
     ledger_ids_clear(&a->ids);
     mem_free(&a->held);
     mem_free(&a);
@@ -237,14 +237,15 @@ static bool is_wanted(struct arrival *a, struct store_txn *t)
 {
     const struct ledger *l = &a->intake->queue->ledger;
     const struct submit_envelope *e = a->envelope;
-    mem_free(&a->message_id);
-    enum once once = e->once_key[0] == '\0'
-                         ? ONCE_NEW
-                         : once_find(l, t, e, e->received_ms, &a->id, &a->message_id);
+    once_row_clear(&a->before);
+    enum once once =
+        e->once_key[0] == '\0' ? ONCE_NEW : once_find(l, t, e, e->received_ms, &a->before);
     if (once == ONCE_CONFLICT)
         a->why = SUBMIT_WHY_CONFLICT;
-    if (once == ONCE_AGAIN)
+    if (once == ONCE_AGAIN) {
+        a->id = a->before.id;
         recall_ids(a, t);
+    }
     if (once != ONCE_NEW)
         return false;
     if (has_taken_id(a, t))
@@ -322,7 +323,9 @@ static void answer_again(const struct arrival *a)
 {
     const struct submit_reply reply = {.accepted = true,
                                        .id = a->id,
-                                       .message_id = a->message_id,
+                                       .message_id = a->before.message_id,
+                                       .taken_ms = a->before.taken_ms,
+                                       .copied = a->before.copied,
                                        .from_ids = a->ids.made,
                                        .from_ids_n = a->ids.n};
     struct ipc *ch = channel_of(a->intake, a->peer);
@@ -364,7 +367,7 @@ static bool is_taken(const struct arrival *a, const char *why)
     if (why != NULL) {
         log_error(NULL, "message not queued", LS("from", a->envelope->sender), LS("why", why));
         refuse(a, 452, "4.3.1", "the queue cannot be written now");
-    } else if (a->message_id != NULL) {
+    } else if (a->before.message_id != NULL) {
         answer_again(a);
     } else if (a->why != SUBMIT_WHY_OTHER) {
         not_wanted(a);

@@ -22,7 +22,15 @@
 #define READERS_TICKS 60
 
 /* Tables whose rows have a time of their own. Each has its round, a part in each tick. */
-enum { ROUND_RETIRED, ROUND_HOOKS, ROUND_FAILURES, ROUND_SUPPRESSIONS, ROUND_POLICIES, ROUNDS };
+enum {
+    ROUND_RETIRED,
+    ROUND_HOOKS,
+    ROUND_FAILURES,
+    ROUND_SUPPRESSIONS,
+    ROUND_POLICIES,
+    ROUND_ENDED,
+    ROUNDS
+};
 
 struct janitor {
     struct queue *queue;
@@ -43,56 +51,74 @@ struct cleaning {
     unsigned removed;
 };
 
-/* Of a row: does not decode, its time is over, it stays. */
+/* Of a row, where the cursor is: does not decode, its time is over, it stays. */
 enum judgement { BAD, OVER, STAYS };
-typedef enum judgement judge(struct span value, int64_t now_ms);
+typedef enum judgement judge(struct store_txn *t, const struct store_cursor *c, int64_t now_ms);
 
-static enum judgement judge_retired(struct span value, int64_t now_ms)
+static enum judgement judge_retired(struct store_txn *t, const struct store_cursor *c,
+                                    int64_t now_ms)
 {
     struct retired_row r;
-    if (retired_row_read(value, &r) != 0)
+    if (retired_row_read(c->value, &r) != 0)
         return BAD;
     enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     retired_row_clear(&r);
     return v;
 }
 
-static enum judgement judge_hook(struct span value, int64_t now_ms)
+static enum judgement judge_hook(struct store_txn *t, const struct store_cursor *c, int64_t now_ms)
 {
     struct hook_row r;
-    if (hook_row_read(value, &r) != 0)
+    if (hook_row_read(c->value, &r) != 0)
         return BAD;
     enum judgement v = r.keep_until_ms <= now_ms ? OVER : STAYS;
     hook_row_clear(&r);
     return v;
 }
 
-static enum judgement judge_sts(struct span value, int64_t now_ms)
+static enum judgement judge_sts(struct store_txn *t, const struct store_cursor *c, int64_t now_ms)
 {
     struct sts_row r;
-    if (sts_row_read(value, &r) != 0)
+    if (sts_row_read(c->value, &r) != 0)
         return BAD;
     enum judgement v = sts_is_over(&r, now_ms) ? OVER : STAYS;
     sts_row_clear(&r);
     return v;
 }
 
-static enum judgement judge_failure(struct span value, int64_t now_ms)
+static enum judgement judge_failure(struct store_txn *t, const struct store_cursor *c,
+                                    int64_t now_ms)
 {
     struct failure_row r;
-    if (failure_row_read(value, &r) != 0)
+    if (failure_row_read(c->value, &r) != 0)
         return BAD;
     return r.last_ms <= now_ms - FAILURE_AGE_MS ? OVER : STAYS;
 }
 
-static enum judgement judge_suppression(struct span value, int64_t now_ms)
+static enum judgement judge_suppression(struct store_txn *t, const struct store_cursor *c,
+                                        int64_t now_ms)
 {
     struct suppression s;
-    if (suppress_row_read(value, &s) != 0)
+    if (suppress_row_read(c->value, &s) != 0)
         return BAD;
     enum judgement v = s.expires_ms != 0 && s.expires_ms <= now_ms ? OVER : STAYS;
     suppression_clear(&s);
     return v;
+}
+
+/* It is of a row of the history; of one that was set aside nobody knew where it stood here. */
+static enum judgement judge_ended(struct store_txn *t, const struct store_cursor *c, int64_t now_ms)
+{
+    int64_t ended_ms;
+    uint64_t id;
+    struct span value;
+    struct admin_peek r;
+    if (key_read_ended(c->key, &ended_ms, &id) != 0)
+        return BAD;
+    struct key k = key_id(id);
+    bool there = store_get(t, TABLE_RETIRED, key_span(&k), &value) &&
+                 retired_row_peek(value, &r) == 0 && r.next_ms == ended_ms;
+    return there ? STAYS : OVER;
 }
 
 static const struct {
@@ -104,6 +130,7 @@ static const struct {
     [ROUND_FAILURES] = {TABLE_FAILURE, judge_failure},
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
     [ROUND_POLICIES] = {TABLE_STS, judge_sts},
+    [ROUND_ENDED] = {TABLE_ENDED, judge_ended},
 };
 
 /* What else there is of a recipient whose history is removed next. */
@@ -111,11 +138,10 @@ static void forget_retired(struct ledger *l, struct store_txn *t, const struct s
 {
     struct retired_row r;
     uint64_t id;
-    bool good = retired_row_read(c->value, &r) == 0;
+    int rc = retired_row_read(c->value, &r);
+    assert(rc == 0); /* it was judged */
     if (key_read_id(c->key, &id) == 0)
         ledger_unindex_retired(t, id, c->value);
-    if (!good)
-        return;
     ledger_forget(l, t, &r);
     retired_row_clear(&r);
 }
@@ -151,7 +177,7 @@ static void clean(struct cleaning *c, struct store_txn *t, int round)
     int rows = 0;
     bool at = store_seek(&cursor, key_span(&c->from[round]));
     while (at && rows++ < ROWS_A_TICK) {
-        enum judgement v = rounds[round].judge(cursor.value, c->now_ms);
+        enum judgement v = rounds[round].judge(t, &cursor, c->now_ms);
         c->removed += v != STAYS;
         at = v == STAYS ? store_next(&cursor) : remove_here(c, t, table, &cursor, v);
     }
@@ -236,7 +262,7 @@ static bool part_has_work(struct janitor *j, struct store_txn *t, int round, int
     struct store_cursor c = store_cursor(t, rounds[round].table);
     bool at = store_seek(&c, key_span(&j->at[round])), found = false;
     for (int rows = 0; at && rows < ROWS_A_TICK && !found; rows++) {
-        found = rounds[round].judge(c.value, now_ms) != STAYS;
+        found = rounds[round].judge(t, &c, now_ms) != STAYS;
         at = found || store_next(&c);
     }
     if (!found)

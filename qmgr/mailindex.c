@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "once.h"
 #include "rows.h"
 #include "tables.h"
 
@@ -249,6 +250,8 @@ static void note(struct asked *a, struct ledger *l, struct store_txn *t, uint64_
         else if (known == NEW)
             take_in(l, t, account, &r->seen[i], m);
     }
+    if (r->once_key[0] != '\0')
+        once_copied(l, t, r->account, r->once_key);
 }
 
 static enum mail_result change_keywords(const struct mail_request *r, struct store_txn *t,
@@ -302,6 +305,23 @@ static enum mail_result remove_message(const struct ledger *l, struct store_txn 
     store_put(t, TABLE_MAILGONE, key_span(&k), (struct span){0});
     mail_message_clear(&gone);
     return MAIL_DONE;
+}
+
+unsigned mailindex_gone(const struct ledger *l, struct store_txn *t, uint64_t account,
+                        const uint64_t *ids, const struct mail_place *places, uint32_t n)
+{
+    struct mail_message m;
+    unsigned removed = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_live(t, account, ids[i], &m))
+            continue;
+        if (mail_place_equal(&m.place, &places[i])) {
+            (void)remove_message(l, t, account, &m);
+            removed++;
+        }
+        mail_message_clear(&m);
+    }
+    return removed;
 }
 
 static enum mail_result change_one(const struct mail_request *r, const struct ledger *l,
@@ -432,7 +452,8 @@ int mailindex_on_request(const struct account_ask *ask, struct ipc_message *m, s
     struct mail_request r;
     if (mail_read(m, &r, f) != 0)
         return -1;
-    if ((r.type == MSG_MAIL_GET || r.type == MSG_MAIL_NOTE) && look(ask, &r))
+    bool looks = r.type == MSG_MAIL_GET || (r.type == MSG_MAIL_NOTE && r.once_key[0] == '\0');
+    if (looks && look(ask, &r))
         mail_request_clear(&r);
     else
         change(ask, &r);

@@ -21,6 +21,12 @@ unsigned mailindex_forget(struct store_txn *t, int64_t until_ms, unsigned limit)
 /* Whether that has anything to do. */
 bool mailindex_has_forgotten(struct store_txn *t, int64_t until_ms);
 
+/* Messages of a mailbox whose files are gone: removed by another program. Those that are still
+ * where they were looked for (place n belongs to id n) are removed from the index, too. Returns how
+ * many. Only the writing thread calls this. */
+unsigned mailindex_gone(const struct ledger *l, struct store_txn *t, uint64_t account,
+                        const uint64_t *ids, const struct mail_place *places, uint32_t n);
+
 /* The requests of the mail protocol. */
 int mailindex_on_request(const struct account_ask *ask, struct ipc_message *m, struct fail *f);
 

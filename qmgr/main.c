@@ -19,6 +19,7 @@
 #include "intake.h"
 #include "janitor.h"
 #include "log.h"
+#include "mailcheck.h"
 #include "mem.h"
 #include "mend.h"
 #include "queue.h"
@@ -37,6 +38,7 @@ struct qmgr {
     struct admin *admin;
     struct janitor *janitor;
     struct stsrefresh *stsrefresh;
+    struct mailcheck *mailcheck;
     struct event *stopping;
     int admin_fd; /* of the configuration being prepared */
     int64_t admin_uid, admin_gid;
@@ -73,6 +75,7 @@ static void open_parts(struct qmgr *m)
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
     m->stsrefresh = stsrefresh_new(q);
+    m->mailcheck = mailcheck_new(q);
 }
 
 static int init(struct service *s, struct fail *f)
@@ -154,6 +157,8 @@ static void on_link(struct service *s, const char *name, int fd)
         hookq_link(m->queue.hookq, fd);
     else if (strcmp(name, "fetch") == 0)
         stsrefresh_link(m->stsrefresh, fd);
+    else if (strcmp(name, "mailbox") == 0)
+        mailcheck_link(m->mailcheck, fd);
     else {
         log_error(NULL, "unknown link", LS("name", name));
         (void)close(fd);
@@ -185,6 +190,7 @@ static void on_stop(struct service *s)
     schedule_stop(m->queue.schedule);
     hookq_stop(m->queue.hookq);
     stsrefresh_stop(m->stsrefresh);
+    mailcheck_stop(m->mailcheck);
     m->stopping = event_new(m->queue.base, -1, EV_PERSIST, on_stopping, m);
     (void)event_add(m->stopping, &interval);
 }
@@ -219,7 +225,9 @@ static void close_parts(struct qmgr *m)
     worker_free(&q->reader);
     worker_free(&q->worker);
     agents_free(&q->agents);
+    mailcheck_stop(m->mailcheck);
     commit_free(&q->commit);
+    mailcheck_free(&m->mailcheck);
     janitor_free(&m->janitor);
     stsrefresh_free(&m->stsrefresh);
     intake_free(&m->intake);

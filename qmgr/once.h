@@ -14,6 +14,8 @@
 struct once_row {
     int64_t until_ms; /* when it is forgotten */
     uint64_t id;      /* the message's */
+    int64_t taken_ms; /* its received_ms */
+    bool copied;      /* its copy in the mailbox was stored */
     unsigned char digest[SUBMIT_DIGEST];
     char *key, *message_id;
 };
@@ -24,14 +26,18 @@ void once_row_clear(struct once_row *r);
 
 enum once { ONCE_NEW, ONCE_AGAIN, ONCE_CONFLICT };
 
-/* Whether the account's queue has taken a message with the envelope's key before: not; as this id
- * and message id (mem_free), for the same request; or for another one. Only the writing thread
- * calls this, and the two below. */
+/* Whether the account's queue has taken a message with the envelope's key before: not; for the same
+ * request, and then the row is the caller's to clear; or for another one. Only the writing thread
+ * calls this, and those below. */
 enum once once_find(const struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
-                    int64_t now_ms, uint64_t *id, char **message_id);
+                    int64_t now_ms, struct once_row *row);
 /* Remembers it, now that it is staged under this id. */
 void once_remember(const struct ledger *l, struct store_txn *t, const struct submit_envelope *e,
                    uint64_t id, int64_t until_ms);
+
+/* Remembers that the copy of the message taken under this key is stored. */
+void once_copied(const struct ledger *l, struct store_txn *t, const char *account,
+                 const char *once_key);
 
 /* Removes keys whose time is over, at most max. Returns how many. */
 unsigned once_sweep(struct store_txn *t, int64_t now_ms, unsigned max);

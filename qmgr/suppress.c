@@ -9,7 +9,8 @@
 #include "rows.h"
 #include "tables.h"
 
-#define ROW_OCTETS 4096 /* more than a row has */
+#define ROW_OCTETS 4096  /* more than a row has */
+#define ROWS_A_PAGE 5000 /* that are looked at; a page may end before it is full, and be empty */
 
 /* The base of an address, or of what is none the text itself. mem_free. */
 static char *base_of(const char *text)
@@ -175,7 +176,8 @@ static void change(const struct suppress_asker *asker, struct suppress_request *
     commit_add(asker->queue->commit, &a->change);
 }
 
-/* One page. What has expired is passed over; a row that does not decode, too. */
+/* One page, or what there is of it after so many rows. What has expired is passed over; a row that
+ * does not decode, too. */
 static void list(struct store_txn *t, const struct ledger *l, const struct suppress_request *r,
                  struct suppress_answer *answer)
 {
@@ -184,13 +186,14 @@ static void list(struct store_txn *t, const struct ledger *l, const struct suppr
     struct key from = key_suppress(account, r->after);
     struct store_cursor c = store_cursor(t, TABLE_SUPPRESS);
     answer->rows = mem_array(r->limit, sizeof *answer->rows);
+    int looked = 0;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         struct suppression *s = &answer->rows[answer->rows_n];
         if (key_read_suppress(c.key, &of, &base) != 0)
             continue;
         if (of != account)
             break;
-        if (answer->rows_n == r->limit) {
+        if (answer->rows_n == r->limit || looked++ == ROWS_A_PAGE) {
             answer->next = base;
             break;
         }

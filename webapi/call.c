@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "httpbasic.h"
 #include "httpform.h"
+#include "httpurl.h"
 #include "jsonwrite.h"
 #include "mem.h"
 #include "oncekey.h"
@@ -148,21 +149,47 @@ static void on_form(struct httprequest *request, void *arg)
 
 /* ---- a request in the query ---- */
 
-static int get_number(const struct call *c, const struct jsonbind_field *field, int64_t *number)
+/* The field of this name, in any case, as in JSON; NULL where the method has none. */
+static const struct jsonbind_field *find_field(const struct call *c, struct span name)
 {
-    struct buf value = {0};
-    char name[64];
+    const struct jsonbind_field *field = c->method->bind;
+    while (field->name != NULL && !span_is_nocase(name, field->name))
+        field++;
+    return field->name == NULL ? NULL : field;
+}
+
+static int take_field(struct call *c, struct span name, struct span value, uint64_t *seen)
+{
+    const struct jsonbind_field *field = find_field(c, name);
     uint64_t n = 0;
-    size_t i = 0;
-    assert(field->type == JSONBIND_INT64 && strlen(field->name) < sizeof name);
-    for (; field->name[i] != '\0'; i++)
-        name[i] = (char)ascii_lower((unsigned char)field->name[i]);
-    name[i] = '\0';
-    bool given = httprequest_query(c->request, name, &value);
-    int rc = given ? ascii_u64(buf_span(&value), INT64_MAX, &n) : 0;
-    if (given && rc == 0)
-        *number = (int64_t)n;
+    if (field == NULL)
+        return refuse(&c->refusal, CODE_PROTOCOL, "unknown field in the query");
+    assert(field->type == JSONBIND_INT64 && field - c->method->bind < 64);
+    uint64_t bit = 1ull << (field - c->method->bind);
+    if ((*seen & bit) != 0)
+        return refuse(&c->refusal, CODE_PROTOCOL, "%s is there twice", field->name);
+    if (ascii_u64(value, INT64_MAX, &n) != 0)
+        return refuse(&c->refusal, CODE_PROTOCOL, "%s must be a number", field->name);
+    *seen |= bit;
+    *(int64_t *)(void *)((char *)c->parameters + field->offset) = (int64_t)n;
+    return 0;
+}
+
+static int read_query(struct call *c)
+{
+    struct span query = httprequest_query_text(c->request);
+    struct buf name = {0}, value = {0};
+    uint64_t seen = 0;
+    int rc = 0, more = 1;
+    while (rc == 0 && (more = httpurl_next(&query, &name, &value)) > 0) {
+        rc = take_field(c, buf_span(&name), buf_span(&value), &seen);
+        buf_clear(&name);
+        buf_clear(&value);
+    }
+    buf_free(&name);
     buf_free(&value);
+    if (rc == 0 && more < 0)
+        return refuse(&c->refusal, CODE_PROTOCOL, "the query is not well encoded");
     return rc;
 }
 
@@ -174,12 +201,9 @@ static void run_query(struct call *c)
     c->doc = jsonread_parse(span_text("{}"), &limits, &f);
     assert(c->doc != NULL);
     c->parameters = jsonread_alloc(c->doc, c->method->size);
-    for (const struct jsonbind_field *field = c->method->bind; field->name != NULL; field++) {
-        if (get_number(c, field, (int64_t *)(void *)((char *)c->parameters + field->offset)) != 0) {
-            (void)refuse(&c->refusal, CODE_PROTOCOL, "%s must be a number", field->name);
-            call_refuse(c, &c->refusal);
-            return;
-        }
+    if (read_query(c) != 0) {
+        call_refuse(c, &c->refusal);
+        return;
     }
     c->method->run(c);
 }

@@ -24,7 +24,8 @@ static const char *const text[] = {
     "the sender.",
     "With a header field Idempotency-Key, of up to 256 characters, a request that is sent again, "
     "since it is not known whether it got through, is answered as it was the first time, and "
-    "nothing is sent twice. A key is known for a day, unless the server is set up otherwise.",
+    "nothing is sent or stored twice. A key is known for a day, unless the server is set up "
+    "otherwise.",
     NULL,
 };
 
@@ -132,6 +133,9 @@ struct sending {
     struct buf bcc;    /* the field, for the copy */
     char *message_id;
     uint32_t recipients;
+    /* Of what was sent before: its message was made again for the copy. */
+    bool again;
+    uint64_t id;
 };
 
 static void end_sending(struct call *c)
@@ -191,16 +195,68 @@ static void answer(struct call *c)
     call_answer(c, &json);
 }
 
-/* The same request came before, and is answered as it was then. */
-static void accepted_before(struct call *c, const struct submit_reply *reply)
+/* ---- the message ---- */
+
+/* Minutes east of UTC here, at that time. */
+static int local_zone(int64_t ms)
 {
-    struct buf json = {0};
-    log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
-             LS("msgid", reply->message_id), LS("account", c->visit->account));
-    write_response(&json, c->parameters, reply->message_id, reply);
-    end_sending(c);
-    call_answer(c, &json);
+    time_t t = (time_t)(ms / 1000);
+    struct tm tm;
+    return localtime_r(&t, &tm) == NULL ? 0 : (int)(tm.tm_gmtoff / 60);
 }
+
+/* The uploads of one kind. The form keeps the octets. */
+static struct compose_files collect(struct httpform *form, const char *name)
+{
+    struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < httpform_count(form); i++) {
+        struct httpform_part *p = httpform_part(form, i);
+        if (p->filename != NULL && strcmp(p->name, name) == 0)
+            list[n++] =
+                (struct mimepart_file){.name = span_text(p->filename),
+                                       .content_type = span_text(p->type),
+                                       .content_id = span_text(p->content_id),
+                                       .data = buf_span(&p->value),
+                                       .form = p->spilled ? MIMEPART_RANGE : MIMEPART_OCTETS,
+                                       .fd = httpform_spill(form),
+                                       .at = p->at,
+                                       .n = p->n};
+    }
+    return (struct compose_files){list, n};
+}
+
+/* The message, as *r asks for it and the call's uploads. */
+static int make(struct call *c, const struct draft_request *r, struct draft *draft)
+{
+    const struct conf_block *root = conf_root(front_conf(c->front)),
+                            *smtp = conf_child(root, "smtp");
+    struct httpform *form = httprequest_form(c->request);
+    char *client = mem_format("%s HTTP", c->visit->client);
+    int64_t now = clock_wall_ms();
+    struct draft_context context = {
+        .conf = front_conf(c->front),
+        .account = c->account,
+        .login = c->login,
+        .hostname = conf_text(root, "hostname"),
+        .client = client,
+        .max_size = (size_t)conf_size(smtp, "message-size"),
+        .max_recipients = (size_t)conf_int(smtp, "recipients"),
+        .now_ms = now,
+        .zone_min = local_zone(now),
+    };
+    context.alternative = collect(form, upload_fields[0].name);
+    context.inlined = collect(form, upload_fields[1].name);
+    context.attached = collect(form, upload_fields[2].name);
+    int rc = draft_make(r, &context, draft, &c->refusal);
+    mem_release((void *)(uintptr_t)context.alternative.list);
+    mem_release((void *)(uintptr_t)context.inlined.list);
+    mem_release((void *)(uintptr_t)context.attached.list);
+    mem_free(&client);
+    return rc;
+}
+
+/* ---- its copy ---- */
 
 /* The message is on its way, whatever became of the copy. */
 static void on_saved(void *arg, enum sent_result result)
@@ -224,9 +280,10 @@ static void on_saved(void *arg, enum sent_result result)
 static void save(struct call *c, int file, uint64_t trace)
 {
     struct sending *s = c->work;
+    const struct sent_once once = {c->once_key, s->id, s->again};
     enum sent_result result;
-    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc), on_saved, c,
-                        &result);
+    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc),
+                        c->once_key[0] == '\0' ? NULL : &once, on_saved, c, &result);
     if (s->sent == NULL)
         on_saved(c, result);
 }
@@ -244,12 +301,61 @@ static void accepted(struct call *c, const struct submit_reply *reply, int file,
     service_count(w->service, COUNT_ACCEPTED, 1);
     service_count(w->service, COUNT_RECIPIENTS, s->recipients);
     write_response(&s->json, r, s->message_id, reply);
+    s->id = reply->id;
     if (r->save_sent) {
         save(c, file, trace);
         return;
     }
     file_close(&file);
     answer(c);
+}
+
+/* ---- the queue's answer ---- */
+
+/* The message as it was, but for what is new each time it is made, such as boundaries. */
+static int make_again(struct call *c, const struct submit_reply *reply, struct draft *draft)
+{
+    struct draft_request r = *(const struct draft_request *)c->parameters;
+    struct draft_time then = {.ms = reply->taken_ms, .zone_min = local_zone(reply->taken_ms)};
+    r.message_id = span_text(reply->message_id);
+    if (r.date == NULL)
+        r.date = &then;
+    return make(c, &r, draft);
+}
+
+static outgoing_on_settled on_settled;
+
+/* Its copy was not stored, as far as is known. */
+static void make_copy(struct call *c, const struct submit_reply *reply)
+{
+    struct sending *s = c->work;
+    struct draft draft;
+    if (make_again(c, reply, &draft) != 0) {
+        on_saved(c, SENT_FAILED);
+        return;
+    }
+    s->again = true;
+    s->id = reply->id;
+    buf_free(&s->bcc);
+    s->bcc = draft.bcc;
+    draft.bcc = (struct buf){0};
+    s->outgoing = outgoing_start(c->webapi->base, c->webapi->peers, NULL, &draft.composed,
+                                 draft.domain, (struct span){0}, on_settled, c);
+    draft_clear(&draft);
+}
+
+/* The same request came before, and is answered as it was then. */
+static void accepted_before(struct call *c, const struct submit_reply *reply)
+{
+    const struct draft_request *r = c->parameters;
+    struct sending *s = c->work;
+    log_info(&c->visit->log, "mail was accepted before", LS("key", c->once_key),
+             LS("msgid", reply->message_id), LS("account", c->visit->account));
+    write_response(&s->json, r, reply->message_id, reply);
+    if (r->save_sent && !reply->copied)
+        make_copy(c, reply);
+    else
+        answer(c);
 }
 
 /* What the client is told when the message is not in the queue. */
@@ -283,6 +389,17 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
                      reply->enhanced, reply->text);
 }
 
+/* The message was made for its copy. */
+static void save_again(struct call *c, enum outgoing_result result, int file, uint64_t trace)
+{
+    if (result == OUTGOING_MADE) {
+        save(c, file, trace);
+        return;
+    }
+    file_close(&file);
+    on_saved(c, SENT_FAILED);
+}
+
 static enum count_submission counted_as(const struct submit_reply *reply)
 {
     if (reply != NULL && reply->why == SUBMIT_WHY_MESSAGE_LIMIT)
@@ -309,6 +426,10 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
         accepted(c, reply, file, trace);
         return;
     }
+    if (s->again) {
+        save_again(c, result, file, trace);
+        return;
+    }
     if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)
         counts_error(c->webapi->counts,
                      result == OUTGOING_UNSIGNED ? COUNT_DKIM_SIGN : COUNT_SUBMIT);
@@ -319,18 +440,9 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
     call_refuse(c, &c->refusal);
 }
 
-/* Minutes east of UTC here, at that time. */
-static int local_zone(int64_t ms)
+static void write_trace(struct buf *out, const struct call *c, const struct draft *draft)
 {
-    time_t t = (time_t)(ms / 1000);
-    struct tm tm;
-    return localtime_r(&t, &tm) == NULL ? 0 : (int)(tm.tm_gmtoff / 60);
-}
-
-static void write_trace(struct buf *out, const struct call *c, const struct draft *draft,
-                        const char *hostname)
-{
-    struct received r = {.by = hostname,
+    struct received r = {.by = conf_text(conf_root(front_conf(c->front)), "hostname"),
                          .via = RECEIVED_HTTP,
                          .authenticated = true,
                          .id = c->visit->id,
@@ -338,41 +450,6 @@ static void write_trace(struct buf *out, const struct call *c, const struct draf
                          .date_ms = draft->envelope->received_ms,
                          .zone_min = local_zone(draft->envelope->received_ms)};
     received_write(out, &r);
-}
-
-/* The uploads of one kind. The form keeps the octets. */
-static struct compose_files collect(struct httpform *form, const char *name)
-{
-    struct mimepart_file *list = mem_array(httpform_count(form), sizeof *list);
-    size_t n = 0;
-    for (size_t i = 0; i < httpform_count(form); i++) {
-        struct httpform_part *p = httpform_part(form, i);
-        if (p->filename != NULL && strcmp(p->name, name) == 0)
-            list[n++] =
-                (struct mimepart_file){.name = span_text(p->filename),
-                                       .content_type = span_text(p->type),
-                                       .content_id = span_text(p->content_id),
-                                       .data = buf_span(&p->value),
-                                       .form = p->spilled ? MIMEPART_RANGE : MIMEPART_OCTETS,
-                                       .fd = httpform_spill(form),
-                                       .at = p->at,
-                                       .n = p->n};
-    }
-    return (struct compose_files){list, n};
-}
-
-static int make(struct call *c, const struct draft_context *base, struct draft *draft)
-{
-    struct httpform *form = httprequest_form(c->request);
-    struct draft_context context = *base;
-    context.alternative = collect(form, upload_fields[0].name);
-    context.inlined = collect(form, upload_fields[1].name);
-    context.attached = collect(form, upload_fields[2].name);
-    int rc = draft_make(c->parameters, &context, draft, &c->refusal);
-    mem_release((void *)(uintptr_t)context.alternative.list);
-    mem_release((void *)(uintptr_t)context.inlined.list);
-    mem_release((void *)(uintptr_t)context.attached.list);
-    return rc;
 }
 
 static void count_refusal(struct call *c)
@@ -383,12 +460,12 @@ static void count_refusal(struct call *c)
         counts_submission(c->webapi->counts, COUNT_DOMAIN_DISABLED);
 }
 
-static void send_draft(struct call *c, struct draft *draft, const char *hostname)
+static void send_draft(struct call *c, struct draft *draft)
 {
     struct sending *s = mem_zero(sizeof *s);
     struct submit_envelope *envelope = draft->envelope;
     struct buf trace = {0};
-    write_trace(&trace, c, draft, hostname);
+    write_trace(&trace, c, draft);
     s->message_id = mem_text(draft->composed.message_id);
     submit_set(&envelope->once_key, c->once_key);
     memcpy(envelope->once_digest, c->once_digest, SUBMIT_DIGEST);
@@ -405,30 +482,13 @@ static void send_draft(struct call *c, struct draft *draft, const char *hostname
 
 static void run(struct call *c)
 {
-    const struct conf_block *root = conf_root(front_conf(c->front)),
-                            *smtp = conf_child(root, "smtp");
-    char *client = mem_format("%s HTTP", c->visit->client);
-    int64_t now = clock_wall_ms();
-    const struct draft_context context = {
-        .conf = front_conf(c->front),
-        .account = c->account,
-        .login = c->login,
-        .hostname = conf_text(root, "hostname"),
-        .client = client,
-        .max_size = (size_t)conf_size(smtp, "message-size"),
-        .max_recipients = (size_t)conf_int(smtp, "recipients"),
-        .now_ms = now,
-        .zone_min = local_zone(now),
-    };
     struct draft draft;
-    int rc = make(c, &context, &draft);
-    mem_free(&client);
-    if (rc != 0) {
+    if (make(c, c->parameters, &draft) != 0) {
         count_refusal(c);
         call_refuse(c, &c->refusal);
         return;
     }
-    send_draft(c, &draft, context.hostname);
+    send_draft(c, &draft);
     draft_clear(&draft);
 }
 

@@ -34,7 +34,7 @@ struct method {
 
     const struct jsonbind_field *bind; /* the request */
     size_t size;                       /* of the struct it fills */
-    /* Can be called by GET as well, its request in the query: numbers alone, their names in lower
+    /* Can be called by GET as well, its request in the query: numbers alone, their names in any
      * case. */
     bool query;
     bool once; /* Idempotency-Key is for it */

@@ -4,213 +4,18 @@
 #include <assert.h>
 #include <string.h>
 
-#include "jsonread.h"
 #include "jsonwrite.h"
+#include "ascii.h"
 #include "mem.h"
+#include "oncekey.h"
 #include "page.h"
 #include "routing.h"
+#include "schema.h"
 #include "types.h"
 
-#define SCHEMAS "#/components/schemas/"
 #define RESPONSES "#/components/responses/"
 
-/* ---- members, and values from elsewhere ---- */
-
-static void put_text(struct jsonwrite *w, const char *name, const char *text)
-{
-    jsonwrite_key(w, name);
-    jsonwrite_text(w, text);
-}
-
-static void begin(struct jsonwrite *w, const char *name)
-{
-    jsonwrite_key(w, name);
-    jsonwrite_object(w);
-}
-
-/* {"$ref": base + name} as the next value. */
-static void put_ref(struct jsonwrite *w, const char *base, const char *name)
-{
-    char *ref = mem_format("%s%s", base, name);
-    jsonwrite_object(w);
-    put_text(w, "$ref", ref);
-    jsonwrite_object_end(w);
-    mem_free(&ref);
-}
-
-static void put_value(struct jsonwrite *w, const struct json_doc *doc, const struct json_value *v)
-{
-    enum json_kind kind = jsonread_kind(v);
-    int64_t n;
-    switch (kind) {
-    case JSON_NULL:
-        jsonwrite_null(w);
-        return;
-    case JSON_BOOL:
-        jsonwrite_bool(w, jsonread_bool(v));
-        return;
-    case JSON_TEXT:
-        jsonwrite_span(w, jsonread_text(v));
-        return;
-    case JSON_NUMBER:
-        if (jsonread_int64(doc, v, &n, NULL) != 0)
-            assert(!"an example holds a number that is no integer");
-        jsonwrite_int64(w, n);
-        return;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
-    kind == JSON_ARRAY ? jsonwrite_array(w) : jsonwrite_object(w);
-    for (const struct json_value *e = jsonread_first(v); e != NULL; e = jsonread_next(e)) {
-        if (kind == JSON_OBJECT)
-            jsonwrite_key_span(w, jsonread_key(e));
-        put_value(w, doc, e);
-    }
-    kind == JSON_ARRAY ? jsonwrite_array_end(w) : jsonwrite_object_end(w);
-}
-
-/* Of a table of ours: it is JSON. */
-static void put_example(struct jsonwrite *w, const char *name, const char *json)
-{
-    struct fail f;
-    struct json_doc *doc = jsonread_parse(span_text(json), NULL, &f);
-    assert(doc != NULL);
-    jsonwrite_key(w, name);
-    put_value(w, doc, jsonread_root(doc));
-    jsonread_free(&doc);
-}
-
 /* ---- schemas ---- */
-
-static void put_type_name(struct jsonwrite *w, const char *type, bool or_null)
-{
-    jsonwrite_key(w, "type");
-    if (or_null) {
-        jsonwrite_array(w);
-        jsonwrite_text(w, type);
-        jsonwrite_text(w, "null");
-        jsonwrite_array_end(w);
-    } else {
-        jsonwrite_text(w, type);
-    }
-}
-
-static void put_schema_members(struct jsonwrite *w, struct span text);
-
-static void put_items(struct jsonwrite *w, const struct type_of *of)
-{
-    begin(w, "items");
-    if (of->kind == TYPE_LIST) {
-        put_schema_members(w, of->element);
-        jsonwrite_object_end(w);
-        return;
-    }
-    put_type_name(w, "string", false);
-    jsonwrite_object_end(w);
-    jsonwrite_key(w, "minItems");
-    jsonwrite_uint64(w, of->count);
-    jsonwrite_key(w, "maxItems");
-    jsonwrite_uint64(w, of->count);
-}
-
-static void put_object_ref(struct jsonwrite *w, const struct type_of *of)
-{
-    char *ref = mem_format(SCHEMAS "%s", of->object->name);
-    if (!of->or_null) {
-        put_text(w, "$ref", ref);
-    } else {
-        jsonwrite_key(w, "anyOf");
-        jsonwrite_array(w);
-        put_ref(w, SCHEMAS, of->object->name);
-        jsonwrite_object(w);
-        put_type_name(w, "null", false);
-        jsonwrite_object_end(w);
-        jsonwrite_array_end(w);
-    }
-    mem_free(&ref);
-}
-
-/* The members of the schema for what a column "type" says, inside an object that is open. */
-static void put_schema_members(struct jsonwrite *w, struct span text)
-{
-    static const struct {
-        const char *type, *more, *value; /* one further member, or NULL */
-    } json[] = {
-        [TYPE_STRING] = {"string", NULL, NULL},
-        [TYPE_INTEGER] = {"integer", "format", "int64"},
-        [TYPE_BOOL] = {"boolean", NULL, NULL},
-        [TYPE_TIME] = {"string", "format", "date-time"},
-        [TYPE_BASE64] = {"string", "contentEncoding", "base64"},
-        [TYPE_FILE] = {"string", "contentMediaType", "application/octet-stream"},
-        [TYPE_MAP] = {"object", NULL, NULL},
-        [TYPE_TUPLE] = {"array", NULL, NULL},
-        [TYPE_LIST] = {"array", NULL, NULL},
-    };
-    struct type_of of;
-    int rc = types_read(text, &of);
-    assert(rc == 0);
-    if (of.kind == TYPE_OBJECT) {
-        put_object_ref(w, &of);
-        return;
-    }
-    put_type_name(w, json[of.kind].type, of.or_null);
-    if (json[of.kind].more != NULL)
-        put_text(w, json[of.kind].more, json[of.kind].value);
-    if (of.kind == TYPE_LIST || of.kind == TYPE_TUPLE)
-        put_items(w, &of);
-    if (of.kind == TYPE_MAP) {
-        begin(w, "additionalProperties");
-        put_type_name(w, "string", false);
-        jsonwrite_object_end(w);
-    }
-}
-
-static void put_property(struct jsonwrite *w, struct span name, const struct method_field *f)
-{
-    jsonwrite_key_span(w, name);
-    jsonwrite_object(w);
-    put_schema_members(w, span_text(f->type));
-    put_text(w, "description", f->text);
-    jsonwrite_object_end(w);
-}
-
-static void put_names(struct jsonwrite *w, const struct method_field *fields)
-{
-    jsonwrite_array(w);
-    for (; fields->name != NULL; fields++) {
-        struct span names = span_text(fields->name), name;
-        while (types_next_name(&names, &name))
-            jsonwrite_span(w, name);
-    }
-    jsonwrite_array_end(w);
-}
-
-/* {"type": "object", ...}. given: in a response, where every field is there, and a later version
- * may have more. */
-static void put_object_schema(struct jsonwrite *w, const struct method_field *fields, bool given,
-                              const char *text)
-{
-    jsonwrite_object(w);
-    put_type_name(w, "object", false);
-    if (text != NULL)
-        put_text(w, "description", text);
-    begin(w, "properties");
-    for (const struct method_field *f = fields; f->name != NULL; f++) {
-        struct span names = span_text(f->name), name;
-        while (types_next_name(&names, &name))
-            put_property(w, name, f);
-    }
-    jsonwrite_object_end(w);
-    if (given) {
-        jsonwrite_key(w, "required");
-        put_names(w, fields);
-    } else {
-        jsonwrite_key(w, "additionalProperties");
-        jsonwrite_bool(w, false);
-    }
-    jsonwrite_object_end(w);
-}
 
 struct schemas {
     struct jsonwrite *w;
@@ -229,17 +34,17 @@ static void put_type(const struct type *type, void *arg)
     assert(s->n < sizeof s->put / sizeof s->put[0]);
     s->put[s->n++] = type;
     jsonwrite_key(s->w, type->name);
-    put_object_schema(s->w, type->fields, s->given, type->text);
+    schema_object(s->w, type->fields, s->given, type->text);
 }
 
 static void put_method_schemas(struct schemas *s, const struct method *m)
 {
     char *request = mem_format("%sRequest", m->name), *response = mem_format("%sResponse", m->name);
     jsonwrite_key(s->w, request);
-    put_object_schema(s->w, m->request, false, NULL);
+    schema_object(s->w, m->request, false, NULL);
     if (m->response != NULL) {
         jsonwrite_key(s->w, response);
-        put_object_schema(s->w, m->response, true, NULL);
+        schema_object(s->w, m->response, true, NULL);
     }
     mem_free(&request);
     mem_free(&response);
@@ -249,20 +54,20 @@ static void put_error_schema(struct jsonwrite *w)
 {
     jsonwrite_key(w, "Error");
     jsonwrite_object(w);
-    put_type_name(w, "object", false);
-    begin(w, "properties");
-    begin(w, "Code");
-    put_type_name(w, "string", false);
+    schema_type(w, "object", false);
+    schema_begin(w, "properties");
+    schema_begin(w, "Code");
+    schema_type(w, "string", false);
     jsonwrite_key(w, "enum");
     jsonwrite_array(w);
     for (int code = 0; code < CODES; code++)
         jsonwrite_text(w, code_name((enum code)code));
     jsonwrite_array_end(w);
-    put_text(w, "description", "What programs may rely on.");
+    schema_text(w, "description", "What programs may rely on.");
     jsonwrite_object_end(w);
-    begin(w, "Message");
-    put_type_name(w, "string", false);
-    put_text(w, "description", "For people.");
+    schema_begin(w, "Message");
+    schema_type(w, "string", false);
+    schema_text(w, "description", "For people.");
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_key(w, "required");
@@ -276,7 +81,7 @@ static void put_error_schema(struct jsonwrite *w)
 static void put_schemas(struct jsonwrite *w)
 {
     struct schemas s = {.w = w};
-    begin(w, "schemas");
+    schema_begin(w, "schemas");
     put_error_schema(w);
     for (size_t i = 0; methods[i] != NULL; i++)
         put_method_schemas(&s, methods[i]);
@@ -285,8 +90,12 @@ static void put_schemas(struct jsonwrite *w)
     s.given = true;
     for (size_t i = 0; methods[i] != NULL; i++)
         types_visit(methods[i]->response, put_type, &s);
-    jsonwrite_key(w, "WebhookOutgoing");
-    put_object_schema(w, page_webhook_fields(), true, "An event of a message that was sent.");
+    for (size_t i = 0; i < PAGE_WEBHOOKS; i++) {
+        const struct page_webhook *hook = &page_webhooks_are[i];
+        types_visit(hook->fields, put_type, &s);
+        jsonwrite_key(w, hook->schema);
+        schema_object(w, hook->fields, true, hook->text);
+    }
     jsonwrite_object_end(w);
 }
 
@@ -294,12 +103,12 @@ static void put_schemas(struct jsonwrite *w)
 
 static void put_plain(struct jsonwrite *w, const char *name, const char *text)
 {
-    begin(w, name);
-    put_text(w, "description", text);
-    begin(w, "content");
-    begin(w, "text/plain");
-    begin(w, "schema");
-    put_type_name(w, "string", false);
+    schema_begin(w, name);
+    schema_text(w, "description", text);
+    schema_begin(w, "content");
+    schema_begin(w, "text/plain");
+    schema_begin(w, "schema");
+    schema_type(w, "string", false);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
@@ -316,23 +125,75 @@ static const struct {
 };
 #define PLAIN (sizeof plain / sizeof plain[0])
 
+/* ---- parameters ---- */
+
+struct parameter {
+    const char *name, *in, *type, *text; /* type: as in a table of fields */
+    unsigned most;                       /* characters, of a text; 0: not told */
+};
+
+static const struct parameter once_key = {
+    "Idempotency-Key", "header", "string",
+    "Of all requests of the account with this key one is done, and the others are answered as that "
+    "was; one that asks for something else is refused.",
+    ONCEKEY_CHARACTERS};
+
+static const struct parameter hook_parameters[] = {
+    {"X-Quartermaster-Webhook-ID", "header", "integer",
+     "The same for each attempt of a call; also as X-Mox-Webhook-ID."},
+    {"X-Quartermaster-Webhook-Attempt", "header", "integer",
+     "1 for the first; also as X-Mox-Webhook-Attempt."},
+    {"webhook-id", "header", "string", "With a signing key (Standard Webhooks): the ID again."},
+    {"webhook-timestamp", "header", "integer", "Likewise: seconds since 1970."},
+    {"webhook-signature", "header", "string", "Likewise: signatures, with a space between them."},
+};
+
+static void put_parameter(struct jsonwrite *w, const struct parameter *p)
+{
+    jsonwrite_object(w);
+    schema_text(w, "name", p->name);
+    schema_text(w, "in", p->in);
+    schema_text(w, "description", p->text);
+    jsonwrite_key(w, "required");
+    jsonwrite_bool(w, false);
+    schema_begin(w, "schema");
+    schema_members(w, span_text(p->type));
+    if (p->most > 0) {
+        jsonwrite_key(w, "minLength");
+        jsonwrite_uint64(w, 1);
+        jsonwrite_key(w, "maxLength");
+        jsonwrite_uint64(w, p->most);
+    }
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
+}
+
+static void put_parameters(struct jsonwrite *w, const struct parameter *list, size_t n)
+{
+    jsonwrite_key(w, "parameters");
+    jsonwrite_array(w);
+    for (size_t i = 0; i < n; i++)
+        put_parameter(w, &list[i]);
+    jsonwrite_array_end(w);
+}
+
 /* ---- methods ---- */
 
 /* {"properties": {"request": ..., uploads}, ...} */
 static void put_form_schema(struct jsonwrite *w, const struct method *m, bool uploads)
 {
     char *request = mem_format("%sRequest", m->name);
-    begin(w, "schema");
-    put_type_name(w, "object", false);
-    begin(w, "properties");
+    schema_begin(w, "schema");
+    schema_type(w, "object", false);
+    schema_begin(w, "properties");
     jsonwrite_key(w, "request");
-    put_ref(w, SCHEMAS, request);
+    schema_ref(w, SCHEMA_REFS, request);
     for (const struct method_field *f = m->files; uploads && f != NULL && f->name != NULL; f++) {
-        begin(w, f->name);
-        put_type_name(w, "array", false);
-        put_text(w, "description", f->text);
-        begin(w, "items");
-        put_schema_members(w, span_text(f->type));
+        schema_begin(w, f->name);
+        schema_type(w, "array", false);
+        schema_text(w, "description", f->text);
+        schema_begin(w, "items");
+        schema_members(w, span_text(f->type));
         jsonwrite_object_end(w);
         jsonwrite_object_end(w);
     }
@@ -347,22 +208,22 @@ static void put_form_schema(struct jsonwrite *w, const struct method *m, bool up
 
 static void put_form(struct jsonwrite *w, const struct method *m, const char *type, bool uploads)
 {
-    begin(w, type);
+    schema_begin(w, type);
     put_form_schema(w, m, uploads);
-    begin(w, "encoding");
-    begin(w, "request");
-    put_text(w, "contentType", "application/json");
+    schema_begin(w, "encoding");
+    schema_begin(w, "request");
+    schema_text(w, "contentType", "application/json");
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
-    begin(w, "examples");
-    begin(w, "whole");
-    begin(w, "value");
-    put_example(w, "request", m->example_request);
+    schema_begin(w, "examples");
+    schema_begin(w, "whole");
+    schema_begin(w, "value");
+    schema_example(w, "request", m->example_request);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
-    begin(w, "short");
-    begin(w, "value");
-    put_example(w, "request", m->example_short);
+    schema_begin(w, "short");
+    schema_begin(w, "value");
+    schema_example(w, "request", m->example_short);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
@@ -371,10 +232,10 @@ static void put_form(struct jsonwrite *w, const struct method *m, const char *ty
 
 static void put_request(struct jsonwrite *w, const struct method *m)
 {
-    begin(w, "requestBody");
+    schema_begin(w, "requestBody");
     jsonwrite_key(w, "required");
     jsonwrite_bool(w, true);
-    begin(w, "content");
+    schema_begin(w, "content");
     put_form(w, m, "application/x-www-form-urlencoded", false);
     put_form(w, m, "multipart/form-data", true);
     jsonwrite_object_end(w);
@@ -384,14 +245,14 @@ static void put_request(struct jsonwrite *w, const struct method *m)
 static void put_success(struct jsonwrite *w, const struct method *m)
 {
     char *response = mem_format("%sResponse", m->name);
-    begin(w, "200");
-    put_text(w, "description", m->response == NULL ? "The octets themselves." : "It is done.");
-    begin(w, "content");
-    begin(w, m->response == NULL ? "*/*" : "application/json");
+    schema_begin(w, "200");
+    schema_text(w, "description", m->response == NULL ? "The octets themselves." : "It is done.");
+    schema_begin(w, "content");
+    schema_begin(w, m->response == NULL ? "*/*" : "application/json");
     if (m->response != NULL) {
         jsonwrite_key(w, "schema");
-        put_ref(w, SCHEMAS, response);
-        put_example(w, "example", m->example_response);
+        schema_ref(w, SCHEMA_REFS, response);
+        schema_example(w, "example", m->example_response);
     }
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
@@ -399,7 +260,6 @@ static void put_success(struct jsonwrite *w, const struct method *m)
     mem_free(&response);
 }
 
-/* "It cannot be done. Code is one of ...". */
 /* Those with this status; nothing when the method has none. */
 static void put_refusal(struct jsonwrite *w, const struct method *m, unsigned status)
 {
@@ -417,65 +277,126 @@ static void put_refusal(struct jsonwrite *w, const struct method *m, unsigned st
     if (text.n == 0)
         return;
     (void)snprintf(key, sizeof key, "%u", status);
-    begin(w, key);
-    put_text(w, "description", buf_text(&text));
-    begin(w, "content");
-    begin(w, "application/json");
+    schema_begin(w, key);
+    schema_text(w, "description", buf_text(&text));
+    schema_begin(w, "content");
+    schema_begin(w, "application/json");
     jsonwrite_key(w, "schema");
-    put_ref(w, SCHEMAS, "Error");
+    schema_ref(w, SCHEMA_REFS, "Error");
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     buf_free(&text);
 }
 
-static void put_method(struct jsonwrite *w, const struct method *m)
+/* The members of an operation up to its parameters. id: what stands before the method's name. */
+static void put_operation(struct jsonwrite *w, const struct method *m, const char *id)
 {
-    char *path = mem_format("%s%s", ROUTING_CALLS, m->name);
+    char *operation = mem_format("%s%s", id, m->name);
     struct buf text = {0};
     for (const char *const *p = m->text; p != NULL && *p != NULL; p++)
         buf_putf(&text, "%s%s", text.n == 0 ? "" : "\n\n", *p);
-    begin(w, path);
-    begin(w, "post");
-    put_text(w, "operationId", m->name);
-    put_text(w, "summary", m->summary);
-    put_text(w, "description", buf_text(&text));
-    put_request(w, m);
-    begin(w, "responses");
+    schema_text(w, "operationId", operation);
+    schema_text(w, "summary", m->summary);
+    schema_text(w, "description", buf_text(&text));
+    buf_free(&text);
+    mem_free(&operation);
+}
+
+static void put_responses(struct jsonwrite *w, const struct method *m)
+{
+    schema_begin(w, "responses");
     put_success(w, m);
     put_refusal(w, m, 400);
     put_refusal(w, m, 409);
     for (size_t i = 0; i < PLAIN; i++) {
         jsonwrite_key(w, plain[i].status);
-        put_ref(w, RESPONSES, plain[i].name);
+        schema_ref(w, RESPONSES, plain[i].name);
     }
     jsonwrite_object_end(w);
+}
+
+/* By GET the request is in the query, its names in lower case. */
+static void put_get(struct jsonwrite *w, const struct method *m)
+{
+    schema_begin(w, "get");
+    put_operation(w, m, "get-");
+    jsonwrite_key(w, "parameters");
+    jsonwrite_array(w);
+    for (const struct method_field *f = m->request; f->name != NULL; f++) {
+        char *name = mem_text(f->name);
+        ascii_lower_text(name);
+        put_parameter(w, &(struct parameter){name, "query", f->type, f->text});
+        mem_free(&name);
+    }
+    jsonwrite_array_end(w);
+    put_responses(w, m);
     jsonwrite_object_end(w);
+}
+
+static void put_method(struct jsonwrite *w, const struct method *m)
+{
+    char *path = mem_format("%s%s", ROUTING_CALLS, m->name);
+    schema_begin(w, path);
+    schema_begin(w, "post");
+    put_operation(w, m, "");
+    if (m->once)
+        put_parameters(w, &once_key, 1);
+    put_request(w, m);
+    put_responses(w, m);
     jsonwrite_object_end(w);
-    buf_free(&text);
+    if (m->query)
+        put_get(w, m);
+    jsonwrite_object_end(w);
     mem_free(&path);
+}
+
+/* This very document, which anybody may read. */
+static void put_itself(struct jsonwrite *w)
+{
+    schema_begin(w, ROUTING_OPENAPI);
+    schema_begin(w, "get");
+    schema_text(w, "operationId", "openapi");
+    schema_text(w, "summary", "This description.");
+    schema_begin(w, "responses");
+    schema_begin(w, "200");
+    schema_text(w, "description", "An OpenAPI document.");
+    schema_begin(w, "content");
+    schema_begin(w, "application/json");
+    schema_begin(w, "schema");
+    schema_type(w, "object", false);
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
+    jsonwrite_key(w, "security");
+    jsonwrite_array(w);
+    jsonwrite_array_end(w);
+    jsonwrite_object_end(w);
+    jsonwrite_object_end(w);
 }
 
 /* ---- webhooks ---- */
 
-static void put_webhooks(struct jsonwrite *w)
+static void put_webhook(struct jsonwrite *w, const struct page_webhook *hook)
 {
-    begin(w, "webhooks");
-    begin(w, "outgoing");
-    begin(w, "post");
-    put_text(w, "operationId", "webhookOutgoing");
-    put_text(w, "summary", "What became of a recipient.");
-    begin(w, "requestBody");
-    begin(w, "content");
-    begin(w, "application/json");
+    schema_begin(w, hook->name);
+    schema_begin(w, "post");
+    schema_text(w, "operationId", hook->operation);
+    schema_text(w, "summary", hook->text);
+    put_parameters(w, hook_parameters, sizeof hook_parameters / sizeof hook_parameters[0]);
+    schema_begin(w, "requestBody");
+    schema_begin(w, "content");
+    schema_begin(w, "application/json");
     jsonwrite_key(w, "schema");
-    put_ref(w, SCHEMAS, "WebhookOutgoing");
+    schema_ref(w, SCHEMA_REFS, hook->schema);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
-    begin(w, "responses");
-    begin(w, "200");
-    put_text(w, "description", "Taken; any other answer than 2xx and 410 has it come again.");
+    schema_begin(w, "responses");
+    schema_begin(w, "200");
+    schema_text(w, "description", "Taken; any other answer than 2xx and 410 has it come again.");
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     /* Whoever calls has the Authorization that the account's configuration says. */
@@ -484,6 +405,13 @@ static void put_webhooks(struct jsonwrite *w)
     jsonwrite_array_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
+}
+
+static void put_webhooks(struct jsonwrite *w)
+{
+    schema_begin(w, "webhooks");
+    for (size_t i = 0; i < PAGE_WEBHOOKS; i++)
+        put_webhook(w, &page_webhooks_are[i]);
     jsonwrite_object_end(w);
 }
 
@@ -491,11 +419,11 @@ static void put_webhooks(struct jsonwrite *w)
 
 static void put_head(struct jsonwrite *w, struct span base)
 {
-    put_text(w, "openapi", "3.1.0");
-    begin(w, "info");
-    put_text(w, "title", "Quartermaster HTTP API");
-    put_text(w, "version", QM_VERSION);
-    put_text(
+    schema_text(w, "openapi", "3.1.0");
+    schema_begin(w, "info");
+    schema_text(w, "title", "Quartermaster HTTP API");
+    schema_text(w, "version", QM_VERSION);
+    schema_text(
         w, "description",
         "A call is a form with one field, request, that holds a JSON object. Names in it match "
         "in any case; null stands for a field that is left out. Unknown fields, keys that are "
@@ -520,17 +448,17 @@ static void put_head(struct jsonwrite *w, struct span base)
 
 static void put_components(struct jsonwrite *w)
 {
-    begin(w, "components");
+    schema_begin(w, "components");
     put_schemas(w);
-    begin(w, "responses");
+    schema_begin(w, "responses");
     for (size_t i = 0; i < PLAIN; i++)
         put_plain(w, plain[i].name, plain[i].text);
     jsonwrite_object_end(w);
-    begin(w, "securitySchemes");
-    begin(w, "account");
-    put_text(w, "type", "http");
-    put_text(w, "scheme", "basic");
-    put_text(w, "description", "An email address of the account, and the account's password.");
+    schema_begin(w, "securitySchemes");
+    schema_begin(w, "account");
+    schema_text(w, "type", "http");
+    schema_text(w, "scheme", "basic");
+    schema_text(w, "description", "An email address of the account, and the account's password.");
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
@@ -542,9 +470,10 @@ void openapi_write(struct buf *out, struct span base)
     jsonwrite_open(&w, out, 0);
     jsonwrite_object(&w);
     put_head(&w, base);
-    begin(&w, "paths");
+    schema_begin(&w, "paths");
     for (size_t i = 0; methods[i] != NULL; i++)
         put_method(&w, methods[i]);
+    put_itself(&w);
     jsonwrite_object_end(&w);
     put_webhooks(&w);
     put_components(&w);

@@ -68,7 +68,7 @@ static void next_turn(struct outgoing *o, void (*step)(struct outgoing *o))
 
 static void settle(struct outgoing *o)
 {
-    settled(o, o->result, NULL, o->why.text);
+    settled(o, o->result, NULL, o->result == OUTGOING_MADE ? NULL : o->why.text);
 }
 
 /* Nobody will answer any more: tells so from the loop. o->why says why. */
@@ -127,7 +127,9 @@ static void submit(struct outgoing *o)
 {
     struct ipc *qmgr = peers_qmgr(o->peers);
     composed_clear(&o->message); /* the file is all that is needed from here on */
-    if (qmgr == NULL) {
+    if (o->envelope == NULL) {
+        settle_soon(o, file_seal(o->fd, &o->why) == 0 ? OUTGOING_MADE : OUTGOING_FAILED);
+    } else if (qmgr == NULL) {
         (void)fail_set(&o->why, "qmgr is not there");
         settle_soon(o, OUTGOING_LOST);
     } else if (file_seal(o->fd, &o->why) != 0 || !has_descriptor(o->fd, &o->why)) {

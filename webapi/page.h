@@ -20,8 +20,16 @@ void page_method(struct buf *out, const struct page_site *site,
                  const struct method *m); /* and the page of one */
 
 void page_webhooks(struct buf *out);                             /* the section about them */
-const struct method_field *page_webhook_fields(void);            /* of the outgoing one */
 void page_fields(struct buf *out, const struct method_field *f); /* and a table of fields */
+
+/* What the calls to an account's URLs say: name, names in the description for machines, a sentence,
+ * and the fields. */
+struct page_webhook {
+    const char *name, *schema, *operation, *text;
+    const struct method_field *fields;
+};
+#define PAGE_WEBHOOKS 2
+extern const struct page_webhook page_webhooks_are[PAGE_WEBHOOKS];
 
 /* Appends text with the characters that HTML gives a meaning replaced, for content and quoted
  * attributes. */

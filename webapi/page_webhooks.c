@@ -1,5 +1,9 @@
 #include "page.h"
 
+#include <assert.h>
+
+#include "types.h"
+
 /* What qmgr and hooks do, for those whose programs are called. */
 
 static const struct method_field incoming[] = {
@@ -10,20 +14,11 @@ static const struct method_field incoming[] = {
     {"Date", "time or null", "The header's."},
     {"Text, HTML", "string", "The message's text in either form, in UTF-8."},
     {"Structure", "part", "As in MessageGet."},
-    {"Meta", "object", "How it came:"},
-    {"MsgID", "integer", "for MessageGet and the other methods;"},
-    {"MailFrom, RcptTo", "string", "the envelope;"},
-    {"MailFromValidated, MsgFromValidated", "bool",
-     "false: senders are not verified by this server yet;"},
-    {"DKIMVerifiedDomains", "[string]", "[], likewise;"},
-    {"RemoteIP", "string", "who brought it; empty if it came from this server;"},
-    {"Received", "time", "when it came;"},
-    {"MailboxName", "string", "where it is;"},
-    {"Automated", "bool", "whether a program sent it, such as a list or a vacation notice."},
+    {"Meta", "arrival", "How it came."},
     {NULL, NULL, NULL},
 };
 
-static const struct method_field fields[] = {
+static const struct method_field outgoing[] = {
     {"Event", "string",
      "delivered: the next server, or the mailbox, has the message. delayed: an attempt failed, and "
      "there will be another. failed: it was given up. suppressed: it was not tried, since the "
@@ -58,6 +53,20 @@ static const struct method_field fields[] = {
     {NULL, NULL, NULL},
 };
 
+const struct page_webhook page_webhooks_are[PAGE_WEBHOOKS] = {
+    {"outgoing", "WebhookOutgoing", "webhookOutgoing", "What became of a recipient.", outgoing},
+    {"incoming", "WebhookIncoming", "webhookIncoming", "Mail that came into the mailbox.",
+     incoming},
+};
+
+static const struct method_field *arrival(void)
+{
+    struct type_of of;
+    int rc = types_read(span_text("arrival"), &of);
+    assert(rc == 0);
+    return of.object->fields;
+}
+
 void page_webhooks(struct buf *out)
 {
     buf_puts(
@@ -65,7 +74,7 @@ void page_webhooks(struct buf *out)
         "<h2>Webhooks</h2>\n<p>An account may have a URL, <code>webhook outgoing</code> in the "
         "server's configuration. What becomes of each recipient is POSTed there, one event a "
         "call, as a JSON object:</p>\n");
-    page_fields(out, fields);
+    page_fields(out, outgoing);
     buf_puts(
         out,
         "<p>With <code>supersede yes</code> in the configuration, a call that waits still gives "
@@ -74,6 +83,8 @@ void page_webhooks(struct buf *out)
         "<p>With <code>webhook incoming</code> mail that comes into the account's mailbox is told, "
         "too, but for notices that come back to a FromID, and those of this server:</p>\n");
     page_fields(out, incoming);
+    buf_puts(out, "<p>In Meta stands:</p>\n");
+    page_fields(out, arrival());
     buf_puts(
         out,
         "<p>The headers <code>X-Quartermaster-Webhook-ID</code> and "
@@ -88,9 +99,4 @@ void page_webhooks(struct buf *out)
         "15 and 30 minutes and 1, 2, 4, 8 and 16 hours, or later if 429 or 503 comes with "
         "<code>Retry-After</code>; 12 times in all, unless the operator has set other limits. So "
         "calls can overtake each other, and one can come twice, with the same ID.</p>\n");
-}
-
-const struct method_field *page_webhook_fields(void)
-{
-    return fields;
 }

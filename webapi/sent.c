@@ -11,7 +11,7 @@
 
 struct sent {
     struct peers *peers;
-    char *account;
+    char *account, *once_key;       /* the latter NULL for none */
     uint64_t asked_box, asked_qmgr; /* 0: not */
     sent_on_saved *on_saved;
     void *arg;
@@ -20,6 +20,7 @@ struct sent {
 static void free_sent(struct sent *s)
 {
     mem_free(&s->account);
+    mem_free(&s->once_key);
     mem_free(&s);
 }
 
@@ -63,6 +64,8 @@ static void note(struct sent *s, const struct mailbox_file *file, const struct m
     struct ipc *ch = peers_accounts(s->peers);
     if (ch == NULL)
         saved(s, SENT_SAVED);
+    else if (s->once_key != NULL)
+        s->asked_qmgr = mail_note_copy(ch, s->account, &seen, s->once_key, on_noted, s);
     else
         s->asked_qmgr = mail_note(ch, s->account, &seen, 1, on_noted, s);
 }
@@ -84,11 +87,17 @@ static void on_stored(void *arg, struct mailbox_answer *answer)
 }
 
 struct sent *sent_save(struct peers *p, const struct conf_block *account, int file, uint64_t skip,
-                       struct span head, sent_on_saved *on_saved, void *arg,
-                       enum sent_result *result)
+                       struct span head, const struct sent_once *once, sent_on_saved *on_saved,
+                       void *arg, enum sent_result *result)
 {
     char *words[] = {(char *)"$notjunk"};
-    const struct mailbox_copy copy = {file, skip, head, MAILBOX_SEEN, {words, 1}};
+    const struct mailbox_copy copy = {.octets = file,
+                                      .skip = skip,
+                                      .head = head,
+                                      .flags = MAILBOX_SEEN,
+                                      .keywords = {words, 1},
+                                      .number = once == NULL ? 0 : once->number,
+                                      .again = once != NULL && once->again};
     bool named = conf_is_set(account, "sent-folder");
     char *folder = foldername_stored(span_text(named ? conf_text(account, "sent-folder") : FOLDER));
     struct ipc *ch = peers_mailboxes(p);
@@ -100,6 +109,8 @@ struct sent *sent_save(struct peers *p, const struct conf_block *account, int fi
         s = mem_zero(sizeof *s);
         *s = (struct sent){
             .peers = p, .account = mem_text(conf_label(account)), .on_saved = on_saved, .arg = arg};
+        if (once != NULL)
+            s->once_key = mem_text(once->key);
         s->asked_box = mailbox_store(ch, s->account, folder, named, &copy, on_stored, s);
     }
     file_close(&file);

@@ -4,10 +4,13 @@
 #include "conf.h"
 #include "mem.h"
 
+#define CHARGED_AT_ONCE (1u << 20)
+
 struct work {
     uint64_t asked;
     suppressions_then *then;
     bool list;
+    uint64_t held; /* octets of what is written that the request has been charged for */
     struct buf out;
     struct jsonwrite json;
 };
@@ -52,6 +55,19 @@ static void answer_call(struct call *c)
 
 static void ask_page(struct call *c, uint64_t after);
 
+/* A list has as many rows as it has: they count as what else is in memory for requests. */
+static int charge(struct call *c)
+{
+    struct work *w = c->work;
+    if (!w->list || w->out.n - w->held < CHARGED_AT_ONCE)
+        return 0;
+    if (httprequest_hold(c->request, w->out.n - w->held) != 0)
+        return refuse(&c->refusal, CODE_SERVER,
+                      "the server is busy with other requests; try again");
+    w->held = w->out.n;
+    return 0;
+}
+
 static void on_answer(void *arg, const struct suppress_answer *answer)
 {
     struct call *c = arg;
@@ -59,7 +75,7 @@ static void on_answer(void *arg, const struct suppress_answer *answer)
     if (answer->result == SUPPRESS_UNAVAILABLE) {
         (void)refuse(&c->refusal, CODE_SERVER, "the queue cannot be asked now; try again");
         give_up(c);
-    } else if (w->then(c, answer, &w->json) != 0) {
+    } else if (w->then(c, answer, &w->json) != 0 || charge(c) != 0) {
         give_up(c);
     } else if (w->list && answer->next != 0) {
         ask_page(c, answer->next);

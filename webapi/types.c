@@ -129,9 +129,24 @@ static const struct method_field listed_fields[] = {
 };
 static const struct type listed_type = {"listed", "A message in a list.", listed_fields};
 
+static const struct method_field arrival_fields[] = {
+    {"MsgID", "integer", "For MessageGet and the other methods."},
+    {"MailFrom", "string", "The reverse path; empty for the null one."},
+    {"RcptTo", "string", "The recipient it was delivered for."},
+    {"MailFromValidated", "bool", "false: senders are not verified by this server yet."},
+    {"MsgFromValidated", "bool", "false, likewise."},
+    {"DKIMVerifiedDomains", "[string]", "[], likewise."},
+    {"RemoteIP", "string", "Who brought it; empty if it came from this server."},
+    {"Received", "time", "When it came."},
+    {"MailboxName", "string", "Where it is."},
+    {"Automated", "bool", "Whether a program sent it, such as a list or a vacation notice."},
+    {NULL, NULL, NULL},
+};
+static const struct type arrival_type = {"arrival", "How a message came.", arrival_fields};
+
 const struct type *const types[] = {
-    &address_type, &file_type, &submission_type, &suppression_type, &event_type,
-    &message_type, &part_type, &meta_type,       &listed_type,      NULL,
+    &address_type, &file_type, &submission_type, &suppression_type, &event_type, &message_type,
+    &part_type,    &meta_type, &listed_type,     &arrival_type,     NULL,
 };
 
 static_assert(sizeof types / sizeof types[0] <= TYPES_MAX, "TYPES_MAX is too small");

@@ -26,6 +26,11 @@ bool httprequest_query(const struct httprequest *req, const char *name, struct b
     return httpurl_query(value, req->parts.query, name);
 }
 
+struct span httprequest_query_text(const struct httprequest *req)
+{
+    return req->parts.query;
+}
+
 bool httprequest_header(const struct httprequest *req, const char *name, struct span *value)
 {
     const char *found = NULL;

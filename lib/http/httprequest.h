@@ -42,6 +42,8 @@ const char *httprequest_path(const struct httprequest *req);   /* see httpurl_pa
 
 /* The first query parameter of that name; see httpurl_query. */
 bool httprequest_query(const struct httprequest *req, const char *name, struct buf *value);
+/* All of the query, as sent, for httpurl_next; valid as long as the request. */
+struct span httprequest_query_text(const struct httprequest *req);
 
 /* The first field of that name, in any case: its value without space around it. Returns false, and
  * an empty value, if there is none. Fields that must be single (Host, Content-Type, Authorization,

@@ -132,6 +132,18 @@ int httpurl_path(struct buf *out, struct span path, struct fail *f)
     return rc;
 }
 
+int httpurl_next(struct span *query, struct buf *name, struct buf *value)
+{
+    struct span field;
+    if (!ascii_token(query, "&", &field))
+        return 0;
+    ssize_t equals = span_find(field, '=');
+    size_t n = equals < 0 ? field.n : (size_t)equals, at = equals < 0 ? field.n : n + 1;
+    bool good = httpurl_decode(name, span_of(field.p, n), true) == 0 &&
+                httpurl_decode(value, span_of(field.p + at, field.n - at), true) == 0;
+    return good ? 1 : -1;
+}
+
 bool httpurl_query(struct buf *out, struct span query, const char *name)
 {
     struct span field;

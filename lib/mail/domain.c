@@ -34,10 +34,26 @@ bool domain_is_ldh(struct span s)
     }
 }
 
-/* U-labels to A-labels; *ascii is libidn2's memory. */
+/* Characters that the transitional mapping of UTS #46 makes other names of. */
+static bool has_deviation(const char *text)
+{
+    static const char *const deviations[] = {"\xc3\x9f", "\xe1\xba\x9e", "\xcf\x82", "\xe2\x80\x8c",
+                                             "\xe2\x80\x8d"};
+    for (size_t i = 0; i < sizeof deviations / sizeof deviations[0]; i++) {
+        if (strstr(text, deviations[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* U-labels to A-labels; *ascii is libidn2's memory. IDNA2008 has no symbols, as in names that some
+ * registries give away, but UTS #46 has: libidn2 lets them pass in its transitional mode alone,
+ * which for all but a few characters maps alike. */
 static int to_ascii(const char *text, char **ascii, struct fail *f)
 {
     int rc = idn2_to_ascii_8z(text, ascii, IDN2_NONTRANSITIONAL);
+    if (rc == IDN2_DISALLOWED && !has_deviation(text))
+        rc = idn2_to_ascii_8z(text, ascii, IDN2_TRANSITIONAL);
     if (rc != IDN2_OK)
         return fail_set(f, "domain cannot be written as A-labels: %s", idn2_strerror(rc));
     return 0;

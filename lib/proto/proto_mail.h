@@ -97,6 +97,10 @@ uint64_t mail_get(struct ipc *ch, const char *account, uint64_t id, mail_on_answ
  * MAIL_PAGE_MAX. */
 uint64_t mail_note(struct ipc *ch, const char *account, const struct mail_seen *seen, uint32_t n,
                    mail_on_answer *on_answer, void *arg);
+/* Likewise of one file, the copy of the message that the account's queue took under this once_key:
+ * whoever sends that again learns that there is one. */
+uint64_t mail_note_copy(struct ipc *ch, const char *account, const struct mail_seen *seen,
+                        const char *once_key, mail_on_answer *on_answer, void *arg);
 uint64_t mail_keywords(struct ipc *ch, const char *account, uint64_t id,
                        const struct mail_words *add, const struct mail_words *remove,
                        mail_on_answer *on_answer, void *arg);
@@ -116,6 +120,7 @@ struct mail_request {
     uint64_t id;                   /* of all but NOTE */
     struct mail_seen *seen;        /* NOTE */
     uint32_t seen_n;               /* NOTE; at least 1 */
+    char *once_key;                /* NOTE; "" when it is no copy, of one file */
     struct mail_place place;       /* MOVED */
     struct mail_words add, remove; /* KEYWORDS; MOVED: add */
 };

@@ -62,16 +62,29 @@ uint64_t mail_deleted(struct ipc *ch, const char *account, uint64_t id, mail_on_
     return ask(ch, MSG_MAIL_DELETED, &b, 0, then, arg);
 }
 
-/* MSG_MAIL_NOTE: account (text), count u32 of files seen. */
-uint64_t mail_note(struct ipc *ch, const char *account, const struct mail_seen *seen, uint32_t n,
-                   mail_on_answer *then, void *arg)
+/* MSG_MAIL_NOTE: account, once key (texts), count u32 of files seen. */
+static uint64_t note(struct ipc *ch, const char *account, const char *once_key,
+                     const struct mail_seen *seen, uint32_t n, mail_on_answer *then, void *arg)
 {
     struct buf b = {0};
     wire_put_text(&b, account);
+    wire_put_text(&b, once_key);
     wire_put_u32(&b, n);
     for (uint32_t i = 0; i < n; i++)
         mail_seen_put(&b, &seen[i]);
     return ask(ch, MSG_MAIL_NOTE, &b, n, then, arg);
+}
+
+uint64_t mail_note(struct ipc *ch, const char *account, const struct mail_seen *seen, uint32_t n,
+                   mail_on_answer *then, void *arg)
+{
+    return note(ch, account, "", seen, n, then, arg);
+}
+
+uint64_t mail_note_copy(struct ipc *ch, const char *account, const struct mail_seen *seen,
+                        const char *once_key, mail_on_answer *then, void *arg)
+{
+    return note(ch, account, once_key, seen, 1, then, arg);
 }
 
 /* MSG_MAIL_KEYWORDS: account (text), id u64, add, remove (lists). */

@@ -1,13 +1,15 @@
 #include "mem.h"
 #include "proto_mail.h"
+#include "proto_submit.h"
 
 static void get_seen(struct wire *w, struct mail_request *r)
 {
+    r->once_key = wire_text(w, SUBMIT_ONCE_KEY_MAX);
     uint32_t n = wire_count(w, MAIL_PAGE_MAX, 48);
     r->seen = mem_array(n, sizeof *r->seen);
     while (r->seen_n < n)
         mail_seen_get(w, &r->seen[r->seen_n++]);
-    if (n == 0)
+    if (n == 0 || (n != 1 && r->once_key[0] != '\0'))
         wire_fail(w);
 }
 
@@ -57,6 +59,7 @@ void mail_request_clear(struct mail_request *r)
     mail_place_clear(&r->place);
     mail_words_clear(&r->add);
     mail_words_clear(&r->remove);
+    mem_free(&r->once_key);
     mem_free(&r->account);
 }
 

@@ -51,8 +51,9 @@ void mailbox_answer_clear(struct mailbox_answer *a)
         mem_free(&a->folders[i]);
     mem_free(&a->files);
     mem_free(&a->folders);
+    mem_free(&a->missing);
     mail_words_clear(&a->unplaced);
     mem_free(&a->next);
     file_close(&a->fd);
-    a->files_n = a->folders_n = 0;
+    a->files_n = a->folders_n = a->missing_n = 0;
 }

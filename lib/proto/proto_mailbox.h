@@ -12,7 +12,8 @@
 #include "wire.h"
 
 /* The mailbox protocol: webapi asks the delivery process of the transport "local", the only process
- * that opens mailboxes, for the files of an account's mailbox. */
+ * that opens mailboxes, for the files of an account's mailbox; qmgr asks it whether they are still
+ * there. */
 
 /* What the name of a file says about a message: the letters D F P R S T, in this order. */
 enum mailbox_flag {
@@ -43,6 +44,7 @@ void mailbox_file_get(struct wire *w, struct mailbox_file *f);
 #define MAILBOX_HEAD_MAX (16u << 20)
 #define MAILBOX_PAGE_MAX 1000
 #define MAILBOX_FOLDERS_MAX 4096
+#define MAILBOX_CHECK_MAX 4000 /* places at once */
 
 enum mailbox_result {
     MAILBOX_DONE,
@@ -68,7 +70,9 @@ struct mailbox_answer {
     struct mail_words unplaced;
     char **folders; /* of folders: as in a place, the inbox not among them; in no order */
     uint32_t folders_n;
-    char *next; /* of list: give it as after for the next page; "" when this is the last */
+    char *next;        /* of list: give it as after for the next page; "" when this is the last */
+    uint32_t *missing; /* of check: the places, by number from 0, where and for which nothing is */
+    uint32_t missing_n;
     /* Of find with octets: a sealed memory file with the message, lines ended by CRLF; else -1.
      * Whoever takes it sets it to -1. */
     int fd;
@@ -112,6 +116,10 @@ struct mailbox_copy {
     struct span head;
     unsigned flags;
     struct mail_words keywords;
+    /* Of a copy that is to be there once: its number, which goes into the name of the file, else 0.
+     * again: it may be there already; then that file is the answer, and nothing is stored. */
+    uint64_t number;
+    bool again;
 };
 uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, bool make,
                        const struct mailbox_copy *copy, mailbox_on_answer *on_answer, void *arg);
@@ -120,12 +128,16 @@ uint64_t mailbox_list(struct ipc *ch, const char *account, const char *folder, c
                       uint32_t limit, mailbox_on_answer *on_answer, void *arg);
 uint64_t mailbox_folders(struct ipc *ch, const char *account, mailbox_on_answer *on_answer,
                          void *arg);
+/* Which of these places, 1 to MAILBOX_CHECK_MAX, were left for good: no file in the whole mailbox
+ * has their name or their inode. */
+uint64_t mailbox_check(struct ipc *ch, const char *account, const struct mail_place *places,
+                       uint32_t n, mailbox_on_answer *on_answer, void *arg);
 void mailbox_forget(struct ipc *ch, uint64_t id); /* the callback will not come */
 
 /* ---- the side that answers: delivery/local ---- */
 
 struct mailbox_request {
-    uint16_t type; /* MSG_MAILBOX_FIND, _FLAGS, _MOVE, _DELETE, _STORE, _LIST, _FOLDERS */
+    uint16_t type; /* MSG_MAILBOX_FIND, _FLAGS, _MOVE, _DELETE, _STORE, _LIST, _FOLDERS, _CHECK */
     char *account;
     uint64_t id; /* FIND, FLAGS, MOVE, DELETE */
     struct mail_place place;
@@ -137,8 +149,12 @@ struct mailbox_request {
     int fd;                        /* STORE: sealed; else -1 */
     uint64_t size, skip;           /* STORE: its octets, and how many are left out */
     struct buf head;               /* STORE */
+    uint64_t number;               /* STORE; 0: none */
+    bool again;                    /* STORE; only with a number */
     char *after;                   /* LIST; NULL for the others */
     uint32_t limit;                /* LIST: 1 .. MAILBOX_PAGE_MAX */
+    struct mail_place *places;     /* CHECK */
+    uint32_t places_n;             /* CHECK: 1 .. MAILBOX_CHECK_MAX */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. */

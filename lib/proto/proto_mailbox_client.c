@@ -25,8 +25,21 @@ static void get_folders(struct wire *w, struct mailbox_answer *a)
         a->folders[a->folders_n++] = wire_text(w, MAILPLACE_NAME_MAX);
 }
 
+/* Which of the places that were asked for, in their order. */
+static void get_missing(struct wire *w, struct mailbox_answer *a)
+{
+    uint32_t n = wire_count(w, MAILBOX_CHECK_MAX, 4);
+    a->missing = mem_array(n, sizeof *a->missing);
+    while (a->missing_n < n) {
+        uint32_t at = wire_u32(w);
+        if (at >= MAILBOX_CHECK_MAX || (a->missing_n > 0 && at <= a->missing[a->missing_n - 1]))
+            wire_fail(w);
+        a->missing[a->missing_n++] = at;
+    }
+}
+
 /* MSG_MAILBOX_ANSWER: result u8, count u32 of files, unplaced (list), count u32 of folders (texts),
- * next (text); with the octets of a message one descriptor. */
+ * next (text), count u32 of missing places (u32); with the octets of a message one descriptor. */
 static int get_answer(struct ipc_message *m, struct mailbox_answer *a)
 {
     struct wire w = wire_open(m->payload);
@@ -37,6 +50,7 @@ static int get_answer(struct ipc_message *m, struct mailbox_answer *a)
     mail_words_get(&w, &a->unplaced);
     get_folders(&w, a);
     a->next = wire_text(&w, MAILPLACE_NAME_MAX);
+    get_missing(&w, a);
     if (m->type == MSG_MAILBOX_ANSWER && wire_end(&w) == 0 &&
         (m->fds == 0 ||
          (m->fds == 1 && file_check_sealed(m->fd[0], UINT64_MAX, &size, NULL) == 0))) {
@@ -126,8 +140,8 @@ uint64_t mailbox_delete(struct ipc *ch, const struct mailbox_which *which, mailb
     return ask(ch, MSG_MAILBOX_DELETE, &b, NULL, then, arg);
 }
 
-/* MSG_MAILBOX_STORE: account, folder (texts), make bool, flags u8, keywords (list), skip u64, head
- * (octets); one descriptor. */
+/* MSG_MAILBOX_STORE: account, folder (texts), make bool, flags u8, keywords (list), number u64,
+ * again bool, skip u64, head (octets); one descriptor. */
 uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, bool make,
                        const struct mailbox_copy *copy, mailbox_on_answer *then, void *arg)
 {
@@ -138,6 +152,8 @@ uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, 
     wire_put_bool(&b, make);
     wire_put_u8(&b, (uint8_t)copy->flags);
     mail_words_put(&b, &copy->keywords);
+    wire_put_u64(&b, copy->number);
+    wire_put_bool(&b, copy->again);
     wire_put_u64(&b, copy->skip);
     wire_put_span(&b, copy->head);
     return ask(ch, MSG_MAILBOX_STORE, &b, &fd, then, arg);
@@ -161,6 +177,18 @@ uint64_t mailbox_folders(struct ipc *ch, const char *account, mailbox_on_answer 
     struct buf b = {0};
     wire_put_text(&b, account);
     return ask(ch, MSG_MAILBOX_FOLDERS, &b, NULL, then, arg);
+}
+
+/* MSG_MAILBOX_CHECK: account (text), count u32 of places. */
+uint64_t mailbox_check(struct ipc *ch, const char *account, const struct mail_place *places,
+                       uint32_t n, mailbox_on_answer *then, void *arg)
+{
+    struct buf b = {0};
+    wire_put_text(&b, account);
+    wire_put_u32(&b, n);
+    for (uint32_t i = 0; i < n; i++)
+        mail_place_put(&b, &places[i]);
+    return ask(ch, MSG_MAILBOX_CHECK, &b, NULL, then, arg);
 }
 
 void mailbox_forget(struct ipc *ch, uint64_t id)

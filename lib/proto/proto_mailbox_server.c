@@ -35,6 +35,10 @@ static void get_store(struct wire *w, struct mailbox_request *r)
     r->make = wire_bool(w);
     r->set = wire_enum(w, MAILBOX_FLAGS + 1);
     mail_words_get(w, &r->add);
+    r->number = wire_u64(w);
+    r->again = wire_bool(w);
+    if (r->again && r->number == 0)
+        wire_fail(w);
     r->skip = wire_u64(w);
     buf_put_span(&r->head, wire_span(w, MAILBOX_HEAD_MAX));
 }
@@ -45,6 +49,16 @@ static void get_list(struct wire *w, struct mailbox_request *r)
     r->after = wire_text(w, MAILPLACE_NAME_MAX);
     r->limit = wire_u32(w);
     if (r->limit < 1 || r->limit > MAILBOX_PAGE_MAX)
+        wire_fail(w);
+}
+
+static void get_check(struct wire *w, struct mailbox_request *r)
+{
+    uint32_t n = wire_count(w, MAILBOX_CHECK_MAX, 24);
+    r->places = mem_array(n, sizeof *r->places);
+    while (r->places_n < n)
+        mail_place_get(w, &r->places[r->places_n++]);
+    if (n == 0)
         wire_fail(w);
 }
 
@@ -59,7 +73,7 @@ static const struct {
     {MSG_MAILBOX_FIND, get_find},       {MSG_MAILBOX_FLAGS, get_flags},
     {MSG_MAILBOX_MOVE, get_move},       {MSG_MAILBOX_DELETE, get_which},
     {MSG_MAILBOX_STORE, get_store},     {MSG_MAILBOX_LIST, get_list},
-    {MSG_MAILBOX_FOLDERS, get_nothing},
+    {MSG_MAILBOX_FOLDERS, get_nothing}, {MSG_MAILBOX_CHECK, get_check},
 };
 
 static void get_body(struct wire *w, struct mailbox_request *r)
@@ -114,6 +128,10 @@ void mailbox_request_clear(struct mailbox_request *r)
     mem_free(&r->after);
     buf_free(&r->head);
     file_close(&r->fd);
+    for (uint32_t i = 0; i < r->places_n; i++)
+        mail_place_clear(&r->places[i]);
+    mem_free(&r->places);
+    r->places_n = 0;
 }
 
 void mailbox_reply(struct ipc *ch, uint64_t request, struct mailbox_answer *a)
@@ -128,6 +146,9 @@ void mailbox_reply(struct ipc *ch, uint64_t request, struct mailbox_answer *a)
     for (uint32_t i = 0; i < a->folders_n; i++)
         wire_put_text(&b, a->folders[i]);
     wire_put_text(&b, a->next);
+    wire_put_u32(&b, a->missing_n);
+    for (uint32_t i = 0; i < a->missing_n; i++)
+        wire_put_u32(&b, a->missing[i]);
     ipc_reply(ch, MSG_MAILBOX_ANSWER, request, buf_span(&b), &a->fd, a->fd >= 0 ? 1 : 0);
     a->fd = -1;
     buf_free(&b);

@@ -120,6 +120,8 @@ struct submit_reply {
     uint64_t id;      /* accepted: the message's queue id; recipient n has id + n */
     char *message_id; /* accepted: NULL, or of the message with this once_key that was taken before;
                        * this one was not */
+    int64_t taken_ms; /* of that message: its received_ms */
+    bool copied;      /* and whether its copy was noted as stored (mail_note_copy) */
     char **from_ids;  /* accepted: one for each recipient, or none at all */
     uint32_t from_ids_n;
     uint16_t code;     /* refused: the SMTP reply to give, 4xx or 5xx */
@@ -150,9 +152,8 @@ void submit_forget(struct ipc *ch, uint64_t id); /* the callback will not come *
 int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope **e, int *body,
                 uint64_t *body_size, struct fail *f);
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id);
-/* It was accepted before, as this id and with this message id. */
-void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id);
-/* Either, as reply says: its id, message_id and from_ids. */
+/* As reply says: its id and from_ids, and when it was accepted before, message_id and what belongs
+ * to it. */
 void submit_accept_as(struct ipc *ch, uint64_t request, const struct submit_reply *reply);
 void submit_refuse(struct ipc *ch, uint64_t request, uint16_t code, const char *enhanced,
                    enum submit_why why, const char *text);

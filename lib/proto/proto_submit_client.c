@@ -28,7 +28,10 @@ static int get_reply(struct ipc_message *m, struct submit_reply *r, struct fail 
         r->id = wire_u64(&w);
         bool again = wire_bool(&w);
         r->message_id = wire_text(&w, PROTO_TEXT_MAX);
-        if (!again && r->message_id[0] != '\0')
+        r->taken_ms = wire_i64(&w);
+        r->copied = wire_bool(&w);
+        if (r->taken_ms < 0 ||
+            (!again && (r->message_id[0] != '\0' || r->taken_ms != 0 || r->copied)))
             wire_fail(&w);
         if (!again)
             mem_free(&r->message_id);

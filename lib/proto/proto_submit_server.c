@@ -40,13 +40,16 @@ int submit_read(struct ipc_message *m, uint64_t body_max, struct submit_envelope
     return 0;
 }
 
-/* MSG_SUBMIT_ACCEPTED: id u64, again bool, message id (text), count u32 of from ids (texts). */
+/* MSG_SUBMIT_ACCEPTED: id u64, again bool, message id (text), taken i64, copied bool, count u32 of
+ * from ids (texts). */
 void submit_accept_as(struct ipc *ch, uint64_t request, const struct submit_reply *reply)
 {
     struct buf b = {0};
     wire_put_u64(&b, reply->id);
     wire_put_bool(&b, reply->message_id != NULL);
     wire_put_text(&b, reply->message_id);
+    wire_put_i64(&b, reply->taken_ms);
+    wire_put_bool(&b, reply->copied);
     wire_put_u32(&b, reply->from_ids_n);
     for (uint32_t i = 0; i < reply->from_ids_n; i++)
         wire_put_text(&b, reply->from_ids[i]);
@@ -57,13 +60,6 @@ void submit_accept_as(struct ipc *ch, uint64_t request, const struct submit_repl
 void submit_accept(struct ipc *ch, uint64_t request, uint64_t id)
 {
     const struct submit_reply reply = {.accepted = true, .id = id};
-    submit_accept_as(ch, request, &reply);
-}
-
-void submit_accept_again(struct ipc *ch, uint64_t request, uint64_t id, const char *message_id)
-{
-    const struct submit_reply reply = {
-        .accepted = true, .id = id, .message_id = (char *)message_id};
     submit_accept_as(ch, request, &reply);
 }
 

@@ -125,6 +125,7 @@ enum proto_type {
     MSG_MAILBOX_LIST = 0x0b06,
     MSG_MAILBOX_FOLDERS = 0x0b07,
     MSG_MAILBOX_ANSWER = 0x0b08,
+    MSG_MAILBOX_CHECK = 0x0b09,
 };
 
 /* Lengths that no text of a message exceeds, in octets. */

@@ -1,6 +1,7 @@
 /* themes: core:delivery base */
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "boxwords.h"
@@ -26,6 +27,10 @@ static void name(struct span s)
         assert(same.capitals == info.capitals && same.keywords == info.keywords);
         assert(boxname_base(again) == base && memcmp(again, text, base) == 0);
     }
+    uint64_t number = boxname_number(text);
+    char digits[24];
+    (void)snprintf(digits, sizeof digits, "C%llu.", (unsigned long long)number);
+    assert(number == 0 || strstr(text, digits) != NULL);
     mem_free(&text);
 }
 

@@ -46,6 +46,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_path(target.path);
         (void)httpurl_query(&out, target.query, "a");
         assert(out.n <= target.query.n);
+        struct span rest = target.query;
+        size_t fields = 0;
+        for (int rc = 1; rc != 0; fields++) {
+            buf_clear(&out);
+            rc = httpurl_next(&rest, &out, &out);
+        }
+        assert(fields <= target.query.n + 2);
     }
     check_path(in);
     buf_free(&out);

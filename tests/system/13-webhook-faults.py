@@ -110,6 +110,25 @@ class Faults(case.LanCase):
         self.assertEqual({one["results"][-1]["error"] for one in past}, {"canceled by admin"})
         self.suite.stop()
 
+    def test_what_counts_as_success_is_any_2xx_or_200_alone(self):
+        self.start()
+        for status in (200, 201, 202, 204):
+            self.hooks.answer(status)
+            self.send()
+        self.assertEqual([(one["success"], one["attempts"]) for one in self.past(4)], [(True, 1)] * 4)
+        self.suite.write_config(self.suite.config_text.replace("timeout 1s", "timeout 1s  success 200-only"))
+        self.suite.qmctl("reload")
+        for status in (201, 204):
+            self.hooks.answer(status)
+            self.send()
+            row, last = self.waiting()
+            self.assertEqual((last["code"], last["error"]), (status, f'http status "{status}", expected 200 ok'))
+            self.suite.qmctl("hook", "cancel", row["id"])
+        self.hooks.answer(200)
+        self.send()
+        wait.until(lambda: len([one for one in self.past(7) if one["success"]]) == 5, what="the fifth success")
+        self.suite.stop()
+
     def test_an_answer_without_end_is_cut(self):
         self.start(webhooks="timeout 20s  response-size 1024")
         self.hooks.answer(httpsink.Answer(drip=0))

@@ -4,6 +4,8 @@ import smtplib
 import subprocess
 import uuid
 
+import jsonschema
+
 from harness import api, case, client, httpsink, mailbox, suite, wait
 
 LOGIN, PASSWORD = "qm@localhost", "quartermaster"
@@ -65,6 +67,35 @@ class Localserve(case.LanCase):
         self.assertEqual(last["To"], None)
         with client.connect("::1", self.suite.port("smtp")) as smtp:
             self.assertEqual(smtp.noop()[0], 250)
+        self.suite.stop()
+
+    def test_a_copy_of_what_was_sent_is_in_sent(self):
+        self.send("someone@example.org", SaveSent=True)
+        self.inbox.wait(1)
+        copy, = self.api.call("MessageList", {"MailboxName": "Sent"}).json["Messages"]
+        self.assertEqual(copy["Flags"], ["$notjunk", "\\seen"])
+        self.suite.stop()
+
+    def test_webhooks_say_what_the_description_says(self):
+        more = self.suite.folder / "state/account.d/more.conf"
+        more.write_text(f'webhook incoming {{ url "{self.hooks.url}/in" }}\n')
+        self.suite.qmctl("reload")
+        self.send("you@example.org")
+        self.send("you+550@example.org")
+        document = self.api.get("/webapi/openapi.json").json
+        requests = self.hooks.wait(3)
+        seen = set()
+        for request in requests:
+            schema = "WebhookIncoming" if request.path == "/in" else "WebhookOutgoing"
+            root = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/components/schemas/{schema}",
+                    "components": document["components"]}
+            jsonschema.Draft202012Validator(root).validate(request.json())
+            properties = document["components"]["schemas"][schema]["properties"]
+            self.assertEqual(set(request.json()), set(properties))
+            if schema == "WebhookIncoming":
+                self.assertEqual(set(request.json()["Meta"]), set(document["components"]["schemas"]["arrival"]["properties"]))
+            seen.add(schema)
+        self.assertEqual(len(seen), 2)
         self.suite.stop()
 
     def test_the_curl_line_that_it_prints_sends_a_message(self):

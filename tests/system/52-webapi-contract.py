@@ -231,21 +231,28 @@ class Description(ContractCase):
         schemes = document["components"]["securitySchemes"]
         for requirement in document["security"]:
             self.assertLessEqual(set(requirement), set(schemes))
-        operations = [item["post"] for item in (*document["paths"].values(), *document["webhooks"].values())]
+        operations = [one for item in (*document["paths"].values(), *document["webhooks"].values()) for one in item.values()]
         self.assertEqual(len({one["operationId"] for one in operations}), len(operations))
-        for path in document["paths"]:
-            self.assertRegex(path, r"^/webapi/v0/[A-Za-z]+$")
+        for path, item in document["paths"].items():
+            self.assertRegex(path, r"^/webapi/(v0/[A-Za-z]+|openapi.json)$")
+            self.assertLessEqual(set(item), {"get", "post"})
+            self.assertEqual("requestBody" in item.get("get", {}), False)
         for one in operations:
             self.assertTrue(one["responses"])
             for status, response in one["responses"].items():
                 self.assertRegex(status, r"^[1-5]\d\d$")
                 self.assertTrue(self.resolve(response)["description"])
-            for media in one["requestBody"]["content"].values():
+            for parameter in one.get("parameters", []):
+                self.assertEqual(set(parameter), {"name", "in", "description", "required", "schema"})
+                self.assertIn(parameter["in"], ("query", "header"))
+                jsonschema.Draft202012Validator.check_schema(parameter["schema"])
+            for media in one.get("requestBody", {"content": {}})["content"].values():
                 self.assertTrue(self.resolve(media["schema"]))
 
     def test_b_its_methods_are_those_of_the_index_and_its_examples_are_good(self):
         index = self.web.get("/webapi/v0/").text
-        for path, item in self.document["paths"].items():
+        calls = {path: item for path, item in self.document["paths"].items() if "post" in item}
+        for path, item in calls.items():
             name = path.rsplit("/", 1)[1]
             with self.subTest(name):
                 self.assertIn(f'<a href="{name}">', index)
@@ -256,7 +263,7 @@ class Description(ContractCase):
                 success = item["post"]["responses"]["200"]["content"]
                 if "application/json" in success:
                     self.validator(f"{name}Response").validate(success["application/json"]["example"])
-        self.assertEqual(index.count("<tr><td><a href="), len(self.document["paths"]))
+        self.assertEqual(index.count("<tr><td><a href="), len(calls))
 
     def test_c_what_it_says_of_requests_is_what_is_taken(self):
         # Each example is sent, and what the schema refuses is refused. null, which any field may be, is not in it.
@@ -278,6 +285,25 @@ class Description(ContractCase):
         self.validator("SendResponse").validate(answer.json)
         refusal = self.mjl.call("Send", {})
         self.validator("Error").validate(refusal.json)
+
+    def test_c_what_it_says_of_parameters_is_so(self):
+        send, events = (self.document["paths"][f"/webapi/v0/{name}"] for name in ("Send", "events"))
+        key, = send["post"]["parameters"]
+        self.assertEqual((key["name"], key["in"], key["schema"]),
+                         ("Idempotency-Key", "header", {"type": "string", "minLength": 1, "maxLength": 256}))
+        self.assertEqual([path for path, item in self.document["paths"].items() if "parameters" in item.get("post", {})],
+                         ["/webapi/v0/Send"])
+        self.assertEqual([path for path, item in self.document["paths"].items() if "get" in item],
+                         ["/webapi/v0/events", "/webapi/openapi.json"])
+        self.assertEqual(self.document["paths"]["/webapi/openapi.json"]["get"]["security"], [])
+        self.assertEqual(self.mjl.call("Send", {"To": TO, "Text": "x"}).status, 200)
+        query = {one["name"]: 1 for one in events["get"]["parameters"]}
+        self.assertEqual(list(query), ["after", "limit", "wait"])
+        answer = self.mjl.get("/webapi/v0/events?" + urllib.parse.urlencode({**query, "after": 0}))
+        self.assertEqual((answer.status, len(answer.json["Events"])), (200, 1))
+        self.validator("eventsResponse").validate(answer.json)
+        for name in query:
+            self.assertEqual(self.mjl.get(f"/webapi/v0/events?{name}=x").code, "protocol")
 
     def test_d_the_link_beside_the_methods_leads_to_it(self):
         answer = self.web.get("/webapi/v0/openapi.json")

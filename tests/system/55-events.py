@@ -124,10 +124,12 @@ class Events(case.LanCase):
 
     def test_what_is_wrong(self):
         for query, code in (("?after=x", "protocol"), ("?after=-1", "protocol"), ("?after=9223372036854775808", "protocol"),
+                            ("?bogus=1", "protocol"), ("?after=1&After=1", "protocol"), ("?after=", "protocol"), ("?after=%zz", "protocol"),
                             ("?limit=1001", "user"), ("?wait=61", "user")):
             answer = self.mjl.get("/webapi/v0/events" + query)
             self.assertEqual((answer.status, answer.code), (400, code), query)
         self.assertEqual(self.read("?after=9223372036854775807")["Events"], [])
+        self.assertEqual(self.read("?After=9223372036854775807&LIMIT=1")["Events"], [])
         self.assertEqual(self.mjl.request("PUT", "/webapi/v0/events").status, 405)
         self.assertEqual(api.Api(self.mjl.address, 80, "mjl@mox.example", "wrong").get("/webapi/v0/events").status, 401)
         self.assertIn("text/html", self.anybody.get("/webapi/v0/events").headers["Content-Type"])

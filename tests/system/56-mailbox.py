@@ -2,7 +2,12 @@
 
 import email
 import email.policy
+import http.client
+import os
+import re
+import signal
 import smtplib
+import threading
 
 from harness import api, case, dovecot, mailbox, net, suite, wait
 
@@ -268,12 +273,77 @@ class Messages(MailboxCase):
         self.assertEqual(row["Flags"], ["$notjunk", "\\seen"])
         self.assertEqual(self.ok("Send", self.other, **self.SENT)["Submissions"][0]["FromID"], "")
 
-    def test_a_mailbox_without_room_for_the_copy(self):
+    def test_a_copy_of_what_is_sent_again_with_its_key(self):
         self.deliver("one")
         self.make_folder(".Sent")
+        self.mjl.headers["Idempotency-Key"] = "order 1042"
+        first = self.ok("Send", **self.SENT)
+        row, = self.listed("Sent")
+        self.assertEqual(self.ok("Send", **self.SENT), first)
+        self.assertEqual(self.listed("Sent"), [row])
+        self.ok("MessageDelete", MsgID=row["MsgID"])  # it was there, and whoever has the mailbox had it so
+        self.assertEqual(self.ok("Send", **self.SENT), first)
+        self.assertEqual(self.listed("Sent"), [])
+        # The mailbox cannot be had at first.
+        self.mjl.headers["Idempotency-Key"] = "order 1043"
+        self.fill_tmp()
+        self.assertEqual(self.code("Send", **self.SENT), "sentOverQuota")
+        self.assertEqual(self.code("Send", **self.SENT), "sentOverQuota")
+        self.us.run(["umount", self.maildir.path / ".Sent/tmp"])
+        self.suite.qmctl("clock", "step", 5000)
+        second = self.ok("Send", **self.SENT)
+        row, = self.listed("Sent")
+        self.assertEqual(self.ok("Send", **self.SENT), second)
+        self.assertEqual(self.listed("Sent"), [row])
+        got, = [one for one in self.maildir.raw() if second["MessageID"].encode() in one][:1]
+        copy = self.raw(row["MsgID"])
+        for field in (b"Message-Id", b"Date", b"Subject", b"To", b"Cc"):
+            line, = re.findall(rb"(?im)^" + field + rb": [^\r\n]*", got)
+            self.assertIn(line, copy)
+        self.assertTrue(copy.startswith(b"Bcc: "))
+        self.assertNotIn(b"Received:", copy)
+
+    def test_a_copy_that_is_stored_as_the_api_dies(self):
+        self.deliver("one")
+        self.make_folder(".Sent")
+        self.mjl.headers["Idempotency-Key"] = "order 1044"
+        self.suite.allow_error("process ended|killed|signal")
+        os.kill(self.pid("delivery/local"), signal.SIGSTOP)
+        first = threading.Thread(target=self.try_to_send, daemon=True)
+        first.start()
+        self.suite.wait_log(p="webapi/0", m="mail accepted")
+        os.kill(self.pid("webapi/0"), signal.SIGKILL)
+        first.join(20)
+        os.kill(self.pid("delivery/local"), signal.SIGCONT)
+        cur = self.maildir.path / ".Sent/cur"
+        stored, = wait.until(lambda: list(cur.iterdir()), what="the copy")
+        answer = wait.until(self.try_to_send, 20, "the API's return")
+        self.assertIn(f"C{answer['Submissions'][0]['QueueMsgID']}.", stored.name)
+        self.assertEqual(self.try_to_send(), answer)
+        self.assertEqual(list(cur.iterdir()), [stored])
+        row, = self.listed("Sent")
+        self.assertIn(answer["MessageID"].encode(), self.raw(row["MsgID"]))
+
+    def try_to_send(self):
+        try:
+            return self.ok("Send", **self.SENT)
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def pid(self, name):
+        pid, = [pid for pid, line in self.suite.processes().items() if f"--name={name} " in line]
+        return pid
+
+    def fill_tmp(self):
+        """No copy can be written any more."""
         self.us.run(["sh", "-c", f"cd '{self.maildir.path}/.Sent' && mount -t tmpfs -o size=64k tmpfs tmp"
                      " && chown --reference=.. tmp && dd if=/dev/zero of=tmp/full bs=1k count=64 status=none || true"])
         self.suite.allow_error("a mailbox cannot be changed or read")
+
+    def test_a_mailbox_without_room_for_the_copy(self):
+        self.deliver("one")
+        self.make_folder(".Sent")
+        self.fill_tmp()
         before = len(self.maildir.files())
         self.assertEqual(self.code("Send", **self.SENT), "sentOverQuota")
         self.maildir.wait(before + 2)
@@ -348,6 +418,25 @@ class WithDovecot(MailboxCase):
         self.do("expunge")
         self.assertEqual(self.code("MessageRawGet", MsgID=ids["one"]), "messageNotFound")
         self.assertEqual(self.code("MessageDelete", MsgID=ids["one"]), "user")
+
+    def test_what_imap_removed_does_not_stay_in_the_index(self):
+        ids = self.ids()
+        self.do("create", "Archive")
+        self.do("select", "INBOX")
+        self.uid("store", self.find("one"), "+FLAGS", "(\\Seen blue)")
+        self.uid("move", self.find("two"), "Archive")
+        self.uid("store", self.find("three"), "+FLAGS", "(\\Deleted)")
+        self.do("expunge")
+        self.suite.qmctl("clock", "step", 2 * 3600_000)
+        entry = self.suite.wait_log(p="qmgr", m="messages that others removed are forgotten")
+        self.assertEqual((entry["account"], entry["messages"]), ("mjl", "1"))
+        self.assertEqual(self.code("MessageFlagsAdd", MsgID=ids["three"], Flags=["x"]), "user")
+        for subject in ("one", "two"):
+            self.assertEqual(self.parsed(ids[subject])["Subject"], subject)
+        self.suite.qmctl("clock", "step", 721 * 3600_000)
+        wait.until(lambda: self.code("MessageFlagsAdd", MsgID=ids["three"], Flags=["x"]) == "messageNotFound", 10, "forgotten")
+        for subject in ("one", "two"):
+            self.assertEqual(self.parsed(ids[subject])["Subject"], subject)
 
     def test_what_imap_appends_gets_an_id_that_follows_it(self):
         self.do("create", "Archive")

@@ -75,6 +75,30 @@ static void flags_stand_behind_the_base(void **state)
     assert_false(boxname_has_base("1.M", "1.M2"));
 }
 
+static void the_number_of_a_copy_is_in_the_second_part(void **state)
+{
+    static const struct {
+        const char *file;
+        uint64_t number;
+    } cases[] = {
+        {"17.M12P34Rff00C78.mail,S=812:2,S", 78},
+        {"17.C18446744073709551615.mail", UINT64_MAX},
+        {"17.C18446744073709551616.mail", 0},
+        {"17.M12P34.C78.mail", 0},
+        {"17.M12:2,C78.", 0},
+        {"17.M12,C78.mail", 0},
+        {"17.MC.mail", 0},
+        {"17.C07.mail", 0},
+        {"17.C7x.mail", 0},
+        {"17.C7", 0},
+        {"17", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (boxname_number(cases[i].file) != cases[i].number)
+            fail_msg("\"%s\"", cases[i].file);
+    }
+}
+
 static void a_name_that_gets_too_long_is_not_made(void **state)
 {
     const struct boxname_info info = {0x3ffffff, 0x3ffffff};
@@ -150,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_name_leads_out_of_the_mailbox),
         cmocka_unit_test(flags_stand_behind_the_base),
+        cmocka_unit_test(the_number_of_a_copy_is_in_the_second_part),
         cmocka_unit_test(a_name_that_gets_too_long_is_not_made),
         cmocka_unit_test(only_the_lines_of_delivery_at_the_very_head_tell_an_id),
         cmocka_unit_test(keywords_are_read_as_dovecot_writes_them),

@@ -307,6 +307,94 @@ static void a_copy_is_stored_whole_or_not_at_all(void **state)
     mem_free(&path);
 }
 
+/* Files in the folder Sent of anna. */
+static unsigned copies(void)
+{
+    (void)mailbox_list(webapi, "anna", "Sent", "", 100, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    return answer.files_n;
+}
+
+static void a_copy_with_a_number_is_there_once(void **state)
+{
+    struct fail f;
+    int fd = file_sealed("copy", span_text("Subject: x\r\n\r\nhi\r\n"), &f);
+    struct mailbox_copy copy = {fd,   0, span_text(""), MAILBOX_SEEN, {NULL, 0}, 1883066134953998,
+                                false};
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    char *name = mem_text(answer.files[0].place.name);
+    assert_non_null(strstr(name, "C1883066134953998."));
+    copy.again = true;
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    assert_int_equal(answer.files_n, 1);
+    assert_string_equal(answer.files[0].place.name, name);
+    assert_int_equal(answer.files[0].flags, MAILBOX_SEEN);
+    assert_int_equal(copies(), 1);
+    /* Another message's, and one that is not there yet. */
+    copy.number = 188306613495399;
+    (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    assert_int_equal(copies(), 2);
+    /* Asked for while it is being stored. */
+    copy.number = 5;
+    for (int i = 0; i < 4; i++) { /* the first one that was asked for is the third that comes */
+        copy.again = i != 2;
+        (void)mailbox_store(webapi, "anna", "Sent", true, &copy, on_answer, NULL);
+    }
+    unsigned until = answers + 4;
+    RUN_UNTIL(answers == until);
+    assert_int_equal(copies(), 3);
+    mem_free(&name);
+    (void)close(fd);
+}
+
+/* Asks for these places of anna; how many are missing. */
+static uint32_t check(const struct mail_place *places, uint32_t n)
+{
+    (void)mailbox_check(webapi, "anna", places, n, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    return answer.missing_n;
+}
+
+static void what_no_file_speaks_for_is_missing(void **state)
+{
+    struct stat st;
+    make_folder("anna");
+    make_folder("anna/.Archive.2026");
+    assert_int_equal(mkdir("anna/.no-folder", 0700), 0);
+    make_file("anna/new/1.M2.us,S=1", "x");
+    make_file("anna/cur/3.M4.us:2,FSab", "x");
+    make_file("anna/.Archive.2026/cur/other.name:2,S", "x");
+    make_file("anna/tmp/9.M9.us", "x");
+    assert_int_equal(stat("anna/.Archive.2026/cur/other.name:2,S", &st), 0);
+    const struct mail_place places[] = {
+        {(char *)"", (char *)"9.M9.us", 0, 0},         /* one in tmp is none */
+        {(char *)"", (char *)"1.M2.us,S=1", 5, 0},     /* by its name */
+        {(char *)"", (char *)"7.M8.us", 4, 0},         /* missing */
+        {(char *)"gone", (char *)"3.M4.us", 5, 0},     /* in another folder */
+        {(char *)"", (char *)"3.M4.us", 6, 0},         /* twice the same name */
+        {(char *)"", (char *)"8.M8.us", st.st_ino, 7}, /* under another name */
+    };
+    assert_int_equal(check(places, 6), 2);
+    assert_int_equal(answer.missing[0], 0);
+    assert_int_equal(answer.missing[1], 2);
+    assert_int_equal(check(&places[3], 3), 0);
+    /* What cannot be read may hold any of them. */
+    readdir_error = EIO;
+    (void)mailbox_check(webapi, "anna", places, 6, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_UNAVAILABLE);
+    readdir_error = 0;
+    /* Likewise what is not there, such as a file system that is not mounted. */
+    assert_int_equal(rename("anna/new", "anna/.new"), 0);
+    (void)mailbox_check(webapi, "anna", places, 6, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_UNAVAILABLE);
+    (void)mailbox_check(webapi, "bob", places, 6, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_ABSENT);
+    assert_int_equal(answer.missing_n, 0);
+}
+
 /* What is told to be absent is forgotten by whoever asked. */
 static void what_cannot_be_read_is_not_told_to_be_absent(void **state)
 {
@@ -402,6 +490,8 @@ int main(void)
         TEST(a_file_under_another_name_is_told_and_left_alone),
         TEST(nothing_is_followed_that_leads_elsewhere),
         TEST(a_copy_is_stored_whole_or_not_at_all),
+        TEST(a_copy_with_a_number_is_there_once),
+        TEST(what_no_file_speaks_for_is_missing),
         TEST(what_cannot_be_read_is_not_told_to_be_absent),
         TEST(what_is_old_in_tmp_of_a_folder_is_removed_when_one_is_stored),
         TEST(a_large_folder_keeps_nobody_waiting),

@@ -153,6 +153,20 @@ static void test_a_query_field_is_found_by_its_decoded_name(void **state)
     }
     struct buf out = {0};
     assert_false(httpurl_query(&out, (struct span){0}, "a"));
+    static const char *const fields[][2] = {
+        {"a", "1"}, {"b c", "x y"}, {"a", "2"}, {"flag", ""}, {NULL, NULL}};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct buf name = {0}, value = {0};
+        assert_int_equal(httpurl_next(&query, &name, &value), fields[i][0] == NULL ? -1 : 1);
+        if (fields[i][0] != NULL) {
+            assert_string_equal(buf_text(&name), fields[i][0]);
+            assert_string_equal(buf_text(&value), fields[i][1]);
+        }
+        buf_free(&name);
+        buf_free(&value);
+    }
+    struct span nothing = {0};
+    assert_int_equal(httpurl_next(&nothing, &out, &out), 0);
 }
 
 int main(void)

@@ -25,9 +25,16 @@ static const char *const names[][2] = {
     {"\xe4\xbe\x8b\xe3\x81\x88\xe3\x80\x82\xe4\xbe\x8b",
      "xn--r8jz45g.xn--fsq"}, /* full stop U+3002 */
     {"xn--r8jz45g.xn--fsq", "xn--r8jz45g.xn--fsq"},
+    {"\xe2\x98\xba.example", "xn--74h.example"}, /* a symbol */
+    {"I\xe2\x9d\xa4.B\xc3\xbc"
+     "cher.example",
+     "xn--i-7iq.xn--bcher-kva.example"},
     {"xn--nonsense-that-decodes-to-nothing-0000.example",
      "xn--nonsense-that-decodes-to-nothing-0000.example"},
     {"a--b.example", "a--b.example"},
+    {"stra\xc3\x9f"
+     "e\xe2\x98\xba.example",
+     NULL}, /* the mapping that knows symbols would make it another name */
     {"", NULL},
     {".", NULL},
     {"example.org.", NULL},
@@ -117,6 +124,7 @@ static void test_literals_have_one_spelling(void **state)
 static const char *const readable[][2] = {
     {"xn--bcher-kva.example", "b\xc3\xbc"
                               "cher.example"},
+    {"xn--74h.example", "\xe2\x98\xba.example"},
     {"example.org", "example.org"},
     {"[127.0.0.1]", "[127.0.0.1]"},
     {"xn--nonsense-that-decodes-to-nothing-0000.example",

@@ -78,14 +78,15 @@ static void every_edge_has_its_two_ends(void **state)
     expect("smtpd/0", "secret, sign, submit");
     expect("smtpd/1", "secret, sign, submit");
     expect("webapi/0", "secret, mailbox, submit, account");
-    expect("qmgr",
-           "deliver direct, deliver local, deliver relay, deliver login, hook, fetch, submit "
-           "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
+    expect(
+        "qmgr",
+        "deliver direct, deliver local, mailbox, deliver relay, deliver login, hook, fetch, submit "
+        "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
     expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
                       "webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "fetch, deliver qmgr"); /* it has MX hosts, and their policies */
-    expect("delivery/local", "deliver qmgr, mailbox webapi/0");
+    expect("delivery/local", "deliver qmgr, mailbox qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
     expect("delivery/login", "secret, deliver qmgr"); /* it alone has something to ask vault */
     expect("hooks", "secret, fetch delivery/direct, hook qmgr, fetch qmgr");
@@ -99,6 +100,7 @@ static void and_they_are_joined(void **state)
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
         {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
+        {"qmgr", "mailbox", "delivery/local", "mailbox qmgr"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},
         {"qmgr", "deliver direct", "delivery/direct", "deliver qmgr"},
         {"qmgr", "deliver local", "delivery/local", "deliver qmgr"},
@@ -126,9 +128,10 @@ static void who_starts_anew_is_linked_anew(void **state)
     RUN_UNTIL(lab_child("qmgr") != NULL);
     lab_settle();
     /* In the order of the list now: everybody was there before. */
-    expect("qmgr",
-           "deliver direct, deliver local, deliver relay, deliver login, hook, fetch, submit "
-           "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
+    expect(
+        "qmgr",
+        "deliver direct, deliver local, mailbox, deliver relay, deliver login, hook, fetch, submit "
+        "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
     assert_true(are_joined("smtpd/1", "submit", "qmgr", "submit smtpd/1"));
     assert_true(are_joined("qmgr", "deliver relay", "delivery/relay", "deliver qmgr"));
     lab_reap(lab_child("delivery/relay"), 0);
@@ -221,6 +224,7 @@ static void a_link_that_broke_between_two_that_live_is_made_anew(void **state)
         {"webapi/0", "submit", "qmgr", "submit webapi/0"},
         {"webapi/0", "account", "qmgr", "account webapi/0"},
         {"webapi/0", "mailbox", "delivery/local", "mailbox webapi/0"},
+        {"qmgr", "mailbox", "delivery/local", "mailbox qmgr"},
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
         {"hooks", "secret", "vault/0", "secret hooks"},
         {"qmgr", "deliver relay", "delivery/relay", "deliver qmgr"},

@@ -27,7 +27,10 @@ static void ask_again(const struct mail_request *r)
         (void)mail_get(scratch.ch, r->account, r->id, on_nothing, NULL);
         break;
     case MSG_MAIL_NOTE:
-        (void)mail_note(scratch.ch, r->account, r->seen, r->seen_n, on_nothing, NULL);
+        if (r->once_key[0] != '\0')
+            (void)mail_note_copy(scratch.ch, r->account, r->seen, r->once_key, on_nothing, NULL);
+        else
+            (void)mail_note(scratch.ch, r->account, r->seen, r->seen_n, on_nothing, NULL);
         break;
     case MSG_MAIL_KEYWORDS:
         (void)mail_keywords(scratch.ch, r->account, r->id, &r->add, &r->remove, on_nothing, NULL);
@@ -76,6 +79,8 @@ static void test_every_request_stands_the_battery(void **state)
     stand("get", MSG_MAIL_GET);
     (void)mail_note(scratch.ch, "billing", seen, 2, on_nothing, NULL);
     stand("note", MSG_MAIL_NOTE);
+    (void)mail_note_copy(scratch.ch, "billing", seen, "order 1042", on_nothing, NULL);
+    stand("note of a copy", MSG_MAIL_NOTE);
     (void)mail_keywords(scratch.ch, "billing", 9, &keywords, &none, on_nothing, NULL);
     stand("keywords", MSG_MAIL_KEYWORDS);
     (void)mail_moved(scratch.ch, "billing", 9, &place, &keywords, on_nothing, NULL);

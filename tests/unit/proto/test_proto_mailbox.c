@@ -40,13 +40,16 @@ static void ask_again(const struct mailbox_request *r)
         (void)mailbox_delete(scratch.ch, &w, on_nothing, NULL);
         break;
     case MSG_MAILBOX_STORE:
-        (void)mailbox_store(
-            scratch.ch, r->account, r->folder, r->make,
-            &(struct mailbox_copy){r->fd, r->skip, buf_span(&r->head), r->set, r->add}, on_nothing,
-            NULL);
+        (void)mailbox_store(scratch.ch, r->account, r->folder, r->make,
+                            &(struct mailbox_copy){r->fd, r->skip, buf_span(&r->head), r->set,
+                                                   r->add, r->number, r->again},
+                            on_nothing, NULL);
         break;
     case MSG_MAILBOX_LIST:
         (void)mailbox_list(scratch.ch, r->account, r->folder, r->after, r->limit, on_nothing, NULL);
+        break;
+    case MSG_MAILBOX_CHECK:
+        (void)mailbox_check(scratch.ch, r->account, r->places, r->places_n, on_nothing, NULL);
         break;
     default:
         (void)mailbox_folders(scratch.ch, r->account, on_nothing, NULL);
@@ -96,13 +99,17 @@ static void test_every_request_stands_the_battery(void **state)
     stand("move", MSG_MAILBOX_MOVE);
     (void)mailbox_delete(ch, &which, on_nothing, NULL);
     stand("delete", MSG_MAILBOX_DELETE);
-    const struct mailbox_copy copy = {sealed, 5, span_text("Bcc: x\r\n"), MAILBOX_SEEN, keywords};
+    const struct mailbox_copy copy = {sealed, 5,   span_text("Bcc: x\r\n"), MAILBOX_SEEN, keywords,
+                                      77,     true};
     (void)mailbox_store(ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     stand("store", MSG_MAILBOX_STORE);
     (void)mailbox_list(ch, "billing", "Sent", "1.M2", 100, on_nothing, NULL);
     stand("list", MSG_MAILBOX_LIST);
     (void)mailbox_folders(ch, "billing", on_nothing, NULL);
     stand("folders", MSG_MAILBOX_FOLDERS);
+    const struct mail_place places[] = {*which.place, {(char *)"", (char *)"2.M3", 4, 5}};
+    (void)mailbox_check(ch, "billing", places, 2, on_nothing, NULL);
+    stand("check", MSG_MAILBOX_CHECK);
     file_close(&sealed);
 }
 
@@ -112,7 +119,7 @@ static void test_a_message_to_store_has_to_be_sealed_and_alone(void **state)
     struct mailbox_request r;
     unsigned before = open_fds();
     sealed = sealed_of(100);
-    struct mailbox_copy copy = {sealed, 101, {NULL, 0}, 0, none};
+    struct mailbox_copy copy = {sealed, 101, {NULL, 0}, 0, none, 0, false};
     (void)mailbox_store(scratch.ch, "billing", "Sent", true, &copy, on_nothing, NULL);
     scratch_take(&scratch);
     for (int i = 0; i < 4; i++) { /* without; open; two; more left out than there is */
@@ -159,8 +166,9 @@ static void test_an_answer_stands_the_battery(void **state)
     struct mailbox_file file = {place,          9, 2, 812, MAILBOX_SEEN, keywords, (char *)"a@b.c",
                                 (char *)"d@e.f"};
     char *folders[] = {(char *)"Archive", (char *)"Sent"};
-    struct mailbox_answer answer = {MAILBOX_DONE,   &file, 1, keywords, folders, 2,
-                                    (char *)"1.M2", -1};
+    uint32_t missing[] = {0, 2, MAILBOX_CHECK_MAX - 1};
+    struct mailbox_answer answer = {MAILBOX_DONE,   &file,   1, keywords, folders, 2,
+                                    (char *)"1.M2", missing, 3, -1};
     struct buf b = {0}, out = {0};
     mailbox_reply(scratch.ch, 1, &answer);
     scratch_take(&scratch);

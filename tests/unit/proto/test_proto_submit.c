@@ -374,7 +374,11 @@ static void test_answers_stand_the_battery(void **state)
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("accepted", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);
     buf_clear(&sample);
-    submit_accept_again(scratch.ch, 1, 0x0006400000000001, "<a@b.example>");
+    const struct submit_reply before = {.id = 0x0006400000000001,
+                                        .message_id = (char *)"<a@b.example>",
+                                        .taken_ms = 1764280277000,
+                                        .copied = true};
+    submit_accept_as(scratch.ch, 1, &before);
     scratch_take(&scratch);
     buf_put_span(&sample, scratch.m.payload);
     stand_battery("accepted again", MSG_SUBMIT_ACCEPTED, buf_span(&sample), reply_again);

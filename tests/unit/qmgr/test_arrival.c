@@ -61,6 +61,19 @@ static void test_the_payload_is_what_came_and_how(void **state)
     assert_int_equal(world_rows(TABLE_HOOKRETIRED), 1);
 }
 
+static void test_the_recipient_is_told_as_people_write_it(void **state)
+{
+    world_open("domain xn--bcher-kva.example { }\naccount app { address app@xn--bcher-kva.example  "
+               "webhook incoming { url \"https://a.example/in\" } }\n");
+    world.local.on_job = agent_delivers;
+    world.local.incoming = &says;
+    world.hooks.on_call = endpoint_hears;
+    (void)come(SUBMIT_SMTP, "App@xn--bcher-kva.example");
+    assert_int_equal(world_heard_n, 1);
+    assert_non_null(strstr(world_heard[0], "\"RcptTo\":\"App@b\xc3\xbc"
+                                           "cher.example\""));
+}
+
 static void test_only_who_wants_to_hear_is_asked_and_told(void **state)
 {
     begin();
@@ -117,6 +130,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_the_payload_is_what_came_and_how),
+        BARE_TEST(test_the_recipient_is_told_as_people_write_it),
         BARE_TEST(test_only_who_wants_to_hear_is_asked_and_told),
         BARE_TEST(test_what_is_put_off_has_not_come),
         BARE_TEST(test_what_comes_back_to_a_from_id_is_no_mail),

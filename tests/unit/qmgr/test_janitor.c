@@ -78,6 +78,24 @@ static void test_bad_rows_of_the_history_are_set_aside(void **state)
     consist_clear(&c);
 }
 
+static void test_with_a_row_that_is_set_aside_goes_its_place_in_the_order(void **state)
+{
+    world.direct.on_job = agent_delivers;
+    uint64_t one = world_send("c@d.example"), other = world_send("c@d.example");
+    WORLD_UNTIL(world_rows(TABLE_RETIRED) == 2 && world_rows(TABLE_ENDED) == 2);
+    struct key k = key_id(one);
+    struct retired_row r;
+    world_damage(TABLE_RETIRED, key_span(&k), span_text("\xffgarbage"));
+    WORLD_UNTIL(world_rows(TABLE_ENDED) == 1);
+    assert_true(world_retired(other, &r));
+    retired_row_clear(&r);
+    struct consist c;
+    consist_check(world.queue.store, world.queue.dirfd, &c);
+    assert_int_equal(c.bad_rows, 1);
+    assert_int_equal(c.problems, 0);
+    consist_clear(&c);
+}
+
 static void test_a_disk_with_too_little_room_takes_no_new_mail(void **state)
 {
     world_open("queue { minimum-free 1024G }\n");
@@ -155,6 +173,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_history_goes_when_its_time_is_over),
         BARE_TEST(test_much_history_goes_at_once),
         WORLD_TEST(test_bad_rows_of_the_history_are_set_aside),
+        WORLD_TEST(test_with_a_row_that_is_set_aside_goes_its_place_in_the_order),
         BARE_TEST(test_a_disk_with_too_little_room_takes_no_new_mail),
         BARE_TEST(test_files_that_no_message_names_are_swept_at_start),
         BARE_TEST(test_the_file_of_a_damaged_message_is_kept),

@@ -115,6 +115,29 @@ static uint64_t note(struct seen s)
     return answer.messages[0].id;
 }
 
+/* As note, of the copy of what ann sent under the key k. */
+static uint64_t note_copy(struct seen s)
+{
+    const struct mail_seen seen = {
+        .place = {(char *)s.folder, (char *)s.name, s.inode, s.mtime_ms},
+        .links = s.links,
+        .mail_from = (char *)"",
+        .rcpt_to = (char *)"",
+    };
+    (void)mail_note_copy(webapi, "ann", &seen, "k", on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAIL_DONE);
+    return answer.messages[0].id;
+}
+
+/* What ann sends under the key k. Its id. */
+static uint64_t send_once(void)
+{
+    struct submit_envelope *e = world_envelope("ann@us.example", "c@d.example");
+    submit_set(&e->account, "ann");
+    submit_set(&e->once_key, "k");
+    return world_submit(e, "Subject: x\r\n\r\n");
+}
+
 /* A message for ann, delivered as 1.mail with the inode 7. Its id. */
 static uint64_t deliver(const char *name, uint64_t inode)
 {
@@ -341,6 +364,30 @@ static void test_without_room_what_can_be_refused_is(void **state)
     world_check();
 }
 
+static void test_whoever_sends_again_learns_whether_there_is_a_copy(void **state)
+{
+    const struct seen copy = {"Sent", "1.C7.mail", 9, 100, 0, 1};
+    open_index();
+    world.direct.on_job = agent_keeps;
+    uint64_t first = send_once();
+    assert_int_equal(send_once(), first);
+    assert_false(world_reply.copied);
+    int64_t taken_ms = world_reply.taken_ms;
+    assert_true(taken_ms > 0 && taken_ms <= clock_wall_ms());
+    /* A file that is known already is the copy all the same. */
+    uint64_t id = note(copy);
+    assert_int_equal(send_once(), first);
+    assert_false(world_reply.copied);
+    assert_int_equal(note_copy(copy), id);
+    assert_int_equal(send_once(), first);
+    assert_true(world_reply.copied);
+    assert_true(world_reply.taken_ms == taken_ms);
+    /* It is so still when the copy was removed. */
+    assert_int_equal(deleted(id), MAIL_DONE);
+    assert_int_equal(send_once(), first);
+    assert_true(world_reply.copied);
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
@@ -354,6 +401,7 @@ int main(int argc, char **argv)
         TEST(test_a_place_belongs_to_one_message),
         TEST(test_what_was_removed_is_remembered_for_a_while),
         TEST(test_a_bad_row_is_no_message),
+        TEST(test_whoever_sends_again_learns_whether_there_is_a_copy),
         TEST(test_without_room_what_can_be_refused_is),
     };
     return WORLD_MAIN(argc, argv, tests);

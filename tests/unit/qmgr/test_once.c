@@ -88,7 +88,12 @@ static void test_a_large_message_again_leaves_no_file(void **state)
 
 static void test_rows_decode_as_they_were_written(void **state)
 {
-    struct once_row r = {.until_ms = 5, .id = 7, .key = (char *)"k", .message_id = (char *)"<m>"},
+    struct once_row r = {.until_ms = 5,
+                         .id = 7,
+                         .taken_ms = 6,
+                         .copied = true,
+                         .key = (char *)"k",
+                         .message_id = (char *)"<m>"},
                     got;
     struct buf b = {0};
     r.digest[31] = 9;
@@ -96,6 +101,8 @@ static void test_rows_decode_as_they_were_written(void **state)
     assert_int_equal(once_row_read(buf_span(&b), &got), 0);
     assert_int_equal(got.until_ms, 5);
     assert_int_equal(got.id, 7);
+    assert_int_equal(got.taken_ms, 6);
+    assert_true(got.copied);
     assert_memory_equal(got.digest, r.digest, SUBMIT_DIGEST);
     assert_string_equal(got.key, "k");
     assert_string_equal(got.message_id, "<m>");
