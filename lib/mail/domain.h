@@ -23,9 +23,10 @@ bool domain_is_ldh(struct span s);
 
 /* Reads a domain name, ASCII or UTF-8, of at most DOMAIN_TEXT_MAX octets. *domain becomes its
  * lower-case A-label form (mem_free). U-labels are mapped by UTS 46, non-transitional, symbols
- * included (which IDNA2008 does without); what comes out must pass domain_is_ldh, because libidn2 alone lets characters through that no host name has.
- * A name that is ASCII already is not judged by IDNA: whether an odd "xn--" label exists is for the
- * DNS to say. Returns 0, or -1 with *domain NULL. */
+ * included (which IDNA2008 does without); what comes out must pass domain_is_ldh, because libidn2
+ * alone lets characters through that no host name has. A name that is ASCII already is not judged
+ * by IDNA: whether an odd "xn--" label exists is for the DNS to say. Returns 0, or -1 with *domain
+ * NULL. */
 int domain_parse(struct span text, char **domain, struct fail *f);
 
 /* Reads an address literal with its brackets: "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC

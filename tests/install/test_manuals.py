@@ -12,7 +12,7 @@ from harness import sandbox
 BIN = sandbox.build_dir() / "bin"
 PAGES = sorted([*(sandbox.SOURCE / "man").glob("*.[1-8]"), *(sandbox.build_dir() / "man").glob("*.[1-8]")])
 # Pages of others that ours refer to.
-FOREIGN = {"fallocate(2)", "jq(1)", "sd_notify(3)"}
+FOREIGN = {"fallocate(2)", "jq(1)", "resolv.conf(5)", "sd_notify(3)"}
 _ROFF = [(r"\e", "\\"), (r"\-", "-"), (r"\(dq", '"'), (r"\&", "")]
 
 
