@@ -102,6 +102,12 @@ static int print_one(int fd, enum kind kind, const struct list *l, struct fail *
 
 #define FILTER(...) .query = {.filter = {__VA_ARGS__}}
 #define BY_ID(...) .query = {.filter = {__VA_ARGS__}, .sort = ADMIN_BY_ID}
+#define ALL                                                                                        \
+    {"all", FILTER(0)}, {"all, --desc", .query = {.descending = true}},                            \
+        {"all, --sort submitted", BY_ID(0)},                                                       \
+    {                                                                                              \
+        "all, --sort submitted --desc", .query = {.sort = ADMIN_BY_ID, .descending = true }        \
+    }
 #define TEXT(text) ((char *)(text))
 
 static int print_lists(int fd, enum kind kind, const struct list *lists, size_t n, struct fail *f)
@@ -119,10 +125,7 @@ static int print_hooks(int fd, struct fail *f)
 {
     int64_t now = clock_wall_ms();
     const struct list lists[] = {
-        {"all", FILTER(0)},
-        {"all, --desc", .query = {.descending = true}},
-        {"all, --sort submitted", BY_ID(0)},
-        {"all, --sort submitted --desc", .query = {.sort = ADMIN_BY_ID, .descending = true}},
+        ALL,
         {"--account, 1 in 20", FILTER(.account = TEXT("h7"))},
         {"--account, none", FILTER(.account = TEXT("absent"))},
         {"--event delivered, all", FILTER(.event = TEXT("delivered"))},
@@ -137,10 +140,7 @@ static int print_all(int fd, enum kind kind, struct fail *f)
 {
     int64_t now = clock_wall_ms();
     const struct list lists[] = {
-        {"all", FILTER(0)},
-        {"all, --desc", .query = {.descending = true}},
-        {"all, --sort submitted", BY_ID(0)},
-        {"all, --sort submitted --desc", .query = {.sort = ADMIN_BY_ID, .descending = true}},
+        ALL,
         {"--account, all", FILTER(.account = TEXT("shop"))},
         {"--account, none", FILTER(.account = TEXT("load"))},
         {"--account, none, --sort submitted", BY_ID(.account = TEXT("load"))},

@@ -28,6 +28,7 @@ static struct submit_envelope *make(const struct plan *p, long n)
     char text[80];
     (void)snprintf(text, sizeof text, "s%ld@load.test", n % 100);
     submit_set(&e->sender, text);
+    submit_set(&e->account, "shop");
     (void)snprintf(text, sizeof text, "<%ld@load.test>", n);
     submit_set(&e->message_id, text);
     submit_set(&e->subject, "a message that waits");

@@ -9,7 +9,6 @@
  * inode of one speaks for it, wherever it is. Better a message too many than one too few: whoever
  * asks forgets those that are not there. */
 
-#define NAMES_A_STEP 2000
 #define ROUNDS 2 /* a name that changes while a folder is read may be missed there */
 
 struct boxcheck {
@@ -78,12 +77,13 @@ static void set_seen(struct boxcheck *c, uint32_t i)
 }
 
 /* All of an equal name, and all of an equal inode. */
-static void look(struct boxcheck *c, const struct dirent *e)
+static bool look(struct boxop *op, const struct dirent *e)
 {
+    struct boxcheck *c = op->check;
     char base[MAILPLACE_NAME_MAX + 1];
     size_t n = boxname_base(e->d_name);
-    if (!boxname_is_file(e->d_name) || n >= sizeof base)
-        return;
+    if (n >= sizeof base)
+        return false;
     memcpy(base, e->d_name, n);
     base[n] = '\0';
     struct by_name name = {base, 0};
@@ -98,6 +98,7 @@ static void look(struct boxcheck *c, const struct dirent *e)
         ;
     for (; inodes != NULL && inodes < c->inodes + c->n && inodes->inode == inode.inode; inodes++)
         set_seen(c, inodes->at);
+    return false;
 }
 
 static bool tell(struct boxop *op)
@@ -109,29 +110,6 @@ static bool tell(struct boxop *op)
             op->a.missing[op->a.missing_n++] = i;
     }
     return true;
-}
-
-/* Opens new, then cur: a message goes that way, and read in this order it is not missed. False
- * where there is nothing to read in this folder, or no more; the inbox is always there. */
-static bool open_next(struct boxop *op, int *error)
-{
-    const struct boxcheck *c = op->check;
-    struct fail f;
-    *error = 0;
-    if (op->folder.dir < 0) {
-        if (boxfolder_open(&op->folder, op->account, c->folders[c->at], &f) != 0) {
-            *error = c->at > 0 && boxfolder_is_absent(errno) ? 0 : errno;
-            return false;
-        }
-        op->in_cur = false;
-    } else if (!op->in_cur) {
-        op->in_cur = true;
-    } else {
-        return false;
-    }
-    op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
-    *error = op->dir == NULL ? errno : 0;
-    return op->dir != NULL;
 }
 
 static bool go_on(struct boxop *op)
@@ -152,19 +130,18 @@ static bool cannot_read(struct boxop *op, int error)
     return boxop_end_failed(op, "a folder cannot be read");
 }
 
+/* A folder that is gone since has nothing in it; the inbox is always there. */
 static bool read_names(struct boxop *op)
 {
-    const struct dirent *e = NULL;
-    int error = 0;
-    if (op->dir == NULL && !open_next(op, &error))
-        return error == 0 ? go_on(op) : cannot_read(op, error);
-    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++)
-        look(op->check, e);
-    if (e != NULL)
-        return false;
-    (void)closedir(op->dir);
-    op->dir = NULL;
-    return error != 0 && cannot_read(op, error);
+    const struct boxcheck *c = op->check;
+    struct fail f;
+    bool over;
+    if (op->folder.dir < 0) {
+        op->in_cur = false;
+        if (boxfolder_open(&op->folder, op->account, c->folders[c->at], &f) != 0)
+            return c->at > 0 && boxfolder_is_absent(errno) ? go_on(op) : cannot_read(op, errno);
+    }
+    return boxop_names(op, look, &over) || (over && go_on(op));
 }
 
 bool boxop_check(struct boxop *op)

@@ -10,7 +10,6 @@
 /* A page of a folder: the least names above a given one are gathered from all of new and cur, so
  * that memory is bounded by the page, then each of them is looked at. */
 
-#define NAMES_A_STEP 2000
 #define FILES_A_STEP 50
 
 static boxop_step gather, describe;
@@ -38,24 +37,26 @@ static size_t place_of(const struct boxop *op, const char *file, bool *there)
 }
 
 /* The page has one name more than the limit, to tell whether there is another page. */
-static void add(struct boxop *op, const char *file)
+static bool add(struct boxop *op, const struct dirent *e)
 {
+    const char *file = e->d_name;
     bool there;
-    if (!boxname_is_file(file) || compare(file, op->r.after) <= 0)
-        return;
+    if (compare(file, op->r.after) <= 0)
+        return false;
     size_t i = place_of(op, file, &there);
     if (there) { /* it went from new to cur meanwhile */
         mem_free(&op->page[i].file);
         op->page[i] = (struct boxname_entry){mem_text(file), op->in_cur};
-        return;
+        return false;
     }
     if (i > op->r.limit)
-        return;
+        return false;
     if (op->page_n > op->r.limit)
         mem_free(&op->page[--op->page_n].file);
     memmove(&op->page[i + 1], &op->page[i], (op->page_n - i) * sizeof *op->page);
     op->page[i] = (struct boxname_entry){mem_text(file), op->in_cur};
     op->page_n++;
+    return false;
 }
 
 static void begin_describing(struct boxop *op)
@@ -73,24 +74,11 @@ static void begin_describing(struct boxop *op)
 
 static bool gather(struct boxop *op)
 {
-    const struct dirent *e = NULL;
-    int error = 0;
-    if (op->dir == NULL)
-        op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
-    if (op->dir == NULL)
-        return boxop_end_failed(op, "a folder cannot be read");
-    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++)
-        add(op, e->d_name);
-    if (e != NULL)
-        return false;
-    errno = error;
-    if (error != 0)
-        return boxop_end_failed(op, "a folder cannot be read");
-    (void)closedir(op->dir);
-    op->dir = NULL;
-    if (op->in_cur)
+    bool over;
+    if (boxop_names(op, add, &over))
+        return true;
+    if (over)
         begin_describing(op);
-    op->in_cur = true;
     return false;
 }
 

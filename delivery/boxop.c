@@ -11,6 +11,8 @@
 #include "mem.h"
 #include "rand.h"
 
+#define NAMES_A_STEP 2000
+
 struct boxop *boxop_new(struct mailbox_request *r, int account, boxop_step *first)
 {
     struct boxop *op = mem_zero(sizeof *op);
@@ -74,4 +76,29 @@ bool boxop_end_failed(struct boxop *op, const char *what)
               LS("what", what), LS("why", strerror(error)));
     return boxop_end(op, full && op->r.type == MSG_MAILBOX_STORE ? MAILBOX_OVER_QUOTA
                                                                  : MAILBOX_UNAVAILABLE);
+}
+
+bool boxop_names(struct boxop *op, boxop_take *take, bool *over)
+{
+    const struct dirent *e = NULL;
+    int error = 0;
+    *over = false;
+    if (op->dir == NULL)
+        op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
+    if (op->dir == NULL)
+        return boxop_end_failed(op, "a folder cannot be read");
+    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++) {
+        if (boxname_is_file(e->d_name) && take(op, e))
+            return true;
+    }
+    if (e != NULL)
+        return false;
+    errno = error;
+    if (error != 0)
+        return boxop_end_failed(op, "a folder cannot be read");
+    (void)closedir(op->dir);
+    op->dir = NULL;
+    *over = op->in_cur;
+    op->in_cur = true;
+    return false;
 }

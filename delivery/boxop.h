@@ -71,6 +71,13 @@ bool boxop_end(struct boxop *op, enum mailbox_result result);
 /* Likewise with what errno stands for, and a line in the log. */
 bool boxop_end_failed(struct boxop *op, const char *what);
 
+/* Some names of files of the folder, those in new first: a message goes from there to cur, and read
+ * in this order it is not missed. take is told each and returns whether that was enough; then, or
+ * when the folder cannot be read, the operation has ended, which this returns. After the last name
+ * *over is true. */
+typedef bool boxop_take(struct boxop *op, const struct dirent *file);
+bool boxop_names(struct boxop *op, boxop_take *take, bool *over);
+
 /* The first steps. */
 boxop_step boxop_find, boxop_flags, boxop_move, boxop_delete, boxop_store, boxop_list,
     boxop_folders, boxop_check;

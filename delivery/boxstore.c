@@ -12,8 +12,6 @@
 /* A new message: written and synced in tmp, then renamed into cur with its flags, since whoever
  * stores it has seen it. One that may be there already is looked for by its number first. */
 
-#define NAMES_A_STEP 2000
-
 static int put_into_place(struct boxop *op, const struct boxname_info *info, char *base,
                           size_t base_size, char *name, size_t name_size)
 {
@@ -86,8 +84,11 @@ static bool begin_copy(struct boxop *op)
 }
 
 /* The file that was stored before is the answer, unless it is gone again. */
-static bool found(struct boxop *op, const char *name)
+static bool take_it(struct boxop *op, const struct dirent *e)
 {
+    const char *name = e->d_name;
+    if (boxname_number(name) != op->r.number)
+        return false;
     struct mailbox_file *file = mem_zero(sizeof *file);
     boxwords_read(&op->words, op->folder.dir);
     if (boxfolder_file(op->r.folder, op->in_cur ? op->folder.cur : op->folder.new, name, &op->words,
@@ -102,26 +103,11 @@ static bool found(struct boxop *op, const char *name)
 
 static bool look_for_it(struct boxop *op)
 {
-    const struct dirent *e = NULL;
-    int error = 0;
-    if (op->dir == NULL)
-        op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
-    if (op->dir == NULL)
-        return boxop_end_failed(op, "a folder cannot be read");
-    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++) {
-        if (boxname_is_file(e->d_name) && boxname_number(e->d_name) == op->r.number)
-            return found(op, e->d_name);
-    }
-    if (e != NULL)
-        return false;
-    errno = error;
-    if (error != 0)
-        return boxop_end_failed(op, "a folder cannot be read");
-    (void)closedir(op->dir);
-    op->dir = NULL;
-    if (op->in_cur)
+    bool over;
+    if (boxop_names(op, take_it, &over))
+        return true;
+    if (over)
         op->step = begin_copy;
-    op->in_cur = true;
     return false;
 }
 

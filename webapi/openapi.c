@@ -351,6 +351,14 @@ static void put_method(struct jsonwrite *w, const struct method *m)
     mem_free(&path);
 }
 
+/* In place of what stands at the head of the document. */
+static void put_no_login(struct jsonwrite *w)
+{
+    jsonwrite_key(w, "security");
+    jsonwrite_array(w);
+    jsonwrite_array_end(w);
+}
+
 /* This very document, which anybody may read. */
 static void put_itself(struct jsonwrite *w)
 {
@@ -370,9 +378,7 @@ static void put_itself(struct jsonwrite *w)
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
-    jsonwrite_key(w, "security");
-    jsonwrite_array(w);
-    jsonwrite_array_end(w);
+    put_no_login(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
 }
@@ -400,9 +406,7 @@ static void put_webhook(struct jsonwrite *w, const struct page_webhook *hook)
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
     /* Whoever calls has the Authorization that the account's configuration says. */
-    jsonwrite_key(w, "security");
-    jsonwrite_array(w);
-    jsonwrite_array_end(w);
+    put_no_login(w);
     jsonwrite_object_end(w);
     jsonwrite_object_end(w);
 }

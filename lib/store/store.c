@@ -197,9 +197,10 @@ bool store_has_room(const struct store_txn *t, uint64_t octets)
     uint64_t map, end = used(t->store, &map), more = t->written + octets;
     uint64_t reserve = map / RESERVE_PART < RESERVE_MAX ? map / RESERVE_PART : RESERVE_MAX;
     more += more / 4; /* pages are not all full */
+    if (!has_pages(t->store, end, map, more + reserve))
+        return false;
     claim_ahead(t->store, more);
-    return has_pages(t->store, end, map, more + reserve) &&
-           has_pages(t->store, end, t->store->disk, more + DISK_RESERVE);
+    return has_pages(t->store, end, t->store->disk, more + DISK_RESERVE);
 }
 
 uint64_t store_rows(struct store *s, unsigned table)
