@@ -31,6 +31,7 @@ void boxfolder_close(struct boxfolder *b);
 /* A stream over the folder of its own, which the caller closes with closedir(): the descriptor
  * stays as it is. NULL with errno. */
 DIR *boxfolder_stream(int fd);
+#define BOXFOLDER_NAMES 2000 /* that are read in one step */
 /* Its next name; NULL at the end, and with *error set to an errno when it cannot be read further.
  */
 const struct dirent *boxfolder_next(DIR *dir, int *error);

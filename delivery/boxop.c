@@ -11,8 +11,6 @@
 #include "mem.h"
 #include "rand.h"
 
-#define NAMES_A_STEP 2000
-
 struct boxop *boxop_new(struct mailbox_request *r, int account, boxop_step *first)
 {
     struct boxop *op = mem_zero(sizeof *op);
@@ -87,7 +85,7 @@ bool boxop_names(struct boxop *op, boxop_take *take, bool *over)
         op->dir = boxfolder_stream(op->in_cur ? op->folder.cur : op->folder.new);
     if (op->dir == NULL)
         return boxop_end_failed(op, "a folder cannot be read");
-    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(op->dir, &error)) != NULL; i++) {
+    for (int i = 0; i < BOXFOLDER_NAMES && (e = boxfolder_next(op->dir, &error)) != NULL; i++) {
         if (boxname_is_file(e->d_name) && take(op, e))
             return true;
     }

@@ -10,7 +10,6 @@
 #include "file.h"
 #include "mem.h"
 
-#define NAMES_A_STEP 2000
 #define ROUNDS 2 /* a name that changes while a folder is read may be missed there */
 
 static const struct boxfolder closed = {-1, -1, -1, -1};
@@ -216,7 +215,7 @@ enum boxsearch_result boxsearch_step(struct boxsearch *s)
             return BOXSEARCH_FOUND;
         }
     }
-    for (int i = 0; i < NAMES_A_STEP && (e = boxfolder_next(s->dir, &s->error)) != NULL; i++) {
+    for (int i = 0; i < BOXFOLDER_NAMES && (e = boxfolder_next(s->dir, &s->error)) != NULL; i++) {
         if (look(s, e)) {
             close_stream(s);
             return BOXSEARCH_FOUND;

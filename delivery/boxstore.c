@@ -91,6 +91,7 @@ static bool take_it(struct boxop *op, const struct dirent *e)
         return false;
     struct mailbox_file *file = mem_zero(sizeof *file);
     boxwords_read(&op->words, op->folder.dir);
+    (void)boxwords_letters(&op->words, &op->r.add, &op->a.unplaced);
     if (boxfolder_file(op->r.folder, op->in_cur ? op->folder.cur : op->folder.new, name, &op->words,
                        file) != 0) {
         mem_free(&file);

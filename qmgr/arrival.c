@@ -32,22 +32,11 @@ static char *address_in(const char *client)
     return ip;
 }
 
-/* As clients know addresses from MessageGet: with U-labels. mem_free. */
-static char *shown(const char *text)
-{
-    struct address a;
-    struct buf b = {0};
-    if (address_parse(span_text(text), &a, NULL) != 0)
-        return mem_text(text);
-    address_write_unicode(&b, &a);
-    address_clear(&a);
-    return buf_take_text(&b);
-}
-
 /* Senders are not verified here: nothing is said to be valid that was not looked at. */
 static void put_meta(struct jsonwrite *w, const struct arrival *a)
 {
-    char *ip = address_in(a->envelope->client), *recipient = shown(a->recipient);
+    char *ip = address_in(a->envelope->client);
+    struct buf recipient = {0};
     const char *folder = a->result->stored_folder;
     jsonwrite_object(w);
     jsonwrite_key(w, "MsgID");
@@ -55,7 +44,8 @@ static void put_meta(struct jsonwrite *w, const struct arrival *a)
     put_text(w, "MailFrom", a->envelope->sender);
     put_bool(w, "MailFromValidated", false);
     put_bool(w, "MsgFromValidated", false);
-    put_text(w, "RcptTo", recipient);
+    address_write_shown(&recipient, a->recipient); /* as in the answers to MessageGet */
+    put_text(w, "RcptTo", buf_text(&recipient));
     jsonwrite_key(w, "DKIMVerifiedDomains");
     jsonwrite_array(w);
     jsonwrite_array_end(w);
@@ -66,7 +56,7 @@ static void put_meta(struct jsonwrite *w, const struct arrival *a)
     put_bool(w, "Automated", a->says->automated);
     jsonwrite_object_end(w);
     mem_free(&ip);
-    mem_free(&recipient);
+    buf_free(&recipient);
 }
 
 /* The members in the middle are as the delivery agent wrote them. */

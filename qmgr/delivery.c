@@ -29,8 +29,9 @@ struct delivery {
     struct destination *destination; /* which stays as long as this is counted as its delivery */
     struct server *server; /* all of the transport's mail goes there; NULL where it does not */
     enum due_class class;
-    bool asked; /* the agent counts it, and the server */
-    bool lists; /* there are suppression lists at all */
+    bool asked;  /* the agent counts it, and the server */
+    bool lists;  /* there are suppression lists at all */
+    bool exempt; /* from a suspension */
     enum settle_how how;
     bool lost; /* the transport that the operator chose is no longer there */
     struct deliver_job *job;
@@ -167,8 +168,9 @@ static void free_delivery(struct delivery *v)
 static void end(struct delivery *v, const struct deliver_result *results, uint32_t n,
                 const struct settle_said *said)
 {
-    const struct delivery_end e = {v->destination,      v->server, v->class, v->job->transport,
-                                   v->job->destination, v->asked,  results,  n};
+    const struct delivery_end e = {
+        v->destination, v->server, v->class, v->job->transport, v->job->destination, v->asked,
+        v->exempt,      results,   n};
     bodies_put_back(v->queue->bodies, v->body);
     v->window->octets[v->class] -= v->asked ? v->row.size : 0;
     if (v->asked) {
@@ -334,7 +336,8 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     want_incoming(v, &route, &wants);
     v->server = sites_server(v->sites, q->settings, route.transport);
     *pause = sites_pause(v->destination, v->server, route.transport, v->start_ms);
-    if (*pause != NULL && is_exempt(v, r, *pause))
+    v->exempt = *pause != NULL && is_exempt(v, r, *pause);
+    if (v->exempt)
         *pause = NULL;
     v->lost = !settings_has_transport(q->settings, route.transport);
     if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {

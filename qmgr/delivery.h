@@ -22,7 +22,8 @@ struct delivery_end {
     struct server *server; /* the one that has all of the transport's mail, or NULL (sites.h) */
     enum due_class class;
     const char *transport, *domain;
-    bool asked; /* the transport's agent was to do it */
+    bool asked;  /* the transport's agent was to do it */
+    bool exempt; /* and it was let past a suspension, of which its success says nothing */
     const struct deliver_result *results;
     uint32_t results_n;
 };

@@ -94,7 +94,8 @@ static void take(struct part *p, uint64_t id, struct span value)
     mail_message_clear(&m);
 }
 
-/* Rows of the account from c->id on, as c->part. Whether there are more; c->id is the next one. */
+/* Rows of the account from c->id on, as c->part. Whether there are more; then c->id is the next
+ * one. */
 static bool gather_rows(struct mailcheck *c, struct store_txn *t, const char *name)
 {
     uint64_t hash = name_hash(c->queue->ledger.secret, name), account;
@@ -113,7 +114,6 @@ static bool gather_rows(struct mailcheck *c, struct store_txn *t, const char *na
         at = store_next(&cursor);
     }
     store_cursor_close(&cursor);
-    c->id = 0;
     return false;
 }
 
@@ -137,8 +137,10 @@ static void gather(struct mailcheck *c)
         a = conf_next(root, "account", NULL);
     for (int n = 0; a != NULL && n < ACCOUNTS_A_LOOK && c->part == NULL; n++) {
         more = conf_bool(a, "mailbox") && gather_rows(c, t, conf_label(a));
-        if (!more)
+        if (!more) {
+            c->id = 0;
             a = conf_next(root, "account", a);
+        }
     }
     set_name(c, a == NULL ? NULL : conf_label(a));
     store_abort(&t);

@@ -346,7 +346,7 @@ static void on_delivered(void *arg, const struct delivery_end *e)
     struct destination *d = e->destination;
     d->site.inflight--;
     s->courses[e->class].inflight--;
-    if (e->asked) {
+    if (e->asked && !e->exempt) {
         const struct pause *p =
             sites_note(&s->sites, d, e->server, e->transport, e->class, e->results, e->results_n,
                        clock_wall_ms(), s->queue->settings->destination_pause_ms);

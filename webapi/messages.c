@@ -11,21 +11,18 @@
 
 uint64_t messages_octets_max(const struct call *c)
 {
-    uint64_t size =
-        (uint64_t)conf_size(conf_child(conf_root(front_conf(c->front)), "smtp"), "message-size");
-    return size + size / 16 + HEAD_ROOM;
+    const struct conf_block *root = conf_root(front_conf(c->front)),
+                            *webapi = conf_child(root, "webapi");
+    uint64_t size = (uint64_t)conf_size(conf_child(root, "smtp"), "message-size"),
+             room = (uint64_t)(conf_size(webapi, "memory") - conf_size(webapi, "request-size"));
+    size += size / 16 + HEAD_ROOM;
+    return size < room ? size : room;
 }
 
 void messages_write_address(struct jsonwrite *w, const char *stored)
 {
-    struct address a;
     struct buf b = {0};
-    if (address_parse(span_text(stored), &a, NULL) == 0) {
-        address_write_unicode(&b, &a);
-        address_clear(&a);
-    } else {
-        buf_puts(&b, stored);
-    }
+    address_write_shown(&b, stored);
     jsonwrite_span(w, buf_span(&b));
     buf_free(&b);
 }

@@ -60,7 +60,8 @@ void messages_write_address(struct jsonwrite *w, const char *stored);
 void messages_end_work(struct call *c);
 
 /* How many octets a message may have to be handed over: what this server takes, and what was put in
- * front of it. */
+ * front of it; no more than the memory for bodies has room for beside the request, or it would be
+ * put off for ever. */
 uint64_t messages_octets_max(const struct call *c);
 
 #endif

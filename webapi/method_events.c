@@ -25,7 +25,8 @@ static const struct method_field request_fields[] = {
     {"After", "integer", "The cursor behind which to begin; 0 for the oldest event that is kept."},
     {"Limit", "integer", "How many at most, 1 to 1000; without it 100."},
     {"Wait", "integer",
-     "While there is no event, the answer waits for one, so many seconds at most, 60 or fewer."},
+     "While there is no event, the answer waits for one, so many seconds at most, 60 or fewer. "
+     "Of an account 100 requests wait at most; the answer to one more comes at once."},
     {NULL, NULL, NULL},
 };
 
@@ -34,8 +35,7 @@ static const struct method_field response_fields[] = {
     {"Next", "integer", "The After of the next request."},
     {"Gap", "bool",
      "Whether the event of After is not kept any more: then some that came after it may be "
-     "missing, "
-     "too."},
+     "missing, too. That alone does not end the waiting."},
     {NULL, NULL, NULL},
 };
 

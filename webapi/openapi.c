@@ -1,11 +1,11 @@
 #include "openapi.h"
 
-#include <stdio.h>
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "jsonwrite.h"
 #include "ascii.h"
+#include "jsonwrite.h"
 #include "mem.h"
 #include "oncekey.h"
 #include "page.h"

@@ -268,7 +268,9 @@ static const struct conf_setting webapi_settings[] = {
      .doc = "Largest request body with uploaded files, in octets."},
     {"memory", CONF_SIZE, 0, CONF_WEBAPI, "256M", .min = "1M", .max = "1024G",
      .doc = "Octets of request bodies held at once by one process; a further request is refused "
-            "for the time. What a client is sent of a message in a mailbox counts, too."},
+            "for the time. What a client is sent of a message in a mailbox counts, too: one that "
+            "is larger "
+            "than this without request-size is not handed out."},
     {"connections", CONF_INT, 0, CONF_WEBAPI, "1000", .min = "1", .max = "100000",
      .doc = "HTTP connections open at once in one process; more wait."},
     {"connections-per-address", CONF_INT, 0, CONF_WEBAPI, "500", .min = "0", .max = "100000",

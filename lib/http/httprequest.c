@@ -21,11 +21,6 @@ const char *httprequest_path(const struct httprequest *req)
     return (const char *)buf_span(&req->path).p; /* ended by a NUL when it was made */
 }
 
-bool httprequest_query(const struct httprequest *req, const char *name, struct buf *value)
-{
-    return httpurl_query(value, req->parts.query, name);
-}
-
 struct span httprequest_query_text(const struct httprequest *req)
 {
     return req->parts.query;

@@ -40,8 +40,6 @@ typedef void httprequest_fn(struct httprequest *req, void *arg);
 const char *httprequest_method(const struct httprequest *req); /* as sent, a token */
 const char *httprequest_path(const struct httprequest *req);   /* see httpurl_path */
 
-/* The first query parameter of that name; see httpurl_query. */
-bool httprequest_query(const struct httprequest *req, const char *name, struct buf *value);
 /* All of the query, as sent, for httpurl_next; valid as long as the request. */
 struct span httprequest_query_text(const struct httprequest *req);
 

@@ -143,20 +143,3 @@ int httpurl_next(struct span *query, struct buf *name, struct buf *value)
                 httpurl_decode(value, span_of(field.p + at, field.n - at), true) == 0;
     return good ? 1 : -1;
 }
-
-bool httpurl_query(struct buf *out, struct span query, const char *name)
-{
-    struct span field;
-    while (ascii_token(&query, "&", &field)) {
-        ssize_t equals = span_find(field, '=');
-        size_t n = equals < 0 ? field.n : (size_t)equals;
-        struct buf key = {0};
-        bool found =
-            httpurl_decode(&key, span_of(field.p, n), true) == 0 && span_is(buf_span(&key), name);
-        buf_free(&key);
-        if (found)
-            return equals < 0 ||
-                   httpurl_decode(out, span_of(field.p + n + 1, field.n - n - 1), true) == 0;
-    }
-    return false;
-}

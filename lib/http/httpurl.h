@@ -32,10 +32,6 @@ int httpurl_split(struct span target, struct httpurl_target *parts, struct fail 
  * one. */
 int httpurl_path(struct buf *out, struct span path, struct fail *f);
 
-/* Finds the first field of that name in a query. Appends its decoded value to out and returns true;
- * false, leaving out as it was, if there is none or it is not well encoded. */
-bool httpurl_query(struct buf *out, struct span query, const char *name);
-
 /* Takes the next field off a query, and appends its decoded name and value. Returns 1, 0 at the
  * end, or -1 when it is not well encoded. */
 int httpurl_next(struct span *query, struct buf *name, struct buf *value);

@@ -150,6 +150,17 @@ void address_write_unicode(struct buf *out, const struct address *a)
     domain_write_unicode(out, a->domain);
 }
 
+void address_write_shown(struct buf *out, const char *text)
+{
+    struct address a;
+    if (address_parse(span_text(text), &a, NULL) != 0) {
+        buf_puts(out, text);
+        return;
+    }
+    address_write_unicode(out, &a);
+    address_clear(&a);
+}
+
 char *address_text(const struct address *a)
 {
     struct buf out = {0};

@@ -43,6 +43,8 @@ bool address_is_atext(int octet);
 void address_write(struct buf *out, const struct address *a);
 /* As address_write, with U-labels: for people, and for the header of an SMTPUTF8 message. */
 void address_write_unicode(struct buf *out, const struct address *a);
+/* The address in text likewise, or the text as it is where it is none. */
+void address_write_shown(struct buf *out, const char *text);
 /* "local@domain" as address_write has it, as a new string (mem_free). */
 char *address_text(const struct address *a);
 

@@ -322,7 +322,21 @@ class Messages(MailboxCase):
         self.assertEqual(self.try_to_send(), answer)
         self.assertEqual(list(cur.iterdir()), [stored])
         row, = self.listed("Sent")
+        self.assertEqual(sorted(row["Flags"]), ["$notjunk", "\\seen"])
         self.assertIn(answer["MessageID"].encode(), self.raw(row["MsgID"]))
+
+    def test_a_message_that_never_fits_is_not_put_off(self):
+        self.suite.write_config(CONFIG.format(us=self.us.v4, mjl="") + "webapi { memory 3M  request-size 1M  upload-size 2M }\n")
+        self.suite.qmctl("reload")
+        with smtplib.SMTP(self.us.v4, 25, local_hostname="client.example", timeout=20) as client:
+            client.sendmail("a@remote.example", ["mjl@mox.example"], message("large") + ("x" * 70 + "\r\n") * 35_000)
+        self.maildir.wait(1)
+        large, = [row["MsgID"] for row in self.listed()]
+        self.deliver("small")
+        small, = [row["MsgID"] for row in self.listed() if row["MsgID"] != large]
+        self.assertIn(b"Subject: small", self.raw(small))
+        for method in ("MessageGet", "MessageRawGet"):
+            self.assertEqual(self.code(method, MsgID=large), "messageTooLarge")
 
     def try_to_send(self):
         try:

@@ -257,6 +257,10 @@ tls-policy {{ to off.test  level none }}
         self.submit(["shut.test"], extra="TLS-Required: No\r\n")
         self.suite.wait_log(m="delivered", rcpt="a@shut.test")
         self.assertEqual(len(sink.sessions), tried + 1)
+        deferred = len(self.suite.find_log(m="deferred", rcpt="a@shut.test"))
+        self.submit(["shut.test"])  # for whom nothing has changed
+        self.suite.wait_log(m="deferred", rcpt="a@shut.test", count=deferred + 1)
+        self.assertEqual(len(sink.sessions), tried + 1)
         self.suite.stop()
 
     def test_a_policy_that_was_seen_outlives_what_hides_it(self):

@@ -13,6 +13,7 @@
 #include "file.h"
 #include "httprequest.h"
 #include "httpserver.h"
+#include "httpurl.h"
 #include "mem.h"
 
 /* The server that live_*.py talk to: one route for each thing a handler can do. It prints its
@@ -33,11 +34,26 @@ static struct httpserver *server;
 static unsigned held, cancelled, handled;
 static struct buf access_log;
 
+static bool query_of(struct httprequest *req, const char *name, struct buf *value)
+{
+    struct span query = httprequest_query_text(req);
+    bool found = false;
+    int more = 1;
+    while (!found && more != 0) {
+        struct buf key = {0};
+        buf_clear(value);
+        more = httpurl_next(&query, &key, value);
+        found = more == 1 && span_is(buf_span(&key), name);
+        buf_free(&key);
+    }
+    return found;
+}
+
 static unsigned number_of(struct httprequest *req, const char *name, unsigned standard)
 {
     struct buf value = {0};
     uint64_t n = standard;
-    if (httprequest_query(req, name, &value))
+    if (query_of(req, name, &value))
         (void)ascii_u64(buf_span(&value), 1u << 30, &n);
     buf_free(&value);
     return (unsigned)n;
@@ -63,7 +79,7 @@ static void get_echo(struct httprequest *req)
     struct fail f = {0};
     bool has_x = httprequest_header(req, "x-test", &x);
     buf_putf(&out, "method=%s\npath=%s\n", httprequest_method(req), httprequest_path(req));
-    if (httprequest_query(req, "q", &q))
+    if (query_of(req, "q", &q))
         buf_putf(&out, "q=%s\n", buf_text(&q));
     buf_puts(&out, "host=");
     buf_put_span(&out, httprequest_host(req));

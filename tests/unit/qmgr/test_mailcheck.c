@@ -56,8 +56,7 @@ static void open_check(void)
     world_open(SETTINGS);
     requests = 0;
     asked = (struct mailbox_request){.fd = -1};
-    check = mailcheck_new(&world.queue);
-    link_local();
+    check = mailcheck_new(&world.queue); /* rests as long as it is not linked */
 }
 
 static int teardown(void **state)
@@ -115,6 +114,8 @@ static void fill(const char *account, unsigned n)
 static void look(void)
 {
     unsigned before = requests;
+    if (local == NULL)
+        link_local();
     mailcheck_look(check);
     WORLD_UNTIL(requests > before);
 }

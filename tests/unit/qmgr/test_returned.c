@@ -145,9 +145,7 @@ static void test_each_action_has_its_event(void **state)
         assert_true(r.item.row.success); /* the next hop took it, that stays */
         assert_int_equal(r.item.attempts_n, 2);
         assert_string_equal(r.item.attempts[1].stage, "dsn");
-        assert_string_equal(r.item.row.last, i + 1 == sizeof cases / sizeof cases[0]
-                                                 ? r.item.row.last
-                                                 : "550 5.1.1 unknown");
+        assert_string_equal(r.item.row.last, "550 5.1.1 unknown");
         retired_row_clear(&r);
         assert_int_equal(is_listed("app", "bob@d.example"), i == 0);
         deliver_report_clear(&report);
