@@ -17,7 +17,8 @@
 #include "launch.h"
 #include "mem.h"
 
-/* What a process is started with. Its program is a script that writes down what it sees. */
+/* What a process is started with. Its program is a script that writes down what it sees. It reads
+ * its signals by itself: while a shell starts another program, it blocks them. */
 
 #define SCRIPT                                                                                     \
     "#!/bin/sh\n"                                                                                  \
@@ -25,7 +26,8 @@
     "for a; do echo \"arg $a\"; done\n"                                                            \
     "for f in /proc/$$/fd/*; do echo \"fd ${f##*/} $(readlink $f)\"; done\n"                       \
     "tr '\\0' '\\n' < /proc/$$/environ | sed 's/^/env /'\n"                                        \
-    "grep ^SigIgn /proc/$$/status; grep ^SigBlk /proc/$$/status\n"                                 \
+    "while read -r what value; do case $what in SigIgn:|SigBlk:) "                                 \
+    "printf '%%s\\t%%s\\n' $what $value;; esac; done < /proc/$$/status\n"                          \
     "mv %s/out.new %s/out\n"
 
 static char folder[] = "/tmp/launch-XXXXXX";
