@@ -36,7 +36,12 @@ struct delivery {
     bool lost; /* the transport that the operator chose is no longer there */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
-    char *from_id;      /* of all its recipients: they have one sender */
+    uint64_t row_of;    /* the message; 0 while there is none */
+    /* While recipients are gathered, of which there may be thousands: */
+    bool shared;           /* one transport does for many of them: */
+    const char *transport; /* for those of row_of that were tried so often; NULL: not known yet */
+    int attempts;
+    char *from_id; /* of all its recipients: they have one sender */
     struct body *body;
     int64_t start_ms;
     delivery_on_end *on_end;
@@ -98,11 +103,31 @@ static bool read_due(struct delivery *v, struct store_txn *t, const struct item 
     return fits;
 }
 
-static bool read_message(struct store_txn *t, uint64_t id, struct msg_row *row)
+/* The row of the message, unless it is the one that was read last. */
+static bool read_message(struct delivery *v, struct store_txn *t, uint64_t id)
 {
     struct key k = key_id(id);
     struct span value;
-    return store_get(t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, row) == 0;
+    if (v->row_of == id)
+        return true;
+    msg_row_clear(&v->row);
+    v->transport = NULL;
+    bool read = store_get(t, TABLE_MSG, key_span(&k), &value) && msg_row_read(value, &v->row) == 0;
+    v->row_of = read ? id : 0;
+    return read;
+}
+
+static struct route choose_route(struct delivery *v, const struct rcpt_row *r)
+{
+    bool shared = v->shared && r->transport[0] == '\0';
+    if (shared && v->transport != NULL && v->attempts == r->attempts)
+        return (struct route){v->transport, address_domain(r->address)};
+    struct route route = route_choose(v->queue->settings, v->row.envelope, r);
+    if (shared) {
+        v->transport = route.transport;
+        v->attempts = r->attempts;
+    }
+    return route;
 }
 
 static bool is_suppressed(const struct delivery *v, struct store_txn *t, const struct rcpt_row *r)
@@ -141,7 +166,7 @@ static void gather(struct delivery *v, struct store_txn *t)
             window_remove(v->window, i);
             continue;
         }
-        struct route route = route_choose(s, v->row.envelope, &r);
+        struct route route = choose_route(v, &r);
         const char *account;
         bool same = same_route(&route, v->job) && r.attempts + 1 == v->job->attempt &&
                     strcmp(r.from_id, v->from_id) == 0 && !is_suppressed(v, t, &r) &&
@@ -319,8 +344,7 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
                                    const struct rcpt_row *r, const struct pause **pause)
 {
     struct queue *q = v->queue;
-    msg_row_clear(&v->row); /* of the one before */
-    if (!read_message(t, r->message, &v->row)) {
+    if (!read_message(v, t, r->message)) {
         give_to_mend(v, i);
         window_remove(v->window, i);
         return DELIVERY_NOTHING;
@@ -329,7 +353,7 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         begin_suppressed(v, i, r);
         return DELIVERY_STARTED;
     }
-    struct route route = route_choose(q->settings, v->row.envelope, r);
+    struct route route = choose_route(v, r);
     uint8_t wants = 0;
     v->how = strcmp(route.transport, "local") == 0 ? SETTLE_MAILBOX : SETTLE_NEXT_HOP;
     want_report(v, t, r, &route, &wants);
@@ -395,6 +419,8 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
             window_remove(v->window, i);
             continue;
         }
+        if (v->row_of == 0)
+            v->shared = route_is_shared(q->settings, address_domain(r.address));
         outcome = prepare(v, t, i, &r, &pause);
         rcpt_row_clear(&r);
     }

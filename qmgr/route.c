@@ -55,3 +55,8 @@ struct route route_choose(const struct settings *s, const struct submit_envelope
         transport = search(conf_root(s->conf), e, r);
     return (struct route){transport == NULL ? "direct" : transport, domain};
 }
+
+bool route_is_shared(const struct settings *s, const char *domain)
+{
+    return !s->localserve && !settings_has_mailboxes(s, domain);
+}

@@ -17,5 +17,8 @@ struct route {
 /* Never fails: where nothing fits it is "direct". */
 struct route route_choose(const struct settings *s, const struct submit_envelope *e,
                           const struct rcpt_row *r);
+/* Whether those of one message's recipients in this domain, tried equally often, for which the
+ * operator chose no transport all go the same way: none of them has a mailbox here. */
+bool route_is_shared(const struct settings *s, const char *domain);
 
 #endif

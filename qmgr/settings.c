@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
@@ -61,6 +62,30 @@ static void read_queue(struct settings *s, const struct conf_block *queue)
     s->map_size = conf_size(queue, "map-size");
 }
 
+static int by_pointer(const void *pa, const void *pb)
+{
+    const struct conf_block *const *a = pa, *const *b = pb;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void read_homes(struct settings *s)
+{
+    const struct conf_block *root = conf_root(s->conf), *a = NULL;
+    while ((a = conf_next(root, "account", a)) != NULL) {
+        size_t n;
+        const struct conf_value *addresses = conf_list(a, "address", &n);
+        if (!conf_bool(a, "mailbox"))
+            continue;
+        s->homes = mem_resize(s->homes, (s->homes_n + n + 1) * sizeof *s->homes);
+        for (size_t i = 0; i < n; i++) {
+            const char *domain = address_domain(addresses[i].text);
+            s->homes[s->homes_n++] = confaddr_domain(s->conf, span_text(domain));
+        }
+    }
+    if (s->homes_n > 0)
+        qsort(s->homes, s->homes_n, sizeof *s->homes, by_pointer);
+}
+
 static void read_ways(struct settings *s);
 
 struct settings *settings_new(struct conf *conf)
@@ -79,6 +104,7 @@ struct settings *settings_new(struct conf *conf)
     s->webhook_concurrency = conf_int(webhooks, "concurrency");
     s->webhook_per_url = conf_int(webhooks, "per-url");
     read_ways(s);
+    read_homes(s);
     return s;
 }
 
@@ -97,6 +123,7 @@ void settings_drop(struct settings **sp)
     conf_free(&s->conf);
     mem_free(&s->postmaster);
     mem_free(&s->ways);
+    mem_free(&s->homes);
     mem_free(&s);
 }
 
@@ -269,6 +296,13 @@ const char *settings_mailbox(const struct settings *s, const char *address)
     struct span local = span_of(address, (size_t)(domain - address) - 1);
     const struct conf_block *a = confaddr_account(s->conf, local, span_text(domain), NULL);
     return a != NULL && conf_bool(a, "mailbox") ? conf_label(a) : NULL;
+}
+
+bool settings_has_mailboxes(const struct settings *s, const char *domain)
+{
+    const struct conf_block *block = confaddr_domain(s->conf, span_text(domain));
+    return block != NULL && s->homes_n > 0 &&
+           bsearch(&block, s->homes, s->homes_n, sizeof *s->homes, by_pointer) != NULL;
 }
 
 bool settings_takes_from_id(const struct settings *s, const char *sender)

@@ -44,6 +44,8 @@ struct settings {
     int webhook_attempts, webhook_concurrency, webhook_per_url;
     struct settings_way *ways; /* of the transports that there are */
     size_t ways_n;
+    const struct conf_block **homes; /* domains that have mailboxes, in the order of pointers */
+    size_t homes_n;
 };
 
 struct settings *settings_new(struct conf *conf); /* takes conf; one reference */
@@ -92,5 +94,7 @@ struct settings_retry settings_retry(const struct settings *s, const char *trans
 bool settings_is_final(const struct settings *s, const char *transport);
 /* The account that has a mailbox for this address, or NULL. */
 const char *settings_mailbox(const struct settings *s, const char *address);
+/* Whether there is any in the domain. */
+bool settings_has_mailboxes(const struct settings *s, const char *domain);
 
 #endif

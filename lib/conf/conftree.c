@@ -10,22 +10,51 @@
 
 #define FROM_MAX 4 /* defaults taken from defaults */
 
+static const char *name_at(const struct conftree_kind *kind, size_t i)
+{
+    size_t n = kind->type->n_settings;
+    return i < n ? kind->type->settings[i].name : kind->blocks[i - n]->type->name;
+}
+
+/* Where in places the name is, or would be put. */
+static size_t place(const struct conftree_kind *kind, struct span name)
+{
+    size_t h = name.n;
+    if (name.n > 0)
+        h += name.p[0] * 3u + name.p[name.n / 2] * 5u + name.p[name.n - 1] * 7u;
+    for (;; h++) {
+        uint8_t i = kind->places[h % CONFTREE_PLACES];
+        if (i == 0 || span_is(name, name_at(kind, i - 1u)))
+            return h % CONFTREE_PLACES;
+    }
+}
+
+/* Gives the name its place, which no other has. */
+static void add_name(struct conftree_kind *kind, size_t i)
+{
+    size_t at = place(kind, span_text(name_at(kind, i)));
+    assert(kind->places[at] == 0 && i < CONFTREE_PLACES / 2);
+    kind->places[at] = (uint8_t)(i + 1);
+}
+
+/* The index of what has the name, as name_at counts; SIZE_MAX for none. */
+static size_t find_name(const struct conftree_kind *kind, struct span name)
+{
+    uint8_t i = kind->places[place(kind, name)];
+    return i == 0 ? SIZE_MAX : i - 1u;
+}
+
 ssize_t conftree_setting(const struct conftree_kind *kind, struct span name)
 {
-    for (size_t i = 0; i < kind->type->n_settings; i++) {
-        if (span_is(name, kind->type->settings[i].name))
-            return (ssize_t)i;
-    }
-    return -1;
+    size_t i = find_name(kind, name);
+    return i < kind->type->n_settings ? (ssize_t)i : -1;
 }
 
 const struct conftree_kind *conftree_block_kind(const struct conftree_kind *kind, struct span name)
 {
-    for (size_t i = 0; i < kind->n_blocks; i++) {
-        if (span_is(name, kind->blocks[i]->type->name))
-            return kind->blocks[i];
-    }
-    return NULL;
+    size_t i = find_name(kind, name);
+    return i == SIZE_MAX || i < kind->type->n_settings ? NULL
+                                                       : kind->blocks[i - kind->type->n_settings];
 }
 
 bool conftree_is_name(const struct conftree_kind *kind, struct span name)
@@ -60,7 +89,6 @@ static void make_default(struct conftree_setting *setting)
 static void check_row(const struct conftree_kind *kind, size_t i)
 {
     const struct conf_setting *def = &kind->type->settings[i];
-    assert(conftree_setting(kind, span_text(def->name)) == (ssize_t)i);
     assert(strcmp(def->name, "include") != 0);
     assert(def->readers != 0 && def->doc != NULL);
     assert((def->readers & ~(kind->type->readers | CONF_MASTER)) == 0);
@@ -75,6 +103,7 @@ static void make_settings(struct conftree_kind *kind)
     for (size_t i = 0; i < kind->n_settings; i++) {
         struct conftree_setting *setting = &kind->settings[i];
         check_row(kind, i);
+        add_name(kind, i);
         setting->def = &kind->type->settings[i];
         setting->rule = conftype_rule(setting->def);
         make_default(setting);
@@ -98,6 +127,7 @@ static void make_blocks(struct conf *conf, struct conftree_kind *kind, unsigned 
         assert((type->words != NULL) == (type->label == CONF_LABEL_SET));
         kind->blocks[i] = make_kind(conf, type, depth + 1);
         kind->n_blocks++;
+        add_name(kind, kind->n_settings + i);
     }
 }
 

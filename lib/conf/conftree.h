@@ -24,6 +24,8 @@ struct conftree_setting {
     size_t from_index;
 };
 
+#define CONFTREE_PLACES 256
+
 /* A block's table, made ready. One for each struct conf_block_type of the tree. */
 struct conftree_kind {
     const struct conf_block_type *type;
@@ -32,6 +34,9 @@ struct conftree_kind {
     size_t n_settings;
     const struct conftree_kind **blocks;
     size_t n_blocks;
+    /* Names by their hash: 0 for none, else one more than the index of a setting, or behind those
+     * of a block. Daemons look settings up for each recipient. */
+    uint8_t places[CONFTREE_PLACES];
 };
 
 /* What is set for one row in one block. */

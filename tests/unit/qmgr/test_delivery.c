@@ -9,7 +9,8 @@
 #include "schedule.h"
 #include "tables.h"
 
-/* What a destination takes: how many deliveries it has at once, and when it has none. */
+/* What a destination takes: how many deliveries it has at once, and when it has none. Which way its
+ * recipients go. */
 
 #define MINUTE 60000ll
 
@@ -163,6 +164,51 @@ static void test_a_suspension_is_of_one_transport(void **state)
     deliver_all(&world.direct);
 }
 
+static void act_on(struct act act, uint64_t id)
+{
+    struct admin_filter one = {.ids = mem_copy(&id, sizeof id), .ids_n = 1};
+    uint64_t n = 0;
+    act_start(&world.queue, &act, &one, on_acted, &n);
+    WORLD_UNTIL(n == 1);
+}
+
+/* One message, two recipients in one domain that were put off once; something becomes of the second
+ * one. When both are due, the first one cannot go, since its agent is away. */
+static void expect_other_way_for_second(const char *more, struct act act)
+{
+    world_open(more);
+    world.direct.on_job = agent_defers;
+    world.relay.on_job = agent_keeps;
+    uint64_t id = world_send_many("d.example", 2);
+    WORLD_UNTIL(world.direct.recipients_total == 2);
+    world_settle();
+    act_on(act, id + 1);
+    world_settle();
+    agent_unlink(&world.direct);
+    world_step(30 * MINUTE);
+    WORLD_UNTIL(world.relay.jobs_n == 1);
+    assert_int_equal(world.relay.jobs[0].job->recipients_n, 1);
+    assert_int_equal(world.relay.jobs[0].job->recipients[0].id, id + 1);
+    agent_link(&world.direct);
+    agent_answer(&world.relay, 0, "d");
+    deliver_all(&world.direct);
+}
+
+static void test_the_way_of_one_recipient_is_not_for_another_that_was_tried_more_often(void **state)
+{
+    expect_other_way_for_second("queue { first-retry 1m  retry-jitter 0 }\n"
+                                "route { transport relay  min-attempts 2 }\n",
+                                (struct act){.action = ADMIN_KICK});
+}
+
+static void test_the_way_of_one_recipient_is_not_for_one_whose_way_was_chosen(void **state)
+{
+    char relay[] = "relay";
+    expect_other_way_for_second(
+        "queue { first-retry 1m  retry-jitter 0 }\n",
+        (struct act){.action = ADMIN_TRANSPORT, .terms = {.transport = relay}});
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +217,8 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_suspended_destination_is_tried_with_one_and_comes_back),
         BARE_TEST(test_whoever_kicks_wants_an_attempt),
         BARE_TEST(test_a_suspension_is_of_one_transport),
+        BARE_TEST(test_the_way_of_one_recipient_is_not_for_another_that_was_tried_more_often),
+        BARE_TEST(test_the_way_of_one_recipient_is_not_for_one_whose_way_was_chosen),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -68,6 +68,21 @@ static void test_a_transport_may_have_a_schedule_of_its_own(void **state)
     settings_drop(&s);
 }
 
+static void test_a_domain_has_mailboxes_where_an_account_has_one_there(void **state)
+{
+    struct settings *s =
+        world_settings("domain none.example { }\ndomain one.example { }\ndomain all.example { }\n"
+                       "account a { address a@One.example  mailbox yes }\n"
+                       "account b { address *@none.example b@all.example  mailbox no }\n"
+                       "account c { address c@all.example *@all.example }\n");
+    assert_true(settings_has_mailboxes(s, "one.example"));
+    assert_true(settings_has_mailboxes(s, "ALL.example"));
+    assert_false(settings_has_mailboxes(s, "none.example"));
+    assert_false(settings_has_mailboxes(s, "other.example"));
+    assert_false(settings_has_mailboxes(s, ""));
+    settings_drop(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +90,7 @@ int main(int argc, char **argv)
             test_a_transport_has_as_many_deliveries_as_connections_and_as_all_may_have),
         cmocka_unit_test(test_a_transport_that_names_its_server_leads_to_that_one),
         cmocka_unit_test(test_a_transport_may_have_a_schedule_of_its_own),
+        cmocka_unit_test(test_a_domain_has_mailboxes_where_an_account_has_one_there),
     };
     return WORLD_MAIN(argc, argv, tests);
 }
