@@ -151,6 +151,11 @@ static bool same_route(const struct route *a, const struct deliver_job *job)
            strcmp(a->destination, job->destination) == 0;
 }
 
+static bool is_of_message(const struct delivery *v, const struct item *i)
+{
+    return i->id >= v->row_of && i->id < v->row_of + v->row.recipients;
+}
+
 /* The rest of the waiting list that may go along. */
 static void gather(struct delivery *v, struct store_txn *t)
 {
@@ -159,8 +164,7 @@ static void gather(struct delivery *v, struct store_txn *t)
     for (i = TAILQ_FIRST(&v->stream->items); i != NULL; i = next) {
         struct rcpt_row r;
         next = TAILQ_NEXT(i, next);
-        if (v->job->recipients_n >= (uint32_t)s->destination_recipients ||
-            i->id < v->job->message || i->id >= v->job->message + v->row.recipients)
+        if (v->job->recipients_n >= (uint32_t)s->destination_recipients || !is_of_message(v, i))
             break;
         if (!read_due(v, t, i, &r)) {
             window_remove(v->window, i);
@@ -340,6 +344,23 @@ static bool is_exempt(const struct delivery *v, const struct rcpt_row *r, const 
            strcmp(p->stage, "starttls") == 0;
 }
 
+/* The item, the stream's first, waits for the transport. So do those behind it of the same message,
+ * without their rows being read, where they go the same way; one for which the operator chose
+ * another finds out when they are let go on. */
+static void park(struct delivery *v, struct item *i, const struct rcpt_row *r,
+                 const char *transport)
+{
+    /* Half of the class's places stays for those that need not wait. */
+    uint64_t most = (uint64_t)v->queue->settings->window / DUE_CLASSES / 2;
+    bool all = v->shared && r->transport[0] == '\0' && v->class == DUE_FIRST;
+    struct item *next = i;
+    do {
+        i = next;
+        next = TAILQ_NEXT(i, next);
+        window_park(v->window, i, transport, most);
+    } while (all && next != NULL && is_of_message(v, next));
+}
+
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
                                    const struct rcpt_row *r, const struct pause **pause)
 {
@@ -365,8 +386,7 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         *pause = NULL;
     v->lost = !settings_has_transport(q->settings, route.transport);
     if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
-        /* Half of the class's places stays for those that need not wait. */
-        window_park(v->window, i, route.transport, (uint64_t)q->settings->window / DUE_CLASSES / 2);
+        park(v, i, r, route.transport);
         return DELIVERY_NOTHING;
     }
     if (*pause == NULL && !v->lost && !has_room(v, r->message))
