@@ -235,6 +235,9 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
                                .from_id = (char *)from_id,
                                .enhanced = (char *)"",
                                .text = (char *)"",
+                               .remote_host = (char *)"",
+                               .remote_address = (char *)"",
+                               .tls = (char *)"",
                                .extra = e->extra,
                                .extra_n = e->extra_n};
 }
@@ -468,6 +471,9 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     if (last != NULL) {
         event.code = last->code;
         event.enhanced = last->enhanced;
+        event.remote_host = last->remote_host;
+        event.remote_address = last->remote_address;
+        event.tls = last->tls;
     }
     put_event(l, t, n->account, &event);
     mem_free(&line);

@@ -9,24 +9,40 @@
 #define ATTEMPTS_MAX 1000
 
 #define EVENT_VERSION 2
+#define EVENT_WITH_WAY 3
 
-/* event row: version u8 | the octets of the event (proto_events.c), which begin with type u8 | DSN,
- * suppressed (bools) | when i64. e.g. "\x02" "\x01" "\x00\x00" "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
+/* event row: version u8 (2, or 3 of one about an attempt) | the octets of the event
+ * (proto_events.c), which begin with type u8 | DSN, suppressed (bools) | when i64 | version 3: of
+ * the attempt: host, address, TLS (texts). e.g. "\x02" "\x01" "\x00\x00"
+ * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
  * "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok"
  * "\x00\x00\x00\x00" */
 void event_row_put(struct buf *b, const struct event_item *e)
 {
-    wire_put_u8(b, EVENT_VERSION);
+    bool way = event_has_way(e);
+    wire_put_u8(b, way ? EVENT_WITH_WAY : EVENT_VERSION);
     event_item_put(b, e);
+    if (way)
+        event_way_put(b, e);
+}
+
+static bool is_event_version(uint8_t version)
+{
+    return version == EVENT_VERSION || version == EVENT_WITH_WAY;
 }
 
 int event_row_read(struct span s, struct event_item *e)
 {
     struct wire w = wire_open(s);
-    if (wire_u8(&w) != EVENT_VERSION)
+    uint8_t version = wire_u8(&w);
+    if (!is_event_version(version))
         wire_fail(&w);
     event_item_get(&w, e);
+    if (version == EVENT_WITH_WAY)
+        event_way_get(&w, e);
+    if (version == EVENT_WITH_WAY && !event_has_way(e))
+        wire_fail(&w);
     if (wire_end(&w) == 0)
         return 0;
     event_item_clear(e);
@@ -36,7 +52,7 @@ int event_row_read(struct span s, struct event_item *e)
 int event_row_time(struct span s, int64_t *when_ms)
 {
     struct wire w = wire_open(s);
-    bool good = wire_u8(&w) == EVENT_VERSION;
+    bool good = is_event_version(wire_u8(&w));
     (void)wire_enum(&w, EVENT_TYPES);
     (void)wire_bool(&w);
     (void)wire_bool(&w);

@@ -49,6 +49,8 @@ static const char example_response[] =
     "     \"MessageID\": \"<kVTha0Q-a5Zh1MuTh5rUjg@mail.example.org>\",\n"
     "     \"Subject\": \"Your order 1042\", \"Recipient\": \"alice@example.net\",\n"
     "     \"SMTPCode\": 250, \"SMTPEnhancedCode\": \"2.0.0\", \"Reply\": \"250 2.0.0 queued\",\n"
+    "     \"RemoteMTA\": \"mx.example.net\", \"RemoteAddress\": \"192.0.2.25:25\",\n"
+    "     \"TLS\": \"TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 verified; policy dane\",\n"
     "     \"Extra\": {\"order\": \"1042\"}}\n"
     "  ],\n"
     "  \"Next\": 18,\n"
@@ -111,6 +113,9 @@ static void put_event(struct jsonwrite *w, const struct event_at *at)
     jsonwrite_int64(w, e->code);
     put_text(w, "SMTPEnhancedCode", e->enhanced);
     put_text(w, "Reply", e->text);
+    put_text(w, "RemoteMTA", e->remote_host);
+    put_text(w, "RemoteAddress", e->remote_address);
+    put_text(w, "TLS", e->tls);
     jsonwrite_key(w, "Extra");
     jsonwrite_object(w);
     for (uint32_t i = 0; i < e->extra_n; i++)

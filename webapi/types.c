@@ -64,6 +64,11 @@ static const struct method_field event_fields[] = {
     {"SMTPCode", "integer", "What the other server replied; 0 without a reply."},
     {"SMTPEnhancedCode", "string", "Likewise; empty when there was none."},
     {"Reply", "string", "The first line of that reply, or what happened instead."},
+    {"RemoteMTA", "string", "The other server's name; empty where there was none."},
+    {"RemoteAddress", "string", "Its address and port, likewise."},
+    {"TLS", "string",
+     "How the connection was protected, and what policy held: version, cipher, key exchange, "
+     "whether the server proved who it is; or that all went in clear, and why."},
     {"Extra", "{string: string}", "What was given to Send."},
     {NULL, NULL, NULL},
 };

@@ -16,6 +16,9 @@ void event_item_clear(struct event_item *e)
     mem_free(&e->from_id);
     mem_free(&e->enhanced);
     mem_free(&e->text);
+    mem_free(&e->remote_host);
+    mem_free(&e->remote_address);
+    mem_free(&e->tls);
     submit_extra_free(&e->extra, &e->extra_n);
 }
 
@@ -58,6 +61,37 @@ void event_item_get(struct wire *w, struct event_item *e)
     e->enhanced = wire_text(w, PROTO_NAME_MAX);
     e->text = wire_text(w, PROTO_TEXT_MAX);
     submit_extra_get(w, &e->extra, &e->extra_n);
+    e->remote_host = mem_text("");
+    e->remote_address = mem_text("");
+    e->tls = mem_text("");
+}
+
+/* Behind an event's octets: host, address, TLS (texts). */
+void event_way_put(struct buf *b, const struct event_item *e)
+{
+    wire_put_text(b, e->remote_host);
+    wire_put_text(b, e->remote_address);
+    wire_put_text(b, e->tls);
+}
+
+void event_way_get(struct wire *w, struct event_item *e)
+{
+    mem_free(&e->remote_host);
+    mem_free(&e->remote_address);
+    mem_free(&e->tls);
+    e->remote_host = wire_text(w, PROTO_NAME_MAX);
+    e->remote_address = wire_text(w, PROTO_NAME_MAX);
+    e->tls = wire_text(w, PROTO_TEXT_MAX);
+}
+
+static bool is_empty(const char *text)
+{
+    return text == NULL || text[0] == '\0';
+}
+
+bool event_has_way(const struct event_item *e)
+{
+    return !is_empty(e->remote_host) || !is_empty(e->remote_address) || !is_empty(e->tls);
 }
 
 void events_page_clear(struct events_page *p)

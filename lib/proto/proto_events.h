@@ -46,12 +46,19 @@ struct event_item {
     char *text;     /* first line of the remote's reply, or our own sentence, or "" */
     struct submit_extra *extra;
     uint32_t extra_n;
+    /* Of the attempt it is about, as in struct deliver_result, each "" where there is none: */
+    char *remote_host, *remote_address, *tls;
 };
 void event_item_clear(struct event_item *e); /* frees the texts */
-/* Its octets, on the wire and in the row; what get made is to be cleared also after the cursor
- * failed. */
+/* Its octets, on the wire and in the row: all but what is of the attempt, and then that; what get
+ * made is to be cleared also after the cursor failed. event_item_get leaves what is of the attempt
+ * "". */
 void event_item_put(struct buf *b, const struct event_item *e);
 void event_item_get(struct wire *w, struct event_item *e);
+void event_way_put(struct buf *b, const struct event_item *e);
+void event_way_get(struct wire *w, struct event_item *e);
+/* Whether there is anything of the attempt. */
+bool event_has_way(const struct event_item *e);
 
 #define EVENTS_PAGE_MAX 1000
 #define EVENTS_WAIT_MAX_MS 60000

@@ -16,6 +16,7 @@ static int get_page(struct ipc_message *m, struct events_page *p, struct fail *f
         struct event_at *at = &p->events[p->events_n++];
         at->cursor = wire_u64(&w);
         event_item_get(&w, &at->item);
+        event_way_get(&w, &at->item);
     }
     p->next = wire_u64(&w);
     p->gap = wire_bool(&w);

@@ -30,6 +30,7 @@ void events_answer(struct ipc *ch, uint64_t request, const struct events_page *p
         for (uint32_t i = 0; i < p->events_n; i++) {
             wire_put_u64(&b, p->events[i].cursor);
             event_item_put(&b, &p->events[i].item);
+            event_way_put(&b, &p->events[i].item);
         }
         wire_put_u64(&b, p->next);
         wire_put_bool(&b, p->gap);

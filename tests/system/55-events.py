@@ -59,9 +59,11 @@ class Events(case.LanCase):
         self.assertLess(accepted["Cursor"], delivered["Cursor"])
         self.assertEqual((page["Next"], page["Gap"]), (delivered["Cursor"], False))
         self.assertRegex(delivered["Reply"], "^250 ")
+        self.assertRegex(delivered["RemoteAddress"], r"^192\.0\.2\.\d+:25$")
+        self.assertRegex(delivered["TLS"], "^clear, .*; policy ")
         for event in page["Events"]:
             self.assertRegex(event.pop("Time"), r"^20\d\d-\d\d-\d\dT")
-            for name in ("Cursor", "Reply", "SMTPEnhancedCode"):
+            for name in ("Cursor", "Reply", "SMTPEnhancedCode", "RemoteMTA", "RemoteAddress", "TLS"):
                 event.pop(name)
         same = {"DSN": False, "Suppressing": False, "QueueMsgID": number, "FromID": "", "MessageID": message_id,
                 "Subject": "hello", "Recipient": "a@example.net", "Extra": {"order": "1042"}}

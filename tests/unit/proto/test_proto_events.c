@@ -27,6 +27,9 @@ static struct event_item sample_event(void)
                                .code = 550,
                                .enhanced = (char *)"5.1.1",
                                .text = (char *)"550 5.1.1 no",
+                               .remote_host = (char *)"mx.d.example",
+                               .remote_address = (char *)"192.0.2.1:25",
+                               .tls = (char *)"TLSv1.3; policy may",
                                .extra = extra,
                                .extra_n = 2};
 }

@@ -26,24 +26,30 @@ static int event_again(uint16_t type, struct span s, struct buf *out)
 static void test_an_event_row_stands_the_battery(void **state)
 {
     struct submit_extra extra = {(char *)"order", (char *)"1042"};
-    const struct event_item r = {.type = EVENT_DELIVERED,
-                                 .dsn = true,
-                                 .when_ms = 1732700000123,
-                                 .recipient = 6,
-                                 .message = 5,
-                                 .account = (char *)"billing",
-                                 .address = (char *)"c@d.example",
-                                 .message_id = (char *)"<1@b.ex>",
-                                 .subject = (char *)"Hello",
-                                 .from_id = (char *)"from id",
-                                 .code = 250,
-                                 .enhanced = (char *)"2.0.0",
-                                 .text = (char *)"250 2.0.0 ok",
-                                 .extra = &extra,
-                                 .extra_n = 1};
+    struct event_item r = {.type = EVENT_DELIVERED,
+                           .dsn = true,
+                           .when_ms = 1732700000123,
+                           .recipient = 6,
+                           .message = 5,
+                           .account = (char *)"billing",
+                           .address = (char *)"c@d.example",
+                           .message_id = (char *)"<1@b.ex>",
+                           .subject = (char *)"Hello",
+                           .from_id = (char *)"from id",
+                           .code = 250,
+                           .enhanced = (char *)"2.0.0",
+                           .text = (char *)"250 2.0.0 ok",
+                           .extra = &extra,
+                           .extra_n = 1};
     struct buf b = {0};
     event_row_put(&b, &r);
     stand_battery("event", 0, buf_span(&b), event_again);
+    buf_free(&b);
+    r.remote_host = (char *)"mx.d.example";
+    r.remote_address = (char *)"192.0.2.1:25";
+    r.tls = (char *)"clear; policy may";
+    event_row_put(&b, &r);
+    stand_battery("event of an attempt", 0, buf_span(&b), event_again);
     buf_free(&b);
 }
 
