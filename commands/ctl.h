@@ -29,12 +29,13 @@ struct ctl_command {
     void (*help)(FILE *out); /* NULL: name, arguments and doc say all there is */
 };
 
-ctl_run ctl_queue, ctl_retired, ctl_hook, ctl_hold, ctl_suppress, ctl_status, ctl_account,
-    ctl_config, ctl_reload, ctl_stop, ctl_clock;
+ctl_run ctl_queue, ctl_retired, ctl_message, ctl_hook, ctl_hold, ctl_suppress, ctl_status,
+    ctl_account, ctl_config, ctl_reload, ctl_stop, ctl_clock;
 
 /* What -h prints about commands that have more to say than a line. */
 void ctl_queue_help(FILE *out);
 void ctl_retired_help(FILE *out);
+void ctl_message_help(FILE *out);
 void ctl_suppress_help(FILE *out);
 void ctl_hook_help(FILE *out);
 void ctl_hold_help(FILE *out);

@@ -42,6 +42,10 @@ char *ctl_place_text(struct admin_place p);
 /* Prints a list as its pages come, queued or retired. */
 int ctl_print_list(struct ctl *c, bool retired, const struct ctl_filter *f);
 int ctl_print_item(struct ctl *c, bool retired, const char *id_text);
+/* One recipient with its history, as an object and for people. */
+struct jsonwrite;
+void ctl_put_item(struct jsonwrite *w, bool retired, const struct admin_item *i);
+void ctl_print_item_text(bool retired, const struct admin_item *i);
 
 /* A domain as the queue has it, of a name, "@name" or "[address]", in place of what was there
  * (mem_free). 0; an exit code after having said what is wrong. */

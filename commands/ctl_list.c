@@ -23,17 +23,24 @@ static void put_id(struct jsonwrite *w, const char *key, uint64_t id)
     put_text(w, key, qid_text(id, text));
 }
 
+static const char *state_word(bool retired, const struct admin_row *r)
+{
+    return retired     ? (r->success ? "delivered" : "failed")
+           : r->held   ? "held"
+           : r->trying ? "trying"
+                       : "queued";
+}
+
 static void put_row(struct jsonwrite *w, bool retired, const struct admin_row *r)
 {
     put_id(w, "qid", r->message);
     put_id(w, "id", r->id);
     jsonwrite_key(w, "number");
     jsonwrite_uint64(w, r->id);
+    put_text(w, "state", state_word(retired, r));
     if (retired) {
         jsonwrite_key(w, "success");
         jsonwrite_bool(w, r->success);
-    } else {
-        put_text(w, "state", r->held ? "held" : r->trying ? "trying" : "queued");
     }
     put_text(w, "account", r->account);
     put_text(w, "from", r->sender);
@@ -178,29 +185,34 @@ static void put_extra(struct jsonwrite *w, const struct admin_item *i)
     jsonwrite_object_end(w);
 }
 
+void ctl_put_item(struct jsonwrite *w, bool retired, const struct admin_item *i)
+{
+    jsonwrite_object(w);
+    put_row(w, retired, &i->row);
+    put_text(w, "client", i->client);
+    put_text(w, "from_id", i->from_id);
+    put_text(w, "envid", i->envid);
+    put_text(w, "orcpt", i->orcpt);
+    put_text(w, "requiretls", tls_word(i->flags));
+    if (i->not_before_ms != 0) {
+        jsonwrite_key(w, "not_before");
+        jsonwrite_time(w, i->not_before_ms);
+    }
+    put_extra(w, i);
+    jsonwrite_key(w, "history");
+    jsonwrite_array(w);
+    for (uint32_t k = 0; k < i->attempts_n; k++)
+        put_attempt(w, &i->attempts[k]);
+    jsonwrite_array_end(w);
+    jsonwrite_object_end(w);
+}
+
 static void print_json(bool retired, const struct admin_item *i)
 {
     struct buf b = {0};
     struct jsonwrite w;
     jsonwrite_open(&w, &b, 0);
-    jsonwrite_object(&w);
-    put_row(&w, retired, &i->row);
-    put_text(&w, "client", i->client);
-    put_text(&w, "from_id", i->from_id);
-    put_text(&w, "envid", i->envid);
-    put_text(&w, "orcpt", i->orcpt);
-    put_text(&w, "requiretls", tls_word(i->flags));
-    if (i->not_before_ms != 0) {
-        jsonwrite_key(&w, "not_before");
-        jsonwrite_time(&w, i->not_before_ms);
-    }
-    put_extra(&w, i);
-    jsonwrite_key(&w, "history");
-    jsonwrite_array(&w);
-    for (uint32_t k = 0; k < i->attempts_n; k++)
-        put_attempt(&w, &i->attempts[k]);
-    jsonwrite_array_end(&w);
-    jsonwrite_object_end(&w);
+    ctl_put_item(&w, retired, i);
     jsonwrite_close(&w);
     ctl_print(&b);
 }
@@ -221,16 +233,13 @@ static void print_attempt(uint32_t n, const struct deliver_result *r)
         ctl_print_safely("  ", r->reply);
 }
 
-static void print_text(bool retired, const struct admin_item *i)
+void ctl_print_item_text(bool retired, const struct admin_item *i)
 {
     char id[QID_SIZE], when[40];
     const struct admin_row *r = &i->row;
     (void)printf("Recipient  %s (message %s", qid_text(r->id, id), "");
     (void)printf("%s, #%llu)\n", qid_text(r->message, id), (unsigned long long)r->id);
-    ctl_print_field("State", retired     ? (r->success ? "delivered" : "failed")
-                             : r->held   ? "held"
-                             : r->trying ? "trying"
-                                         : "queued");
+    ctl_print_field("State", state_word(retired, r));
     ctl_print_field("From", r->sender[0] == '\0' ? "<>" : r->sender);
     ctl_print_field("To", r->recipient);
     ctl_print_field("Subject", r->subject);
@@ -271,7 +280,7 @@ int ctl_print_item(struct ctl *c, bool retired, const char *id_text)
     if (c->json)
         print_json(retired, &item);
     else
-        print_text(retired, &item);
+        ctl_print_item_text(retired, &item);
     admin_item_clear(&item);
     return EX_OK;
 }

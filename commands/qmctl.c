@@ -22,6 +22,8 @@ static const struct ctl_command commands[] = {
     {"hold", "list|add ...|remove RULE", "rules by which mail is held as it comes", ctl_hold,
      ctl_hold_help},
     {"retired", "list|show ...", "what became of messages", ctl_retired, ctl_retired_help},
+    {"message", "show ID", "all recipients of a message, and every attempt", ctl_message,
+     ctl_message_help},
     {"hook", "list|show|kick|cancel|retired ...",
      "webhooks: those that wait, what became of others", ctl_hook, ctl_hook_help},
     {"suppress", "list|add|remove|lookup ...", "to which addresses no mail is sent", ctl_suppress,

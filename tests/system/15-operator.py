@@ -99,6 +99,23 @@ class Operator(case.LanCase):
         self.assertEqual(self.code("queue", "show", "not-an-id"), 64)
         self.suite.stop()
 
+    def test_a_message_is_shown_whole_wherever_its_recipients_are(self):
+        self.sink.script("RCPT", "250 2.1.5 ok", "451 4.2.2 mailbox is full", "250 2.1.5 ok")
+        self.submit(["x@a.test", "y@a.test", "z@a.test"])
+        wait.until(lambda: len(self.qmctl("retired", "list")) == 2, what="two that are delivered")
+        wait.until(lambda: [row["attempts"] for row in self.qmctl("queue", "list")] == [1], what="one that is put off")
+        last = self.qmctl("queue", "list")[0]
+        for id in (last["qid"], last["id"], self.qmctl("retired", "list")[1]["id"]):
+            shown = self.qmctl("message", "show", id)
+            self.assertEqual([(one["to"], one["state"]) for one in shown],
+                             [("x@a.test", "delivered"), ("y@a.test", "queued"), ("z@a.test", "delivered")])
+            self.assertEqual([one["history"][0]["tls"] for one in shown], ["clear, TLS is switched off; policy none"] * 3)
+        text = self.text("message", "show", last["id"])
+        self.assertRegex(text, r"(?s)x@a\.test.*delivered.*\n\nRecipient.*451 4\.2\.2 mailbox is full\n\nRecipient.*z@a\.test")
+        self.assertEqual(self.code("message", "show", "1NGKD280000"), 65)
+        self.assertEqual(self.code("message", "show"), 64)
+        self.suite.stop()
+
     def test_what_strangers_write_does_not_reach_the_terminal_as_it_is(self):
         odd = client.message("x@a.test", "odd", sender="ann@us.test").replace(
             b"Subject: odd", b"Subject: caf\xc3\xa9 \xc2\x9b31m \x1b[2J")
