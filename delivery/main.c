@@ -126,6 +126,7 @@ static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "connect_failed_total",
     "connections_reused_total",
     "tls_total",
+    "tls_resumed_total",
     "plaintext_fallback_total reason=starttls_refused",
     "plaintext_fallback_total reason=connection_cut",
     "plaintext_fallback_total reason=handshake",

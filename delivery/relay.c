@@ -334,6 +334,7 @@ static void next_address(struct relay *r)
         .agent = r->agent,
         .transport = r->transport,
         .host = r->host_name,
+        .destination = pool_key(r),
         .address = r->found.by_name ? NULL : &r->found.list[r->address],
         .policy = r->found.policy,
         .retry = r->clear,

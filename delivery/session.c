@@ -250,6 +250,7 @@ static void release(struct session *s)
     socks_clear(&s->socks);
     mem_free(&s->t.takers);
     mem_free(&s->host);
+    mem_free(&s->destination);
     mem_free(&s->tls_name);
     tlspolicy_drop(&s->policy);
     transport_drop(&s->transport);
@@ -444,6 +445,7 @@ struct session *session_open(const struct session_order *order,
     s->retry = order->retry != SESSION_NOT_CLEAR;
     s->seen = s->retry ? NULL : order->seen;
     s->host = mem_text(order->host);
+    s->destination = mem_text(order->destination);
     s->tls_name = name_for_tls(order->host, order->address);
     s->by_name = order->address == NULL;
     if (order->address != NULL)

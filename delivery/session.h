@@ -60,7 +60,9 @@ struct session_handler {
 struct session_order {
     struct agent *agent;
     struct transport *transport;
-    const char *host;               /* the name, for the record */
+    const char *host;        /* the name, for the record */
+    const char *destination; /* whose mail may go over it: a domain, or "" for any; sessions of TLS
+                                are resumed for the same one only */
     const struct dnsaddr *address;  /* NULL where the transport has a local socket, or has its proxy
                                        look for it */
     const struct tlspolicy *policy; /* to be tried */

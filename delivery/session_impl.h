@@ -84,7 +84,7 @@ struct session {
     int alert;                      /* of TLS: level and description as OpenSSL has them; 0 none */
     bool alert_is_remote;
     char helo[256]; /* the greeting, without its code */
-    char *host;
+    char *host, *destination;
     char *tls_name;    /* what the server is called to vault */
     char address[280]; /* "192.0.2.1:25" */
     char tls_text[240];

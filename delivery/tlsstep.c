@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 
 #include "log.h"
+#include "mem.h"
 #include "session_impl.h"
 #include "tls.h"
 #include "tlsdane.h"
@@ -214,7 +215,9 @@ void tlsstep_begin(struct session *s)
                      "the server sent more behind its reply to STARTTLS");
         return;
     }
-    SSL *ssl = tlsdane_connect(s->transport->tlsdane, s->policy, &f);
+    char *peer = mem_format("%s %s %s", s->destination, s->host, s->address);
+    SSL *ssl = tlsdane_connect(s->transport->tlsdane, s->policy, peer, &f);
+    mem_free(&peer);
     if (ssl == NULL) {
         session_fail(s, "starttls", NULL, "4.7.5", f.text);
         return;
@@ -233,6 +236,8 @@ void tlsstep_on_secure(struct session *s)
 {
     tlsstep_describe(s);
     service_count(s->agent->service, COUNT_TLS, 1);
+    if (SSL_session_reused(conn_ssl(s->conn)) == 1)
+        service_count(s->agent->service, COUNT_TLS_RESUMED, 1);
     if (s->greeted)
         session_say_hello(s, STEP_EHLO);
     else
@@ -261,6 +266,10 @@ void tlsstep_on_failure(struct session *s, const struct reply *r, const char *wh
     }
     enum tlspolicy_event event = refused ? TLSPOLICY_STARTTLS_REFUSED : TLSPOLICY_HANDSHAKE_FAILED;
     f->retry_in_clear = tlspolicy_after(s->policy, s->retry, event) == TLSPOLICY_RETRY_IN_CLEAR;
+    /* It may be the session that the server does not like. The next attempt has none to offer, and
+     * nothing goes out in clear for its sake. */
+    if (f->retry_in_clear && s->handshake != NULL && tlsdane_offers_session(s->handshake))
+        f->retry_in_clear = false;
     f->why_clear = !refused ? SESSION_HANDSHAKE : r != NULL ? SESSION_REFUSED : SESSION_CUT;
     if (refused)
         see_refusal(s, r, why);

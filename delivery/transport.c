@@ -53,6 +53,7 @@ static void read_relay(struct transport *t, const struct conf_block *b)
     t->family = (enum conf_family)conf_word(b, "ip-family");
     t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
                                       DESCRIPTORS_A_DELIVERY);
+    t->tls_sessions = (unsigned)conf_int(b, "tls-sessions");
     read_timeouts(&t->timeouts, b);
 }
 
@@ -220,7 +221,7 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
     if (rc == 0 && transport_connects(t)) {
-        t->tlsdane = tlsdane_new(roots, f);
+        t->tlsdane = tlsdane_new(roots, t->tls_sessions, f);
         t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, resolv_conf, f);
         rc = t->dns != NULL ? 0 : -1;
     }

@@ -62,6 +62,7 @@ struct transport {
     bool requiretls_by_dnssec; /* DNSSEC and an authority will do for REQUIRETLS */
     bool tls_results;          /* how TLS went is counted for reports */
     struct tlsdane *tlsdane;
+    unsigned tls_sessions; /* that it keeps to be resumed */
 };
 
 /* Whether all its mail goes to servers that the operator named. */

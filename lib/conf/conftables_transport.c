@@ -70,6 +70,16 @@
          .min = "100ms",                                                                           \
          .max = "1h",                                                                              \
          .doc = "How long a server may take to answer QUIT."},                                     \
+        {"tls-sessions",                                                                           \
+         CONF_INT,                                                                                 \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("tls-sessions", "256"),                                                                 \
+         .min = "0",                                                                               \
+         .max = "10000",                                                                           \
+         .doc = "Sessions of TLS that are kept, an hour at most, to be resumed: a later "          \
+                "connection to the same address of the same host, for the same destination and "   \
+                "under the same policy, then needs no certificate. 0: none is."},                  \
     {                                                                                              \
         "idle-timeout", CONF_DURATION, 0, OUT, D("idle-timeout", "5s"),                            \
             .min = "0", .max = "10m",                                                              \

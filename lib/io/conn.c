@@ -165,6 +165,10 @@ void conn_free(struct conn **cp)
     (void)event_del(&c->deadline);
     if (c->ssl != NULL) {
         ERR_clear_error();
+        /* Or OpenSSL would have no session resumed whose connection went without a word, as was the
+         * rule before TLS 1.1 (RFC 5246 section 7.2.1). */
+        if (c->tls == TLS_UP)
+            SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(c->ssl);
     }
     (void)close(c->fd);

@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "tls.h"
 #include "tlsclient.h"
+#include "tlsresume.h"
 
 #define SECURITY_LEVEL 1 /* of connections whose certificate is looked at */
 #define HOST_FLAGS (X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
@@ -19,12 +20,16 @@ struct tlsdane {
     SSL_CTX *any;   /* encrypts with whoever answers */
     SSL_CTX *judge; /* asks on_verify */
     X509_STORE *roots;
+    struct tlsresume *sessions;
 };
 
 /* What a connection has to meet, and what it did not. */
 struct demand {
     const struct tlspolicy *policy;
     X509_STORE *roots;
+    struct tlsresume *sessions; /* where its own go, under peer; or NULL */
+    char *peer;
+    bool offers; /* one from there */
     bool failed, by_dane;
     int error; /* X509_V_... */
 };
@@ -41,6 +46,8 @@ static void free_demand(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index
         return;
     tlspolicy_drop(&demand->policy);
     X509_STORE_free(demand->roots);
+    tlsresume_drop(&demand->sessions);
+    mem_free(&demand->peer);
     mem_free(&demand);
 }
 
@@ -196,12 +203,27 @@ static SSL_CTX *make_judge(struct fail *f)
     (void)SSL_CTX_dane_set_flags(ctx, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
-    /* A session that is resumed is not verified again, whatever the records say by then. */
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     return ctx;
 }
 
-struct tlsdane *tlsdane_new(X509_STORE *roots, struct fail *f)
+/* A session that is resumed is not verified again, whatever the records say by then: which one may
+ * be is not OpenSSL's to decide, but tlsresume's. The handshake was good, or there were none. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct demand *demand = SSL_get_ex_data(ssl, demand_index);
+    if (demand == NULL || demand->sessions == NULL)
+        return 0;
+    tlsresume_put(demand->sessions, demand->peer, demand->policy, session);
+    return 1;
+}
+
+static void keep_sessions(SSL_CTX *ctx)
+{
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_session);
+}
+
+struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f)
 {
     const struct tlsclient_options options = {.mode = TLSCLIENT_OPPORTUNISTIC};
     if (CRYPTO_THREAD_run_once(&index_once, make_index) != 1 || demand_index < 0)
@@ -213,6 +235,9 @@ struct tlsdane *tlsdane_new(X509_STORE *roots, struct fail *f)
         tlsdane_free(&d);
         return NULL;
     }
+    d->sessions = tlsresume_new(sessions);
+    keep_sessions(d->any);
+    keep_sessions(d->judge);
     if (roots != NULL && X509_STORE_up_ref(roots) == 1)
         d->roots = roots;
     return d;
@@ -225,6 +250,7 @@ void tlsdane_free(struct tlsdane **d)
     tlsclient_free(&(*d)->any);
     tlsclient_free(&(*d)->judge);
     X509_STORE_free((*d)->roots);
+    tlsresume_drop(&(*d)->sessions);
     mem_free(d);
 }
 
@@ -276,7 +302,24 @@ static int set_up(SSL *ssl, const struct tlspolicy *policy, struct fail *f)
     return policy->dane ? set_dane(ssl, policy, f) : 0;
 }
 
-SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, struct fail *f)
+/* Offers a session that there is for the peer, and has those that come kept. */
+static void resume(struct tlsdane *d, SSL *ssl, struct demand *demand, const char *peer)
+{
+    demand->sessions = tlsresume_hold(d->sessions);
+    demand->peer = mem_text(peer);
+    SSL_SESSION *session = tlsresume_take(d->sessions, peer, demand->policy);
+    demand->offers = session != NULL && SSL_set_session(ssl, session) == 1;
+    SSL_SESSION_free(session);
+}
+
+bool tlsdane_offers_session(const SSL *ssl)
+{
+    const struct demand *demand = SSL_get_ex_data(ssl, demand_index);
+    return demand != NULL && demand->offers;
+}
+
+SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, const char *peer,
+                     struct fail *f)
 {
     bool judged = policy->dane || policy->pkix;
     assert(policy->verdict == TLSPOLICY_TRY && policy->tls != TLSPOLICY_CLEAR);
@@ -293,6 +336,8 @@ SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, struct f
         SSL_free(ssl);
         return NULL;
     }
+    if (peer != NULL)
+        resume(d, ssl, demand, peer);
     SSL_set_connect_state(ssl);
     return ssl;
 }

@@ -21,8 +21,9 @@
 struct tlsdane;
 
 /* roots: for policies that want a trusted authority; NULL where none will. Holds its own reference.
- * Returns it (tlsdane_free), or NULL with a sentence. */
-struct tlsdane *tlsdane_new(X509_STORE *roots, struct fail *f);
+ * sessions: how many sessions of TLS are kept to be resumed (tlsresume.h). Returns it
+ * (tlsdane_free), or NULL with a sentence. */
+struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f);
 
 /* Connections made from it stay good until they end. *d may be NULL, and is NULL afterwards. */
 void tlsdane_free(struct tlsdane **d);
@@ -35,9 +36,16 @@ size_t tlsdane_usable(struct tlsdane *d, const struct tlsa *list, size_t n, stru
 
 /* A new connection that will open the handshake with a host as the policy demands, for the caller
  * (SSL_free). policy: its verdict is TLSPOLICY_TRY and its tls not TLSPOLICY_CLEAR; the connection
- * holds on to it. Returns NULL with a sentence when OpenSSL will not have the policy's names or
- * records; then the host is passed over, not spoken to in another way. */
-SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, struct fail *f);
+ * holds on to it. peer: whom it leads to and for whom it is, in words that are nobody else's: a
+ * session of a connection before with the same words, under a policy that demands the same, is
+ * resumed. NULL: none is, or kept. Returns NULL with a sentence when OpenSSL will not have the
+ * policy's names or records; then the host is passed over, not spoken to in another way. */
+SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, const char *peer,
+                     struct fail *f);
+
+/* Whether the connection offers, or offered, to resume a session: if its handshake fails, one
+ * without that may do. */
+bool tlsdane_offers_session(const SSL *ssl);
 
 /* Why the certificate was not good, when the handshake of a connection from tlsdane_connect failed:
  * true with the type and reason code for a report (RFC 8460 section 4.3; reason "" or a constant),

@@ -50,6 +50,17 @@ static void expect(uint32_t flags, const char *outcome, const char *tls, const c
     order_free(&o);
 }
 
+/* One that is delivered under TLS which is not described so. */
+static void expect_tls_unlike(const char *words)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    run_to_end(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_true(is_under_tls(&o.results[0]));
+    assert_null(strstr(o.results[0].tls, words));
+    order_free(&o);
+}
+
 #define HELLO(n) n " EHLO us.test\n"
 #define MAIL(n)                                                                                    \
     n " MAIL FROM:<from@us.test> SIZE=22\n" n " RCPT TO:<r0@[127.0.0.1]>\n" n " DATA\n" n " QUIT"  \
@@ -405,6 +416,39 @@ static void a_connection_is_shared_only_where_as_much_was_asked_of_it(void **sta
     order_free(&strict_again);
 }
 
+static void a_session_is_resumed_over_the_next_connection(void **state)
+{
+    lab.peer.tls = lab.untrusted;
+    for (unsigned i = 0; i < 3; i++) {
+        struct order o = {.destination = "[127.0.0.1]"};
+        run_to_end(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_int_equal(strstr(o.results[0].tls, " resumed ") != NULL, i > 0);
+        assert_int_equal(lab.counters[COUNT_TLS_RESUMED], i);
+        order_free(&o);
+    }
+    lab_reload_direct("idle-timeout 0  tls opportunistic  tls-sessions 0");
+    for (unsigned i = 0; i < 2; i++)
+        expect_tls_unlike(" resumed ");
+}
+
+static void a_session_that_the_server_does_not_like_has_nothing_go_in_clear(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]"};
+    lab.peer.tls = lab.untrusted;
+    expect_tls_unlike(" resumed ");
+    peer_reset(&lab.peer);
+    lab.peer.tls = lab.untrusted;
+    peer_say(&lab.peer, SAY_STARTTLS, "!220 go", "220 go", NULL);
+    run_to_end(&o);
+    assert_outcome(&o, 0,
+                   "deferred 0 4.7.5 starttls (closed by the peer during the TLS handshake)");
+    assert_commands(&lab.peer, HELLO("1") "1 STARTTLS\n");
+    order_free(&o);
+    expect_tls_unlike(" resumed ");
+    assert_int_equal(fallbacks(), 0);
+}
+
 static void nothing_said_in_between_counts_as_an_answer_under_tls_either(void **state)
 {
     static const char *const words[] = {"250 2.0.0 queued", "421 4.4.2 bye", "354 go"};
@@ -485,6 +529,8 @@ int main(void)
         TEST(requiretls_does_not_have_a_notice_lost),
         TEST(requiretls_wants_hosts_whose_names_are_beyond_doubt),
         TEST(a_connection_is_shared_only_where_as_much_was_asked_of_it),
+        TEST(a_session_is_resumed_over_the_next_connection),
+        TEST(a_session_that_the_server_does_not_like_has_nothing_go_in_clear),
         TEST(nothing_said_in_between_counts_as_an_answer_under_tls_either),
         TEST(a_large_message_passes_under_tls),
         TEST(what_was_agreed_on_is_told_of_a_failure_too),

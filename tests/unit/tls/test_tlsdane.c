@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include "clock.h"
 #include "mem.h"
 #include "peer.h"
 #include "tls.h"
@@ -151,7 +152,7 @@ static struct end shake(const struct tlspolicy *policy, const struct made *serve
 {
     struct end end = {.reason = ""};
     struct fail f = {""};
-    struct tlsdane *d = tlsdane_new(roots, &f);
+    struct tlsdane *d = tlsdane_new(roots, 4, &f);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     struct pair pair;
     assert_non_null(d);
@@ -162,7 +163,7 @@ static struct end shake(const struct tlspolicy *policy, const struct made *serve
     SSL_CTX_set_max_proto_version(ctx, version);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_sni);
     SSL_CTX_set_tlsext_servername_arg(ctx, end.sni);
-    SSL *ssl = tlsdane_connect(d, policy, &f), *accept = SSL_new(ctx);
+    SSL *ssl = tlsdane_connect(d, policy, NULL, &f), *accept = SSL_new(ctx);
     if (ssl == NULL)
         fail_msg("%s", f.text);
     SSL_set_accept_state(accept);
@@ -419,7 +420,7 @@ static void test_records_that_cannot_be_used_are_told_apart(void **state)
         {3, 0, 0, span_of(digest, 64), false},
     };
     enum { N = sizeof cases / sizeof cases[0] };
-    struct tlsdane *d = tlsdane_new(NULL, NULL);
+    struct tlsdane *d = tlsdane_new(NULL, 4, NULL);
     struct tlsa all[N], out[N];
     size_t usable = 0;
     for (size_t i = 0; i < N; i++) {
@@ -449,12 +450,145 @@ static void test_a_policy_none_of_whose_records_can_be_used_gets_no_connection(v
                                     .usable = &record,
                                     .usable_n = 1};
     const struct tlspolicy *p = tlspolicy_new(&facts);
-    struct tlsdane *d = tlsdane_new(NULL, NULL);
+    struct tlsdane *d = tlsdane_new(NULL, 4, NULL);
     struct fail f;
-    assert_null(tlsdane_connect(d, p, &f));
+    assert_null(tlsdane_connect(d, p, NULL, &f));
     assert_string_equal(f.text, "no TLSA record can be used");
     tlsdane_free(&d);
     tlspolicy_drop(&p);
+}
+
+/* ---- sessions that are resumed ---- */
+
+/* A server that gives out tickets, and a client that keeps so many of them. */
+static struct {
+    SSL_CTX *ctx;
+    struct tlsdane *d;
+} parties;
+
+static void open_parties(unsigned sessions, int version)
+{
+    parties.ctx = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate(parties.ctx, host.cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(parties.ctx, host.key), 1);
+    assert_int_equal(SSL_CTX_add1_chain_cert(parties.ctx, middle.cert), 1);
+    SSL_CTX_set_max_proto_version(parties.ctx, version);
+    parties.d = tlsdane_new(roots, sessions, NULL);
+    assert_non_null(parties.d);
+}
+
+static void close_parties(void)
+{
+    tlsdane_free(&parties.d);
+    SSL_CTX_free(parties.ctx);
+}
+
+/* One connection. Whether it resumed a session; the handshake must be as good as the policy asks.
+ */
+static bool resumes(const struct tlspolicy *policy, const char *peer)
+{
+    struct fail f = {""};
+    struct tls_info info;
+    struct pair pair;
+    SSL *ssl = tlsdane_connect(parties.d, policy, peer, &f), *accept = SSL_new(parties.ctx);
+    assert_non_null(ssl);
+    SSL_set_accept_state(accept);
+    pair_open(&pair, accept, ssl);
+    if (pair_shake(&pair, &f) != 0)
+        fail_msg("%s", f.text);
+    assert_int_equal(pair_deliver(&pair), 0);
+    tls_info_fill(&info, ssl);
+    assert_int_equal(info.verified, policy->dane || policy->pkix);
+    assert_int_equal(tlsdane_offers_session(ssl), info.resumed);
+    pair_close(&pair);
+    return info.resumed;
+}
+
+static void test_a_session_is_resumed_with_the_same_peer_under_the_same_policy(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        const struct tlspolicy *policies[] = {
+            plain_policy(TLSPOLICY_MAY, "mx.example"),
+            plain_policy(TLSPOLICY_VERIFY, "mx.example"),
+            dane_policy(&host, TLSA_DANE_EE, TLSA_SPKI, TLSA_SHA2_256, "mx.example", NULL),
+        };
+        for (size_t k = 0; k < 3; k++) {
+            open_parties(4, versions[i]);
+            assert_false(resumes(policies[k], "mx at 1"));
+            assert_true(resumes(policies[k], "mx at 1"));
+            assert_false(resumes(policies[k], "mx at 2"));
+            assert_false(resumes(policies[k], NULL));
+            assert_true(resumes(policies[k], "mx at 2"));
+            close_parties();
+            tlspolicy_drop(&policies[k]);
+        }
+    }
+}
+
+static void test_a_session_made_under_another_policy_is_not_resumed(void **state)
+{
+    const struct tlspolicy *policies[] = {
+        plain_policy(TLSPOLICY_MAY, "mx.example"),
+        plain_policy(TLSPOLICY_VERIFY, "mx.example"),
+        plain_policy(TLSPOLICY_MAY, "a.wild.example"),
+        dane_policy(&host, TLSA_DANE_EE, TLSA_SPKI, TLSA_SHA2_256, "mx.example", NULL),
+        dane_policy(&host, TLSA_DANE_EE, TLSA_CERT, TLSA_SHA2_256, "mx.example", NULL),
+    };
+    enum { N = sizeof policies / sizeof policies[0] };
+    for (size_t i = 0; i < N; i++) {
+        for (size_t k = 0; k < N; k++) {
+            open_parties(4, TLS1_3_VERSION);
+            assert_false(resumes(policies[i], "mx"));
+            assert_int_equal(resumes(policies[k], "mx"), i == k);
+            assert_true(resumes(policies[k], "mx")); /* the last one is that which is kept */
+            close_parties();
+        }
+    }
+    for (size_t i = 0; i < N; i++)
+        tlspolicy_drop(&policies[i]);
+}
+
+static void test_a_changed_record_is_looked_at_though_there_is_a_session(void **state)
+{
+    struct fail f = {""};
+    struct pair pair;
+    const struct tlspolicy *good = dane_policy(&host, TLSA_DANE_EE, TLSA_SPKI, TLSA_SHA2_256,
+                                               "mx.example", NULL),
+                           *bad = dane_policy(&stranger, TLSA_DANE_EE, TLSA_SPKI, TLSA_SHA2_256,
+                                              "mx.example", NULL);
+    open_parties(4, TLS1_3_VERSION);
+    assert_false(resumes(good, "mx"));
+    SSL *ssl = tlsdane_connect(parties.d, bad, "mx", &f), *accept = SSL_new(parties.ctx);
+    SSL_set_accept_state(accept);
+    pair_open(&pair, accept, ssl);
+    assert_int_equal(pair_shake(&pair, &f), -1);
+    pair_close(&pair);
+    assert_false(resumes(good, "mx"));
+    close_parties();
+    tlspolicy_drop(&good);
+    tlspolicy_drop(&bad);
+}
+
+static void test_sessions_are_few_and_do_not_last(void **state)
+{
+    const struct tlspolicy *policy = plain_policy(TLSPOLICY_MAY, "mx.example");
+    static const char *const peers[] = {"1", "2", "3", "4", "5"};
+    open_parties(4, TLS1_3_VERSION);
+    for (size_t i = 0; i < 5; i++)
+        assert_false(resumes(policy, peers[i]));
+    assert_true(resumes(policy, "2"));
+    assert_false(resumes(policy, "1"));
+    clock_step(59 * 60 * 1000);
+    assert_true(resumes(policy, "5"));
+    clock_step(61 * 60 * 1000);
+    assert_false(resumes(policy, "5"));
+    close_parties();
+    open_parties(0, TLS1_3_VERSION);
+    assert_false(resumes(policy, "1"));
+    assert_false(resumes(policy, "1"));
+    close_parties();
+    tlspolicy_drop(&policy);
 }
 
 int main(void)
@@ -473,6 +607,10 @@ int main(void)
         cmocka_unit_test(test_old_protocols_are_for_those_that_demand_nothing),
         cmocka_unit_test(test_records_that_cannot_be_used_are_told_apart),
         cmocka_unit_test(test_a_policy_none_of_whose_records_can_be_used_gets_no_connection),
+        cmocka_unit_test(test_a_session_is_resumed_with_the_same_peer_under_the_same_policy),
+        cmocka_unit_test(test_a_session_made_under_another_policy_is_not_resumed),
+        cmocka_unit_test(test_a_changed_record_is_looked_at_though_there_is_a_session),
+        cmocka_unit_test(test_sessions_are_few_and_do_not_last),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
