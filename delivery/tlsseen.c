@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "buf.h"
 #include "dnsede.h"
 #include "mem.h"
@@ -137,11 +138,22 @@ static void add(struct tlsresult_entry *e, enum tlsresult_type type, const char 
     e->failure += failed ? 1 : 0;
 }
 
+/* "extended-dns-error-6-dnssec-bogus", or without an extended error "lookup-failed". */
+static void put_lookup_failure(int ede, char *out, size_t size)
+{
+    if (ede == DNSEDE_NONE)
+        (void)snprintf(out, size, "lookup-failed");
+    else
+        (void)snprintf(out, size, "extended-dns-error-%d-%s", ede, dnsede_name(ede));
+    ascii_lower_text(out);
+    for (char *at = out; *at != '\0'; at++)
+        *at = *at == ' ' ? '-' : *at;
+}
+
 static void add_lookup_failure(struct tlsseen *s, const char *host, int ede)
 {
-    char reason[80] = "lookup-failed";
-    if (ede != DNSEDE_NONE)
-        (void)snprintf(reason, sizeof reason, "extended-dns-error-%d", ede);
+    char reason[80];
+    put_lookup_failure(ede, reason, sizeof reason);
     add(s->by_host,
         dnsede_is_authentication(ede) ? TLSRESULT_DNSSEC_INVALID : TLSRESULT_TLSA_INVALID, host,
         reason, true);

@@ -21,6 +21,8 @@ static char folder[] = "/tmp/qm-sts-XXXXXX";
 static struct ledger ledger = {.secret = "0123456789abcde"};
 static char *mx[] = {(char *)"*.example"};
 static struct mtasts_policy enforce = {MTASTS_ENFORCE, 7 * 86400, 1, mx};
+static char *other_mx[] = {(char *)"mx.other.example"};
+static struct mtasts_policy changed = {MTASTS_TESTING, 3 * 86400, 1, other_mx};
 static struct mtasts_policy none = {MTASTS_NONE, 7 * 86400, 0, NULL};
 
 static int set_up(void **state)
@@ -337,12 +339,16 @@ static void test_policies_that_demand_something_are_fetched_anew_before_they_end
     clock_step(STS_RETRY_MS);
     stsrefresh_look(r);
     WORLD_UNTIL(x.asked == 2);
-    answer_fetch(&x, &enforce);
+    answer_fetch(&x, &changed);
     WORLD_UNTIL(world_fetched("d.example", then));
     struct sts_row after = world_row("d.example");
     assert_int_equal(after.used_ms, before.used_ms);
     assert_int_equal(after.failures, 0);
     assert_string_equal(after.known.id, "7a");
+    /* The policy is what was fetched now, and not the one before. */
+    assert_int_equal(after.known.policy->mode, MTASTS_TESTING);
+    assert_int_equal(after.known.policy->max_age_s, 3 * 86400);
+    assert_string_equal(after.known.policy->mx[0], "mx.other.example");
     sts_row_clear(&before);
     sts_row_clear(&after);
     world_settle();
