@@ -4,14 +4,10 @@
 #include <stdio.h>
 
 /* Milliseconds, and as they are shown. */
-static const struct {
-    int64_t ms;
-    const char *text;
-} bounds[] = {
-    {10, "0.01"}, {50, "0.05"},  {100, "0.1"},  {500, "0.5"},  {1000, "1"},
-    {5000, "5"},  {10000, "10"}, {20000, "20"}, {30000, "30"}, {INT64_MAX, "+Inf"},
-};
-#define BOUNDS (sizeof bounds / sizeof bounds[0])
+static const int64_t bounds_ms[] = {10, 50, 100, 500, 1000, 5000, 10000, 20000, 30000, INT64_MAX};
+#define BOUNDS (sizeof bounds_ms / sizeof bounds_ms[0])
+static const char *const bounds[BOUNDS] = {"0.01", "0.05", "0.1", "0.5", "1",
+                                           "5",    "10",   "20",  "30",  "+Inf"};
 
 /* The registered ones; others are counted by their first digit. */
 static const uint16_t codes[] = {100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208,
@@ -49,7 +45,7 @@ const char *const *counts_names(void)
     static const char *names[COUNTERS + 1];
     for (size_t i = 0; i < BOUNDS; i++)
         (void)snprintf(texts[AT_BUCKETS + i], NAME_SIZE,
-                       "webhook:request_duration_seconds_bucket le=%s", bounds[i].text);
+                       "webhook:request_duration_seconds_bucket le=%s", bounds[i]);
     for (size_t i = 0; i < CODES; i++)
         (void)snprintf(texts[AT_CODES + i], NAME_SIZE, "webhook:results_total code=%u", codes[i]);
     for (size_t i = 0; i < CLASSES; i++)
@@ -72,11 +68,6 @@ static unsigned counter_of(long status)
 
 void counts_request(struct service *s, long status, int64_t duration_ms)
 {
-    for (unsigned i = 0; i < BOUNDS; i++) {
-        if (duration_ms <= bounds[i].ms)
-            service_count(s, AT_BUCKETS + i, 1);
-    }
-    service_count(s, AT_SUM, duration_ms * 1000);
-    service_count(s, AT_COUNT, 1);
+    service_count_time(s, AT_BUCKETS, bounds_ms, BOUNDS, duration_ms);
     service_count(s, counter_of(status), 1);
 }

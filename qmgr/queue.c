@@ -10,6 +10,16 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "recipients_deferred_total",
     "recipients_failed_total",
     "attempts_total",
+    "attempt_duration_seconds_bucket le=0.1",
+    "attempt_duration_seconds_bucket le=0.5",
+    "attempt_duration_seconds_bucket le=1",
+    "attempt_duration_seconds_bucket le=5",
+    "attempt_duration_seconds_bucket le=30",
+    "attempt_duration_seconds_bucket le=120",
+    "attempt_duration_seconds_bucket le=600",
+    "attempt_duration_seconds_bucket le=+Inf",
+    "attempt_duration_seconds_sum",
+    "attempt_duration_seconds_count",
     "dsn_total",
     "webhooks_delivered_total",
     "webhooks_failed_total",
@@ -23,6 +33,13 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "intake_delay_ms",
     NULL,
 };
+
+void queue_count_attempt(const struct queue *q, int64_t ms)
+{
+    static const int64_t bounds_ms[QUEUE_TIMES] = {100,   500,    1000,   5000,
+                                                   30000, 120000, 600000, INT64_MAX};
+    service_count_time(q->service, COUNT_ATTEMPT_TIMES, bounds_ms, QUEUE_TIMES, ms);
+}
 
 struct unlinking {
     struct work work;

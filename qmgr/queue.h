@@ -21,6 +21,8 @@ struct bodies;
 struct mend;
 struct eventlog;
 
+#define QUEUE_TIMES 8 /* classes of how long an attempt takes */
+
 /* Indices of queue_counters; they go to master and from there to the metrics. */
 enum queue_counter {
     COUNT_ACCEPTED,
@@ -29,6 +31,8 @@ enum queue_counter {
     COUNT_DEFERRED,
     COUNT_FAILED,
     COUNT_ATTEMPTS,
+    COUNT_ATTEMPT_TIMES, /* a histogram: QUEUE_TIMES buckets, sum, count */
+    COUNT_ATTEMPT_TIMES_END = COUNT_ATTEMPT_TIMES + QUEUE_TIMES + 1,
     COUNT_DSN,
     COUNT_HOOKS,
     COUNT_HOOKS_FAILED,
@@ -63,6 +67,9 @@ struct queue {
     bool room;       /* enough free disk for new mail */
     int64_t slow_ms; /* by so much the answer to new mail is delayed, as room gets short */
 };
+
+/* An attempt for a recipient has taken so long. */
+void queue_count_attempt(const struct queue *q, int64_t ms);
 
 /* The file of a large message is no longer named by any row: away with it, when the disk has time.
  */

@@ -308,8 +308,10 @@ static void done(struct change *change, const char *why)
     struct settle *c = (struct settle *)change;
     struct queue *q = c->queue;
     if (why == NULL) {
-        for (uint32_t i = 0; i < c->results_n; i++)
+        for (uint32_t i = 0; i < c->results_n; i++) {
             log_result(c, &c->results[i], c->addresses[i]);
+            queue_count_attempt(q, c->results[i].duration_ms);
+        }
         service_count(q->service, COUNT_DELIVERED, c->delivered);
         service_count(q->service, COUNT_DEFERRED, c->deferred);
         service_count(q->service, COUNT_FAILED, c->failed);

@@ -106,6 +106,17 @@ void service_count(struct service *s, unsigned counter, int64_t n)
     s->counters[counter] += (uint64_t)n;
 }
 
+void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
+                        int64_t ms)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (ms <= bounds_ms[i])
+            service_count(s, first + i, 1);
+    }
+    service_count(s, first + n, ms * 1000);
+    service_count(s, first + n + 1, 1);
+}
+
 void service_gauge(struct service *s, unsigned counter, uint64_t value)
 {
     assert(counter < s->counters_n);

@@ -83,6 +83,10 @@ void service_done(struct service *s); /* ends the loop: the process exits 0 */
 
 /* Adds n to the counter of that index in spec->counters. They go to master when it asks. */
 void service_count(struct service *s, unsigned counter, int64_t n);
+/* Puts a time into a histogram: n buckets from the counter first on, whose upper bounds in
+ * milliseconds these are, the last INT64_MAX; then its sum and its count. */
+void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
+                        int64_t ms);
 void service_gauge(struct service *s, unsigned counter, uint64_t value);
 
 #endif

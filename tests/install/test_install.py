@@ -17,7 +17,8 @@ PROGRAMS = ["sbin/quartermaster", "sbin/sendmail", "bin/qmctl",
 LINKS = {"bin/mailq": "../sbin/sendmail", "bin/newaliases": "../sbin/sendmail", "sbin/rmail": "sendmail",
          "lib/sendmail": "../sbin/sendmail", "share/man/man8/rmail.8": "sendmail.8"}
 FILES = ["lib/sysusers.d/quartermaster.conf", "lib/tmpfiles.d/quartermaster.conf",
-         "share/doc/quartermaster/examples/quartermaster.conf", "share/man/man5/quartermaster.conf.5",
+         "share/doc/quartermaster/examples/quartermaster.conf", "share/doc/quartermaster/examples/alerts.yml",
+         "share/man/man5/quartermaster.conf.5",
          *(f"share/man/man{page.name[-1]}/{page.name}" for page in (sandbox.SOURCE / "man").glob("*.[1-8]"))]
 
 

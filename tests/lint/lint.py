@@ -25,6 +25,7 @@ CHECKS = {
     "long-files": texts.long_files,
     "forbidden-words": texts.forbidden_words,
     "protocol-messages": messages.protocol_messages,
+    "alert-metrics": messages.alert_metrics,
     "function-lengths": functions.function_lengths,
 }
 

@@ -1,4 +1,4 @@
-"""Every message between daemons is in the manual page of the protocols."""
+"""Names that stand in two places: messages between daemons in their manual page, counters in the rules of alerts."""
 
 import re
 
@@ -26,3 +26,17 @@ def protocol_messages(tree):
         return [f"{PAGE} is missing; it documents the {len(names)} messages of lib/proto"]
     documented = set(_MESSAGE.findall(tree.texts[PAGE].replace("\\_", "_").replace("\\-", "-")))
     return [f"{place}: {name} is not in {PAGE}" for name, place in sorted(names.items()) if name not in documented]
+
+
+ALERTS = "dist/alerts.yml"
+_METRIC = re.compile(r"\bquartermaster_[a-z]+_([a-z_]+)\b")
+
+
+def alert_metrics(tree):
+    """Every metric in dist/alerts.yml is counted by some process."""
+    if ALERTS not in tree.texts:
+        return []
+    sources = "\n".join(text for _, _, text in tree.code())
+    found = {match.group(1): match.group() for match in _METRIC.finditer(tree.texts[ALERTS])}
+    return [f"{ALERTS}: nobody counts {whole}" for name, whole in sorted(found.items())
+            if not re.search(rf'"{name}[" ]', sources)]

@@ -126,6 +126,13 @@ class Messages(unittest.TestCase):
         self.assertEqual(faults("protocol-messages", {}), [])
         self.assertEqual(len(faults("protocol-messages", {"lib/proto/x.c": "int a;\n"})), 1)
 
+    def test_alerts_are_about_what_is_counted(self):
+        texts = {"dist/alerts.yml": "expr: quartermaster_qmgr_messages > quartermaster_delivery_lost_total\n",
+                 "qmgr/queue.c": 'static const char *const a[] = {"messages", NULL};\n'}
+        self.assertEqual(faults("alert-metrics", texts), ["dist/alerts.yml: nobody counts quartermaster_delivery_lost_total"])
+        texts["delivery/main.c"] = 'const char *b = "lost_total reason=x";\n'
+        self.assertEqual(faults("alert-metrics", texts), [])
+
 
 def function(name, lines):
     return f"static int {name}(int a,\n    char *b)\n{{\n" + "    a++;\n" * lines + "}\n\n"

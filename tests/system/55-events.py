@@ -10,7 +10,7 @@ from harness import api, case, smtpsink, suite, wait
 CONFIG = """
 hostname mail.example.org
 test-clock yes
-listen web {{ address {us}  http 80  webapi yes }}
+listen web {{ address {us}  http 80  webapi yes  metrics yes }}
 domain mox.example {{ }}
 account mjl {{ address mjl@mox.example }}
 account other {{ address other@mox.example }}
@@ -61,6 +61,10 @@ class Events(case.LanCase):
         self.assertRegex(delivered["Reply"], "^250 ")
         self.assertRegex(delivered["RemoteAddress"], r"^192\.0\.2\.\d+:25$")
         self.assertRegex(delivered["TLS"], "^clear, .*; policy ")
+        metrics = wait.until(lambda: (lambda text: text if "attempt_duration_seconds" in text else None)(
+            self.anybody.get("/metrics").text), what="how long attempts took")
+        self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_bucket\{process="qmgr",le="\+Inf"\} [1-9]')
+        self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_count\{process="qmgr"\} [1-9]')
         for event in page["Events"]:
             self.assertRegex(event.pop("Time"), r"^20\d\d-\d\d-\d\dT")
             for name in ("Cursor", "Reply", "SMTPEnhancedCode", "RemoteMTA", "RemoteAddress", "TLS"):
