@@ -157,7 +157,7 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                               .last_attempt_ms = last->start_ms};
     const struct settings_retry retry = settings_retry(s, last->transport);
     if (n->action == DSN_DELAYED)
-        d.retry_until_ms = retry_until_ms(s, &retry, r->attempts, r->next_ms, retry_since_ms(e));
+        d.retry_until_ms = retry_until_ms(&retry, r->attempts, r->next_ms, retry_since_ms(e));
     describe_host(last, &d, p);
     return d;
 }

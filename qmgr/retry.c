@@ -2,14 +2,12 @@
 
 #include "rand.h"
 
-#define WAIT_MAX_MS (7ll * 24 * 3600 * 1000)
-
 static int64_t plain_wait(const struct settings_retry *s, int attempts)
 {
     int64_t wait = s->first_retry_ms;
-    for (int i = 1; i < attempts && wait < WAIT_MAX_MS; i++)
+    for (int i = 1; i < attempts && wait < s->longest_wait_ms; i++)
         wait *= 2;
-    return wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS;
+    return wait < s->longest_wait_ms ? wait : s->longest_wait_ms;
 }
 
 int64_t retry_wait_ms(const struct settings_retry *s, int attempts)
@@ -31,16 +29,16 @@ int64_t retry_since_ms(const struct submit_envelope *e)
     return e->not_before_ms > e->received_ms ? e->not_before_ms : e->received_ms;
 }
 
-bool retry_is_too_old(const struct settings *s, int64_t since_ms, int64_t now_ms)
+bool retry_is_too_old(const struct settings_retry *s, int64_t since_ms, int64_t now_ms)
 {
     return now_ms - since_ms > s->lifetime_ms;
 }
 
-int64_t retry_until_ms(const struct settings *s, const struct settings_retry *retry, int attempts,
-                       int64_t next_ms, int64_t since_ms)
+int64_t retry_until_ms(const struct settings_retry *s, int attempts, int64_t next_ms,
+                       int64_t since_ms)
 {
     int64_t at = next_ms;
-    for (int n = attempts + 1; !retry_is_over(retry, n) && !retry_is_too_old(s, since_ms, at); n++)
-        at += plain_wait(retry, n);
+    for (int n = attempts + 1; !retry_is_over(s, n) && !retry_is_too_old(s, since_ms, at); n++)
+        at += plain_wait(s, n);
     return at;
 }

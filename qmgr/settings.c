@@ -34,18 +34,24 @@ static unsigned read_copies(const struct conf_block *queue)
     return all;
 }
 
+static void read_retry(struct settings_retry *r, const struct conf_block *b)
+{
+    r->first_retry_ms = conf_ms(b, "first-retry");
+    r->longest_wait_ms = conf_ms(b, "longest-wait");
+    r->lifetime_ms = conf_ms(b, "lifetime");
+    r->attempts = conf_int(b, "attempts");
+    r->jitter_percent = conf_int(b, "retry-jitter");
+    r->delay_notice_attempt = conf_int(b, "delay-notice-attempt");
+}
+
 static void read_queue(struct settings *s, const struct conf_block *queue)
 {
-    s->retry.first_retry_ms = conf_ms(queue, "first-retry");
-    s->lifetime_ms = conf_ms(queue, "lifetime");
+    read_retry(&s->retry, queue);
     s->keep_events_ms = conf_ms(queue, "keep-events");
     s->keep_removed_ms = conf_ms(queue, "keep-removed-messages");
     s->keep_once_ms = conf_ms(queue, "keep-idempotency-keys");
-    s->retry.attempts = conf_int(queue, "attempts");
-    s->delay_notice_attempt = conf_int(queue, "delay-notice-attempt");
     s->double_bounces = conf_bool(queue, "double-bounces");
     s->postmaster_copies = read_copies(queue);
-    s->retry.jitter_percent = conf_int(queue, "retry-jitter");
     s->destination_concurrency = conf_int(queue, "destination-concurrency");
     s->destination_concurrency_start = conf_int(queue, "destination-concurrency-start");
     s->destination_pause_ms = conf_ms(queue, "destination-pause");
@@ -275,10 +281,8 @@ struct settings_retry settings_retry(const struct settings *s, const char *trans
 {
     struct settings_retry retry = s->retry;
     const struct conf_block *kind = kind_of(s, transport, connecting, CONNECTING);
-    if (kind != NULL) {
-        retry.first_retry_ms = conf_ms(kind, "first-retry");
-        retry.attempts = conf_int(kind, "attempts");
-    }
+    if (kind != NULL)
+        read_retry(&retry, kind);
     return retry;
 }
 

@@ -21,8 +21,9 @@ struct settings_way {
 
 /* When a recipient is tried again, and how often. */
 struct settings_retry {
-    int64_t first_retry_ms;
+    int64_t first_retry_ms, longest_wait_ms, lifetime_ms;
     int attempts, jitter_percent;
+    int delay_notice_attempt; /* 0 for none */
 };
 
 struct settings {
@@ -32,8 +33,7 @@ struct settings {
     char *postmaster;
     bool localserve;
     struct settings_retry retry; /* where the transport has none of its own */
-    int64_t lifetime_ms, keep_events_ms, keep_once_ms, keep_removed_ms, slow_down_ms;
-    int delay_notice_attempt;
+    int64_t keep_events_ms, keep_once_ms, keep_removed_ms, slow_down_ms;
     bool double_bounces;
     unsigned postmaster_copies; /* a bit 1 << enum dsn_action for each of which he gets one */
     int destination_concurrency, destination_concurrency_start, destination_recipients;

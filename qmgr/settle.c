@@ -143,7 +143,7 @@ static void put_off(struct settle *c, struct store_txn *t, struct ledger_message
                     const struct deliver_result *result, const struct rcpt_row *was,
                     struct rcpt_row *r, struct settle_lost *late)
 {
-    bool tell = r->attempts == c->settings->delay_notice_attempt && !r->delay_told &&
+    bool tell = r->attempts == c->retry.delay_notice_attempt && !r->delay_told &&
                 notice_is_wanted(c->settings, m->row.envelope, r, DSN_DELAYED);
     r->again = true;
     r->next_ms = c->now_ms + wait_after(c, r->attempts);
@@ -162,7 +162,7 @@ static bool is_expired(const struct settle *c, const struct ledger_message *m,
                        const struct rcpt_row *r)
 {
     return retry_is_over(&c->retry, r->attempts) ||
-           retry_is_too_old(c->settings, retry_since_ms(m->row.envelope), c->now_ms);
+           retry_is_too_old(&c->retry, retry_since_ms(m->row.envelope), c->now_ms);
 }
 
 static enum dsn_action success_of(const struct settle *c)

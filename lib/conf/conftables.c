@@ -157,6 +157,8 @@ static const struct conf_block_type smtp = {
 static const struct conf_setting queue_settings[] = {
     {"first-retry", CONF_DURATION, 0, CONF_QMGR, "450s", .min = "1s", .max = "1d",
      .doc = "Wait after the first failed attempt; it doubles with each further one."},
+    {"longest-wait", CONF_DURATION, 0, CONF_QMGR, "7d", .min = "1s", .max = "30d",
+     .doc = "No wait becomes longer than that."},
     {"attempts", CONF_INT, 0, CONF_QMGR, "8", .min = "1", .max = "100",
      .doc = "Attempts after which a recipient has failed and the sender is told."},
     {"delay-notice-attempt", CONF_INT, 0, CONF_QMGR, "5", .min = "0", .max = "100",

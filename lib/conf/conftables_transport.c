@@ -167,6 +167,41 @@
      .max = "1d",                                                                                  \
      .doc = "Wait after the first attempt that failed over this transport; it doubles with each "  \
             "further one."},                                                                       \
+        {"longest-wait",                                                                           \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         CONF_QMGR,                                                                                \
+         .from = "queue/longest-wait",                                                             \
+         .min = "1s",                                                                              \
+         .max = "30d",                                                                             \
+         .doc = "No wait after an attempt over this transport becomes longer than that."},         \
+        {"retry-jitter",                                                                           \
+         CONF_INT,                                                                                 \
+         0,                                                                                        \
+         CONF_QMGR,                                                                                \
+         .from = "queue/retry-jitter",                                                             \
+         .min = "0",                                                                               \
+         .max = "50",                                                                              \
+         .doc = "Percent by which each such wait is lengthened or shortened at random."},          \
+        {"lifetime",                                                                               \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         CONF_QMGR,                                                                                \
+         .from = "queue/lifetime",                                                                 \
+         .min = "1m",                                                                              \
+         .max = "90d",                                                                             \
+         .doc =                                                                                    \
+             "Age of a message at which an attempt over this transport that fails is its last."},  \
+        {"delay-notice-attempt",                                                                   \
+         CONF_INT,                                                                                 \
+         0,                                                                                        \
+         CONF_QMGR,                                                                                \
+         .from = "queue/delay-notice-attempt",                                                     \
+         .min = "0",                                                                               \
+         .max = "100",                                                                             \
+         .doc =                                                                                    \
+             "The failed attempt, over whatever transport, after which the sender is told of the " \
+             "delay, when that one was over this transport; 0 is never."},                         \
     {                                                                                              \
         "attempts", CONF_INT, 0, CONF_QMGR, .from = "queue/attempts", .min = "1", .max = "100",    \
                                             .doc = "Attempts, over whatever transport, after "     \

@@ -6,8 +6,11 @@
 
 #include "retry.h"
 
-static const struct settings_retry defaults = {
-    .first_retry_ms = 450000, .attempts = 8, .jitter_percent = 1};
+static const struct settings_retry defaults = {.first_retry_ms = 450000,
+                                               .longest_wait_ms = 7ll * 86400000,
+                                               .lifetime_ms = 5ll * 86400000,
+                                               .attempts = 8,
+                                               .jitter_percent = 1};
 
 static int64_t minutes(double m)
 {
@@ -43,15 +46,22 @@ static void test_the_spread_stays_within_its_percent_on_both_sides(void **state)
     }
 }
 
-static void test_a_wait_is_never_longer_than_a_week(void **state)
+static void test_a_wait_is_never_longer_than_the_longest(void **state)
 {
-    struct settings_retry s = {.first_retry_ms = 86400000, .attempts = 100, .jitter_percent = 0};
+    struct settings_retry s = defaults;
+    s.first_retry_ms = 86400000;
+    s.jitter_percent = 0;
     assert_true(retry_wait_ms(&s, 3) == 4ll * 86400000);
     for (int i = 4; i <= 100; i++)
         assert_true(retry_wait_ms(&s, i) == 7ll * 86400000);
     s.jitter_percent = 50;
     for (int i = 0; i < 1000; i++)
         assert_true(retry_wait_ms(&s, 100) <= 7ll * 86400000 * 3 / 2);
+    s.jitter_percent = 0;
+    s.longest_wait_ms = 5ll * 3600000;
+    assert_true(retry_wait_ms(&s, 1) == s.longest_wait_ms);
+    assert_true(retry_wait_ms(&s, 9) == s.longest_wait_ms);
+    s.jitter_percent = 50;
     s.first_retry_ms = 1; /* so little that there is nothing to spread */
     assert_true(retry_wait_ms(&s, 1) == 1);
 }
@@ -80,11 +90,11 @@ static void test_the_last_attempt_is_where_the_schedule_has_it(void **state)
         {9, 5, 5, 7200},                               /* the setting was lowered meanwhile */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct settings s = {.retry = defaults};
+        struct settings_retry s = defaults;
         s.lifetime_ms = minutes(cases[i].lifetime);
         int64_t since = 1700000000000;
         int64_t until =
-            retry_until_ms(&s, &s.retry, cases[i].attempts, since + minutes(cases[i].next), since);
+            retry_until_ms(&s, cases[i].attempts, since + minutes(cases[i].next), since);
         assert_int_equal(until - since, minutes(cases[i].until));
     }
 }
@@ -106,7 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_wait_is_seven_and_a_half_minutes_doubled),
         cmocka_unit_test(test_the_spread_stays_within_its_percent_on_both_sides),
-        cmocka_unit_test(test_a_wait_is_never_longer_than_a_week),
+        cmocka_unit_test(test_a_wait_is_never_longer_than_the_longest),
         cmocka_unit_test(test_it_is_over_with_the_last_attempt),
         cmocka_unit_test(test_the_last_attempt_is_where_the_schedule_has_it),
         cmocka_unit_test(test_a_message_ages_from_when_it_may_be_sent),

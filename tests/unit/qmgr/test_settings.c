@@ -66,6 +66,18 @@ static void test_a_transport_may_have_a_schedule_of_its_own(void **state)
     expect_retry(s, "block", 100, 9, false);
     expect_retry(s, "gone", 100, 9, false);
     settings_drop(&s);
+    s = world_settings("queue { lifetime 3d  delay-notice-attempt 4 }\n"
+                       "transport slow { smtp { host a.test  lifetime 10d  longest-wait 1h\n"
+                       "    retry-jitter 9  delay-notice-attempt 0 } }\n");
+    struct settings_retry slow = settings_retry(s, "slow"), direct = settings_retry(s, "direct");
+    assert_int_equal(slow.lifetime_ms, 10ll * 86400000);
+    assert_int_equal(slow.longest_wait_ms, 3600000);
+    assert_int_equal(slow.jitter_percent, 9);
+    assert_int_equal(slow.delay_notice_attempt, 0);
+    assert_int_equal(direct.lifetime_ms, 3ll * 86400000);
+    assert_int_equal(direct.longest_wait_ms, 7ll * 86400000);
+    assert_int_equal(direct.delay_notice_attempt, 4);
+    settings_drop(&s);
 }
 
 static void test_a_domain_has_mailboxes_where_an_account_has_one_there(void **state)
