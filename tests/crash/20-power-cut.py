@@ -6,6 +6,7 @@ what it pleases. The suite starts on some of these. QM_SEED=n chooses the same p
 """
 
 import collections
+import concurrent.futures
 import hashlib
 import os
 import pathlib
@@ -30,6 +31,7 @@ account app { address app@us.test }
 transport sink { smtp { host 192.0.2.2  tls none } }
 route { transport sink }
 queue { large-body 64K  first-retry 1s  attempts 100  delay-notice-attempt 0 }
+smtp { transactions 1000000 }
 """
 TOKEN = re.compile(rb"(?mi)^Subject: (cut-\S+)\r?$")
 LEFT_OVER = re.compile(r"^bodies/\S+: no message names it$")  # what a start sweeps away
@@ -104,13 +106,12 @@ class PowerCut(case.LanCase):
 
     def load(self):
         senders = [self.smtp_sender] * 3 + [self.http_sender]
-        threads = [threading.Thread(target=what, args=(number, self.turns())) for number, what in enumerate(senders)]
-        for thread in threads:
-            thread.start()
-        time.sleep(SECONDS)  # this is the load itself, not a wait for anything
-        self.stopping.set()
-        for thread in threads:
-            thread.join(60)
+        with concurrent.futures.ThreadPoolExecutor(len(senders)) as pool:
+            running = [pool.submit(what, number, self.turns()) for number, what in enumerate(senders)]
+            time.sleep(SECONDS)  # this is the load itself, not a wait for anything
+            self.stopping.set()
+        for one in running:
+            one.result()
         self.assertTrue(self.acknowledged)
 
     def wait_empty(self):
