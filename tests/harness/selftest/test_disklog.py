@@ -60,6 +60,7 @@ class Reading(unittest.TestCase):
                          [(0, b"ab", False), (2, b"cd", False), (8, b"xyz" * 1000, False), (1, b"Z", True)])
         self.assertEqual([one.to for one in events if one.kind == "rename"], ["box/two"])
         self.assertEqual(list(recorder.before.iterdir()), [])
+        self.assertEqual(recorder.claims, 1)
 
     def test_a_call_that_nobody_taught_it_is_told(self):
         with self.assertRaisesRegex(AssertionError, "does not know what fallocate leaves"):
