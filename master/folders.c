@@ -77,6 +77,18 @@ static int make(const struct world *w, const char *path, mode_t mode, const stru
     return rc;
 }
 
+/* Mail is no safer than the name of the folder that it is in. Old names are synced too: who made
+ * them may have been killed before it could. */
+static int sync_folder(const char *path, struct fail *f)
+{
+    int fd = open_folder(path, f);
+    if (fd < 0)
+        return -1;
+    int rc = fsync(fd) == 0 ? 0 : fail_errno(f, "cannot sync %s", path);
+    (void)close(fd);
+    return rc;
+}
+
 int folders_make(struct world *w, const struct conf *conf, struct fail *f)
 {
     char *queue = folders_state(conf, "queue"), *mail = folders_state(conf, "mail");
@@ -91,6 +103,8 @@ int folders_make(struct world *w, const struct conf *conf, struct fail *f)
         rc = make(w, queue, 0700, &w->users[ROLE_QMGR], f);
     if (rc == 0)
         rc = make(w, mail, 0700, &w->users[ROLE_DELIVERY], f);
+    if (rc == 0)
+        rc = sync_folder(state, f);
     if (rc == 0)
         rc = make(w, empty, 0555, &root, f);
     mem_free(&queue);

@@ -76,13 +76,16 @@ static int sync_folder(int dirfd, const char *path)
 
 int body_make_folders(int dirfd, struct fail *f)
 {
+    if (file_make_path(dirfd, "bodies", 0700, f) != 0)
+        return -1;
     for (unsigned i = 0; i < BODY_FOLDERS; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "bodies/%02x", i);
-        if (file_make_path(dirfd, path, 0700, f) != 0)
-            return -1;
+        if (mkdirat(dirfd, path, 0700) != 0 && errno != EEXIST)
+            return fail_errno(f, "cannot make folder %s", path);
     }
-    /* A file that is synced is not safe in a folder whose own name is not. */
+    /* A file that is synced is not safe in a folder whose own name is not. The names are synced
+     * here even if they are old: who made them may have been killed before it could. */
     if (sync_folder(dirfd, "bodies") != 0 || sync_folder(dirfd, ".") != 0)
         return fail_errno(f, "cannot sync the folders of large messages");
     return 0;

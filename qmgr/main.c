@@ -196,10 +196,10 @@ static void on_stop(struct service *s)
 }
 
 static const char *const syscalls[] = {
-    "openat", "mkdirat",    "unlinkat",        "fsync",   "fdatasync", "fstatfs",
-    "statfs", "getdents64", "accept4",         "msync",   "flock",     "clone",
-    "clone3", "pwritev",    "set_tid_address", "getcwd",  "access",    "open",
-    "mkdir",  "mlock",      "munlock",         "mincore", "fallocate", NULL,
+    "openat",     "mkdirat",         "unlinkat",  "fsync",  "fdatasync", "fstatfs", "statfs",
+    "getdents64", "accept4",         "msync",     "flock",  "clone",     "clone3",  "pwritev",
+    "renameat",   "set_tid_address", "getcwd",    "access", "open",      "mkdir",   "mlock",
+    "munlock",    "mincore",         "fallocate", NULL,
 };
 
 static const struct service_spec spec = {

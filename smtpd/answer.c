@@ -37,6 +37,17 @@ void answer(struct session *s, int code, const char *enhanced, const char *fmt, 
     va_end(ap);
 }
 
+void answer_after(struct session *s, int64_t ms, int code, const char *enhanced, const char *fmt,
+                  ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    write_format(s, ms > 0 ? &s->held : conn_output(s->conn), code, enhanced, fmt, ap);
+    va_end(ap);
+    if (ms > 0)
+        session_pause(s, ms);
+}
+
 void answer_last(struct session *s, int code, const char *enhanced, const char *text)
 {
     answer(s, code, enhanced, "%s", text);

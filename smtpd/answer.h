@@ -11,6 +11,10 @@
 void answer(struct session *s, int code, const char *enhanced, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Likewise, so much later; the next command waits for it. */
+void answer_after(struct session *s, int64_t ms, int code, const char *enhanced, const char *fmt,
+                  ...) __attribute__((format(printf, 5, 6)));
+
 /* The reply to a command that is wrong, which counts as a mistake of the client: the next command
  * waits for the penalty; too many mistakes get 421 and the end of the connection instead. */
 void answer_mistake(struct session *s, int code, const char *enhanced, const char *fmt, ...)

@@ -90,7 +90,7 @@ static void begin(struct session *s, const struct address *sender, const struct 
         answer(s, 452, "4.3.1", "no room for the message, try again later");
     } else if (!pretend(s, SIMULATE_MAIL, given)) {
         transaction_begin(s, given, mail);
-        answer(s, 250, "2.1.0", "sender taken");
+        answer_after(s, server_delay_ms(s->server, s->settings), 250, "2.1.0", "sender taken");
     }
 }
 

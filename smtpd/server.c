@@ -247,9 +247,32 @@ void server_gauge(struct server *sv, enum counter counter, uint64_t value)
         service_gauge(sv->service, counter, value);
 }
 
+/* Told when it begins and, some while later, ends: not each message around the half is worth a
+ * line. */
+static void note_memory(struct server *sv)
+{
+    uint64_t most = sv->settings->memory;
+    if (sv->memory_short ? sv->memory > most / 4 : sv->memory <= most / 2)
+        return;
+    sv->memory_short = !sv->memory_short;
+    log_warn(NULL,
+             sv->memory_short ? "memory gets short: new mail is slowed down"
+                              : "memory enough again",
+             LU("octets", sv->memory), LU("most", most));
+}
+
 void server_hold(struct server *sv, int64_t octets)
 {
     assert(octets >= 0 || sv->memory >= (uint64_t)-octets);
     sv->memory += (uint64_t)octets;
     server_gauge(sv, COUNT_MEMORY, sv->memory);
+    note_memory(sv);
+}
+
+int64_t server_delay_ms(const struct server *sv, const struct settings *s)
+{
+    uint64_t half = s->memory / 2, left = sv->memory < s->memory ? s->memory - sv->memory : 0;
+    if (left >= half)
+        return 0;
+    return (int64_t)((double)s->slow_down * (1 - (double)left / (double)half));
 }

@@ -37,6 +37,7 @@ struct server {
     unsigned sessions_n;
     struct tide crowd, handshakes; /* sessions, and those of them in a TLS handshake */
     uint64_t memory;               /* octets of messages on their way */
+    bool memory_short;             /* more than half of what there is was in use lately */
 
     struct ipc *queue; /* channel to qmgr; NULL while there is none */
     struct handover_list waiting;
@@ -76,5 +77,8 @@ void server_count(struct server *sv, enum counter counter, int64_t n);
 void server_gauge(struct server *sv, enum counter counter, uint64_t value);
 /* Accounts for octets of messages that are held, or (negative) no longer. */
 void server_hold(struct server *sv, int64_t octets);
+/* How long whoever begins a message waits for the answer, as what is held comes near to all that
+ * may be: from nothing, where half of it is left, to the slow-down setting. */
+int64_t server_delay_ms(const struct server *sv, const struct settings *s);
 
 #endif

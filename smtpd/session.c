@@ -111,7 +111,7 @@ void session_run(struct session *s)
     set_pause(s);
 }
 
-/* ---- penalties ---- */
+/* ---- pauses ---- */
 
 static void release_held(struct session *s)
 {
@@ -119,7 +119,7 @@ static void release_held(struct session *s)
     buf_free(&s->held);
 }
 
-static void on_penalty(evutil_socket_t fd, short what, void *arg)
+static void on_pause(evutil_socket_t fd, short what, void *arg)
 {
     struct session *s = arg;
     (void)fd;
@@ -131,20 +131,24 @@ static void on_penalty(evutil_socket_t fd, short what, void *arg)
     session_run(s);
 }
 
-void session_penalize(struct session *s)
+void session_pause(struct session *s, int64_t ms)
 {
-    int64_t ms = s->settings->error_delay;
     const struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     if (ms == 0) {
         release_held(s);
         session_enter(s, STEP_COMMAND);
         return;
     }
-    if (s->penalty == NULL)
-        s->penalty = evtimer_new(s->server->base, on_penalty, s);
-    assert(s->penalty != NULL);
+    if (s->pause == NULL)
+        s->pause = evtimer_new(s->server->base, on_pause, s);
+    assert(s->pause != NULL);
     session_enter(s, STEP_PAUSE);
-    (void)evtimer_add(s->penalty, &tv);
+    (void)evtimer_add(s->pause, &tv);
+}
+
+void session_penalize(struct session *s)
+{
+    session_pause(s, s->settings->error_delay);
 }
 
 /* ---- the end ---- */
@@ -183,8 +187,8 @@ void session_destroy(struct session **sp)
     transaction_end(s);
     conn_free(&s->conn);
     count_handshake(s, s->step, STEP_CLOSE);
-    if (s->penalty != NULL)
-        event_free(s->penalty);
+    if (s->pause != NULL)
+        event_free(s->pause);
     clients_leave(sv->clients, &s->client);
     TAILQ_REMOVE(&sv->sessions, s, next);
     sv->sessions_n--;

@@ -17,7 +17,7 @@
 enum step {
     STEP_SECURE,    /* a TLS handshake */
     STEP_COMMAND,   /* the client's next command */
-    STEP_PAUSE,     /* the end of a penalty, then its next command */
+    STEP_PAUSE,     /* the end of a pause, then its next command */
     STEP_CHALLENGE, /* the client's answer within AUTH */
     STEP_VAULT,     /* the vault's answer within AUTH */
     STEP_ASK,       /* the queue's word on a recipient */
@@ -46,8 +46,8 @@ struct session {
     struct settings *settings;
     const struct port *port;
     struct conn *conn;
-    struct event *penalty; /* made when first needed */
-    struct buf held;       /* the reply to a mistake, until its penalty is over */
+    struct event *pause;   /* its end; made when first needed */
+    struct buf held;       /* the reply that waits for the end of the pause */
     struct client *client; /* where the connection is counted */
     enum step step;
     struct line_reader reader;
@@ -88,6 +88,8 @@ void session_run(struct session *s);
 
 /* The reply in s->held is sent, and the next command read, only after the penalty for a mistake. */
 void session_penalize(struct session *s);
+/* Likewise, so much later. */
+void session_pause(struct session *s, int64_t ms);
 /* Sends what is written, then closes. */
 void session_close(struct session *s);
 /* 421, then closes, unless a message is under way. */

@@ -52,6 +52,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->received_hops = (unsigned)conf_int(smtp, "received-hops");
     s->strip_extra = conf_bool(smtp, "strip-extra-headers");
     s->error_delay = conf_ms(smtp, "error-delay");
+    s->slow_down = conf_ms(conf_child(conf_root(s->conf), "queue"), "slow-down");
     s->command_timeout = conf_ms(smtp, "command-timeout");
     s->data_timeout = conf_ms(smtp, "data-timeout");
     s->data_total = conf_ms(smtp, "data-total");

@@ -50,7 +50,7 @@ struct settings {
     unsigned recipients, local_recipients, errors, transactions, connections,
         connections_per_address, auth_failures, received_hops, idle_commands;
     bool strip_extra; /* header fields for webhooks do not go out */
-    int64_t error_delay, command_timeout, data_timeout, data_total;
+    int64_t error_delay, slow_down, command_timeout, data_timeout, data_total;
 };
 
 /* Takes the hands it has a use for. conf belongs to the result, and to the caller only on failure:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -137,6 +138,19 @@ int file_check_sealed(int fd, uint64_t max, uint64_t *size, struct fail *f)
     return 0;
 }
 
+/* path: of a folder just made; cut off behind its parent's. */
+static int sync_parent(int dirfd, char *path)
+{
+    char *slash = strrchr(path, '/');
+    const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
+    if (slash != NULL && slash != path)
+        *slash = '\0';
+    int fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+    file_close(&fd);
+    return rc;
+}
+
 int file_make_path(int dirfd, const char *path, mode_t mode, struct fail *f)
 {
     char part[PATH_MAX];
@@ -147,8 +161,11 @@ int file_make_path(int dirfd, const char *path, mode_t mode, struct fail *f)
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdirat(dirfd, part, mode) != 0 && errno != EEXIST)
+        bool made = mkdirat(dirfd, part, mode) == 0;
+        if (!made && errno != EEXIST)
             return fail_errno(f, "cannot make folder %s", part);
+        if (made && sync_parent(dirfd, part) != 0)
+            return fail_errno(f, "cannot sync the folder in which %.*s was made", (int)i, path);
         if (path[i] == '\0')
             return 0;
     }

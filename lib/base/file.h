@@ -30,7 +30,8 @@ int file_seal(int fd, struct fail *f);
  * how long it is. Anything else is a failure: mapping it could be made to fault under us. */
 int file_check_sealed(int fd, uint64_t max, uint64_t *size, struct fail *f);
 
-/* mkdir -p below dirfd, mode for each folder made. */
+/* mkdir -p below dirfd, mode for each folder made, whose name is durable when this returns 0. A
+ * crash in between leaves a name of which the next call does not know whether it is. */
 int file_make_path(int dirfd, const char *path, mode_t mode, struct fail *f);
 
 void file_close(int *fd); /* closes *fd unless it is -1, and sets it to -1 */

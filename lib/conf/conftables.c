@@ -201,10 +201,11 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Larger messages are kept in a file of their own instead of the database."},
     {"minimum-free", CONF_SIZE, 0, CONF_QMGR, "100M", .min = "0", .max = "1024G",
      .doc = "Free space of the store's file system below which new mail is refused for the time."},
-    {"slow-down", CONF_DURATION, 0, CONF_QMGR, "5s", .min = "0", .max = "5m",
+    {"slow-down", CONF_DURATION, 0, CONF_QMGR | CONF_SMTPD, "5s", .min = "0", .max = "5m",
      .doc =
          "Longest delay of the answer to new mail: it grows from nothing, where twice minimum-free "
-         "is free, to this, where minimum-free is; and likewise as the database fills its map."},
+         "is free, to this, where minimum-free is; likewise as the database fills its map; and of "
+         "the answer to MAIL, as more than half of smtp.memory is in use."},
     {"map-size", CONF_SIZE, 0, CONF_QMGR, "1024G", .min = "16M", .max = "65536G",
      .doc = "Address space for the database, the most it can ever grow to, beyond which new mail "
             "is refused for the time. It costs no memory and no disk by itself, and is read at the "
@@ -232,7 +233,7 @@ static const struct conf_setting queue_settings[] = {
 static const struct conf_block_type queue = {
     .name = "queue",
     .flags = CONF_ALWAYS,
-    .readers = CONF_QMGR,
+    .readers = CONF_QMGR | CONF_SMTPD,
     CONF_TABLE(queue_settings),
     .doc = "The queue and its schedule.",
 };

@@ -6,12 +6,16 @@
 #include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "file.h"
 #include "mem.h"
 
 #define TABLES_MAX 32
 #define READERS 16
 #define PAGE 4096
+#define DATA "data.mdb" /* LMDB names its file so */
 #define RESERVE_PART 16 /* of the map is kept for removals, */
 #define RESERVE_MAX (64u << 20)
 #define DISK_RESERVE (4u << 20) /* of the disk, for the same */
@@ -84,8 +88,8 @@ static void claim_ahead(struct store *s, uint64_t more)
     claim_disk(s, end, end + more + DISK_RESERVE);
 }
 
-struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
-                         uint64_t map_size, struct fail *f)
+static struct store *open_env(const char *path, const char *const *tables, unsigned tables_n,
+                              uint64_t map_size, struct fail *f)
 {
     struct store *s = mem_zero(sizeof *s);
     assert(tables_n <= TABLES_MAX);
@@ -107,6 +111,60 @@ struct store *store_open(const char *path, const char *const *tables, unsigned t
         store_close(&s);
         return NULL;
     }
+    return s;
+}
+
+static void remove_new(int dirfd)
+{
+    (void)unlinkat(dirfd, "new/" DATA, 0);
+    (void)unlinkat(dirfd, "new/lock.mdb", 0);
+    (void)unlinkat(dirfd, "new", AT_REMOVEDIR);
+}
+
+/* LMDB refuses a file whose first pages a power cut left in part, and writes them without waiting
+ * for the disk. So the first of all is made beside its place, and moved there once it is durable.
+ */
+static int make_first(int dirfd, const char *path, const char *const *tables, unsigned tables_n,
+                      uint64_t map_size, struct fail *f)
+{
+    remove_new(dirfd); /* of a start that was cut off */
+    if (mkdirat(dirfd, "new", 0700) != 0)
+        return fail_errno(f, "cannot make a new store in %s", path);
+    char *beside = mem_format("%s/new", path);
+    struct store *s = open_env(beside, tables, tables_n, map_size, f);
+    int rc = s == NULL ? -1 : 0;
+    store_close(&s);
+    if (rc == 0 && renameat(dirfd, "new/" DATA, dirfd, DATA) != 0)
+        rc = fail_errno(f, "cannot put the new store in its place in %s", path);
+    remove_new(dirfd);
+    mem_free(&beside);
+    return rc;
+}
+
+/* The data file is there, and its name is as durable as what it will hold. */
+static int prepare_folder(const char *path, const char *const *tables, unsigned tables_n,
+                          uint64_t map_size, struct fail *f)
+{
+    struct stat st;
+    int dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return fail_errno(f, "cannot open the store's folder %s", path);
+    bool fresh = fstatat(dirfd, DATA, &st, 0) != 0 && errno == ENOENT;
+    int rc = fresh ? make_first(dirfd, path, tables, tables_n, map_size, f) : 0;
+    if (rc == 0 && fsync(dirfd) != 0)
+        rc = fail_errno(f, "cannot sync the store's folder %s", path);
+    file_close(&dirfd);
+    return rc;
+}
+
+struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
+                         uint64_t map_size, struct fail *f)
+{
+    if (prepare_folder(path, tables, tables_n, map_size, f) != 0)
+        return NULL;
+    struct store *s = open_env(path, tables, tables_n, map_size, f);
+    if (s == NULL)
+        return NULL;
     store_reap_readers(s);
     claim_ahead(s, 0);
     return s;

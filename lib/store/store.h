@@ -15,7 +15,9 @@
 struct store;
 
 /* Opens the environment in folder path (which exists) with these tables, making what is missing.
- * map_size bounds the file; it is address space, not disk. Returns NULL with a sentence. */
+ * map_size bounds the file; it is address space, not disk. Returns NULL with a sentence. What a
+ * power cut leaves of a store that was being made is made anew by the next call; once this has
+ * returned, the data file's name is durable in its folder (the folder's own is the caller's). */
 struct store *store_open(const char *path, const char *const *tables, unsigned tables_n,
                          uint64_t map_size, struct fail *f);
 void store_close(struct store **s);

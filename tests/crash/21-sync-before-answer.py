@@ -67,7 +67,7 @@ class SyncBeforeAnswer(case.LanCase):
         return meta.at
 
     def test_an_answer_follows_the_sync_that_covers_it(self):
-        recorder = disklog.Recorder(self.us.work, self.pids("qmgr")[0], self.suite.folder / "state/queue",
+        recorder = disklog.Recorder(self.us.work, self.suite.folder / "state/queue", self.pids("qmgr"),
                                     also=self.pids("smtpd") + self.pids("webapi"))
         ways = {"smtp": (self.by_smtp, b"250 2.0.0"), "large": (self.by_smtp_large, b"250 2.0.0"),
                 "http": (self.by_http, b"HTTP/1.1 200"), "sendmail": (self.by_sendmail, b"250 2.0.0")}

@@ -4,6 +4,7 @@ import json
 import os
 import smtplib
 import subprocess
+import time
 import unittest
 
 from harness import api, case, client, dnszone, httpsink, mailbox, smtpsink, suite, wait
@@ -18,6 +19,7 @@ transport sink { smtp { host 192.0.2.2  tls none  connect-timeout 1s  idle-timeo
 queue { attempts 100  large-body 1M  %s }
 %s
 """
+SLOWER, REFUSED = "room gets short: new mail is slowed down", "disk is nearly full: new mail is refused"
 PLACES = 'state-dir "/var/lib/qm"\nrun-dir "${dir}/run"\n'
 
 
@@ -63,16 +65,21 @@ class Faults(case.LanCase):
                            input=f"From: ann@us.test\nSubject: {token}\n\n" + ("x" * 70 + "\n") * (size // 70), check=False)
         return done.returncode or None
 
-    def fill(self, size=200_000, most=400):
-        """Sends until it is refused for the time; returns the tokens that were taken."""
-        taken = []
-        for number in range(most):
-            code = self.smtp(f"full-{number}", size)
+    def fill(self, size=200_000, most=None, prefix="full"):
+        """Sends so many, or until it is refused for the time; returns the tokens that were taken. self.took: how long
+        each took, in seconds."""
+        taken, self.took = [], []
+        for number in range(most or 400):
+            began = time.monotonic()
+            code = self.smtp(f"{prefix}-{number}", size)
             if code is not None:
+                self.assertIsNone(most)
                 self.assertEqual(code, 452)
                 return taken
-            taken.append(f"full-{number}")
-        self.fail("the disk is never full")
+            taken.append(f"{prefix}-{number}")
+            self.took.append(time.monotonic() - began)
+        self.assertIsNotNone(most, "the disk is never full")
+        return taken
 
     def check_refusals(self, size):
         self.assertEqual(self.smtp("refused", size), 452)
@@ -99,14 +106,20 @@ class Faults(case.LanCase):
     def test_a_nearly_full_disk_refuses_new_mail_and_keeps_the_rest(self):
         self.assertEqual(self.mount("-t", "tmpfs", "-o", "size=24m", "qm").returncode, 0)
         self.lan.hosts["sink"].unplug()
-        self.start("minimum-free 6M  slow-down 200ms")
-        taken = self.fill()
-        self.assertGreater(len(taken), 20)
-        self.suite.wait_log(m="disk is nearly full: new mail is refused")
+        self.start("minimum-free 6M  slow-down 2s")
+        taken = self.fill(600_000)
+        self.assertGreater(len(taken), 10)
+        self.suite.wait_log(m=REFUSED)
+        said = [line["m"] for line in self.suite.log() if line.get("m") in (SLOWER, REFUSED)]
+        self.assertEqual(said, [SLOWER, REFUSED])
+        self.assertGreater(min(self.took[-2:]), 1)  # nearly the 2 s, shortly before the first refusal
         self.check_refusals(1000)
         self.assertEqual(self.suite.qmctl("status")["queue"]["messages"], len(taken))
-        self.mount("-o", "remount,size=64m")
+        # What goes out leaves free pages in the store, which are room though the disk is as full as before.
+        self.deliver_all(taken)
         self.suite.wait_log(m="disk has room again")
+        self.lan.hosts["sink"].unplug()
+        taken += self.fill(most=10, prefix="again")
         for way in (self.smtp, self.http, self.sendmail):
             taken.append(f"after-{way.__name__}")
             self.assertIsNone(way(taken[-1], 1000))

@@ -109,7 +109,7 @@ static void ask_hidden_setting(void *conf)
 
 static void ask_hidden_block(void *conf)
 {
-    (void)conf_child(conf_root(conf), "queue");
+    (void)conf_child(conf_root(conf), "webapi");
 }
 
 static void ask_own_setting(void *conf)

@@ -76,6 +76,7 @@ static void memory_for_messages_is_shared_and_bounded(void **state)
     struct client_end a, b;
     char *big = message_of(700000);
     world_open(&w, "message-size 1M  memory 1M");
+    w.server.settings->slow_down = 0;
     client_begin(&a, &w, PORT_SMTP);
     client_begin(&b, &w, PORT_SMTP);
     client_envelope(&a);
@@ -94,6 +95,38 @@ static void memory_for_messages_is_shared_and_bounded(void **state)
     assert_int_equal(w.server.memory, 0);
     client_ask(&b, "RSET", 250, NULL);
     client_ask(&b, "MAIL FROM:<> SIZE=400000", 250, NULL);
+    client_close(&a);
+    client_close(&b);
+    mem_free(&big);
+    world_close(&w);
+}
+
+static void whoever_begins_a_message_waits_as_memory_gets_short(void **state)
+{
+    struct client_end a, b;
+    char *big = message_of(700000);
+    world_open(&w, "message-size 1M  memory 1M");
+    w.server.settings->slow_down = 1000;
+    client_begin(&a, &w, PORT_SMTP);
+    client_begin(&b, &w, PORT_SMTP);
+    assert_int_equal(server_delay_ms(&w.server, w.server.settings), 0);
+    client_envelope(&a);
+    client_ask(&a, "DATA", 354, NULL);
+    client_send(&a, big);
+    world_until(&w, holds_much, NULL, "the message");
+    assert_true(w.server.memory_short);
+    int64_t begun = clock_mono_ms(), delay = server_delay_ms(&w.server, w.server.settings);
+    assert_in_range(delay, 300, 400); /* a third of the half is gone */
+    client_send(&b, "MAIL FROM:<>\r\nNOOP\r\n");
+    client_expect_silence(&b);
+    client_expect(&b, 250, "2.1.0 sender taken");
+    client_expect(&b, 250, NULL);
+    assert_true(clock_mono_ms() - begun >= delay);
+    client_ask(&a, ".", 250, "queued");
+    world_settle(&w);
+    assert_false(w.server.memory_short);
+    client_ask(&b, "RSET", 250, NULL);
+    assert_int_equal(server_delay_ms(&w.server, w.server.settings), 0);
     client_close(&a);
     client_close(&b);
     mem_free(&big);
@@ -403,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_so_many_messages_are_with_the_queue_at_once),
         cmocka_unit_test(memory_for_messages_is_shared_and_bounded),
+        cmocka_unit_test(whoever_begins_a_message_waits_as_memory_gets_short),
         cmocka_unit_test(memory_is_taken_by_recipients_too),
         cmocka_unit_test(recipients_are_bounded_by_their_octets_too),
         cmocka_unit_test(size_is_checked_when_it_is_said_and_when_it_has_come),

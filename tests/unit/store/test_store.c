@@ -567,7 +567,8 @@ static void test_what_cannot_be_opened_is_said(void **state)
     struct fail f = {{0}};
     char path[100];
     assert_null(store_open("/nonexistent/folder", names, TABLES, MAP, &f));
-    assert_non_null(strstr(f.text, "cannot open the store in /nonexistent/folder: No such file"));
+    assert_non_null(
+        strstr(f.text, "cannot open the store's folder /nonexistent/folder: No such file"));
     (void)snprintf(path, sizeof path, "%s/x", folder);
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof path, "%s/x/data.mdb", folder);
@@ -578,6 +579,34 @@ static void test_what_cannot_be_opened_is_said(void **state)
     (void)snprintf(path, sizeof path, "%s/x", folder);
     assert_null(store_open(path, names, TABLES, MAP, &f));
     assert_non_null(strstr(f.text, "cannot open the store"));
+}
+
+static void write_garbage(const char *name)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    for (int i = 0; i < 4096; i++)
+        assert_int_equal(write(fd, "\0", 1), 1);
+    (void)close(fd);
+}
+
+/* It is made beside its place, where a first start that was cut off has left a half of one. */
+static void test_a_store_that_was_half_made_is_made_anew(void **state)
+{
+    char path[100];
+    store_close(&store);
+    (void)snprintf(path, sizeof path, "%s/data.mdb", folder);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/new", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    write_garbage("new/data.mdb");
+    write_garbage("new/lock.mdb");
+    reopen(MAP);
+    assert_int_equal(access(path, F_OK), -1);
+    put_numbers(10, 10);
+    reopen(MAP);
+    assert_int_equal(store_rows(store, ONE), 10);
 }
 
 /* A process that dies in the middle of a transaction leaves nothing of it, and its reader's place
@@ -631,6 +660,7 @@ int main(void)
         EACH(test_pages_freed_last_are_there_after_an_advance),
         EACH(test_room_is_kept_to_remove_rows_with),
         EACH(test_what_cannot_be_opened_is_said),
+        EACH(test_a_store_that_was_half_made_is_made_anew),
         EACH(test_a_process_killed_in_a_transaction_leaves_the_store_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
