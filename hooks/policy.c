@@ -1,5 +1,6 @@
 #include "policy.h"
 
+#include <assert.h>
 #include <bsd/sys/queue.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include "counts.h"
 
 #define WELL_KNOWN "/.well-known/mta-sts.txt"
+/* One that waits outlives a whole row of fetches of which none is answered. */
+#define TURNS 2
 
 /* Fetches under way refer to their peer by number, since it may go away before they end. */
 struct peer {
@@ -20,20 +23,24 @@ struct peer {
     char name[96];
 };
 
+/* Under way, or waiting for its turn. */
 struct fetching {
-    LIST_ENTRY(fetching) next;
+    TAILQ_ENTRY(fetching) next;
     struct policies *policies;
     uint64_t peer, request;
     char *domain;
+    struct event *patience; /* while it waits */
 };
+
+TAILQ_HEAD(fetchings, fetching);
 
 struct policies {
     struct service *service;
     struct fetcher *fetcher;
     const struct policy_settings *settings;
     LIST_HEAD(, peer) peers;
-    LIST_HEAD(, fetching) fetches;
-    unsigned fetches_n;
+    struct fetchings fetches, waiting;
+    unsigned fetches_n; /* those under way */
     uint64_t last_number;
 };
 
@@ -43,7 +50,8 @@ struct policies *policies_new(struct service *s, struct fetcher *fetcher)
     p->service = s;
     p->fetcher = fetcher;
     LIST_INIT(&p->peers);
-    LIST_INIT(&p->fetches);
+    TAILQ_INIT(&p->fetches);
+    TAILQ_INIT(&p->waiting);
     return p;
 }
 
@@ -59,10 +67,28 @@ static void free_peer(struct peer *peer)
     mem_free(&peer);
 }
 
+static bool is_waiting(const struct fetching *g)
+{
+    return g->patience != NULL;
+}
+
+/* Takes it out of the one row or the other. */
+static void leave(struct fetching *g)
+{
+    struct policies *p = g->policies;
+    if (is_waiting(g)) {
+        TAILQ_REMOVE(&p->waiting, g, next);
+        event_free(g->patience);
+        g->patience = NULL;
+    } else {
+        TAILQ_REMOVE(&p->fetches, g, next);
+        p->fetches_n--;
+    }
+}
+
 static void free_fetching(struct fetching *g)
 {
-    LIST_REMOVE(g, next);
-    g->policies->fetches_n--;
+    leave(g);
     mem_free(&g->domain);
     mem_free(&g);
 }
@@ -75,7 +101,9 @@ void policies_free(struct policies **pp)
         return;
     while ((peer = LIST_FIRST(&(*pp)->peers)) != NULL)
         free_peer(peer);
-    while ((g = LIST_FIRST(&(*pp)->fetches)) != NULL)
+    while ((g = TAILQ_FIRST(&(*pp)->fetches)) != NULL)
+        free_fetching(g);
+    while ((g = TAILQ_FIRST(&(*pp)->waiting)) != NULL)
         free_fetching(g);
     mem_free(pp);
 }
@@ -141,16 +169,9 @@ static void tell(struct fetching *g, const struct fetched_policy *got)
         fetch_policy_answer(peer->channel, g->request, got);
 }
 
-static void on_answer(void *arg, const struct fetch_answer *a)
-{
-    struct fetching *g = arg;
-    struct fetched_policy got = policy_judge(a);
-    tell(g, &got);
-    fetched_policy_clear(&got);
-    free_fetching(g);
-}
-
 /* ---- requests ---- */
+
+static void on_answer(void *arg, const struct fetch_answer *a);
 
 static void start(struct fetching *g)
 {
@@ -168,8 +189,55 @@ static void start(struct fetching *g)
                               .timeout_ms = s->timeout_ms,
                               .response_max = MTASTS_POLICY_MAX + 1,
                               .allow_private = s->allow_private};
+    TAILQ_INSERT_TAIL(&g->policies->fetches, g, next);
+    g->policies->fetches_n++;
     fetch_start(g->policies->fetcher, &r, on_answer, g);
     mem_free(&url);
+}
+
+/* Those whose peer went away have nobody to tell. */
+static void start_waiting(struct policies *p)
+{
+    struct fetching *g;
+    while (p->fetches_n < p->settings->most && (g = TAILQ_FIRST(&p->waiting)) != NULL) {
+        if (find_peer(p, g->peer) == NULL) {
+            free_fetching(g);
+        } else {
+            leave(g);
+            start(g);
+        }
+    }
+}
+
+static void on_answer(void *arg, const struct fetch_answer *a)
+{
+    struct fetching *g = arg;
+    struct policies *p = g->policies;
+    struct fetched_policy got = policy_judge(a);
+    tell(g, &got);
+    fetched_policy_clear(&got);
+    free_fetching(g);
+    start_waiting(p);
+}
+
+static void on_patience_over(evutil_socket_t fd, short what, void *arg)
+{
+    const struct fetched_policy busy = {
+        .end = FETCH_POLICY_FAILED,
+        .why = (char *)"too many policies are being fetched, and no turn came"};
+    tell(arg, &busy);
+    free_fetching(arg);
+}
+
+static void wait_for_turn(struct fetching *g)
+{
+    struct policies *p = g->policies;
+    int64_t ms = TURNS * p->settings->timeout_ms;
+    const struct timeval patience = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    TAILQ_INSERT_TAIL(&p->waiting, g, next);
+    g->patience = evtimer_new(service_base(p->service), on_patience_over, g);
+    assert(g->patience != NULL);
+    (void)evtimer_add(g->patience, &patience);
 }
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)
@@ -184,16 +252,10 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     g->peer = peer->number;
     g->request = m->id;
     g->domain = domain;
-    LIST_INSERT_HEAD(&p->fetches, g, next);
-    p->fetches_n++;
-    if (p->fetches_n <= p->settings->most) {
+    if (p->fetches_n < p->settings->most)
         start(g);
-        return 0;
-    }
-    const struct fetched_policy busy = {.end = FETCH_POLICY_FAILED,
-                                        .why = (char *)"too many policies are being fetched"};
-    tell(g, &busy);
-    free_fetching(g);
+    else
+        wait_for_turn(g);
     return 0;
 }
 

@@ -12,7 +12,7 @@
 struct policy_settings {
     bool allow_private;
     int64_t timeout_ms;
-    unsigned most; /* fetched at once; more are answered with a failure */
+    unsigned most; /* fetched at once; more wait, up to twice timeout_ms */
     int port;      /* 443, but for tests */
 };
 

@@ -301,7 +301,7 @@ static const struct conf_setting mtasts_settings[] = {
     {"fetch-timeout", CONF_DURATION, 0, CONF_HOOKS, "60s", .min = "1s", .max = "10m",
      .doc = "How long fetching one policy may take in all."},
     {"fetches", CONF_INT, 0, CONF_HOOKS, "50", .min = "1", .max = "1000",
-     .doc = "Policies fetched at once; more are put off."},
+     .doc = "Policies fetched at once; more wait for their turn, up to twice fetch-timeout."},
     {"allow-private", CONF_BOOL, 0, CONF_HOOKS, "no",
      .doc = "Fetch from hosts that resolve to loopback, private or link-local addresses too."},
 };

@@ -4,6 +4,7 @@
         ...
     text = link.stream(to_port=25)          # every octet sent to a port 25, connection by connection
     assert b"MAIL FROM" not in text
+    link.sent(25)["192.0.2.7"]              # the same by the address it was sent to
 
 Only inside sandbox.enter(), with a net.Net made before. TCP without options that matter, IPv4 and
 IPv6 without extension headers: enough for hosts of this network.
@@ -68,6 +69,17 @@ class Capture:
 
     def stream(self, to_port=None, from_port=None):
         """The octets of all segments to (or from) a port, in order of each connection's sequence numbers."""
+        return b"\n".join(_joined(way["parts"]) for way in self._ways(to_port, from_port).values())
+
+    def sent(self, to_port):
+        """address -> the octets of all that was sent to this port there. Whoever was only knocked at has none: b""."""
+        found = {}
+        for (_, target), way in self._ways(to_port, None).items():
+            found[target[0]] = found.get(target[0], b"") + _joined(way["parts"])
+        return found
+
+    def _ways(self, to_port, from_port):
+        """(source, target) -> the first sequence number, and data by their offset from it."""
         ways = {}
         for one in self.segments:
             if to_port in (None, one.target[1]) and from_port in (None, one.source[1]):
@@ -76,7 +88,7 @@ class Capture:
                     way["first"] = one.sequence
                 if one.data:
                     way["parts"][(one.sequence - way["first"]) & 0xFFFFFFFF] = one.data
-        return b"\n".join(_joined(way["parts"]) for way in ways.values())
+        return ways
 
 
 def _joined(parts):

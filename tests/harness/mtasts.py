@@ -23,17 +23,20 @@ class Server(service.Service):
         host.add_user("www-data", 31020)
         host.run(["sh", "-c", "mkdir -p /var/lib/nginx /var/log/nginx /run /srv"])
 
-    def publish(self, zone, mode=None, mx=(), max_age=86400, ident="1", cert=None, answer=None, kind="text/plain"):
+    def publish(self, zone, mode=None, mx=(), max_age=86400, ident="1", cert=None, answer=None, kind="text/plain",
+                below=None):
         """A policy for a zone of dnszone.py, with its TXT and address records.
 
-        cert: (certificate, key) instead of a good one. answer: what nginx does instead of sending the policy, in
-        its own words ("return 404;"). kind: content type. max_age: seconds."""
-        name = f"mta-sts.{zone.name}"
-        zone.txt("_mta-sts", f"v=STSv1; id={ident};").address("mta-sts", self.host.v4)
+        below: labels of a domain in the zone, when it is not for the zone itself. cert: (certificate, key) instead
+        of a good one. answer: what nginx does instead of sending the policy, in its own words ("return 404;").
+        kind: content type. max_age: seconds."""
+        domain, end = (f"{below}.{zone.name}", f".{below}") if below else (zone.name, "")
+        name = f"mta-sts.{domain}"
+        zone.txt(f"_mta-sts{end}", f"v=STSv1; id={ident};").address(f"mta-sts{end}", self.host.v4)
         cert, key = cert or self.authority.issue(name, name)
-        self.host.write(f"/srv/{zone.name}.txt", text(mode, mx, max_age) if mode else "")
-        self._sites[zone.name] = (cert.read_text(), key.read_text(),
-                                  answer or f"default_type {kind}; alias /srv/{zone.name}.txt;")
+        self.host.write(f"/srv/{domain}.txt", text(mode, mx, max_age) if mode else "")
+        self._sites[domain] = (cert.read_text(), key.read_text(),
+                                  answer or f"default_type {kind}; alias /srv/{domain}.txt;")
         return self
 
     def start(self):
@@ -57,6 +60,8 @@ pid /run/nginx.pid;
 error_log stderr;
 events {{ }}
 http {{
+server_names_hash_bucket_size 128;
+server_names_hash_max_size 4096;
 access_log {self.host.work}/access.log;
 {sites}}}
 """)

@@ -140,9 +140,14 @@ def main():
         expect(fetch(port, "good.test", ca=os.path.join(folder, "other.crt")), "good.test", "untrusted", "0")
         # Nor an address that only this machine can reach, unless the operator says so.
         expect(fetch(port, "good.test", rule="public"), "good.test", "failed", "0", why="not a public one")
-        # More at a time than may be are put off.
-        got = fetch(port, *("good.test",) * 7, "charset.test", "broken.test")
-        expect(got, "broken.test", "failed", "0", why="too many policies")
+        # More at a time than may be wait for their turn, also behind hosts that do not answer, but not for ever.
+        got = fetch(port, *("good.test",) * 19, "charset.test", "broken.test")
+        expect(got, "charset.test", "good", "200")
+        expect(got, "broken.test", "failed", "500")
+        ended.clear()
+        expect(fetch(port, *("slow.test",) * 8, "good.test"), "good.test", "good", "200")
+        expect(fetch(port, *("slow.test",) * 24, "good.test", timeout=500), "good.test", "failed", "0", why="no turn came")
+        ended.set()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"", dns.getsockname())
         print("policies of", len(seen), "requests")
