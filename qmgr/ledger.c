@@ -458,7 +458,7 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     const struct submit_envelope *e = n->envelope;
     const struct deliver_result *last = n->last;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
-    char *line = mem_textn(text, strcspn(text, "\n"));
+    char *line = mem_textn(text, strcspn(text, "\n")), said[ENHANCED_SIZE];
     struct event_item event = event_of(e, message, n->recipient, n->address, n->from_id);
     event.type = n->type;
     event.when_ms = now_ms;
@@ -467,7 +467,7 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     event.suppressed = n->suppressing;
     if (last != NULL) {
         event.code = last->code;
-        event.enhanced = last->enhanced;
+        event.enhanced = (char *)result_said(last, said);
     }
     put_event(l, t, n->account, &event);
     mem_free(&line);

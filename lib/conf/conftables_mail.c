@@ -111,7 +111,9 @@ static const struct conf_setting account_settings[] = {
     {"from-id", CONF_WORD, 0, CONF_QMGR, "authenticated", .words = "authenticated plain",
      .doc = "What these envelope senders have in them. authenticated: 26 letters and digits that "
             "nobody but this server can make, and that survive hosts which write them in upper "
-            "case. plain: 22 random characters of base64url, as other implementations have them."},
+            "case. plain: 22 random characters of base64url, as other implementations have them. "
+            "What comes back to one that a client chose itself in MAIL FROM, which others may "
+            "guess, puts nothing on the suppression list unless this is plain."},
     {"suppress", CONF_BOOL, 0, CONF_QMGR, "yes",
      .doc = "Put an address on the account's suppression list by itself when a server refuses it "
             "for good, or delivery to it has failed three times in a row. No mail is sent to what "

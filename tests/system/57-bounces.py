@@ -101,7 +101,7 @@ class Bounces(case.LanCase):
     def test_a_full_mailbox_and_a_policy(self):
         for number in (1, 2, 3):
             self.assertEqual(self.told(self.send("full@example.org"), 1),
-                             [("failed", False, number == 3, 552, "4.2.2")])
+                             [("failed", False, number == 3, 552, "5.2.2")])
         self.assertEqual(self.listed(), {"full@example.org": (
             "full", "delivery failure from queue and three consecutive failures")})
         self.assertEqual(self.told(self.send("full@example.org"), 1), [("suppressed", False, False, 0, "")])
