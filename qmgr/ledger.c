@@ -88,6 +88,8 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
     }
+    if (l->next_id >= LEDGER_IDS)
+        store_fail(t, "there are no ids left: the clock was far off when the store was made");
     get_fromid_key(l, t);
     l->any_suppressed = store_count(t, TABLE_SUPPRESS) > 0;
     l->any_failed = store_count(t, TABLE_FAILURE) > 0;
