@@ -23,7 +23,8 @@ account mjl {{
     full-name "M J L"
     from-id-login mjl+fromid@mox.example
 }}
-account other {{ address other@mox.example }}
+domain catch.example {{ }}
+account other {{ address other@mox.example  *@catch.example }}
 account small {{ address small@mox.example  messages-per-day 3  new-recipients-per-day 2 }}
 transport sink {{ smtp {{ host {sink}  port 25  tls none }} }}
 route {{ transport sink }}
@@ -173,6 +174,9 @@ class Credentials(WebapiCase):
             with self.subTest(login):
                 self.assertEqual(api.Api(self.us.v4, 80, login, COMPOSED).post("Send", "").status, 401)
                 self.refused(self.attempt(COMPOSED), "protocol")
+        for login in ("any.thing@catch.example", "Other+x@CATCH.example"):
+            self.refused(api.Api(self.us.v4, 80, login, "other password").post("Send", ""), "protocol")
+            self.assertEqual(api.Api(self.us.v4, 80, login, COMPOSED).post("Send", "").status, 401)
         self.assertEqual(self.attempt("").status, 401)
         self.assertEqual(self.attempt("x" * 5000).status, 401)
         self.assertEqual(api.Api(self.us.v4, 80, "mjl@mox.example", "other password").post("Send", "").status, 401)
