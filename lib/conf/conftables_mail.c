@@ -102,6 +102,10 @@ static const struct conf_setting account_settings[] = {
     {"address", CONF_MAILBOX, CONF_LIST | CONF_REQUIRED | CONF_WILD, OWNERS,
      .doc = "Mail addresses of this account, of domains that are configured. Upper and lower case "
             "do not matter. *@domain takes what no other address of that domain takes."},
+    {"login-disabled", CONF_BOOL, 0, CONF_VAULT, "no",
+     .doc = "Let nobody log in to the account, over SMTP or HTTP. Who has the right password is "
+            "told that, anybody else what they are told of a wrong one. Mail for its addresses "
+            "arrives as ever."},
     {"full-name", CONF_TEXT, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, .min = "0", .max = "256",
      .doc = "Name in the From header of messages sent without one over the HTTP API."},
     {"from-id-login", CONF_MAILBOX, CONF_LIST, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI,

@@ -25,6 +25,7 @@ account mjl {{
 }}
 domain catch.example {{ }}
 account other {{ address other@mox.example  *@catch.example }}
+account shut {{ address shut@mox.example  login-disabled yes }}
 account small {{ address small@mox.example  messages-per-day 3  new-recipients-per-day 2 }}
 transport sink {{ smtp {{ host {sink}  port 25  tls none }} }}
 route {{ transport sink }}
@@ -53,7 +54,7 @@ class WebapiCase(case.LanCase):
         self.addCleanup(self.sink.close)
         self.suite = suite.Suite(CONFIG.format(us=us.v4, sink=sink.v4) + self.extra, host=us)
         self.suite.add_file("dkim.pem", DKIM_KEY)
-        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password", "small": "small password"}))
+        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password", "small": "small password", "shut": "shut password"}))
         self.enterContext(self.suite)
         self.web = api.Api(us.v4, 80)
         self.mjl = api.Api(us.v4, 80, "mjl@mox.example", COMPOSED)
@@ -179,6 +180,16 @@ class Credentials(WebapiCase):
         self.assertEqual(self.attempt("").status, 401)
         self.assertEqual(self.attempt("x" * 5000).status, 401)
         self.assertEqual(api.Api(self.us.v4, 80, "mjl@mox.example", "other password").post("Send", "").status, 401)
+
+    def test_d_nobody_logs_in_to_a_disabled_account(self):
+        api.within_a_minute()
+        for password, text in (("shut password", "disabled"), ("other password", "wrong"), ("shut password", "disabled")):
+            answer = api.Api(self.us.v4, 80, "shut@mox.example", password).post("Send", "")
+            self.assertEqual((answer.status, answer.headers["WWW-Authenticate"]), (401, "Basic realm=webapi"))
+            self.assertIn(text, answer.text)
+        for _ in range(7):  # each counts
+            self.assertEqual(api.Api(self.us.v4, 80, "shut@mox.example", "shut password").post("Send", "").status, 401)
+        self.assertEqual(self.attempt(COMPOSED).status, 429)
 
     def test_e_behind_a_proxy(self):
         proxied = api.Api(self.us.v4, 81)

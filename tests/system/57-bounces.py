@@ -23,6 +23,7 @@ account bare {{
     suppress-at-send yes
     webhook outgoing {{ url "{url}/bare" }}
 }}
+account shut {{ address shut@us.test  login-disabled yes }}
 account small {{ address small@us.test  messages-per-day 2  new-recipients-per-day 1 }}
 transport exim {{ smtp {{ host {exim}  port 25  tls none }} }}
 route {{ to example.com  transport exim }}
@@ -67,7 +68,7 @@ class Bounces(case.LanCase):
         self.hooks = httpsink.HttpSink(self.lan.host("hooks", 80), 80)
         self.addCleanup(self.hooks.close)
         self.suite = suite.Suite(self.config(), host=self.us)
-        self.suite.add_file("state/credentials", api.credentials(dict.fromkeys(("app", "bare", "small"), "secret")))
+        self.suite.add_file("state/credentials", api.credentials(dict.fromkeys(("app", "bare", "small", "shut"), "secret")))
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
 
@@ -244,6 +245,17 @@ class Bounces(case.LanCase):
                 self.assertEqual(refused.exception.smtp_code, 451)
                 self.assertRegex(refused.exception.smtp_error, b"4.7.1 the account has .*" + said)
         self.mx.mailbox("someone@example.net").wait(2)
+        self.suite.stop()
+
+    def test_an_account_that_nobody_logs_in_to(self):
+        for login, password, said in ((client.plain, "secret", (525, b"5.7.13")), (client.plain, "wrong", (535, b"5.7.8")),
+                                      (client.scram, "secret", (525, b"5.7.13")), (client.scram, "wrong", (535, b"5.7.8"))):
+            with self.subTest(login, password=password), client.connect(self.us.v4, 587) as smtp:
+                with self.assertRaises(smtplib.SMTPAuthenticationError) as refused:
+                    login(smtp, "shut@us.test", password)
+                self.assertEqual((refused.exception.smtp_code, refused.exception.smtp_error.split()[0]), said)
+        client.send(self.us.v4, 25, "a@example.net", ["shut@us.test"], client.message("shut@us.test", "token"))
+        mailbox.Maildir(self.suite.folder / "state/mail/shut").wait(1)
         self.suite.stop()
 
     def test_an_account_without_a_mailbox(self):
