@@ -215,9 +215,8 @@ static void answer(struct fetch *q, long status, const char *error)
     (void)snprintf(a.error, sizeof a.error, "%s", error);
     if (q->easy != NULL && status != 0) {
         curl_off_t retry = 0;
-        if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0 &&
-            retry < INT32_MAX)
-            a.retry_after_s = (uint32_t)retry;
+        if (curl_easy_getinfo(q->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0)
+            a.retry_after_s = (uint32_t)(retry < INT32_MAX ? retry : INT32_MAX);
         const char *type = NULL;
         if (curl_easy_getinfo(q->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL)
             (void)snprintf(a.content_type, sizeof a.content_type, "%s", type);

@@ -32,7 +32,6 @@ static char *address_in(const char *client)
     return ip;
 }
 
-/* Senders are not verified here: nothing is said to be valid that was not looked at. */
 static void put_meta(struct jsonwrite *w, const struct arrival *a)
 {
     char *ip = address_in(a->envelope->client);
@@ -42,12 +41,14 @@ static void put_meta(struct jsonwrite *w, const struct arrival *a)
     jsonwrite_key(w, "MsgID");
     jsonwrite_uint64(w, a->result->id);
     put_text(w, "MailFrom", a->envelope->sender);
-    put_bool(w, "MailFromValidated", false);
-    put_bool(w, "MsgFromValidated", false);
+    put_bool(w, "MailFromValidated", a->checks->spf == MAIL_PASS);
+    put_bool(w, "MsgFromValidated", a->checks->dmarc == MAIL_PASS);
     address_write_shown(&recipient, a->recipient); /* as in the answers to MessageGet */
     put_text(w, "RcptTo", buf_text(&recipient));
     jsonwrite_key(w, "DKIMVerifiedDomains");
     jsonwrite_array(w);
+    for (uint32_t i = 0; i < a->checks->dkim.n; i++)
+        jsonwrite_text(w, a->checks->dkim.list[i]);
     jsonwrite_array_end(w);
     put_text(w, "RemoteIP", ip);
     jsonwrite_key(w, "Received");

@@ -5,6 +5,7 @@
 
 #include "ledger.h"
 #include "proto_deliver.h"
+#include "proto_mail.h"
 #include "settings.h"
 
 /* A message has come into the mailbox of an account: its event, and the account's incoming webhook.
@@ -17,6 +18,7 @@ struct arrival {
     const char *recipient;               /* as the envelope has it */
     const struct deliver_result *result; /* done; its id is the recipient's */
     const struct deliver_incoming *says; /* NULL: nobody wanted to know when it was delivered */
+    const struct mail_checks *checks;    /* those that the index of the mailbox gets */
 };
 /* In the writing thread, together with what became of the recipient. */
 void arrival_note(struct ledger *l, struct store_txn *t, const struct settings *s,

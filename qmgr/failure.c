@@ -54,7 +54,8 @@ static bool count(struct ledger *l, struct store_txn *t, const struct failure_of
 
 static char *reason_of(const char *source, const struct deliver_result *last, bool at_once)
 {
-    const char *dot = strchr(last->enhanced, '.');
+    char said[ENHANCED_SIZE];
+    const char *dot = strchr(result_said(last, said), '.');
     if (!at_once)
         return mem_format("delivery failure from %s and three consecutive failures", source);
     return mem_format("delivery failure from %s with smtp code %u, enhanced code \"%s\"", source,

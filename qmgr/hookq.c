@@ -51,7 +51,7 @@ struct call {
 struct hookq {
     struct queue *queue;
     struct ipc *channel;
-    struct window window; /* its destinations are URLs */
+    struct window window; /* its destinations are URLs, each of one account */
     struct duewalk walks[DUE_CLASSES];
     enum due_class next; /* whose turn it is */
     struct event *pump;
@@ -253,6 +253,15 @@ static void done(struct change *change, const char *why)
     pump(h);
 }
 
+/* How long the endpoint wants to be left alone; 0 when it did not say. */
+static int64_t asked_ms(const struct hook_result *r)
+{
+    if (r->code != 429 && r->code != 503)
+        return 0;
+    uint32_t s = r->retry_after_s < RETRY_AFTER_MAX_S ? r->retry_after_s : RETRY_AFTER_MAX_S;
+    return (int64_t)s * 1000;
+}
+
 static void write_down(struct call *c, const struct hook_result *r)
 {
     const struct settings *s = c->hookq->queue->settings;
@@ -269,10 +278,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->over = r->success || r->code == 410 || c->row.attempts >= s->webhook_attempts;
     int64_t wait = hookq_wait_ms(c->row.attempts + 1u);
     wait += (int64_t)rand_below((uint64_t)(wait / 50 + 1)) - wait / 100;
-    if ((r->code == 429 || r->code == 503) && r->retry_after_s > 0 &&
-        r->retry_after_s <= RETRY_AFTER_MAX_S && wait < (int64_t)r->retry_after_s * 1000)
-        wait = (int64_t)r->retry_after_s * 1000;
-    c->row.next_ms = now + wait;
+    c->row.next_ms = now + (wait < asked_ms(r) ? asked_ms(r) : wait);
     int64_t keep = settings_keep_webhooks_ms(s, c->row.account);
     c->row.keep_until_ms = w->over && keep > 0 ? now + keep : 0;
     land(c);

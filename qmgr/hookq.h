@@ -4,11 +4,12 @@
 #include "queue.h"
 
 /* The queue of webhooks: each is tried at once, then after 1, 2, 4, 7.5, 15, 30 minutes, 1, 2, 4,
- * 8, 16 hours, each spread by 1 %. One URL has at most webhooks.per-url requests under way, all
- * together webhooks.concurrency; URLs take turns, so that one that does not answer keeps no other
- * waiting. Those that failed before have at most half of everything, so that a thousand URLs that
- * do not answer keep no new one waiting either; and a URL that took long the last time, or did not
- * answer, counts as such with all it has. */
+ * 8, 16 hours, each spread by 1 %. One URL has at most webhooks.per-url requests of an account
+ * under way, all together webhooks.concurrency; URLs take turns, so that one that does not answer
+ * keeps no other waiting, nor the same one of another account. "URL" means one of one account in
+ * what follows, and in hookq.c. Those that failed before have at most half of everything, so that a
+ * thousand URLs that do not answer keep no new one waiting either; and a URL that took long the
+ * last time, or did not answer, counts as such with all it has. */
 
 struct hookq *hookq_new(struct queue *q);
 void hookq_free(struct hookq **h);

@@ -88,7 +88,7 @@ static char *payload(const struct news *n, int64_t now_ms)
 {
     struct buf b = {0};
     struct jsonwrite w;
-    char *error = error_text(n);
+    char *error = error_text(n), said[ENHANCED_SIZE];
     bool quiet = is_quiet(n);
     jsonwrite_open(&w, &b, JSONWRITE_HTML);
     jsonwrite_object(&w);
@@ -106,7 +106,7 @@ static char *payload(const struct news *n, int64_t now_ms)
     jsonwrite_time(&w, now_ms);
     jsonwrite_key(&w, "SMTPCode");
     jsonwrite_int64(&w, quiet ? 0 : n->last->code);
-    put_text(&w, "SMTPEnhancedCode", quiet ? "" : n->last->enhanced);
+    put_text(&w, "SMTPEnhancedCode", quiet ? "" : result_said(n->last, said));
     put_text(&w, "Error", error);
     put_extra(&w, n->envelope);
     /* Beyond the contract, which has none of these. */
@@ -175,15 +175,19 @@ struct due hookrow_due(uint64_t id, const struct hook_row *row)
     return (struct due){row->attempts == 0 ? DUE_FIRST : DUE_AGAIN, row->next_ms, id};
 }
 
-struct stream_id hookrow_stream(const char *url)
+struct stream_id hookrow_stream(const char *account, const char *url)
 {
-    static const unsigned char no_secret[16] = {0}; /* URLs are the operator's */
-    return (struct stream_id){name_hash(no_secret, url), 0};
+    static const unsigned char no_secret[16] = {0}; /* names and URLs are the operator's */
+    char *both = mem_format("%s\n%s", account, url);
+    struct stream_id id = {name_hash(no_secret, both), name_hash(no_secret, account)};
+    mem_free(&both);
+    return id;
 }
 
 void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row)
 {
-    struct key due = key_due(hookrow_due(id, row)), value = due_value(hookrow_stream(row->url));
+    struct key due = key_due(hookrow_due(id, row)),
+               value = due_value(hookrow_stream(row->account, row->url));
     put_row(t, TABLE_HOOK, id, row);
     store_put(t, TABLE_HOOKDUE, key_span(&due), key_span(&value));
 }

@@ -20,9 +20,10 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
  * of nothing that was sent. */
 bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload,
                            int64_t now_ms, struct hook_row *row);
-/* Where the webhook's row of hookdue is, and whose turn it waits for: its URL's. */
+/* Where the webhook's row of hookdue is, and whose turn it waits for: its account's at its URL. The
+ * destination is of both, so that two accounts with one URL have nothing to do with each other. */
 struct due hookrow_due(uint64_t id, const struct hook_row *row);
-struct stream_id hookrow_stream(const char *url);
+struct stream_id hookrow_stream(const char *account, const char *url);
 void hookrow_insert(struct store_txn *t, uint64_t id, const struct hook_row *row);
 /* Moves it to another time. was: where its row of hookdue is until now. */
 void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,

@@ -88,6 +88,8 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     } else {
         memcpy(l->secret, secret.p, sizeof l->secret);
     }
+    if (l->next_id >= LEDGER_IDS)
+        store_fail(t, "there are no ids left: the clock was far off when the store was made");
     get_fromid_key(l, t);
     l->any_suppressed = store_count(t, TABLE_SUPPRESS) > 0;
     l->any_failed = store_count(t, TABLE_FAILURE) > 0;
@@ -461,7 +463,7 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     const struct submit_envelope *e = n->envelope;
     const struct deliver_result *last = n->last;
     const char *text = last == NULL ? "" : last->reply[0] != '\0' ? last->reply : last->error;
-    char *line = mem_textn(text, strcspn(text, "\n"));
+    char *line = mem_textn(text, strcspn(text, "\n")), said[ENHANCED_SIZE];
     struct event_item event = event_of(e, message, n->recipient, n->address, n->from_id);
     event.type = n->type;
     event.when_ms = now_ms;
@@ -470,7 +472,7 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
     event.suppressed = n->suppressing;
     if (last != NULL) {
         event.code = last->code;
-        event.enhanced = last->enhanced;
+        event.enhanced = (char *)result_said(last, said);
         event.remote_host = last->remote_host;
         event.remote_address = last->remote_address;
         event.tls = last->tls;

@@ -12,7 +12,8 @@
 #include "store.h"
 #include "tables.h"
 
-#define LEDGER_SCHEMA 4 /* of the store; another one is refused */
+#define LEDGER_SCHEMA 4         /* of the store; another one is refused */
+#define LEDGER_IDS (1ull << 53) /* all are below: numbers of JSON, exact wherever they are read */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
  * place where rows of msg, rcpt, due, dest, body, retired, event and hook are written. The states
@@ -21,7 +22,7 @@
 struct ledger {
     struct store *store;
     int dirfd;        /* of bodies/ */
-    uint64_t next_id; /* ids below were given out */
+    uint64_t next_id; /* ids below were given out; below LEDGER_IDS */
     uint64_t next_event;
     unsigned char secret[16]; /* of name_hash */
     unsigned char fromid_key[32];

@@ -141,7 +141,7 @@ static char *client_address(const char *client)
 
 void mailindex_stored(struct ledger *l, struct store_txn *t, const char *account,
                       const struct submit_envelope *e, const char *recipient,
-                      const struct deliver_result *result)
+                      const struct deliver_result *result, const struct mail_checks *checks)
 {
     uint64_t hash = name_hash(l->secret, account);
     struct mail_message m, before;
@@ -156,7 +156,9 @@ void mailindex_stored(struct ledger *l, struct store_txn *t, const char *account
                               .mail_from = mem_text(e->sender),
                               .rcpt_to = mem_text(recipient),
                               .remote_ip = client_address(e->client),
-                              .received_ms = e->received_ms};
+                              .received_ms = e->received_ms,
+                              .checks = {checks->spf, checks->dmarc, {0}}};
+    mail_words_copy(&m.checks.dkim, &checks->dkim);
     mail_place_set(&m.place, result->stored_folder, result->stored_name, result->stored_inode, 0);
     put_row(t, hash, &m);
     mail_message_clear(&m);

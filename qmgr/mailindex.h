@@ -9,11 +9,12 @@
  * its own octets. The messages themselves are files that delivery/local looks after, and that other
  * programs move, flag and remove as they like: so where one is is only where it was last seen. */
 
-/* A message was delivered into the mailbox of this account, for this recipient: written together
- * with that. Only the writing thread calls this, and the next one. */
+/* A message was delivered into the mailbox of this account, for this recipient, with what is known
+ * of its sender: written together with that. Only the writing thread calls this, and the next one.
+ */
 void mailindex_stored(struct ledger *l, struct store_txn *t, const char *account,
                       const struct submit_envelope *e, const char *recipient,
-                      const struct deliver_result *result);
+                      const struct deliver_result *result, const struct mail_checks *checks);
 
 /* Forgets removed messages, of which at most limit rows are looked at, that were removed at this
  * time or before. Returns how many rows went. */

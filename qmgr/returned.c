@@ -13,12 +13,11 @@
 #include "qid.h"
 #include "tables.h"
 
-#define STAGE "dsn"
-
 /* The recipient that something has come back for: in the queue, or in the history. */
 struct original {
     uint64_t id;
     const char *account; /* the settings' */
+    bool proven;         /* by the id itself, not by a row alone: it can have been no guess */
     bool queued;
     struct rcpt_row r; /* queued */
     struct msg_row m;
@@ -57,11 +56,13 @@ static bool take_id(const struct settings *s, const char *text, struct address *
     return id->n > 0;
 }
 
-static bool is_genuine(const struct ledger *l, const struct original *s, struct span id, bool row,
+static bool is_genuine(const struct ledger *l, struct original *s, struct span id, bool row,
                        const char *account, const char *address)
 {
-    return strcmp(account, s->account) == 0 &&
-           (row || fromid_is_genuine(l, id, s->id, account, address));
+    if (strcmp(account, s->account) != 0)
+        return false;
+    s->proven = fromid_is_genuine(l, id, s->id, account, address);
+    return row || s->proven;
 }
 
 static bool find_queued(const struct ledger *l, struct store_txn *t, struct original *s,
@@ -174,7 +175,7 @@ static struct deliver_result result_of(const struct deliver_report *report, uint
     submit_set(&r.reply, report->diagnostic);
     submit_set(&r.error, words[report->said]);
     submit_set(&r.remote_host, report->reporter);
-    submit_set(&r.stage, STAGE);
+    submit_set(&r.stage, RESULT_OF_REPORT);
     r.start_ms = now_ms;
     return r;
 }
@@ -183,7 +184,7 @@ static uint32_t reports_before(const struct deliver_result *results, uint32_t n)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++)
-        count += strcmp(results[i].stage, STAGE) == 0;
+        count += strcmp(results[i].stage, RESULT_OF_REPORT) == 0;
     return count;
 }
 
@@ -229,6 +230,14 @@ static struct submit_envelope envelope_of(const struct original *s)
                                     .extra_n = s->past.item.extra_n};
 }
 
+/* Whether the list of those that get no mail may change for it. An id that a client made up is a
+ * name, such as of an order, that others may guess: it says which recipient a report is about and
+ * no more, unless the account wants plain ids, which are all of that kind. */
+static bool may_suppress(const struct settings *settings, const struct original *s)
+{
+    return s->proven || settings_from_id_plain(settings, s->account);
+}
+
 static void write_down(struct ledger *l, struct store_txn *t, const struct settings *settings,
                        struct original *s, const struct deliver_report *report, int64_t now_ms)
 {
@@ -247,7 +256,7 @@ static void write_down(struct ledger *l, struct store_txn *t, const struct setti
                         .dsn = report->said != DELIVER_SAID_NOTHING};
     const struct failure_of of = {s->account, of_hash, news.address};
     char id[QID_SIZE];
-    if (news.type == EVENT_FAILED)
+    if (news.type == EVENT_FAILED && may_suppress(settings, s))
         news.suppressing = failure_note(
             l, t, settings, &of, "DSN", &result,
             verdict_of_report(report->code, report->enhanced, report->diagnostic), now_ms);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "enhanced.h"
 #include "proto_admin.h"
 #include "proto_deliver.h"
 #include "proto_events.h"
@@ -77,6 +78,12 @@ void rcpt_row_add_result(struct rcpt_row *r, const struct deliver_result *result
 uint32_t rcpt_row_flags(const struct rcpt_row *r, uint32_t flags);
 /* The one line about an attempt that lists and the history show. mem_free. */
 char *result_line(const struct deliver_result *r);
+/* The stage of a result that a report tells of, which came back after the attempt. */
+#define RESULT_OF_REPORT "dsn"
+/* The enhanced code that the remote sent with its reply, or that a report tells of; "" for none,
+ * and where there is no code at all. Not what stands for it in the history, which may be made up by
+ * the rules of RFC 3463, and has class 4 as long as the mail is not given up. Returns out. */
+const char *result_said(const struct deliver_result *r, char out[ENHANCED_SIZE]);
 /* The one line about the last attempt that lists and the history show; "" before there was one.
  * mem_free. */
 char *rcpt_row_last_line(const struct rcpt_row *r);

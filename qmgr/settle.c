@@ -189,6 +189,10 @@ static void send_on(struct settle *c, struct store_txn *t, uint64_t id, const st
     ledger_reschedule(&c->queue->ledger, t, id, was, r);
 }
 
+/* What is known of the sender of a message that comes into a mailbox, for the index (MessageGet)
+ * and for the webhook: senders are not verified here, so nothing is said to be valid. */
+static const struct mail_checks unchecked = {MAIL_UNCHECKED, MAIL_UNCHECKED, {0}};
+
 static void succeed(struct settle *c, struct store_txn *t, struct ledger_message *m,
                     const struct deliver_result *result, const struct rcpt_row *was,
                     struct rcpt_row *r, struct settle_lost *told)
@@ -208,10 +212,11 @@ static void succeed(struct settle *c, struct store_txn *t, struct ledger_message
         ledger_event(l, t, c->settings, m, result->id, r, EVENT_COMPLAINED, NULL, c->now_ms);
     ledger_retire(l, t, c->settings, m, result->id, r, true, c->now_ms);
     if (c->mailbox != NULL)
-        mailindex_stored(l, t, c->mailbox, e, r->address, result);
+        mailindex_stored(l, t, c->mailbox, e, r->address, result, &unchecked);
     if (c->mailbox != NULL && !noted && e->origin != SUBMIT_DSN) {
         const struct arrival a = {c->mailbox, e,      m->id,
-                                  r->address, result, c->described ? &c->incoming : NULL};
+                                  r->address, result, c->described ? &c->incoming : NULL,
+                                  &unchecked};
         arrival_note(l, t, c->settings, &a, c->now_ms);
     }
     c->delivered++;

@@ -60,8 +60,9 @@ struct due {
     uint64_t id; /* recipient, or webhook */
 };
 
-/* Whose turns those are: the mail of one account to one destination; or the webhooks to one URL,
- * account 0. Both are hashes. */
+/* Whose turns those are: the mail of one account to one destination; or the webhooks of one account
+ * to one URL, where destination is of both (older rows: of the URL alone, and account 0). Both are
+ * hashes. */
 struct stream_id {
     uint64_t destination, account;
 };

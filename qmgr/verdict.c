@@ -84,6 +84,8 @@ static struct verdict judge(uint16_t code, const char *enhanced, const char *tex
     bool by_address = found != NULL && v.class == SUPPRESS_BAD_ADDRESS;
     if (!by_address && v.class != SUPPRESS_FULL && speaks_of_spam(text))
         v = (struct verdict){VERDICT_NEVER, SUPPRESS_SPAM};
+    if (v.when == VERDICT_COUNT && look_up_code(code).when == VERDICT_NOW)
+        v.when = VERDICT_NOW;
     if (v.when == VERDICT_NOW && (!permanent || code < 500))
         v.when = VERDICT_COUNT;
     return v;

@@ -122,6 +122,9 @@ static void take_verdict(struct session *s, const struct secret_auth *a)
     case SECRET_DENIED:
         failed(s, 535, "5.7.8", "authentication failed");
         break;
+    case SECRET_DISABLED: /* RFC 5248 */
+        failed(s, 525, "5.7.13", "logins of the account are disabled");
+        break;
     case SECRET_MALFORMED:
         failed(s, 501, "5.5.2", "malformed authentication message");
         break;

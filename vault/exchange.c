@@ -126,6 +126,12 @@ static void succeed(const struct exchange *e, struct secret_auth *answer)
         return;
     }
     scram_wipe(&v);
+    if (keyring_is_shut(e->keyring, account)) {
+        answer->state = SECRET_DISABLED;
+        log_info(NULL, "authentication failed", LS("login", login), LS("client", e->client_address),
+                 LS("why", "login disabled"));
+        return;
+    }
     answer->state = SECRET_OK;
     answer->account = mem_text(account);
     answer->login = mem_text(login);

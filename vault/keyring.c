@@ -378,3 +378,8 @@ bool keyring_find_login(const struct keyring *k, struct span login, const char *
     address_clear(&a);
     return there != NULL;
 }
+
+bool keyring_is_shut(const struct keyring *k, const char *account)
+{
+    return conf_bool(conf_find(conf_root(k->conf), "account", account), "login-disabled");
+}

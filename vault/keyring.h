@@ -80,6 +80,8 @@ const struct keyring_login *keyring_login(const struct keyring *k, const char *t
 /* Reads the token of today into *out, which the caller wipes. Returns 0, or -1 with a sentence. */
 int keyring_token(const struct keyring_login *l, struct buf *out, struct fail *f);
 
+/* Whether nobody may log in to the account, one of keyring_find_login. */
+bool keyring_is_shut(const struct keyring *k, const char *account);
 /* The account that a login name belongs to and its verifier; false when there is none. canonical
  * (may be NULL) gets the one spelling of a login that does not exist. */
 bool keyring_find_login(const struct keyring *k, struct span login, const char **account,

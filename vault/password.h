@@ -12,7 +12,8 @@ struct password_cache *password_cache_new(void);
 void password_cache_free(struct password_cache **c);
 void password_cache_clear(struct password_cache *c); /* credentials may have changed */
 
-/* True and the account (valid as long as k) when the password is right. Takes as long whether or
+/* True and the account (valid as long as k) when the password is right, also of an account that
+ * nobody may log in to. Takes as long whether or
  * not the login exists. */
 bool password_check(struct password_cache *c, const struct keyring *k, struct span login,
                     struct span password, const char **account);

@@ -75,15 +75,18 @@ static void on_password(struct peer *p, uint64_t request, const struct secret_re
 {
     const char *account = NULL;
     struct secret_auth a = {.state = SECRET_DENIED};
-    if (password_check(p->vault->passwords, p->vault->keyring, span_text(r->login), r->message,
-                       &account)) {
+    bool right = password_check(p->vault->passwords, p->vault->keyring, span_text(r->login),
+                                r->message, &account);
+    if (right && keyring_is_shut(p->vault->keyring, account)) {
+        a.state = SECRET_DISABLED;
+    } else if (right) {
         a.state = SECRET_OK;
         a.account = mem_text(account);
         a.login = mem_text(r->login);
-    } else {
-        log_info(NULL, "authentication failed", LS("login", r->login),
-                 LS("client", r->client_address));
     }
+    if (a.state != SECRET_OK)
+        log_info(NULL, "authentication failed", LS("login", r->login),
+                 LS("client", r->client_address), LS("why", right ? "login disabled" : ""));
     answer_auth(p, request, &a);
 }
 

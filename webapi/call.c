@@ -257,7 +257,10 @@ static void on_auth(void *arg, const struct secret_auth *answer)
         refuse_with(c, CODE_SERVER, "the password cannot be checked now; try again");
     } else {
         service_count(w->service, COUNT_AUTH_FAILED, 1);
-        unauthorized(c, "wrong address or password", true);
+        unauthorized(c,
+                     answer->state == SECRET_DISABLED ? "logins of the account are disabled"
+                                                      : "wrong address or password",
+                     true);
     }
 }
 

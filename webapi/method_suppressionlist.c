@@ -31,7 +31,7 @@ static const char example_response[] =
     "\"bob.smith+shop@example.net\",\n"
     "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, "
     "enhanced "
-    "code \\\"5.1.1\\\"\"}\n"
+    "code \\\"1.1\\\"\"}\n"
     "  ]\n"
     "}";
 

@@ -334,7 +334,7 @@ static const struct conf_setting webhooks_settings[] = {
          "Calls in flight in all. URLs that took long the last time, or did not answer, have half "
          "of them together, so that there is always a place for others."},
     {"per-url", CONF_INT, 0, CALLERS, "1", .min = "1", .max = "1000",
-     .doc = "Calls in flight to one URL. With 1 they arrive one after the other."},
+     .doc = "Calls in flight to one URL of one account. With 1 they arrive one after the other."},
     {"response-size", CONF_INT, 0, CONF_HOOKS, "512", .min = "0", .max = "65536",
      .doc = "Octets of an answer that are kept to be looked at; the rest is dropped."},
     {"success", CONF_WORD, 0, CALLERS, "any-2xx", .words = "any-2xx 200-only",

@@ -102,6 +102,10 @@ static const struct conf_setting account_settings[] = {
     {"address", CONF_MAILBOX, CONF_LIST | CONF_REQUIRED | CONF_WILD, OWNERS,
      .doc = "Mail addresses of this account, of domains that are configured. Upper and lower case "
             "do not matter. *@domain takes what no other address of that domain takes."},
+    {"login-disabled", CONF_BOOL, 0, CONF_VAULT, "no",
+     .doc = "Let nobody log in to the account, over SMTP or HTTP. Who has the right password is "
+            "told that, anybody else what they are told of a wrong one. Mail for its addresses "
+            "arrives as ever."},
     {"full-name", CONF_TEXT, 0, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI, .min = "0", .max = "256",
      .doc = "Name in the From header of messages sent without one over the HTTP API."},
     {"from-id-login", CONF_MAILBOX, CONF_LIST, CONF_SMTPD | CONF_QMGR | CONF_WEBAPI,
@@ -111,7 +115,9 @@ static const struct conf_setting account_settings[] = {
     {"from-id", CONF_WORD, 0, CONF_QMGR, "authenticated", .words = "authenticated plain",
      .doc = "What these envelope senders have in them. authenticated: 26 letters and digits that "
             "nobody but this server can make, and that survive hosts which write them in upper "
-            "case. plain: 22 random characters of base64url, as other implementations have them."},
+            "case. plain: 22 random characters of base64url, as other implementations have them. "
+            "What comes back to one that a client chose itself in MAIL FROM, which others may "
+            "guess, puts nothing on the suppression list unless this is plain."},
     {"suppress", CONF_BOOL, 0, CONF_QMGR, "yes",
      .doc = "Put an address on the account's suppression list by itself when a server refuses it "
             "for good, or delivery to it has failed three times in a row. No mail is sent to what "

@@ -17,6 +17,7 @@ enum secret_auth_state {
     SECRET_DENIED,      /* wrong credentials */
     SECRET_MALFORMED,   /* the client broke the mechanism */
     SECRET_UNAVAILABLE, /* the vault cannot tell now */
+    SECRET_DISABLED,    /* the right credentials of an account that nobody may log in to */
     SECRET_STATES
 };
 

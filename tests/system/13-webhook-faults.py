@@ -1,7 +1,9 @@
 """Webhooks of endpoints that do all they can do wrong, of mail that comes in, and an operator's hand on them."""
 
+import base64
 import datetime
 import email.utils
+import hmac
 import json
 import os
 import pathlib
@@ -47,9 +49,12 @@ Content-Type: text/html\r
 
 
 class Faults(case.LanCase):
+    def setUp(self):
+        super().setUp()
+        self.files = {}
 
     def start(self, url=None, more="", rest="", webhooks="timeout 1s", accounts=None):
-        self.us = self.lan.host("us", 1)
+        self.us = self.lan.hosts.get("us") or self.lan.host("us", 1)
         self.sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
         self.hooks = httpsink.HttpSink(self.lan.host("app", 3), 80)
         self.addCleanup(self.sink.close)
@@ -57,6 +62,8 @@ class Faults(case.LanCase):
         accounts = accounts or APP.format(url=url or self.hooks.url, more=more, rest=rest)
         self.suite = suite.Suite(CONFIG.format(accounts=accounts, webhooks=webhooks), host=self.us)
         self.suite.add_file("state/credentials", api.credentials({"app": "secret"}))
+        for name, text in self.files.items():
+            self.suite.add_file(name, text)
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
 
@@ -181,6 +188,26 @@ class Faults(case.LanCase):
         self.assertRegex(last["error"], "^http transact: cannot resolve nowhere.hook.test: ")
         self.suite.stop()
 
+    def test_an_endpoint_with_a_good_certificate_is_told(self):
+        zone = dnszone.Zone("hook.test").address("app", "192.0.2.3")
+        dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        self.addCleanup(dns.stop)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        ca = certs.Authority(pathlib.Path(folder.name))
+        cert, key = ca.issue("app", "app.hook.test")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.lan.host("us", 1).write("/etc/ssl/certs/ca-certificates.crt", ca.root.read_text())
+        self.start(url="https://app.hook.test/in")
+        secure = httpsink.HttpSink(self.lan.hosts["app"], 443, tls=context)
+        self.addCleanup(secure.close)
+        self.send()
+        told, = secure.wait(1)
+        self.assertEqual((told.path, told.headers["Host"], told.json()["Event"]), ("/in", "app.hook.test", "delivered"))
+        self.assertEqual((self.past()[0]["success"], self.hooks.requests), (True, []))
+        self.suite.stop()
+
     def test_a_call_that_hooks_does_not_survive_is_made_again_under_its_id(self):
         self.start(webhooks="timeout 30s")
         self.hooks.answer(httpsink.Answer(delay=20))
@@ -273,13 +300,20 @@ class Faults(case.LanCase):
     # ---- mail that comes
 
     def test_mail_that_comes_is_told(self):
-        self.start(rest='webhook incoming { url "http://192.0.2.3/in"  authorization "Bearer in" }')
+        key = os.urandom(24)
+        self.files["in.key"] = f"whsec_{base64.b64encode(key).decode()}\n"
+        self.start(rest='webhook incoming { url "http://192.0.2.3/in"  authorization "Bearer in"  '
+                        'signing-key-file "${dir}/in.key" }')
         maildir = mailbox.Maildir(self.suite.folder / "state/mail/app")
         with smtplib.SMTP(self.us.v4, 25, local_hostname="client.example", timeout=20) as client:
             client.sendmail("bob@b.test", ["app@us.test"], MESSAGE)
         maildir.wait(1)
         request, = self.hooks.wait(1)
         self.assertEqual((request.path, request.headers["Authorization"]), ("/in", "Bearer in"))
+        signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+        self.assertEqual(request.headers["webhook-signature"],
+                         "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode())
+        self.assertEqual(request.headers["webhook-id"], request.headers["X-Quartermaster-Webhook-ID"])
         told = request.json()
         self.assertEqual(list(told), ["Version", "From", "To", "CC", "BCC", "ReplyTo", "Subject", "MessageID", "InReplyTo",
                                       "References", "Date", "Text", "HTML", "Structure", "Meta"])

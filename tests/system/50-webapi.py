@@ -23,7 +23,9 @@ account mjl {{
     full-name "M J L"
     from-id-login mjl+fromid@mox.example
 }}
-account other {{ address other@mox.example }}
+domain catch.example {{ }}
+account other {{ address other@mox.example  *@catch.example }}
+account shut {{ address shut@mox.example  login-disabled yes }}
 account small {{ address small@mox.example  messages-per-day 3  new-recipients-per-day 2 }}
 transport sink {{ smtp {{ host {sink}  port 25  tls none }} }}
 route {{ transport sink }}
@@ -52,7 +54,7 @@ class WebapiCase(case.LanCase):
         self.addCleanup(self.sink.close)
         self.suite = suite.Suite(CONFIG.format(us=us.v4, sink=sink.v4) + self.extra, host=us)
         self.suite.add_file("dkim.pem", DKIM_KEY)
-        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password", "small": "small password"}))
+        self.suite.add_file("state/credentials", api.credentials({"mjl": DECOMPOSED, "other": "other password", "small": "small password", "shut": "shut password"}))
         self.enterContext(self.suite)
         self.web = api.Api(us.v4, 80)
         self.mjl = api.Api(us.v4, 80, "mjl@mox.example", COMPOSED)
@@ -153,10 +155,9 @@ class Credentials(WebapiCase):
 
     def test_b_too_many_wrong_ones(self):
         api.within_a_minute()
-        for _ in range(10):
-            self.assertEqual(self.attempt("badpassword").status, 401)
-        answer = self.attempt("badpassword")
-        self.assertEqual((answer.status, answer.headers["Content-Type"]), (429, "text/plain; charset=utf-8"))
+        answers = [self.attempt("badpassword") for _ in range(21)]
+        self.assertEqual([answer.status for answer in answers], [401] * 10 + [429] * 11)
+        self.assertEqual({answer.headers["Content-Type"] for answer in answers}, {"text/plain; charset=utf-8"})
         self.assertEqual(self.attempt(COMPOSED).status, 429)  # the right one neither
 
     def test_c_the_right_one_clears_the_count(self):
@@ -173,9 +174,22 @@ class Credentials(WebapiCase):
             with self.subTest(login):
                 self.assertEqual(api.Api(self.us.v4, 80, login, COMPOSED).post("Send", "").status, 401)
                 self.refused(self.attempt(COMPOSED), "protocol")
+        for login in ("any.thing@catch.example", "Other+x@CATCH.example"):
+            self.refused(api.Api(self.us.v4, 80, login, "other password").post("Send", ""), "protocol")
+            self.assertEqual(api.Api(self.us.v4, 80, login, COMPOSED).post("Send", "").status, 401)
         self.assertEqual(self.attempt("").status, 401)
         self.assertEqual(self.attempt("x" * 5000).status, 401)
         self.assertEqual(api.Api(self.us.v4, 80, "mjl@mox.example", "other password").post("Send", "").status, 401)
+
+    def test_d_nobody_logs_in_to_a_disabled_account(self):
+        api.within_a_minute()
+        for password, text in (("shut password", "disabled"), ("other password", "wrong"), ("shut password", "disabled")):
+            answer = api.Api(self.us.v4, 80, "shut@mox.example", password).post("Send", "")
+            self.assertEqual((answer.status, answer.headers["WWW-Authenticate"]), (401, "Basic realm=webapi"))
+            self.assertIn(text, answer.text)
+        for _ in range(7):  # each counts
+            self.assertEqual(api.Api(self.us.v4, 80, "shut@mox.example", "shut password").post("Send", "").status, 401)
+        self.assertEqual(self.attempt(COMPOSED).status, 429)
 
     def test_e_behind_a_proxy(self):
         proxied = api.Api(self.us.v4, 81)

@@ -1,5 +1,6 @@
 """An account's mailbox, as a client of the HTTP API sees it."""
 
+import base64
 import email
 import email.policy
 import http.client
@@ -75,6 +76,14 @@ class MailboxCase(case.LanCase):
     def flags(self, msg_id, folder="Inbox"):
         flags, = [row["Flags"] for row in self.listed(folder) if row["MsgID"] == msg_id]
         return flags
+
+
+def structure(part):
+    """What Python makes of a message, as the API has it."""
+    parts = [structure(one) for one in part.get_payload()] if part.is_multipart() else []
+    return {"ContentType": part.get_content_type(), "ContentTypeParams": dict(part.get_params()[1:]),
+            "ContentID": part["Content-ID"] or "", "ContentDisposition": part.get_content_disposition() or "",
+            "Filename": part.get_filename(""), "DecodedSize": 0 if parts else len(part.get_payload(decode=True)), "Parts": parts}
 
 
 class Messages(MailboxCase):
@@ -272,6 +281,36 @@ class Messages(MailboxCase):
         row, = self.listed("Mail/Gesendet \u00fc")
         self.assertEqual(row["Flags"], ["$notjunk", "\\seen"])
         self.assertEqual(self.ok("Send", self.other, **self.SENT)["Submissions"][0]["FromID"], "")
+
+    def test_a_copy_is_what_was_asked_for(self):
+        def file(name, content_type, octets, content_id=""):
+            return {"Name": name, "ContentType": content_type, "ContentID": content_id, "Data": base64.b64encode(octets).decode()}
+        asked = {"From": [{"Name": "m\u00f8x", "Address": "mjl@mox.example"}], "To": [{"Name": "m\u00f8x", "Address": "mjl+to@mox.example"},
+                 {"Name": "m\u00f8x", "Address": "mjl+to2@mox.example"}], "CC": [{"Name": "", "Address": "mjl+cc@mox.example"}],
+                 "BCC": [{"Name": "", "Address": "mjl+bcc@mox.example"}], "ReplyTo": [{"Name": "", "Address": "mjl+reply@mox.example"}],
+                 "MessageID": "<random@localhost>", "References": ["<first@localhost>", "<messageid0@localhost>"],
+                 "Subject": "\u00a1hello world!", "Text": "hi \u263a\n", "HTML": "<html><body>bo\u00f6 <img src=\"cid:x\" /></body></html>"}
+        files = {"AlternativeFiles": [file("", "text/calendar", b"BEGIN:VCALENDAR\r\n")],
+                 "InlineFiles": [file("x.png", "image/png", b"png data", "<x>")], "AttachedFiles": [file("y.pdf", "", b"%PDF-")]}
+        self.deliver("one")
+        self.make_folder(".Sent")
+        self.ok("Send", **asked, **files, Date="2024-05-06T07:08:09+02:00", SaveSent=True)
+        msg_id = self.listed("Sent")[0]["MsgID"]
+        got = self.ok("MessageGet", MsgID=msg_id)
+        self.assertEqual(got["Message"].pop("Date"), "2024-05-06T07:08:09+02:00")
+        self.assertEqual(got["Message"], {**asked, "HTML": asked["HTML"] + "\n"})
+
+        def kinds(part):
+            kind = part["ContentType"].partition("/")[2]
+            return f"{kind}({','.join(map(kinds, part['Parts']))})" if part["Parts"] else kind
+        self.assertEqual(kinds(got["Structure"]), "mixed(related(alternative(plain,html,calendar),png),pdf)")
+        self.assertEqual(got["Structure"], structure(email.message_from_bytes(self.raw(msg_id))))
+
+        def part(*path):
+            return self.mjl.call("MessagePartGet", {"MsgID": msg_id, "PartPath": path})
+        self.assertEqual(part(0, 0, 1).body.decode(), asked["HTML"] + "\r\n")
+        self.assertEqual((part(0, 1).body, part(1).body, part().status), (b"png data", b"%PDF-", 200))
+        self.assertEqual(part(2).code, "partNotFound")
 
     def test_a_copy_of_what_is_sent_again_with_its_key(self):
         self.deliver("one")

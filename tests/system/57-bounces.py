@@ -1,6 +1,9 @@
 """What becomes of an address that refuses mail: events, webhooks and the suppression list, by what Postfix and Exim
 say at once and by what they send back later."""
 
+import pathlib
+import smtplib
+
 from harness import api, capture, case, client, dnszone, exim, httpsink, mailbox, postfix, suite, wait
 
 CONFIG = """
@@ -20,18 +23,30 @@ account bare {{
     suppress-at-send yes
     webhook outgoing {{ url "{url}/bare" }}
 }}
-queue {{ attempts 1 }}
+account shut {{ address shut@us.test  login-disabled yes }}
+account small {{ address small@us.test  messages-per-day 2  new-recipients-per-day 1 }}
+transport exim {{ smtp {{ host {exim}  port 25  tls none }} }}
+route {{ to example.com  transport exim }}
+queue {{ attempts {attempts} }}
 deliver {{ connect-timeout 1s }}
 webhooks {{ allow-private yes }}
 """
 EXIM_RULES = """\
+  accept domains = example.com
   deny local_parts = full
        message = 552 5.2.2 the mailbox is full
+  defer local_parts = crowded
+       message = 452 4.2.2 the mailbox is full for now
+  defer local_parts = later
+       message = 450 4.2.1 not now
   deny local_parts = policy
        message = 550 5.7.1 we do not like you
   deny local_parts = late : gone
        message = 550 5.1.1 no such user any more
 """
+
+
+REPORTS = pathlib.Path(__file__).resolve().parents[1] / "fuzz/corpus/dsnread"
 
 
 class Bounces(case.LanCase):
@@ -41,21 +56,24 @@ class Bounces(case.LanCase):
         self.late = exim.Exim(self.lan.host("late", software=["exim"]), domains=["example.org"],
                               mailboxes=["someone@example.org"], rcpt_rules=EXIM_RULES)
         self.mx = postfix.Postfix(
-            self.lan.host("mx", software=["postfix"]), ["example.net"], mailboxes=["someone@example.net", "late@example.net"],
+            self.lan.host("mx", software=["postfix"]), ["example.net", "example.com"], mailboxes=["someone@example.net", "late@example.net"],
             settings={"virtual_alias_maps": "inline:{ list@example.net=gone@example.org }",
                       "transport_maps": f"inline:{{ late@example.net=smtp:[{self.late.host.v4}]:25 }}"})
         zones = [dnszone.Zone(name).mx("@", 10, "mx").address("mx", host.v4)
-                 for name, host in (("us.test", self.us), ("example.net", self.mx.host), ("example.org", self.late.host))]
+                 for name, host in (("us.test", self.us), ("example.net", self.mx.host), ("example.com", self.mx.host), ("example.org", self.late.host))]
         self.dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), zones).start()
         self.lan.resolve_through(self.dns.host)
         self.mx.start()
         self.late.start()
         self.hooks = httpsink.HttpSink(self.lan.host("hooks", 80), 80)
         self.addCleanup(self.hooks.close)
-        self.suite = suite.Suite(CONFIG.format(us=self.us.v4, url=self.hooks.url), host=self.us)
-        self.suite.add_file("state/credentials", api.credentials({"app": "secret", "bare": "secret"}))
+        self.suite = suite.Suite(self.config(), host=self.us)
+        self.suite.add_file("state/credentials", api.credentials(dict.fromkeys(("app", "bare", "small", "shut"), "secret")))
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
+
+    def config(self, attempts=1):
+        return CONFIG.format(us=self.us.v4, url=self.hooks.url, exim=self.late.host.v4, attempts=attempts)
 
     def send(self, to, account="app", **more):
         answer = api.Api(self.us.v4, 80, f"{account}@us.test", "secret").call("Send", {
@@ -64,6 +82,27 @@ class Bounces(case.LanCase):
         submission, = answer.json["Submissions"]
         self.assertRegex(submission["FromID"], "^[a-z2-7]{26}$")
         return submission
+
+    def submit(self, to, sender="app@us.test", extra="", account="app"):
+        with client.connect(self.us.v4, 587) as smtp:
+            client.plain(smtp, f"{account}@us.test", "secret")
+            return smtp.sendmail(sender, [to], client.message(to, "token", sender=f"{account}@us.test", extra=extra))
+
+    def events(self, submission, last):
+        """What the API tells of a recipient in the order in which it happened, once it tells of `last`."""
+        def read():
+            page = api.Api(self.us.v4, 80, "app@us.test", "secret").get("/webapi/v0/events?after=0").json["Events"]
+            mine = [one for one in page if one["QueueMsgID"] == submission["QueueMsgID"]]
+            return mine if mine and (mine[-1]["Event"], mine[-1]["DSN"]) == last else None
+        return wait.until(read, what=f"the event {last}")
+
+    def come_back(self, to, report, of="someone@example.net"):
+        """A report of the corpus about `of` comes in for this address, as from anybody."""
+        octets = (REPORTS / report).read_bytes()
+        for name in (b"ann@example.org", b"nobody@example.org"):
+            octets = octets.replace(name, of.encode())
+        with smtplib.SMTP(self.us.v4, 25, local_hostname="mx.example.net", timeout=20) as smtp:
+            smtp.sendmail("", [to], octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
     def told(self, submission, count, path="/app"):
         """What the application was told of a recipient, once it has been told so often."""
@@ -101,7 +140,7 @@ class Bounces(case.LanCase):
     def test_a_full_mailbox_and_a_policy(self):
         for number in (1, 2, 3):
             self.assertEqual(self.told(self.send("full@example.org"), 1),
-                             [("failed", False, number == 3, 552, "4.2.2")])
+                             [("failed", False, number == 3, 552, "5.2.2")])
         self.assertEqual(self.listed(), {"full@example.org": (
             "full", "delivery failure from queue and three consecutive failures")})
         self.assertEqual(self.told(self.send("full@example.org"), 1), [("suppressed", False, False, 0, "")])
@@ -125,11 +164,98 @@ class Bounces(case.LanCase):
         with capture.Capture() as link:
             self.assertEqual(self.told(self.send("late@example.net"), 1), [("suppressed", False, False, 0, "")])
         self.assertEqual(link.connections(25), 0)
+        self.assertEqual([(one["Event"], one["DSN"], one["Suppressing"], one["SMTPCode"])
+                          for one in self.events(sent, ("failed", True))],
+                         [("accepted", False, False, 0), ("delivered", False, False, 250), ("failed", True, True, 550)])
         # By way of an address that is forwarded there.
         events = self.told(self.send("list@example.net"), 2)
         self.assertEqual([one[:2] for one in events], [("delivered", False), ("failed", True)])
         self.assertEqual(sorted(self.listed()), ["late@example.net", "list@example.net"])
         self.assertEqual([one for one in self.hooks.requests if one.path == "/in"], [])
+        self.suite.stop()
+
+    def test_a_bounce_of_exim_s_own(self):
+        sent = self.send("nobody@example.com")
+        self.assertEqual(self.told(sent, 2), [("delivered", False, False, 0, ""), ("failed", True, True, 550, "5.1.1")])
+        self.assertEqual(list(self.listed()), ["nobody@example.com"])
+        bounce = mailbox.Maildir(self.suite.folder / "state/mail/app").wait(1)[0].as_string()
+        self.assertIn("created automatically by mail delivery software", bounce)  # as Exim says
+        self.suite.stop()
+
+    def test_what_is_put_off_first(self):
+        self.suite.write_config(self.config(attempts=2))
+        self.suite.qmctl("reload")
+        later = self.send("later@example.org")
+        self.assertEqual(self.told(later, 1), [("delayed", False, False, 450, "4.2.1")])
+        self.suite.qmctl("queue", "kick", "--all")
+        self.assertEqual(self.told(later, 2), [("delayed", False, False, 450, "4.2.1"), ("failed", False, False, 450, "4.2.1")])
+        self.assertEqual([one["Event"] for one in self.events(later, ("failed", False))], ["accepted", "delayed", "failed"])
+        # A mailbox that is full, by the code for that which is none for ever.
+        for number in (1, 2, 3):
+            sent = self.send("crowded@example.org")
+            self.told(sent, 1)
+            self.suite.qmctl("queue", "kick", "--all")
+            self.assertEqual(self.told(sent, 2), [("delayed", False, False, 452, "4.2.2"), ("failed", False, number == 3, 452, "4.2.2")])
+        self.assertEqual(self.listed(), {"crowded@example.org": (
+            "full", "delivery failure from queue and three consecutive failures")})
+        self.suite.stop()
+
+    def test_what_else_comes_back(self):
+        sent = self.send("someone@example.net")
+        to = f"app+{sent['FromID']}@us.test"
+        self.told(sent, 1)
+        wanted = [("delivered", False, False, 0, "")]
+        for report, event in (("relayed", ("relayed", True, False, 250, "2.1.9")), ("expanded", ("expanded", True, False, 0, "")),
+                              ("delivered", ("delivered", True, False, 250, "2.1.5")), ("bogus-action", ("unrecognized", True, False, 0, "")),
+                              ("vacation", ("unrecognized", False, False, 0, ""))):
+            with self.subTest(report):
+                self.come_back(to, report)
+                wanted.append(event)
+                self.assertEqual(self.told(sent, len(wanted)), wanted)
+        self.assertEqual([(one["Event"], one["DSN"]) for one in self.events(sent, ("unrecognized", False))],
+                         [("accepted", False), *(one[:2] for one in wanted)])
+        self.assertEqual(self.listed(), {})
+        self.suite.stop()
+
+    def test_a_name_of_the_client_s_own_in_the_sender(self):
+        self.submit("someone@example.net", "app+order-7@us.test", "X-Mox-Extra-order: 7\r\nX-Quartermaster-Extra-Who: me\r\n")
+        self.hooks.wait(1)
+        delivered = self.hooks.requests[0].json()
+        extra = {"Order": "7", "Who": "me"}
+        self.assertEqual((delivered["Event"], delivered["FromID"], delivered["Extra"]), ("delivered", "order-7", extra))
+        self.come_back("app+order-7@us.test", "postfix")
+        failed = self.hooks.wait(2)[1].json()
+        self.assertEqual((failed["Event"], failed["SMTPCode"]), ("failed", 550))
+        self.assertEqual((failed["DSN"], failed["Suppressing"], failed["FromID"], failed["Extra"]), (True, False, "order-7", extra))
+        told = self.events(delivered, ("failed", True))
+        self.assertEqual([(one["Event"], one["Extra"]) for one in told],
+                         [("accepted", extra), ("delivered", extra), ("failed", extra)])
+        self.assertEqual(self.listed(), {})  # anybody could have guessed it
+        self.suite.stop()
+
+    def test_so_much_a_day_at_submission(self):
+        self.assertEqual(self.submit("someone@example.net", "small@us.test", account="small"), {})
+        for to, said in (("another@example.net", b"new recipients"), ("someone@example.net", None), ("someone@example.net", b"messages")):
+            with self.subTest(to):
+                if said is None:
+                    self.submit(to, "small@us.test", account="small")
+                    continue
+                with self.assertRaises(smtplib.SMTPDataError) as refused:
+                    self.submit(to, "small@us.test", account="small")
+                self.assertEqual(refused.exception.smtp_code, 451)
+                self.assertRegex(refused.exception.smtp_error, b"4.7.1 the account has .*" + said)
+        self.mx.mailbox("someone@example.net").wait(2)
+        self.suite.stop()
+
+    def test_an_account_that_nobody_logs_in_to(self):
+        for login, password, said in ((client.plain, "secret", (525, b"5.7.13")), (client.plain, "wrong", (535, b"5.7.8")),
+                                      (client.scram, "secret", (525, b"5.7.13")), (client.scram, "wrong", (535, b"5.7.8"))):
+            with self.subTest(login, password=password), client.connect(self.us.v4, 587) as smtp:
+                with self.assertRaises(smtplib.SMTPAuthenticationError) as refused:
+                    login(smtp, "shut@us.test", password)
+                self.assertEqual((refused.exception.smtp_code, refused.exception.smtp_error.split()[0]), said)
+        client.send(self.us.v4, 25, "a@example.net", ["shut@us.test"], client.message("shut@us.test", "token"))
+        mailbox.Maildir(self.suite.folder / "state/mail/shut").wait(1)
         self.suite.stop()
 
     def test_an_account_without_a_mailbox(self):

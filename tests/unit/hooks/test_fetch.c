@@ -370,6 +370,9 @@ static void test_an_endpoint_can_say_when_to_come_back(void **state)
     fetch(url, true, &h);
     assert_int_equal(h.status, 429);
     assert_int_equal(h.retry_after_s, 120);
+    reply = "HTTP/1.1 429 Slow\r\nRetry-After: 99999999999\r\nContent-Length: 0\r\n\r\n";
+    fetch(url, true, &h);
+    assert_int_equal(h.retry_after_s, INT32_MAX);
     reply = "HTTP/1.1 503 Slow\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n";
     fetch(url, true, &h);
     assert_int_equal(h.retry_after_s, 0);

@@ -262,6 +262,7 @@ static void test_answers_to_authentications_stand_the_battery(void **state)
         {.state = SECRET_DENIED},
         {.state = SECRET_MALFORMED},
         {.state = SECRET_UNAVAILABLE},
+        {.state = SECRET_DISABLED},
     };
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         struct buf b = {0};
@@ -285,7 +286,7 @@ static void test_a_failure_that_says_success_is_refused(void **state)
     buf_clear(&out);
     assert_int_equal(auth_again(MSG_SECRET_AUTH_FAILED, span_of("\x00", 1), &out), -1);
     buf_clear(&out);
-    assert_int_equal(auth_again(MSG_SECRET_AUTH_FAILED, span_of("\x05", 1), &out), -1);
+    assert_int_equal(auth_again(MSG_SECRET_AUTH_FAILED, span_of("\x06", 1), &out), -1);
     buf_clear(&out);
     assert_int_equal(auth_again(MSG_SECRET_SIGNATURE, span_of("\x02", 1), &out), -1);
     buf_free(&out);

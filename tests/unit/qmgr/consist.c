@@ -72,6 +72,8 @@ static bool get_message(struct walk *w, uint64_t id, struct msg_row *m)
 
 static void check_id(struct walk *w, const char *what, uint64_t id)
 {
+    if (id >= LEDGER_IDS)
+        complain(w, "%s %" PRIu64 ": is more than a number of JavaScript can tell", what, id);
     if (id == 0 || id >= w->next_id)
         complain(w, "%s %" PRIu64 ": the next id is %" PRIu64, what, id, w->next_id);
 }

@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+#include "arrival.h"
+#include "clock.h"
+#include "commit.h"
+#include "hookq.h"
+#include "mailindex.h"
 #include "mem.h"
 #include "proto_submit.h"
 #include "tables.h"
@@ -59,6 +64,59 @@ static void test_the_payload_is_what_came_and_how(void **state)
     mem_free(&wanted);
     assert_int_equal(world_rows(TABLE_HOOK), 0);
     assert_int_equal(world_rows(TABLE_HOOKRETIRED), 1);
+}
+
+/* As if the sender had been verified. */
+struct checked {
+    struct change change;
+    bool done;
+};
+
+static void note_checked(struct change *change, struct store_txn *t)
+{
+    static char *domains[] = {(char *)"b.example", (char *)"list.example"};
+    static const struct mail_checks good = {MAIL_PASS, MAIL_PASS, {domains, 2}};
+    struct submit_envelope *e = world_envelope("s@b.example", "app@example.org");
+    struct deliver_result result = deliver_result_new(7, DELIVER_DONE);
+    const struct arrival a = {"app", e, 7, "app@example.org", &result, &says, &good};
+    (void)change;
+    submit_set(&result.stored_name, "1.Q7.mx");
+    mailindex_stored(&world.queue.ledger, t, "app", e, "app@example.org", &result, &good);
+    arrival_note(&world.queue.ledger, t, world.queue.settings, &a, clock_wall_ms());
+    deliver_result_clear(&result);
+    submit_envelope_free(&e);
+}
+
+static void on_noted(struct change *change, const char *why)
+{
+    assert_null(why);
+    ((struct checked *)change)->done = true;
+}
+
+static void test_what_is_known_of_the_sender_is_told_and_kept(void **state)
+{
+    struct checked x = {.change = {.apply = note_checked, .done = on_noted}};
+    struct mail_message m;
+    struct span value;
+    begin();
+    commit_add(world.queue.commit, &x.change);
+    WORLD_UNTIL(x.done);
+    hookq_poke(world.queue.hookq, 0);
+    WORLD_UNTIL(world_heard_n == 1);
+    assert_non_null(
+        strstr(world_heard[0], "\"MailFromValidated\":true,\"MsgFromValidated\":true,"));
+    assert_non_null(
+        strstr(world_heard[0], "\"DKIMVerifiedDomains\":[\"b.example\",\"list.example\"]"));
+    struct key k = key_mail(name_hash(world.queue.ledger.secret, "app"), 7);
+    struct store_txn *t = store_begin(world.queue.store, false);
+    assert_true(store_get(t, TABLE_MAIL, key_span(&k), &value));
+    assert_int_equal(mail_row_read(value, &m), 0);
+    store_abort(&t);
+    assert_int_equal(m.checks.spf, MAIL_PASS);
+    assert_int_equal(m.checks.dmarc, MAIL_PASS);
+    assert_int_equal(m.checks.dkim.n, 2);
+    mail_message_clear(&m);
+    (void)come(SUBMIT_SMTP, "app@example.org"); /* which writes the next id, for the check */
 }
 
 static void test_the_recipient_is_told_as_people_write_it(void **state)
@@ -130,6 +188,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_the_payload_is_what_came_and_how),
+        BARE_TEST(test_what_is_known_of_the_sender_is_told_and_kept),
         BARE_TEST(test_the_recipient_is_told_as_people_write_it),
         BARE_TEST(test_only_who_wants_to_hear_is_asked_and_told),
         BARE_TEST(test_what_is_put_off_has_not_come),

@@ -194,6 +194,52 @@ static void test_a_full_mailbox_is_listed_the_third_time_in_a_row(void **state)
     end_script();
 }
 
+/* What stands for it in the history is ours where the remote sent none, and that of a temporary
+ * failure as long as it is not over. */
+static void test_the_webhook_has_the_enhanced_code_that_was_sent(void **state)
+{
+    static const struct {
+        uint16_t code;
+        const char *enhanced, *reply, *said;
+    } cases[] = {
+        {552, "4.2.2", "552 5.2.2 full", "5.2.2"},
+        {452, "4.2.2", "452 4.2.2 full", "4.2.2"},
+        {554, "5.0.0", "554 no", ""},
+        {554, "5.0.0", "554 5.7 no", ""},
+        {554, "5.0.0", "554 4.2.2 full", ""}, /* of another class: none (RFC 2034 section 4) */
+        {554, "5.6.0", "554-wait\n554-5.6.0 this\n554 is no mail", "5.6.0"},
+        {554, "5.0.0", "554", ""},
+        {554, "5.7.0", "", "5.7.0"}, /* what a transport was set to answer */
+    };
+    char *name = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        begin();
+        script(cases[i].code, cases[i].enhanced, cases[i].reply);
+        assert_string_equal(outcome("app", "c@d.example"), "AF");
+        name = mem_format("\"SMTPCode\":%u,\"SMTPEnhancedCode\":\"%s\",", cases[i].code,
+                          cases[i].said);
+        expect_hook(0, "failed", false, name);
+        mem_free(&name);
+        end_script();
+        if (i + 1 < sizeof cases / sizeof cases[0])
+            (void)world_teardown(NULL);
+    }
+}
+
+static void test_the_reason_names_no_enhanced_code_that_was_not_sent(void **state)
+{
+    struct suppression s;
+    begin();
+    script(550, "5.1.1", "550 no such user");
+    (void)outcome("app", "c@d.example");
+    expect_hook(0, "failed", true, "\"SMTPCode\":550,\"SMTPEnhancedCode\":\"\"");
+    assert_true(is_listed("app", "c@d.example", &s));
+    assert_string_equal(s.reason,
+                        "delivery failure from queue with smtp code 550, enhanced code \"\"");
+    suppression_clear(&s);
+    end_script();
+}
+
 static void test_what_says_nothing_of_the_address_never_lists_it(void **state)
 {
     begin();
@@ -262,6 +308,8 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_suppressed_one_is_told_and_kept_as_a_failure),
         BARE_TEST(test_those_beside_a_suppressed_one_are_tried),
         BARE_TEST(test_a_full_mailbox_is_listed_the_third_time_in_a_row),
+        BARE_TEST(test_the_webhook_has_the_enhanced_code_that_was_sent),
+        BARE_TEST(test_the_reason_names_no_enhanced_code_that_was_not_sent),
         BARE_TEST(test_what_says_nothing_of_the_address_never_lists_it),
         BARE_TEST(test_what_is_old_is_forgotten),
         BARE_TEST(test_what_is_put_off_is_looked_up_at_every_attempt),

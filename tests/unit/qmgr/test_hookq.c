@@ -23,29 +23,41 @@ static void test_waits_are_those_of_the_contract(void **state)
 }
 
 static const char *payload = "{}";
+static bool old_rows;
 
 /* Webhooks put into the store as an event does. */
 struct insertion {
     struct change change;
     unsigned n;
-    const char *url;
+    const char *account, *url;
     int64_t due_ms;
     bool *done;
 };
+
+static void make_old(struct store_txn *t, uint64_t id, const struct hook_row *row)
+{
+    static const unsigned char no_secret[16] = {0};
+    struct key due = key_due(hookrow_due(id, row)),
+               value = due_value((struct stream_id){name_hash(no_secret, row->url), 0});
+    store_put(t, TABLE_HOOKDUE, key_span(&due), key_span(&value));
+}
 
 static void apply(struct change *change, struct store_txn *t)
 {
     struct insertion *x = (struct insertion *)change;
     for (unsigned i = 0; i < x->n; i++) {
         struct hook_row row = {.recipient = 1,
-                               .account = (char *)"box",
+                               .account = (char *)x->account,
                                .url = (char *)x->url,
                                .authorization = (char *)"",
                                .event = (char *)"delivered",
                                .submitted_ms = x->due_ms,
                                .next_ms = x->due_ms,
                                .payload = (char *)payload};
-        hookrow_insert(t, world.queue.ledger.next_id++, &row);
+        uint64_t id = world.queue.ledger.next_id++;
+        hookrow_insert(t, id, &row);
+        if (old_rows)
+            make_old(t, id, &row);
     }
     /* The next one that is staged writes next_id. */
 }
@@ -58,15 +70,21 @@ static void applied(struct change *change, const char *why)
     mem_free(&x);
 }
 
-static void put_hooks(const char *url, unsigned n)
+static void put_hooks_of(const char *account, const char *url, unsigned n)
 {
     bool done = false;
     struct insertion *x = mem_zero(sizeof *x);
-    *x = (struct insertion){{.apply = apply, .done = applied}, n, url, clock_wall_ms(), &done};
+    *x = (struct insertion){
+        {.apply = apply, .done = applied}, n, account, url, clock_wall_ms(), &done};
     int64_t due = x->due_ms;
     commit_add(world.queue.commit, &x->change);
     WORLD_UNTIL(done);
     hookq_poke(world.queue.hookq, due);
+}
+
+static void put_hooks(const char *url, unsigned n)
+{
+    put_hooks_of("box", url, n);
 }
 
 static unsigned calls_to(const char *url)
@@ -116,6 +134,47 @@ static void test_a_url_that_does_not_answer_keeps_no_other_waiting(void **state)
     WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
     assert_int_equal(world_rows(TABLE_HOOKDUE), 0);
     assert_int_equal(world.hooks.calls_total, 5003);
+    finish();
+}
+
+static void test_a_url_that_hangs_for_one_account_keeps_no_other_account_waiting(void **state)
+{
+    static const char url[] = "https://both.example/";
+    put_hooks_of("box", url, 3000);
+    WORLD_UNTIL(calls_to(url) == 1);
+    put_hooks_of("other", url, 2);
+    WORLD_UNTIL(calls_to(url) == 2);
+    world_settle();
+    assert_int_equal(calls_to(url), 2); /* per-url, of each */
+    for (unsigned i = 0; i < 2; i++) {
+        WORLD_UNTIL(calls_to(url) == 2);
+        endpoint_answer(&world.hooks, 1, 200); /* the later one */
+        world_settle();
+    }
+    assert_int_equal(world_rows(TABLE_HOOK), 3000);
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 200;
+    endpoint_answer(&world.hooks, 0, 200);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    finish();
+}
+
+/* As they were written when the streams were of URLs alone. */
+static void test_older_rows_of_the_index_are_read(void **state)
+{
+    old_rows = true;
+    put_hooks("https://a.example/", 3);
+    old_rows = false;
+    WORLD_UNTIL(calls_to("https://a.example/") == 1);
+    world.hooks.on_call = endpoint_answers;
+    world.hooks.code = 500;
+    endpoint_answer(&world.hooks, 0, 500);
+    WORLD_UNTIL(world.hooks.calls_total == 3);
+    world_settle();
+    world.hooks.code = 200;
+    world_step(2 * MINUTE);
+    WORLD_UNTIL(world_rows(TABLE_HOOK) == 0);
+    assert_int_equal(world_rows(TABLE_HOOKDUE), 0);
     finish();
 }
 
@@ -278,14 +337,24 @@ static void test_a_webhook_that_fails_is_tried_again_until_it_is_over(void **sta
 static void test_an_endpoint_can_ask_for_time_or_for_no_more(void **state)
 {
     world.hooks.on_call = endpoint_answers;
-    world.hooks.code = 429; /* with Retry-After of an hour */
+    world.hooks.code = 429;
+    world.hooks.retry_after_s = 3600;
     put_hooks("https://a.example/", 1);
     WORLD_UNTIL(world.hooks.calls_total == 1);
     world_settle();
     expect_next(60 * MINUTE, 1);
-    world.hooks.code = 410;
+    world.hooks.code = 503;
+    world.hooks.retry_after_s = 30 * 86400; /* no longer than a day */
     world_step(62 * MINUTE);
     assert_int_equal(world.hooks.calls_total, 2);
+    expect_next(24 * 60 * MINUTE, 2);
+    world.hooks.retry_after_s = INT32_MAX;
+    world_step(25 * 60 * MINUTE);
+    assert_int_equal(world.hooks.calls_total, 3);
+    expect_next(24 * 60 * MINUTE, 3);
+    world.hooks.code = 410;
+    world_step(25 * 60 * MINUTE);
+    assert_int_equal(world.hooks.calls_total, 4);
     assert_int_equal(world_rows(TABLE_HOOK), 0);
     finish();
 }
@@ -325,6 +394,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_are_those_of_the_contract),
         WORLD_TEST(test_a_url_that_does_not_answer_keeps_no_other_waiting),
+        WORLD_TEST(test_a_url_that_hangs_for_one_account_keeps_no_other_account_waiting),
+        WORLD_TEST(test_older_rows_of_the_index_are_read),
         WORLD_TEST(test_one_behind_many_of_another_url_is_found),
         BARE_TEST(test_concurrency_is_shared_by_all_urls),
         BARE_TEST(test_urls_that_failed_before_have_half_and_keep_no_new_one_waiting),

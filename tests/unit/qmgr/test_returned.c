@@ -316,6 +316,60 @@ static void test_a_client_s_own_id_is_found_in_its_spelling(void **state)
     deliver_report_clear(&report);
 }
 
+static void expect_what_a_failed_one_does(const char *more, bool lists)
+{
+    world_open(more);
+    world.hooks.on_call = endpoint_hears;
+    struct submit_envelope *e = world_envelope("app+order-7@example.org", "bob@d.example");
+    submit_set(&e->account, "app");
+    submit_set(&e->recipients[0].from_id, "order-7");
+    e->flags |= SUBMIT_FROM_IDS;
+    world.direct.on_job = agent_delivers;
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\n");
+    world_settle();
+    struct deliver_report report =
+        report_of(DELIVER_SAID_ACTION, DELIVER_ACTION_FAILED, 550, "5.1.1", "bob@d.example");
+    (void)come_back("app+order-7@example.org", &report);
+    expect_events(id, "ADF");
+    expect_hook(lists ? "\"Suppressing\":true" : "\"Suppressing\":false");
+    assert_int_equal(is_listed("app", "bob@d.example"), lists);
+    assert_int_equal(world_rows(TABLE_FAILURE), 0);
+    deliver_report_clear(&report);
+}
+
+/* Whoever guesses such an id could have any address suppressed. */
+static void test_a_client_s_own_id_suppresses_nothing_unless_all_ids_are_plain(void **state)
+{
+    expect_what_a_failed_one_does(accounts, false);
+    (void)world_teardown(NULL);
+    expect_what_a_failed_one_does("account app { address app@example.org  from-id-login "
+                                  "app@example.org  from-id plain\n"
+                                  "    webhook outgoing { url \"https://app.example/h\" } }\n",
+                                  true);
+}
+
+static void test_a_plain_id_is_matched(void **state)
+{
+    world_open("account app { address app@example.org  from-id-login app@example.org  "
+               "from-id plain\n"
+               "    webhook outgoing { url \"https://app.example/h\" } }\n");
+    world.hooks.on_call = endpoint_hears;
+    uint64_t id = send_as("app", "app@example.org");
+    assert_int_equal(strlen(world_from_ids[0]), FROMID_PLAIN_SIZE - 1);
+    struct deliver_report report =
+        report_of(DELIVER_SAID_ACTION, DELIVER_ACTION_FAILED, 550, "5.1.1", "bob@d.example");
+    char *wanted = mem_format("\"FromID\":\"%s\"", world_from_ids[0]);
+    char *to = address_of("app", world_from_ids[0]);
+    (void)come_back(to, &report);
+    expect_events(id, "ADF");
+    expect_hook("\"Suppressing\":true");
+    expect_hook(wanted);
+    assert_true(is_listed("app", "bob@d.example"));
+    mem_free(&wanted);
+    mem_free(&to);
+    deliver_report_clear(&report);
+}
+
 static void test_a_flood_of_reports_is_bounded(void **state)
 {
     struct retired_row r;
@@ -361,6 +415,8 @@ int main(int argc, char **argv)
         BARE_TEST(test_one_that_is_queued_still_is_found),
         BARE_TEST(test_without_a_mailbox_it_is_consumed),
         BARE_TEST(test_a_client_s_own_id_is_found_in_its_spelling),
+        BARE_TEST(test_a_client_s_own_id_suppresses_nothing_unless_all_ids_are_plain),
+        BARE_TEST(test_a_plain_id_is_matched),
         BARE_TEST(test_a_flood_of_reports_is_bounded),
         BARE_TEST(test_bounces_after_acceptance_are_in_a_row),
     };

@@ -32,7 +32,7 @@ static const struct {
     {550, "5.1.1", "see http://antispam.example/unknown", VERDICT_NOW, SUPPRESS_BAD_ADDRESS},
     /* it is full */
     {552, "5.2.2", "over quota", VERDICT_COUNT, SUPPRESS_FULL},
-    {550, "5.2.2", "over quota", VERDICT_COUNT, SUPPRESS_FULL},
+    {550, "5.2.2", "over quota", VERDICT_NOW, SUPPRESS_FULL},
     {552, "", "over quota", VERDICT_COUNT, SUPPRESS_FULL},
     {452, "4.2.2", "over quota", VERDICT_COUNT, SUPPRESS_FULL},
     {452, "", "no room", VERDICT_COUNT, SUPPRESS_FULL},
@@ -52,7 +52,15 @@ static const struct {
     /* the rest */
     {554, "", "transaction failed", VERDICT_COUNT, SUPPRESS_OTHER},
     {500, "5.0.0", "", VERDICT_COUNT, SUPPRESS_OTHER},
-    {550, "5.6.3", "conversion required", VERDICT_COUNT, SUPPRESS_OTHER},
+    {554, "5.6.3", "conversion required", VERDICT_COUNT, SUPPRESS_OTHER},
+    /* a code that speaks for itself */
+    {550, "5.6.3", "conversion required", VERDICT_NOW, SUPPRESS_OTHER},
+    {551, "5.5.0", "no", VERDICT_NOW, SUPPRESS_OTHER},
+    {553, "5.2.3", "too large", VERDICT_NOW, SUPPRESS_OTHER},
+    {556, "5.3.4", "too large", VERDICT_NOW, SUPPRESS_OTHER},
+    {550, "5.6.0", "a virus", VERDICT_NEVER, SUPPRESS_SPAM},
+    {550, "5.7.1", "no", VERDICT_NEVER, SUPPRESS_POLICY},
+    {550, "4.4.1", "no answer", VERDICT_NEVER, SUPPRESS_OTHER},
     {552, "5.3.4", "too large", VERDICT_COUNT, SUPPRESS_OTHER},
     {552, "5.2.3", "too large", VERDICT_COUNT, SUPPRESS_OTHER},
     {451, "4.3.0", "later", VERDICT_COUNT, SUPPRESS_OTHER},

@@ -532,7 +532,7 @@ static void answer_call(struct endpoint *e, struct call *c, uint16_t code)
 {
     const struct hook_result r = {
         code / 100 == 2, code, (char *)(code / 100 == 2 ? "" : "http status"),
-        (char *)"body",  5,    code == 429 ? 3600 : 0};
+        (char *)"body",  5,    e->retry_after_s};
     hook_answer(e->channel, c->request, &r);
     free_call(c);
 }

@@ -56,7 +56,8 @@ struct endpoint {
     void (*on_call)(struct endpoint *e, struct call *c);
     struct call calls[1000];
     unsigned calls_n, calls_total;
-    uint16_t code; /* for endpoint_answers */
+    uint16_t code;          /* for endpoint_answers */
+    uint32_t retry_after_s; /* with every answer */
 };
 
 struct world {

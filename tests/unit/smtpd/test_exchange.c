@@ -100,6 +100,7 @@ static void the_ways_to_authenticate(void **state)
         {"AUTH LOGIN cW1AdGVzdC5leGFtcGxl", 334, "c2VjcmV0", 235, NULL, 0},
         {"AUTH LOGIN cW1AdGVzdC5leGFtcGxl", 334, "d3Jvbmc=", 535, NULL, 0},
         {"AUTH PLAIN d3Jvbmc=", 535, NULL, 0, NULL, 0},
+        {"AUTH PLAIN c2h1dA==", 525, NULL, 0, NULL, 0},
         {"AUTH PLAIN no-base64", 501, NULL, 0, NULL, 0},
         {"AUTH PLAIN", 334, "no base64!", 501, NULL, 0},
         {"AUTH PLAIN", 334, "*", 501, NULL, 0},

@@ -240,6 +240,8 @@ static void judge(struct world *w, uint64_t request, struct span message)
         a = (struct secret_auth){SECRET_OK, 0, {0}, (char *)"qm", (char *)"qm@test.example"};
     else if (span_equal(message, span_of("\0id\0secret", 10)))
         a = (struct secret_auth){SECRET_OK, 0, {0}, (char *)"qm", (char *)"qm+id@test.example"};
+    else if (span_is(message, "shut"))
+        a.state = SECRET_DISABLED;
     else if (span_is(message, "malformed"))
         a.state = SECRET_MALFORMED;
     else if (span_is(message, "last word"))

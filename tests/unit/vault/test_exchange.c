@@ -75,6 +75,15 @@ static void test_credentials_are_judged_in_one_step_or_two(void **state)
     expect(step(1, a.handle, RIGHT), SECRET_UNAVAILABLE); /* it is over */
 }
 
+static void test_who_has_the_right_password_is_told_that_logins_are_disabled(void **state)
+{
+    expect(
+        start(1, "PLAIN", true, span_of("\0shut@example.org\0" PASSWORD, 18 + sizeof PASSWORD - 1)),
+        SECRET_DISABLED);
+    expect(start(1, "PLAIN", true, span_of("\0shut@example.org\0wrong password", 32)),
+           SECRET_DENIED);
+}
+
 static void test_a_handle_is_its_peers_alone(void **state)
 {
     struct secret_auth a = start(1, "PLAIN", false, (struct span){0});
@@ -140,6 +149,7 @@ int main(int argc, char **argv)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(test_credentials_are_judged_in_one_step_or_two),
+        EACH(test_who_has_the_right_password_is_told_that_logins_are_disabled),
         EACH(test_a_handle_is_its_peers_alone),
         EACH(test_a_cancelled_exchange_is_over),
         EACH(test_an_exchange_keeps_the_keys_it_began_with),

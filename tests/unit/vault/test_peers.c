@@ -254,6 +254,14 @@ static void test_answers_are_given_as_they_should_be(void **state)
                           NULL);
     turn();
     assert_int_equal(auth_state, SECRET_DENIED);
+    (void)secret_password(webapi, "shut@example.org", span_text(PASSWORD), "192.0.2.1", on_auth,
+                          NULL);
+    turn();
+    assert_int_equal(auth_state, SECRET_DISABLED);
+    (void)secret_password(webapi, "shut@example.org", span_text("wrong"), "192.0.2.1", on_auth,
+                          NULL);
+    turn();
+    assert_int_equal(auth_state, SECRET_DENIED);
     ask_dkim(smtpd);
     turn();
     assert_int_equal(signature_got.n, 256);
@@ -275,7 +283,7 @@ static void test_answers_are_given_as_they_should_be(void **state)
     ask_hook(hooks);
     turn();
     assert_string_equal(refused, "no signing key for this webhook");
-    assert_int_equal(answered, 9);
+    assert_int_equal(answered, 11);
     ipc_free(&hooks);
     ipc_free(&smtpd);
     ipc_free(&webapi);

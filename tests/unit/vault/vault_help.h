@@ -33,6 +33,7 @@ static inline struct conf *help_conf(void)
         "  dkim 2026b { key-file \"y\" } }\n"
         "account box { address box@example.org  Second@example.org }\n"
         "account none { address none@example.org }\n"
+        "account shut { address shut@example.org  login-disabled yes }\n"
         "listen public { address 127.0.0.1  smtp 2525  certificate-file \"c\"  key-file \"k\" }\n"
         "transport relay { submission { host smtp.test  auth { user me  password-file p\n"
         "  token-file t  mechanisms XOAUTH2 SCRAM-SHA-256 PLAIN } } }\n"
@@ -71,6 +72,8 @@ static inline struct service_hand help_credentials(void)
     struct fail f;
     assert_int_equal(scram_make(&v, span_text(PASSWORD), SCRAM_ITERATIONS_MIN, &f), 0);
     buf_puts(&text, "box ");
+    scram_text(&v, &text);
+    buf_puts(&text, "\nshut ");
     scram_text(&v, &text);
     buf_putc(&text, '\n');
     struct service_hand h = help_hand("credentials", buf_span(&text));

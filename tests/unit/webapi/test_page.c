@@ -56,6 +56,18 @@ static bool is_named(const struct method_field *rows, const char *field)
     return false;
 }
 
+/* The call as a line for the shell, which is what most are looking for. */
+static void expect_command(const char *page, const struct method *m)
+{
+    struct buf wanted = {0};
+    buf_puts(&wanted, "<pre>curl --user a@b:p&lt;w \\\n  --data-urlencode 'request=");
+    page_text(&wanted, span_text(m->example_short));
+    buf_putf(&wanted, "' \\\n  http://h:1/webapi/v0/%s</pre>", m->name);
+    if (strstr(page, buf_text(&wanted)) == NULL)
+        fail_msg("not on the page of %s: %s", m->name, buf_text(&wanted));
+    buf_free(&wanted);
+}
+
 static void test_a_page_tells_of_every_field_that_a_method_takes(void **state)
 {
     for (size_t i = 0; methods[i] != NULL; i++) {
@@ -74,6 +86,7 @@ static void test_a_page_tells_of_every_field_that_a_method_takes(void **state)
         for (const enum code *c = m->codes; *c != CODES; c++)
             assert_non_null(strstr(buf_text(&out), code_name(*c)));
         assert_non_null(strstr(buf_text(&out), "<form method=\"post\""));
+        expect_command(buf_text(&out), m);
         assert_null(strstr(buf_text(&out), "<script"));
         buf_free(&out);
     }
