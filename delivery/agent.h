@@ -41,6 +41,7 @@ enum delivery_counter {
 struct mailbox;
 struct mailcharset;
 struct pool;
+struct welcome;
 
 enum { AGENT_SWEEPS = 256 };
 
@@ -60,6 +61,7 @@ struct agent {
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
+    struct welcome *welcome;
     struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;
