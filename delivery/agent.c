@@ -297,6 +297,7 @@ void agent_close(struct agent *a)
     if (a->patience != NULL)
         event_free(a->patience);
     X509_STORE_free(a->roots);
+    mem_free(&a->interfaces);
     buf_free(&a->resolv_conf);
 }
 

@@ -73,6 +73,8 @@ struct agent {
     int64_t swept_ms[AGENT_SWEEPS];
     struct buf resolv_conf;
     X509_STORE *roots;
+    struct dnsaddr *interfaces; /* this machine's, as they were when the process began */
+    size_t interfaces_n;
     struct mailcharset *charsets; /* NULL but in the process of the transport "local" */
 };
 

@@ -11,13 +11,14 @@
 
 /* Beginnings of words. */
 static const char *const words[] = {
-    "blocked",      "blocklist",  "block list",      "blacklist",   "black list",
-    "block-list",   "black-list", "denylist",        "banned",      "dnsbl",
-    "rbl",          "rdns",       "ptr",             "reverse dns", "reverse name",
-    "reverse host", "reverse ip", "reverse lookup",  "reputation",  "spam",
-    "antispam",     "anti-spam",  "unsolicited",     "spf",         "dynamic ip",
-    "your ip",      "ip address", "client host",     "client ip",   "access denied",
-    "policy",       "not allowed to connect",
+    "blocked",    "blocklist",      "block list",   "blacklist",
+    "black list", "block-list",     "black-list",   "denylist",
+    "banned",     "dnsbl",          "rbl",          "rdns",
+    "ptr",        "reverse dns",    "reverse name", "reverse host",
+    "reverse ip", "reverse lookup", "reputation",   "spam",
+    "antispam",   "anti-spam",      "unsolicited",  "spf",
+    "dynamic ip", "your ip",        "ip address",   "client host",
+    "client ip",  "access denied",  "policy",       "not allowed to connect",
 };
 
 /* Whether a word of text begins so. */

@@ -399,6 +399,13 @@ static void next_address(struct relay *r)
 
 /* ---- hosts ---- */
 
+static size_t hosts_n(const struct relay *r)
+{
+    return transport_is_named(r->transport) ? r->transport->hosts_n
+           : r->hosts != NULL               ? r->hosts->n
+                                            : 0;
+}
+
 static void count_policy(const struct relay *r)
 {
     struct service *s = r->agent->service;
@@ -515,6 +522,9 @@ static void on_host(struct hostfound *found, void *arg)
         struct job_outcome o = r->found.none;
         o.error = r->found.text;
         outcome_note(&r->outcome, &o);
+        /* Neither this one nor those that are no better than this one (RFC 5321 section 5.1). */
+        if (r->found.is_self)
+            r->host = hosts_n(r);
         give_up_host(r, false);
         return;
     }
@@ -542,13 +552,6 @@ static void try_host(struct relay *r, const char *name, size_t i)
                                            .i = i,
                                            .sts = r->ask.wants_sts ? &r->sts : NULL};
     hostlookup_start(&r->looking, &order, on_host, r);
-}
-
-static size_t hosts_n(const struct relay *r)
-{
-    return transport_is_named(r->transport) ? r->transport->hosts_n
-           : r->hosts != NULL               ? r->hosts->n
-                                            : 0;
 }
 
 static const char *host_at(const struct relay *r, size_t i)

@@ -7,7 +7,7 @@
 /* Over which address family a host does not want us, as it turned out: it refused over that one as
  * a matter of policy and took mail over the other. The next messages begin with the other. */
 
-#define WELCOME_HOSTS 2048               /* remembered; the oldest make room */
+#define WELCOME_HOSTS 2048                /* remembered; the oldest make room */
 #define WELCOME_MS (INT64_C(4) * 3600000) /* for so long */
 
 struct welcome;

@@ -45,6 +45,14 @@ static void two_families(void)
     names_add(&lab.names, "mx1.test", "AAAA", "::1");
 }
 
+/* Whose connections are over: what is forgotten counts them. */
+static void reset_families(void)
+{
+    RUN_UNTIL(sixth.closed == sixth.opened && lab.peer.closed == lab.peer.opened);
+    peer_reset(&sixth);
+    peer_reset(&lab.peer);
+}
+
 static void expect(const char *outcome, const char *host, const char *address)
 {
     struct order o = {0};
@@ -167,8 +175,7 @@ static void the_preferred_family_is_the_first_and_the_other_the_second(void **st
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *settings = mem_format("idle-timeout 0  ip-family %s", cases[i].family);
         lab_reload_direct(settings);
-        peer_reset(&sixth);
-        peer_reset(&lab.peer);
+        reset_families();
         expect(DELIVERED, "mx1.test", cases[i].first->address);
         assert_int_equal(cases[i].then->opened, 0);
         peer_say(cases[i].first, SAY_GREETING, "!421 busy", NULL);
@@ -222,8 +229,7 @@ static void a_refusal_over_one_family_is_asked_about_over_the_other(void **state
     two_families();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lab_reload_direct("idle-timeout 0"); /* forgets what it has learned */
-        peer_reset(&sixth);
-        peer_reset(&lab.peer);
+        reset_families();
         peer_say(&sixth, cases[i].step, cases[i].reply, NULL);
         if (cases[i].step == SAY_EHLO)
             peer_say(&sixth, SAY_HELO, cases[i].reply, NULL);
@@ -243,8 +249,7 @@ static void whichever_family_refused_is_the_last_for_the_next_messages(void **st
     two_families();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lab_reload_direct("idle-timeout 0");
-        peer_reset(&sixth);
-        peer_reset(&lab.peer);
+        reset_families();
         peer_say(&sixth, cases[i].step, cases[i].reply, NULL);
         for (int message = 0; message < 3; message++)
             expect(DELIVERED, "mx1.test", lab.peer.address);
@@ -478,7 +483,7 @@ static void loopback_is_no_place_for_mail_unless_allowed(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]"}, named = {0};
     names_add(&lab.names, "example.net", "A", "127.0.0.1");
-    lab_reload("deliver { port %d  tls none }", lab.peer.port);
+    lab_reload("deliver { port %d  tls none  allow-private yes }", lab.peer.port);
     order_run(&o);
     assert_outcome(&o, 0, "failed 0 5.4.4 dns (mail is not sent to such an address)");
     order_run(&named);
@@ -486,6 +491,105 @@ static void loopback_is_no_place_for_mail_unless_allowed(void **state)
     assert_int_equal(lab.peer.opened, 0);
     order_free(&o);
     order_free(&named);
+}
+
+static void a_private_address_is_no_place_for_mail_unless_allowed(void **state)
+{
+    static const struct {
+        const char *settings, *outcome, *literal;
+    } cases[] = {
+        {"", "failed 0 5.4.4 dns (example.net has only private addresses)",
+         "failed 0 5.4.4 dns (mail is not sent to such an address)"},
+        /* Then they are connected to, or would be from an address that we have. */
+        {"allow-private yes  source-address 192.0.2.1",
+         "deferred 0 4.4.1 connect (Cannot assign requested address)",
+         "deferred 0 4.4.1 connect (Cannot assign requested address)"},
+    };
+    names_add(&lab.names, "example.net", "A", "10.0.0.1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order named = {0}, literal = {.destination = "[10.0.0.1]"};
+        char *settings = mem_format("connect-timeout 1s  %s", cases[i].settings);
+        lab_reload_direct(settings);
+        order_run(&named);
+        assert_outcome(&named, 0, cases[i].outcome);
+        order_run(&literal);
+        assert_outcome(&literal, 0, cases[i].literal);
+        order_free(&named);
+        order_free(&literal);
+        mem_free(&settings);
+    }
+}
+
+static void a_host_with_private_addresses_leaves_it_to_the_next(void **state)
+{
+    names_add(&lab.names, "example.net", "MX", "10 inside.test");
+    names_add(&lab.names, "example.net", "MX", "20 mx2.test");
+    names_add(&lab.names, "inside.test", "A", "192.168.1.1");
+    names_add(&lab.names, "inside.test", "AAAA", "fd00::1");
+    names_add(&lab.names, "mx2.test", "A", "10.0.0.1"); /* is left out */
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.2");
+    expect(DELIVERED, "mx2.test", second.address);
+}
+
+static void use_listener(const char *address)
+{
+    lab_reload("listen us { address %s  smtp %d }\n"
+               "deliver { allow-loopback yes  port %d  tls none  idle-timeout 0 }\n",
+               address, lab.peer.port, lab.peer.port);
+}
+
+static void a_host_with_an_address_of_ours_is_this_system(void **state)
+{
+    static const struct {
+        const char *listens, *destination, *outcome;
+    } cases[] = {
+        {"127.0.0.3 127.0.0.1", "example.net",
+         "failed 0 5.4.6 dns (mail for example.net would come back here: 127.0.0.1 is this "
+         "system)"},
+        {"127.0.0.1", "[127.0.0.1]",
+         "failed 0 5.4.6 dns (mail for [127.0.0.1] would come back here: 127.0.0.1 is this "
+         "system)"},
+        {"0.0.0.0", "[127.0.0.9]",
+         "failed 0 5.4.6 dns (mail for [127.0.0.9] would come back here: 127.0.0.9 is this "
+         "system)"},
+        {"127.0.0.1", "[IPv6:::ffff:127.0.0.1]",
+         "failed 0 5.4.6 dns (mail for [IPv6:::ffff:127.0.0.1] would come back here: "
+         "::ffff:127.0.0.1 is this system)"},
+        {"127.0.0.3", "example.net", DELIVERED},
+        {"::", "[127.0.0.1]", DELIVERED},
+    };
+    names_add(&lab.names, "example.net", "A", "127.0.0.1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = cases[i].destination};
+        use_listener(cases[i].listens);
+        order_run(&o);
+        assert_outcome(&o, 0, cases[i].outcome);
+        assert_int_equal(lab.peer.opened, i < 4 ? 0 : i - 3);
+        order_free(&o);
+    }
+}
+
+/* RFC 5321 section 5.1: those that are no better than this system are none to turn to. */
+static void hosts_behind_this_system_are_not_tried(void **state)
+{
+    two_hosts();
+    names_add(&lab.names, "example.net", "MX", "15 other-name-of-us.test");
+    names_add(&lab.names, "other-name-of-us.test", "A", "127.0.0.3");
+    use_listener("127.0.0.3");
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    peer_say(&lab.peer, SAY_GREETING, "!421 4.3.2 busy", NULL);
+    expect("deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)", "mx1.test",
+           lab.peer.address);
+    assert_int_equal(second.opened, 0);
+}
+
+static void our_addresses_are_no_matter_to_a_smarthost(void **state)
+{
+    lab.agent.label = "relay";
+    lab_reload("listen us { address 127.0.0.1  smtp %d }\n"
+               "transport relay { smtp { host 127.0.0.1  port %d  tls none  idle-timeout 0 } }\n",
+               lab.peer.port, lab.peer.port);
+    expect(DELIVERED, "127.0.0.1", lab.peer.address);
 }
 
 static void an_attempt_is_over_after_so_many_connections(void **state)
@@ -646,6 +750,11 @@ int main(void)
         TEST(a_host_without_address_leaves_it_to_the_next),
         TEST(a_host_that_cannot_be_looked_up_now_keeps_hope),
         TEST(loopback_is_no_place_for_mail_unless_allowed),
+        TEST(a_private_address_is_no_place_for_mail_unless_allowed),
+        TEST(a_host_with_private_addresses_leaves_it_to_the_next),
+        TEST(a_host_with_an_address_of_ours_is_this_system),
+        TEST(hosts_behind_this_system_are_not_tried),
+        TEST(our_addresses_are_no_matter_to_a_smarthost),
         TEST(an_attempt_is_over_after_so_many_connections),
         TEST(an_attempt_is_over_when_it_has_taken_too_long),
         TEST(the_source_address_is_of_the_family),
