@@ -29,19 +29,19 @@ static const struct net nets_4[] = {
 
 /* The first that fits. */
 static const struct net nets_6[] = {
-    {{0}, 96, DNSNET_PUBLIC, 12}, /* compatible; :: and ::1 among them */
-    {{[10] = 0xff, [11] = 0xff}, 96, DNSNET_PUBLIC, 12},             /* mapped */
-    {{[1] = 0x64, [2] = 0xff, [3] = 0x9b}, 96, DNSNET_PUBLIC, 12},   /* NAT64 */
-    {{[1] = 0x64, [2] = 0xff, [3] = 0x9b}, 32, DNSNET_SPECIAL, 0},   /* NAT64 of a site */
-    {{0x20, 0x02}, 16, DNSNET_PUBLIC, 2},                            /* 6to4 */
-    {{0x20, 0x01}, 23, DNSNET_SPECIAL, 0},                           /* IETF protocols: Teredo */
-    {{0x20, 0x01, 0x0d, 0xb8}, 32, DNSNET_SPECIAL, 0},               /* documentation */
-    {{0x3f, 0xff}, 20, DNSNET_SPECIAL, 0},                           /* documentation */
-    {{0x20}, 3, DNSNET_PUBLIC, 0},                                   /* global unicast */
-    {{0xfc}, 7, DNSNET_PRIVATE, 0},                                  /* unique local */
-    {{0xfe, 0x80}, 9, DNSNET_PRIVATE, 0},                            /* link-local, site-local */
-    {{0xff}, 8, DNSNET_NONE, 0},                                     /* multicast */
-    {{0}, 0, DNSNET_SPECIAL, 0},                                     /* not assigned */
+    {{0}, 96, DNSNET_PUBLIC, 12},                        /* compatible; :: and ::1 among them */
+    {{[10] = 0xff, [11] = 0xff}, 96, DNSNET_PUBLIC, 12}, /* mapped */
+    {{[1] = 0x64, [2] = 0xff, [3] = 0x9b}, 96, DNSNET_PUBLIC, 12}, /* NAT64 */
+    {{[1] = 0x64, [2] = 0xff, [3] = 0x9b}, 32, DNSNET_SPECIAL, 0}, /* NAT64 of a site */
+    {{0x20, 0x02}, 16, DNSNET_PUBLIC, 2},                          /* 6to4 */
+    {{0x20, 0x01}, 23, DNSNET_SPECIAL, 0},                         /* IETF protocols: Teredo */
+    {{0x20, 0x01, 0x0d, 0xb8}, 32, DNSNET_SPECIAL, 0},             /* documentation */
+    {{0x3f, 0xff}, 20, DNSNET_SPECIAL, 0},                         /* documentation */
+    {{0x20}, 3, DNSNET_PUBLIC, 0},                                 /* global unicast */
+    {{0xfc}, 7, DNSNET_PRIVATE, 0},                                /* unique local */
+    {{0xfe, 0x80}, 9, DNSNET_PRIVATE, 0},                          /* link-local, site-local */
+    {{0xff}, 8, DNSNET_NONE, 0},                                   /* multicast */
+    {{0}, 0, DNSNET_SPECIAL, 0},                                   /* not assigned */
 };
 
 static bool begins(const unsigned char *octets, const struct net *net)

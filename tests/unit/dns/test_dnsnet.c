@@ -69,8 +69,8 @@ static void test_every_kind_of_network_is_told(void **state)
 
 static void test_private_addresses_and_those_that_lead_back_are_let_in_apart(void **state)
 {
-    static const struct dnsaddr private = {AF_INET, {10, 0, 0, 1}}, self = {AF_INET, {127, 0, 0, 1}},
-                                other = {AF_INET, {192, 0, 2, 1}};
+    static const struct dnsaddr private = {AF_INET, {10, 0, 0, 1}},
+                                self = {AF_INET, {127, 0, 0, 1}}, other = {AF_INET, {192, 0, 2, 1}};
     static const struct {
         struct dnsaddr_options options;
         bool private, self;
