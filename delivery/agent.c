@@ -16,6 +16,7 @@
 #include "relay.h"
 #include "report.h"
 #include "stslookup.h"
+#include "welcome.h"
 
 /* Recipients, with whose results there is an eye on how much a message between processes may hold.
  */
@@ -272,6 +273,7 @@ static void on_patience_over(evutil_socket_t fd, short what, void *arg)
 void agent_open(struct agent *a)
 {
     a->recent = recent_new(RECENT_OCTETS);
+    a->welcome = welcome_new(WELCOME_HOSTS);
     a->resume = event_new(a->base, -1, 0, on_resume, a);
     a->patience = evtimer_new(a->base, on_patience_over, a);
     assert(a->resume != NULL && a->patience != NULL);
@@ -289,11 +291,13 @@ void agent_close(struct agent *a)
     ipc_free(&a->vault);
     mem_free(&a->socket_folder);
     recent_free(&a->recent);
+    welcome_free(&a->welcome);
     if (a->resume != NULL)
         event_free(a->resume);
     if (a->patience != NULL)
         event_free(a->patience);
     X509_STORE_free(a->roots);
+    mem_free(&a->interfaces);
     buf_free(&a->resolv_conf);
 }
 
@@ -404,6 +408,7 @@ void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
+    welcome_clear(a->welcome);
     warn_of_resolver(a, t);
     /* Credentials that were not there before: so it had no link. */
     if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)

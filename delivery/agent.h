@@ -42,6 +42,7 @@ enum delivery_counter {
 struct mailbox;
 struct mailcharset;
 struct pool;
+struct welcome;
 
 enum { AGENT_SWEEPS = 256 };
 
@@ -61,6 +62,7 @@ struct agent {
     struct pool *pool;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
+    struct welcome *welcome;
     struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;
@@ -72,6 +74,8 @@ struct agent {
     int64_t swept_ms[AGENT_SWEEPS];
     struct buf resolv_conf;
     X509_STORE *roots;
+    struct dnsaddr *interfaces; /* this machine's, as they were when the process began */
+    size_t interfaces_n;
     struct mailcharset *charsets; /* NULL but in the process of the transport "local" */
 };
 

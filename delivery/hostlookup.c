@@ -102,11 +102,36 @@ static void find_records(struct hostlookup *l, const struct dnsaddr_result *addr
                                 on_records, l);
 }
 
+/* It takes one of them to be this system: a name that leads here today and elsewhere tomorrow sends
+ * mail in circles just the same. */
+static const struct dnsaddr *own_of(const struct hostlookup *l, const struct dnsaddr *list,
+                                    size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ownaddr_has(&l->order.transport->own, &list[i]))
+            return &list[i];
+    }
+    return NULL;
+}
+
+static void explain_self(struct hostlookup *l, const struct dnsaddr *own)
+{
+    char address[INET6_ADDRSTRLEN], why[400];
+    (void)inet_ntop(own->family, own->octets, address, sizeof address);
+    (void)snprintf(why, sizeof why, "mail for %.255s would come back here: %s is this system",
+                   l->order.host, address);
+    l->found.is_self = true;
+    finish_without(l, DELIVER_FAILED, "5.4.6", why);
+}
+
 static void on_addresses(struct dnsaddr_result *result, void *arg)
 {
     struct hostlookup *l = arg;
+    const struct dnsaddr *own = own_of(l, result->list, result->n);
     l->resolving = NULL;
-    if (result->status != DNSADDR_OK) {
+    if (own != NULL) {
+        explain_self(l, own);
+    } else if (result->status != DNSADDR_OK) {
         explain(l, result);
     } else {
         l->found.list = mem_copy(result->list, result->n * sizeof *result->list);
@@ -138,15 +163,29 @@ static bool literal(const char *text, struct dnsaddr *a)
     return inet_pton(AF_INET6, bare, a->octets) == 1;
 }
 
+/* Which addresses of a host are tried, and in which order. */
+static struct dnsaddr_options options_of(const struct transport *t)
+{
+    static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6,
+                                                   DNSADDR_4_FIRST, DNSADDR_6_FIRST};
+    return (struct dnsaddr_options){.family = families[t->family],
+                                    .any_target = t->allow_loopback,
+                                    .private_target = t->allow_private,
+                                    .max = HOSTLOOKUP_ADDRESSES};
+}
+
 static void take_literal(struct hostlookup *l, const struct dnsaddr *a)
 {
     const struct transport *t = l->order.transport;
+    const struct dnsaddr_options options = options_of(t);
     if (a->family == leaves_out(t)) {
         finish_without(l, DELIVER_DEFERRED, "4.4.4",
                        a->family == AF_INET6 ? "only IPv4 addresses are tried"
                                              : "only IPv6 addresses are tried");
-    } else if (!t->allow_loopback && !dnsaddr_is_target(a)) {
+    } else if (!dnsaddr_is_allowed(a, &options)) {
         finish_without(l, DELIVER_FAILED, "5.4.4", "mail is not sent to such an address");
+    } else if (ownaddr_has(&t->own, a)) {
+        explain_self(l, a);
     } else {
         l->is_address = true;
         l->found.list = mem_copy(a, sizeof *a);
@@ -165,12 +204,8 @@ static void take_name(struct hostlookup *l)
 void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *order,
                       hostlookup_fn *fn, void *arg)
 {
-    static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6,
-                                                   DNSADDR_4_FIRST, DNSADDR_6_FIRST};
     const struct transport *t = order->transport;
-    struct dnsaddr_options options = {.family = families[t->family],
-                                      .any_target = t->allow_loopback,
-                                      .max = HOSTLOOKUP_ADDRESSES};
+    const struct dnsaddr_options options = options_of(t);
     struct dnsaddr a;
     struct hostlookup *l = mem_zero(sizeof *l);
     l->slot = slot;

@@ -16,6 +16,7 @@ struct hostfound {
     size_t n;                       /* 1 where by_name */
     struct dnsaddr *list;           /* NULL where by_name */
     struct dnstlsa_result *tlsa;    /* NULL: not looked for */
+    bool is_self;                   /* there is one: this system's own */
     struct job_outcome none;        /* all but the sentence */
     char text[400];                 /* which is this */
 };

@@ -27,6 +27,7 @@ static int init(struct service *s, struct fail *f)
     a->label = slash == NULL ? "" : slash + 1;
     /* A machine without the file asks a resolver on loopback, as the C library does. */
     (void)file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_CONF_MAX, &a->resolv_conf, f);
+    a->interfaces = ownaddr_interfaces(&a->interfaces_n);
     if (tls_init(f) != 0)
         return -1;
     if (strcmp(a->label, "local") == 0)
@@ -67,8 +68,9 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
                      size_t hands_n, struct fail *f)
 {
     struct agent *a = service_user(s);
-    struct transport *t =
-        transport_new(conf, a->label, a->base, buf_span(&a->resolv_conf), a->roots, f);
+    const struct transport_machine machine = {buf_span(&a->resolv_conf), a->roots, a->interfaces,
+                                              a->interfaces_n};
+    struct transport *t = transport_new(conf, a->label, a->base, &machine, f);
     if (t != NULL && check_folder(a, t, f) != 0) {
         t->conf = NULL; /* master's frame frees it */
         transport_drop(&t);

@@ -11,12 +11,18 @@
 #include "mem.h"
 #include "outcome.h"
 #include "pool.h"
+#include "refusal.h"
 #include "tlsask.h"
 #include "tlsseen.h"
+#include "welcome.h"
 
 /* Whatever the number of hosts: each may take its connect-timeout. */
 #define CONNECTIONS_AN_ATTEMPT 20
 #define TLS_TEXT 240
+/* The attempt from which on a refusal over one address family stands though the other cannot be
+ * reached. */
+#define REFUSAL_STANDS 4
+#define FAMILY_BIT(family) ((family) == AF_INET6 ? 2u : 1u)
 
 struct relay {
     struct job *job;
@@ -39,16 +45,20 @@ struct relay {
     struct tlsask ask;             /* for the next hop at hand */
     struct tlsseen seen;
     size_t host;              /* the next one */
+    size_t heard;             /* 1 + that of one which came before its turn and had its say; 0 */
     const char *host_name;    /* the present one */
     struct hostfound found;   /* of it */
     size_t address;           /* the next one */
     enum session_clear clear; /* TLS with this address failed: without */
+    unsigned closed;          /* families that are not to be tried any more: FAMILY_BIT */
+    int unwelcome;            /* family over which we were refused as a matter of policy; 0 none */
     struct outcome outcome;   /* of the hosts that came to nothing */
 };
 
 static void next_host(struct relay *r);
 static void next_address(struct relay *r);
 static void begin(struct relay *r);
+static void note_host(struct relay *r);
 
 /* Jobs of the same key may share a connection: one host serves all destinations, or each has its
  * own. */
@@ -79,6 +89,8 @@ static void forget_host(struct relay *r)
     hostfound_clear(&r->found);
     r->address = 0;
     r->clear = SESSION_NOT_CLEAR;
+    r->closed = 0;
+    r->unwelcome = 0;
 }
 
 static void forget_hosts(struct relay *r)
@@ -92,20 +104,27 @@ static void forget_hosts(struct relay *r)
     tlsask_clear(&r->ask);
     r->outcome.tally = (struct tlspolicy_tally){0};
     r->host = 0;
+    r->heard = 0;
     r->host_name = NULL;
     r->settling = false;
 }
 
-/* Those that were to have a second chance and did not get it keep what the first server said, as a
- * deferral. */
-static void defer_refused(struct job *j)
+/* Those that were to have a second chance and did not get it, since nobody could be reached: for
+ * some attempts what the first server said is a deferral, then it stands. Where others were just as
+ * final it is for the outcome to say. */
+static void settle_refused(const struct relay *r)
 {
+    struct job *j = r->job;
+    if (r->outcome.best.stage != NULL && r->outcome.best.status == DELIVER_FAILED)
+        return;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
         struct deliver_result *result = &j->results[i];
         if (j->settled[i] || result->status != DELIVER_FAILED)
             continue;
-        result->status = DELIVER_DEFERRED;
-        result->enhanced[0] = '4';
+        if (j->order->attempt < REFUSAL_STANDS) {
+            result->status = DELIVER_DEFERRED;
+            result->enhanced[0] = '4';
+        }
         j->settled[i] = true;
     }
 }
@@ -123,7 +142,7 @@ static bool has_more(const struct relay *r)
 static void finish(struct relay *r)
 {
     struct job *j = r->job;
-    defer_refused(j);
+    settle_refused(r);
     outcome_settle(&r->outcome, has_more(r), j);
     outcome_clear(&r->outcome);
     forget_hosts(r);
@@ -156,22 +175,10 @@ static void on_ready(struct session *s, void *arg)
     session_send(s, r->job);
 }
 
-/* Where the present host has an address of the other family that was not tried, else how many it
- * has. */
-static size_t other_family(const struct relay *r)
-{
-    const struct hostfound *f = &r->found;
-    size_t at = r->address;
-    if (f->by_name)
-        return f->n;
-    while (r->address > 0 && at < f->n && f->list[at].family == f->list[r->address - 1].family)
-        at++;
-    return r->address > 0 ? at : f->n;
-}
-
 static bool is_policy(const struct deliver_result *result)
 {
-    return result->status == DELIVER_FAILED && strncmp(result->enhanced, "5.7.", 4) == 0;
+    return result->status == DELIVER_FAILED &&
+           refusal_is_policy(result->code, result->stage, result->reply);
 }
 
 static bool has_policy_refusal(const struct job *j)
@@ -183,17 +190,59 @@ static bool has_policy_refusal(const struct job *j)
     return false;
 }
 
-/* Takes back what was refused as a matter of policy. Returns how many recipients that were. */
-static uint32_t reopen_refused(struct job *j)
+/* Takes back what was refused as a matter of policy. */
+static void reopen_refused(struct job *j)
 {
-    uint32_t n = 0;
     for (uint32_t i = 0; i < j->order->recipients_n; i++) {
-        if (!is_policy(&j->results[i]))
-            continue;
-        j->settled[i] = false;
-        n++;
+        if (is_policy(&j->results[i]))
+            j->settled[i] = false;
     }
-    return n;
+}
+
+/* Whether the present host has an address of another family than this one that was not tried. */
+static bool has_other_family(const struct relay *r, int family)
+{
+    const struct hostfound *f = &r->found;
+    for (size_t i = r->address; !f->by_name && i < f->n; i++) {
+        if (f->list[i].family != family && (r->closed & FAMILY_BIT(f->list[i].family)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Over this family the host refuses what it may take over the other: the rest of its addresses are
+ * gone through; all of them, where the connection was one that had idled. */
+static void try_other_family(struct relay *r, int family)
+{
+    log_info(NULL, "refused as a matter of policy: trying the other address family",
+             LS("host", r->host_name));
+    reopen_refused(r->job);
+    r->unwelcome = family;
+    r->clear = SESSION_NOT_CLEAR;
+    r->settling = false;
+    if (r->reused)
+        note_host(r);
+    r->reused = false;
+    start_over(r);
+    /* What other addresses came to does not count any more; that the host came to something does.
+     */
+    outcome_clear(&r->outcome);
+    outcome_note_other(&r->outcome);
+    next_address(r);
+}
+
+/* The host has had its say over this family. */
+static void learn_family(struct relay *r, int family)
+{
+    struct welcome *w = r->agent->welcome;
+    if (family == 0 || has_policy_refusal(r->job))
+        return;
+    welcome_taken(w, r->host_name, family);
+    if (r->unwelcome == 0 || r->unwelcome == family)
+        return;
+    log_info(NULL, "welcome over one address family alone", LS("host", r->host_name),
+             LU("family", family == AF_INET6 ? 6 : 4));
+    welcome_refused(w, r->host_name, r->unwelcome, clock_mono_ms());
 }
 
 static bool is_settled(const struct job *j)
@@ -208,8 +257,9 @@ static bool is_settled(const struct job *j)
 static void on_done(struct session *s, void *arg, bool usable)
 {
     struct relay *r = arg;
-    size_t other = other_family(r);
+    int family = session_family(s);
     r->session = NULL;
+    learn_family(r, family);
     /* Whoever took over a connection whose address is not welcome would have no other to turn to.
      */
     if (usable && !has_policy_refusal(r->job))
@@ -223,11 +273,9 @@ static void on_done(struct session *s, void *arg, bool usable)
         r->fresh = true;
         outcome_clear(&r->outcome);
         begin(r);
-    } else if (r->job->order->attempt == 1 && other < r->found.n && reopen_refused(r->job) > 0) {
-        r->address = other;
-        r->clear = SESSION_NOT_CLEAR;
-        start_over(r);
-        next_address(r);
+    } else if (family != 0 && has_policy_refusal(r->job) && has_other_family(r, family)) {
+        r->closed |= FAMILY_BIT(family);
+        try_other_family(r, family);
     } else {
         finish(r);
     }
@@ -299,6 +347,8 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
         return;
     }
     note_failure(r, f);
+    if (refusal_is_policy(f->code, f->stage, f->reply))
+        r->unwelcome = session_family(s);
     if (f->no_requiretls)
         service_count(r->agent->service, COUNT_REQUIRETLS_NOT_OFFERED, 1);
     /* We found the server unable to take this message; or it does not want us, and then with
@@ -322,6 +372,9 @@ static const struct session_handler handler = {on_ready, on_done, on_failed, NUL
 
 static void next_address(struct relay *r)
 {
+    while (r->address < r->found.n && !r->found.by_name &&
+           (r->closed & FAMILY_BIT(r->found.list[r->address].family)) != 0)
+        r->address++;
     if (r->address >= r->found.n) {
         give_up_host(r, false);
         return;
@@ -346,6 +399,13 @@ static void next_address(struct relay *r)
 }
 
 /* ---- hosts ---- */
+
+static size_t hosts_n(const struct relay *r)
+{
+    return transport_is_named(r->transport) ? r->transport->hosts_n
+           : r->hosts != NULL               ? r->hosts->n
+                                            : 0;
+}
 
 static void count_policy(const struct relay *r)
 {
@@ -372,6 +432,14 @@ static void count_policy(const struct relay *r)
         if (counts[i].is)
             service_count(s, counts[i].counter, 1);
     }
+}
+
+/* It is about to be connected to, or passed over. */
+static void note_host(struct relay *r)
+{
+    count_policy(r);
+    tlsseen_host(&r->seen, r->host_name, r->found.tlsa, &r->agent->learned);
+    tlsseen_policy(&r->seen, r->found.policy, r->host_name, r->found.tlsa);
 }
 
 /* The policy does not let the host be tried. */
@@ -416,7 +484,27 @@ static void start_anew(struct relay *r)
 {
     r->settling = false;
     r->host = 0;
+    r->heard = 0;
     next_host(r);
+}
+
+/* Addresses over which the host does not want us go to the end. */
+static void order_families(struct relay *r)
+{
+    struct hostfound *f = &r->found;
+    int last = welcome_last(r->agent->welcome, r->host_name, clock_mono_ms());
+    if (last == 0 || f->by_name || f->policy == NULL)
+        return;
+    struct dnsaddr *list = mem_array(f->n, sizeof *list);
+    size_t n = 0;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < f->n; i++) {
+            if ((f->list[i].family == last) == (round == 1))
+                list[n++] = f->list[i];
+        }
+    }
+    mem_free(&f->list);
+    f->list = list;
 }
 
 static void on_host(struct hostfound *found, void *arg)
@@ -424,6 +512,7 @@ static void on_host(struct hostfound *found, void *arg)
     struct relay *r = arg;
     bool tries = found->policy != NULL && found->policy->verdict == TLSPOLICY_TRY;
     r->found = *found;
+    order_families(r);
     if (tries && reuse(r))
         return;
     if (r->settling) {
@@ -434,12 +523,13 @@ static void on_host(struct hostfound *found, void *arg)
         struct job_outcome o = r->found.none;
         o.error = r->found.text;
         outcome_note(&r->outcome, &o);
+        /* Neither this one nor those that are no better than this one (RFC 5321 section 5.1). */
+        if (r->found.is_self)
+            r->host = hosts_n(r);
         give_up_host(r, false);
         return;
     }
-    count_policy(r);
-    tlsseen_host(&r->seen, r->host_name, r->found.tlsa, &r->agent->learned);
-    tlsseen_policy(&r->seen, r->found.policy, r->host_name, r->found.tlsa);
+    note_host(r);
     if (tries)
         next_address(r);
     else
@@ -465,13 +555,6 @@ static void try_host(struct relay *r, const char *name, size_t i)
     hostlookup_start(&r->looking, &order, on_host, r);
 }
 
-static size_t hosts_n(const struct relay *r)
-{
-    return transport_is_named(r->transport) ? r->transport->hosts_n
-           : r->hosts != NULL               ? r->hosts->n
-                                            : 0;
-}
-
 static const char *host_at(const struct relay *r, size_t i)
 {
     return transport_is_named(r->transport) ? r->transport->hosts[i] : r->hosts->list[i].name;
@@ -479,12 +562,12 @@ static const char *host_at(const struct relay *r, size_t i)
 
 static void next_host(struct relay *r)
 {
-    size_t i = r->host;
+    size_t i = r->host + 1 == r->heard ? r->heard : r->host;
     if (i >= hosts_n(r) || is_over(r)) {
         finish(r);
         return;
     }
-    r->host++;
+    r->host = i + 1;
     try_host(r, host_at(r, i), i);
 }
 
@@ -496,6 +579,7 @@ static void start_hosts(struct relay *r)
     for (size_t i = 0; idle != NULL && i < hosts_n(r); i++) {
         if (strcmp(host_at(r, i), idle) == 0) {
             r->settling = true;
+            r->heard = i + 1;
             try_host(r, host_at(r, i), i);
             return;
         }

@@ -496,6 +496,11 @@ const char *session_host(const struct session *s)
     return s->host;
 }
 
+int session_family(const struct session *s)
+{
+    return s->to.family;
+}
+
 const struct tlspolicy *session_policy(const struct session *s)
 {
     return s->policy;

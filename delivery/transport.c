@@ -72,6 +72,7 @@ static void read_mx(struct transport *t, const struct conf_block *b)
     t->tls_results = conf_bool(b, "tls-results");
     t->max_hosts = conf_int(b, "max-hosts");
     t->allow_loopback = conf_bool(b, "allow-loopback");
+    t->allow_private = conf_bool(b, "allow-private");
 }
 
 static void read_direct(struct transport *t, const struct conf_block *b)
@@ -97,7 +98,7 @@ static void read_named(struct transport *t, const struct conf_block *b)
     read_relay(t, b);
     read_own_address(t, b);
     read_hosts(t, b);
-    t->allow_loopback = true; /* the operator named it */
+    t->allow_loopback = t->allow_private = true; /* the operator named it */
 }
 
 static void read_smtp(struct transport *t, const struct conf_block *b)
@@ -211,7 +212,7 @@ bool transport_connects(const struct transport *t)
 }
 
 struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base,
-                                struct span resolv_conf, X509_STORE *roots, struct fail *f)
+                                const struct transport_machine *machine, struct fail *f)
 {
     struct transport *t = mem_zero(sizeof *t);
     t->references = 1;
@@ -221,10 +222,13 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     t->localserve = conf_bool(conf_root(conf), "localserve");
     int rc = read_label(t, label, f);
     if (rc == 0 && transport_connects(t)) {
-        t->tlsdane = tlsdane_new(roots, t->tls_sessions, f);
-        t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, resolv_conf, f);
+        t->tlsdane = tlsdane_new(machine->roots, t->tls_sessions, f);
+        t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, machine->resolv_conf, f);
         rc = t->dns != NULL ? 0 : -1;
     }
+    if (rc == 0 && t->kind == TRANSPORT_DIRECT)
+        ownaddr_read(&t->own, conf, t->port, machine->interfaces, machine->interfaces_n, t->sources,
+                     t->sources_n);
     if (rc != 0) {
         t->conf = NULL; /* the caller's again */
         transport_drop(&t);
@@ -244,6 +248,7 @@ static void release(evutil_socket_t fd, short what, void *arg)
     dns_close(&t->dns);
     tlsdane_free(&t->tlsdane);
     mem_free(&t->hosts);
+    ownaddr_clear(&t->own);
     conf_free(&t->conf);
     mem_free(&t);
 }

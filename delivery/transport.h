@@ -10,6 +10,7 @@
 #include "dns.h"
 #include "dnsaddr.h"
 #include "fail.h"
+#include "ownaddr.h"
 #include "tlsdane.h"
 
 /* What one configuration says about the transport that this process is. Counted references:
@@ -54,8 +55,9 @@ struct transport {
     const struct conf_value *sources;
     size_t sources_n;
     int connections, max_hosts;
-    bool allow_loopback;
-    bool localserve; /* what recipients' names ask for is acted out */
+    bool allow_loopback, allow_private;
+    struct ownaddr own; /* TRANSPORT_DIRECT: a host that has one of them is this system */
+    bool localserve;    /* what recipients' names ask for is acted out */
     struct transport_timeouts timeouts;
     int fail_code; /* TRANSPORT_FAIL */
     const char *fail_text;
@@ -70,10 +72,17 @@ bool transport_is_named(const struct transport *t);
 /* Whether it has connections of its own, and not files or nothing. */
 bool transport_connects(const struct transport *t);
 
-/* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration.
- * roots: for verified TLS. */
+/* What a machine has for its transports; it outlives them. */
+struct transport_machine {
+    struct span resolv_conf;
+    X509_STORE *roots;                /* for verified TLS */
+    const struct dnsaddr *interfaces; /* addresses, interfaces_n of them */
+    size_t interfaces_n;
+};
+
+/* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration. */
 struct transport *transport_new(struct conf *conf, const char *label, struct event_base *base,
-                                struct span resolv_conf, X509_STORE *roots, struct fail *f);
+                                const struct transport_machine *machine, struct fail *f);
 struct transport *transport_hold(struct transport *t);
 /* With the last reference the resolver goes too, in the next turn of the loop. */
 void transport_drop(struct transport **t);

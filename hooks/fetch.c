@@ -398,8 +398,10 @@ static const struct dnsaddr loopback[] = {
 
 static void look_up(struct fetch *q)
 {
-    const struct dnsaddr_options options = {
-        .family = DNSADDR_4_FIRST, .any_target = true, .max = ADDRESSES_MAX};
+    const struct dnsaddr_options options = {.family = DNSADDR_4_FIRST,
+                                            .any_target = true,
+                                            .private_target = true,
+                                            .max = ADDRESSES_MAX};
     int64_t ms = left_ms(q);
     struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
     (void)evtimer_add(q->begin, &tv);

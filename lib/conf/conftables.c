@@ -49,12 +49,13 @@ static const struct conf_block_type workers = {
 
 #define LISTEN_SMTP (CONF_SMTPD)
 #define LISTEN_BOTH (CONF_SMTPD | CONF_WEBAPI)
+#define OWN (CONF_DELIVERY) /* which has to know where mail would come back */
 
 static const struct conf_setting listen_settings[] = {
-    {"address", CONF_ADDRESS, CONF_LIST | CONF_REQUIRED, LISTEN_BOTH,
+    {"address", CONF_ADDRESS, CONF_LIST | CONF_REQUIRED, LISTEN_BOTH | OWN,
      .doc = "IP addresses to bind. 0.0.0.0 and :: stand for all of their family; :: takes IPv6 "
             "alone."},
-    {"smtp", CONF_INT, 0, LISTEN_SMTP, .min = "1", .max = "65535",
+    {"smtp", CONF_INT, 0, LISTEN_SMTP | OWN, .min = "1", .max = "65535",
      .doc = "Port for mail from other servers, usually 25. Not served when not given."},
     {"submission", CONF_INT, 0, LISTEN_SMTP, .min = "1", .max = "65535",
      .doc = "Port for mail from users, who start TLS by STARTTLS; usually 587. Not served when not "
@@ -86,7 +87,7 @@ static const struct conf_block_type listen_block = {
     .name = "listen",
     .label = CONF_LABEL_NAME,
     .label_doc = "NAME",
-    .readers = CONF_SMTPD | CONF_WEBAPI | CONF_VAULT,
+    .readers = CONF_SMTPD | CONF_WEBAPI | CONF_VAULT | OWN,
     CONF_TABLE(listen_settings),
     .doc = "Addresses and the ports served on each of them. At least one port has to be given.",
 };

@@ -150,7 +150,18 @@
          0,                                                                                        \
          OUT,                                                                                      \
          D("allow-loopback", "no"),                                                                \
-         .doc = "Deliver to MX hosts that resolve to loopback or unspecified addresses."},         \
+         .doc = "Deliver to MX hosts that resolve to loopback or unspecified addresses. Without "  \
+                "it, a host that has no other addresses has none."},                               \
+        {"allow-private",                                                                          \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("allow-private", "no"),                                                                 \
+         .doc = "Deliver to MX hosts that resolve to private addresses: RFC 1918, 100.64/10, "     \
+                "link-local, unique local. For mail inside a site. Without it, a host that has "   \
+                "no other addresses has none: the next one is tried, and without any, mail is "    \
+                "returned (5.4.4). A host with an address on which this system listens for SMTP "  \
+                "is this system: it and those after it are not tried (5.4.6)."},                   \
     {                                                                                              \
         "port", CONF_INT, 0, OUT, D("port", "25"), .min = "1", .max = "65535",                     \
                                                    .doc = "Port of the MX hosts."                  \
@@ -391,8 +402,8 @@ static const struct conf_setting socks_settings[] = {
      .doc = "The SOCKS 5 proxy (RFC 1928), as address:port."},
     {"remote-dns", CONF_BOOL, 0, OUT, "no",
      .doc = "Whether the proxy looks up the addresses of MX hosts. Which hosts a domain has is "
-            "looked up here in any case. ip-family and allow-loopback are for addresses that are "
-            "looked up here."},
+            "looked up here in any case. ip-family, allow-loopback and allow-private are for "
+            "addresses that are looked up here."},
     {"remote-ips", CONF_ADDRESS, CONF_LIST, OUT,
      .doc =
          "Addresses that mail sent through the proxy comes from, as SPF records have to name them. "

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dnsnet.h"
 #include "mem.h"
 
 #define MAX_DEFAULT 20
@@ -26,28 +27,16 @@ struct dnsaddr_lookup {
     } asks[ASKS];
 };
 
-static bool is_target_4(const unsigned char *a)
-{
-    return a[0] != 0 && a[0] != 127 && a[0] < 224;
-}
-
-/* IPv6 prefixes of 96 bits whose addresses lead to the IPv4 address in their last 32. "::" and
- * "::1" are among the first kind, and 0/8 is no target either. */
-static const unsigned char embedding[][12] = {
-    {0},
-    {[10] = 0xff, [11] = 0xff},
-    {[1] = 0x64, [2] = 0xff, [3] = 0x9b},
-};
-
 bool dnsaddr_is_target(const struct dnsaddr *a)
 {
-    if (a->family == AF_INET)
-        return is_target_4(a->octets);
-    for (size_t i = 0; i < sizeof embedding / sizeof embedding[0]; i++) {
-        if (memcmp(a->octets, embedding[i], sizeof embedding[i]) == 0)
-            return is_target_4(a->octets + 12);
-    }
-    return a->octets[0] != 0xff;
+    enum dnsnet net = dnsnet_of(a);
+    return net != DNSNET_SELF && net != DNSNET_NONE;
+}
+
+bool dnsaddr_is_allowed(const struct dnsaddr *a, const struct dnsaddr_options *options)
+{
+    return dnsnet_of(a) == DNSNET_PRIVATE ? options->private_target
+                                          : options->any_target || dnsaddr_is_target(a);
 }
 
 socklen_t dnsaddr_sockaddr(const struct dnsaddr *a, uint16_t port, struct sockaddr_storage *out)
@@ -82,10 +71,12 @@ static void add(struct dnsaddr_result *out, int family, const struct dns_record 
 {
     struct dnsaddr a = {.family = family};
     memcpy(a.octets, record->address, family == AF_INET ? 4 : 16);
-    if (out->n == options->max || (!options->any_target && !dnsaddr_is_target(&a)))
-        out->dropped++;
-    else
+    bool allowed = dnsaddr_is_allowed(&a, options);
+    if (allowed && out->n < options->max)
         out->list[out->n++] = a;
+    else
+        out->dropped++;
+    out->private += !allowed && dnsnet_of(&a) == DNSNET_PRIVATE;
 }
 
 /* The families in turn, one address each, the order within a family as the server gave it. */
@@ -162,7 +153,9 @@ static void say(struct dnsaddr_result *out, const struct dnsaddr_lookup *l,
     else if (out->status == DNSADDR_NONE)
         (void)snprintf(out->text, sizeof out->text, "%s has no %saddress", l->host, family);
     else if (out->status == DNSADDR_UNUSABLE)
-        (void)snprintf(out->text, sizeof out->text, "%s has only %saddresses not to connect to",
+        (void)snprintf(out->text, sizeof out->text,
+                       out->private == out->dropped ? "%s has only private %saddresses"
+                                                    : "%s has only %saddresses not to connect to",
                        l->host, family);
     else if (out->status == DNSADDR_TEMPORARY)
         (void)snprintf(out->text, sizeof out->text, "addresses of %.253s: %s", l->host,

@@ -15,7 +15,7 @@
 enum dnsaddr_status {
     DNSADDR_OK,        /* n is at least 1 */
     DNSADDR_NONE,      /* no address of the family asked for, or no such host: 5.4.4 */
-    DNSADDR_UNUSABLE,  /* addresses, but none to connect to (see any_target): 5.4.4 */
+    DNSADDR_UNUSABLE,  /* addresses, but none to connect to (see dnsaddr_is_allowed): 5.4.4 */
     DNSADDR_TEMPORARY, /* could not be found out now, or a malformed answer: 4.4.3 */
 };
 
@@ -31,6 +31,9 @@ struct dnsaddr_options {
     /* Also loopback, unspecified, multicast and broadcast addresses. In the public DNS they serve
      * only to make a mail system talk to itself. */
     bool any_target;
+    /* Also private addresses (DNSNET_PRIVATE). From the public DNS they lead to a host of our own
+     * site, which has nothing to do with the name. */
+    bool private_target;
     unsigned max; /* addresses at most; 0 is 20 */
 };
 
@@ -50,6 +53,7 @@ struct dnsaddr_result {
     int ede;                 /* extended error of the answer that decided, or DNSEDE_NONE */
     char name[DNSNAME_TEXT]; /* the host with its aliases followed; "" when unknown */
     size_t dropped;          /* addresses left out as unusable, or past max */
+    size_t private;          /* of these: as private */
     size_t n;
     struct dnsaddr *list;
     char text[400]; /* for people, unless all is well */
@@ -77,9 +81,10 @@ void dnsaddr_result_free(struct dnsaddr_result **result);
 
 /* Whether an address can be a host elsewhere: not unspecified (0/8, ::), loopback (127/8, ::1),
  * multicast or broadcast (224/3, ff00::/8), and not an IPv6 address that stands for such an IPv4
- * one (mapped, IPv4-compatible, 64:ff9b::/96). Private addresses pass: mail inside a site uses
- * them. */
+ * one (see dnsnet.h). Private addresses are. */
 bool dnsaddr_is_target(const struct dnsaddr *a);
+/* Whether the options let an address be connected to: their any_target and private_target. */
+bool dnsaddr_is_allowed(const struct dnsaddr *a, const struct dnsaddr_options *options);
 
 /* Writes a and a port as a socket address; returns its length. */
 socklen_t dnsaddr_sockaddr(const struct dnsaddr *a, uint16_t port, struct sockaddr_storage *out);

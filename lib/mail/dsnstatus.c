@@ -198,6 +198,20 @@ static void put_diagnostic(struct buf *out, const struct dsn_recipient *r, bool 
     fold_end(&fold);
 }
 
+/* The address is a comment, as the field has room for one name (RFC 3464 section 2.3.5). */
+static void put_remote(struct buf *out, const struct dsn_recipient *r, bool utf8)
+{
+    struct fold fold;
+    if (r->remote_host.n == 0)
+        return;
+    fold_begin(&fold, out, "Remote-MTA", " ");
+    fold_words(&fold, "dns;");
+    put_text(&fold, r->remote_host, utf8);
+    if (r->remote_ip.n > 0)
+        put_comment(&fold, r->remote_ip, utf8);
+    fold_end(&fold);
+}
+
 static void put_recipient(struct buf *out, const struct dsn *in, const struct dsn_recipient *r,
                           bool utf8)
 {
@@ -213,7 +227,7 @@ static void put_recipient(struct buf *out, const struct dsn *in, const struct ds
                 utf8);
     buf_putf(out, "Action: %s\r\n", actions[r->action]);
     put_status(out, r, utf8);
-    put_field(out, "Remote-MTA", "dns;", r->remote_host, utf8);
+    put_remote(out, r, utf8);
     put_diagnostic(out, r, utf8);
     put_date(out, "Last-Attempt-Date", r->last_attempt_ms, in->zone_min);
     if (r->action == DSN_DELAYED)

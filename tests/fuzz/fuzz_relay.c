@@ -214,8 +214,9 @@ static struct transport *transport_of(const char *block)
     conf_encode(whole, CONF_DELIVERY, &share);
     struct conf *conf = conf_decode(buf_span(&share), CONF_DELIVERY, &f);
     assert(conf != NULL);
-    struct transport *t = transport_new(conf, "x", world.base, span_text("nameserver 127.0.0.1\n"),
-                                        world.agent.roots, &f);
+    const struct transport_machine machine = {.resolv_conf = span_text("nameserver 127.0.0.1\n"),
+                                              .roots = world.agent.roots};
+    struct transport *t = transport_new(conf, "x", world.base, &machine, &f);
     assert(t != NULL);
     /* Both go to the server here. */
     t->socket = server.at.sun_path;

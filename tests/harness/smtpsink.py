@@ -86,6 +86,11 @@ class SmtpSink:
             self._script[step] = row + ([Reply(**reply)] if reply else [])
 
     @property
+    def conversation(self):
+        """The class of a connection; others may put a subclass in its place."""
+        return Conversation
+
+    @property
     def mails(self):
         """Every message whose data came whole, in order of the sessions."""
         with self._lock:
@@ -142,7 +147,7 @@ class SmtpSink:
     def _serve(self, sock, session):
         sock.settimeout(300)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply is not held back, to be lost in a reset
-        talk = _Conversation(self, sock, session, self._tls, self._stopping)
+        talk = self.conversation(self, sock, session, self._tls, self._stopping)
         try:
             if self._implicit:
                 talk.shake_hands()
@@ -158,8 +163,8 @@ class _Gone(Exception):
     """The conversation is over."""
 
 
-class _Conversation:
-    """One connection, from the greeting to its end."""
+class Conversation:
+    """One connection, from the greeting to its end. on_VERB answers a command; without one, the script does."""
 
     def __init__(self, sink, sock, session, tls, stopping):
         self.sink, self.sock, self.session, self.tls, self.stopping = sink, sock, session, tls, stopping

@@ -5,10 +5,11 @@ import hashlib
 import hmac
 import json
 import re
+import ssl
 import time
 import uuid
 
-from harness import api, case, certs, client, dnszone, dovecot, exim, mailbox, postfix, suite, wait
+from harness import api, case, certs, client, dnszone, dovecot, exim, mailbox, postfix, scramsink, suite, wait
 
 PASSWORD = "correct horse battery staple"
 CONFIG = """
@@ -231,6 +232,36 @@ account out { address out@relay.test *@us.test  mailbox yes }
         self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism="SCRAM-SHA-256-PLUS")
         self.suite.stop()
         other.stop()
+
+    def test_a_login_can_be_bound_to_the_servers_certificate(self):
+        host = self.lan.host("bound")
+        self.names(bound=host)
+        cert, key = self.ca.issue("bound", "bound.relay.test")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        sink = scramsink.ScramSink(host, 587, "out@relay.test", PASSWORD, cert, tls=context)
+        self.addCleanup(sink.close)
+        bound = f"{scramsink.MECHANISM} tls-server-end-point"
+        self.start(SUBMISSION % ("bound.relay.test", "channel-binding tls-server-end-point"))
+        self.submit()
+        sink.wait(1)
+        self.assertEqual(sink.mails[-1].tls, "TLSv1.3")
+        # Before TLS 1.3 it is the one that is used without being asked for.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self.change(SUBMISSION % ("bound.relay.test", ""))
+        self.submit()
+        sink.wait(2)
+        self.assertEqual(sink.mails[-1].tls, "TLSv1.2")
+        self.assertEqual(sink.logins, [f"{bound} ok"] * 2)
+        # As it looks to a server behind somebody who has another certificate for the name.
+        self.suite.allow_error("cannot log in at the server")
+        sink.end_point = bytes(32)
+        self.change((SUBMISSION % ("bound.relay.test", "")).replace("port 587", "port 587  idle-timeout 0"))
+        self.submit()
+        self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism=scramsink.MECHANISM)
+        self.assertEqual(sink.logins[2], f"{bound} other binding")
+        self.assertEqual(len(sink.mails), 2)
+        self.suite.stop()
 
     def test_many_recipients_go_in_as_many_transactions_as_the_server_wants(self):
         server = self.relay(smtpd_recipient_limit="10")

@@ -29,7 +29,7 @@ static void test_each_process_gets_its_share_and_no_more(void **state)
         {"billing@example.org", "+++++-+"},
         {"Bearer", "+-+--+-"},
         {"app.example.org/in", "+-+--+-"},
-        {"192.0.2.1", "++--+--"},
+        {"192.0.2.1", "++-++--"},
         {".gmail.com", "+-+----"},
         {"not here", "+-++---"},
         {"127.0.0.1:9050", "+--+---"},

@@ -205,8 +205,8 @@ static struct transport *transport_of(const char *fmt, va_list ap)
              lab.names.port);
     buf_vputf(&text, fmt, ap);
     struct conf *conf = lab_configuration(buf_text(&text));
-    struct transport *t =
-        transport_new(conf, lab.agent.label, lab.base, (struct span){0}, lab.agent.roots, &f);
+    const struct transport_machine machine = {.roots = lab.agent.roots};
+    struct transport *t = transport_new(conf, lab.agent.label, lab.base, &machine, &f);
     assert_string_equal(f.text, "");
     assert_non_null(t);
     buf_free(&text);

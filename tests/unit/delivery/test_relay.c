@@ -45,6 +45,14 @@ static void two_families(void)
     names_add(&lab.names, "mx1.test", "AAAA", "::1");
 }
 
+/* Whose connections are over: what is forgotten counts them. */
+static void reset_families(void)
+{
+    RUN_UNTIL(sixth.closed == sixth.opened && lab.peer.closed == lab.peer.opened);
+    peer_reset(&sixth);
+    peer_reset(&lab.peer);
+}
+
 static void expect(const char *outcome, const char *host, const char *address)
 {
     struct order o = {0};
@@ -68,19 +76,17 @@ static void a_host_that_does_not_take_part_leaves_it_to_the_next(void **state)
         enum say step;
         const char *reply;
     } cases[] = {
-        {SAY_GREETING, "!421 4.3.2 busy"},
-        {SAY_GREETING, "!554 5.7.1 no"},
-        {SAY_GREETING, "!"},
-        {SAY_GREETING, "rubbish"},
-        {SAY_EHLO, "!421 4.3.2 busy"},
-        {SAY_EHLO, "!"},
-        {SAY_MAIL, "!421 4.3.2 busy"},
-        {SAY_MAIL, "!"},
+        {SAY_GREETING, "!421 4.3.2 busy"}, {SAY_GREETING, "!554 5.7.1 no"}, {SAY_GREETING, "!"},
+        {SAY_GREETING, "rubbish"},         {SAY_EHLO, "!421 4.3.2 busy"},   {SAY_EHLO, "!"},
+        {SAY_EHLO, "!554 5.7.1 no"},       {SAY_EHLO, "550 5.7.1 no"}, /* to HELO as well */
+        {SAY_EHLO, "502 no such command"}, {SAY_MAIL, "!421 4.3.2 busy"},   {SAY_MAIL, "!"},
     };
     two_hosts();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         peer_reset(&lab.peer);
         peer_say(&lab.peer, cases[i].step, cases[i].reply, NULL);
+        if (cases[i].step == SAY_EHLO)
+            peer_say(&lab.peer, SAY_HELO, cases[i].reply, NULL);
         expect(DELIVERED, "mx2.test", second.address);
         assert_int_equal(lab.peer.opened, 1);
     }
@@ -157,6 +163,27 @@ static void both_families_are_used_and_either_can_be_left_out(void **state)
     expect(DELIVERED, "mx1.test", sixth.address);
 }
 
+static void the_preferred_family_is_the_first_and_the_other_the_second(void **state)
+{
+    static const struct {
+        const char *family;
+        struct peer *first, *then;
+    } cases[] = {{"any", &sixth, &lab.peer},
+                 {"prefer-4", &lab.peer, &sixth},
+                 {"prefer-6", &sixth, &lab.peer}};
+    two_families();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *settings = mem_format("idle-timeout 0  ip-family %s", cases[i].family);
+        lab_reload_direct(settings);
+        reset_families();
+        expect(DELIVERED, "mx1.test", cases[i].first->address);
+        assert_int_equal(cases[i].then->opened, 0);
+        peer_say(cases[i].first, SAY_GREETING, "!421 busy", NULL);
+        expect(DELIVERED, "mx1.test", cases[i].then->address);
+        mem_free(&settings);
+    }
+}
+
 static void without_an_address_of_the_family_mail_waits_for_another_setting(void **state)
 {
     struct order four = {0}, unknown = {.destination = "example.org"},
@@ -179,24 +206,101 @@ static void without_an_address_of_the_family_mail_waits_for_another_setting(void
     order_free(&wrong);
 }
 
-static void a_refused_family_leaves_it_to_the_other(void **state)
+static void a_refusal_over_one_family_is_asked_about_over_the_other(void **state)
 {
+    static const struct {
+        enum say step;
+        const char *reply;
+    } cases[] = {
+        {SAY_GREETING, "!554 5.7.1 no reverse name"},
+        {SAY_GREETING, "!554 no"},
+        {SAY_EHLO, "!554 5.7.1 no"},
+        {SAY_EHLO, "550 no"}, /* to HELO as well */
+        {SAY_MAIL, "550 5.7.25 no reverse name"},
+        {SAY_MAIL, "550 no"},
+        {SAY_RCPT, "550 5.7.25 no reverse name"},
+        {SAY_RCPT, "550 blocked"},
+        {SAY_RCPT, "554 no"},
+        {SAY_DATA, "554 5.7.1 no"},
+        {SAY_DATA, "550 Client host rejected: cannot find your reverse hostname"},
+        {SAY_DOT, "550 5.7.25 no reverse name"},
+        {SAY_DOT, "554 no"},
+    };
     two_families();
-    peer_say(&sixth, SAY_GREETING, "!554 5.7.1 no reverse name", NULL);
-    expect(DELIVERED, "mx1.test", lab.peer.address);
-}
-
-static void a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family(void **state)
-{
-    static const enum say steps[] = {SAY_MAIL, SAY_RCPT, SAY_DOT};
-    two_families();
-    for (size_t i = 0; i < 3; i++) {
-        peer_reset(&sixth);
-        peer_reset(&lab.peer);
-        peer_say(&sixth, steps[i], "550 5.7.25 no reverse name", NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lab_reload_direct("idle-timeout 0"); /* forgets what it has learned */
+        reset_families();
+        peer_say(&sixth, cases[i].step, cases[i].reply, NULL);
+        if (cases[i].step == SAY_EHLO)
+            peer_say(&sixth, SAY_HELO, cases[i].reply, NULL);
         expect(DELIVERED, "mx1.test", lab.peer.address);
         assert_int_equal(sixth.opened, 1);
+        assert_int_equal(lab.peer.messages, 1);
     }
+}
+
+static void whichever_family_refused_is_the_last_for_the_next_messages(void **state)
+{
+    static const struct {
+        enum say step;
+        const char *reply;
+    } cases[] = {{SAY_GREETING, "!554 5.7.1 no reverse name"},
+                 {SAY_RCPT, "550 5.7.25 no reverse name"}};
+    two_families();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lab_reload_direct("idle-timeout 0");
+        reset_families();
+        peer_say(&sixth, cases[i].step, cases[i].reply, NULL);
+        for (int message = 0; message < 3; message++)
+            expect(DELIVERED, "mx1.test", lab.peer.address);
+        assert_int_equal(sixth.opened, 1);
+        /* It changed its mind. */
+        peer_say(&sixth, cases[i].step, cases[i].step == SAY_RCPT ? "250 ok" : "220 hi", NULL);
+        peer_say(&lab.peer, SAY_RCPT, "550 5.7.25 not from there", "250 ok", NULL);
+        expect(DELIVERED, "mx1.test", sixth.address);
+        expect(DELIVERED, "mx1.test", sixth.address);
+        assert_int_equal(lab.peer.opened, 4);
+        /* And after hours the order is as ever. */
+        peer_say(&sixth, SAY_MAIL, "550 no", NULL);
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+        unsigned before = sixth.opened;
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+        assert_int_equal(sixth.opened, before);
+        lab.passed_ms += INT64_C(4) * 3600000;
+        expect(DELIVERED, "mx1.test", lab.peer.address);
+        assert_int_equal(sixth.opened, before + 1);
+        lab.passed_ms = 0;
+    }
+}
+
+static void the_refused_family_is_still_there_when_the_other_is_not(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 no reverse name", "250 ok", NULL);
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    peer_say(&lab.peer, SAY_GREETING, "!421 busy", "220 hi", NULL);
+    expect(DELIVERED, "mx1.test", sixth.address);
+    /* Where it was taken after all it is the first again. */
+    expect(DELIVERED, "mx1.test", sixth.address);
+    assert_int_equal(lab.peer.opened, 2);
+}
+
+static void a_connection_that_idled_is_no_worse(void **state)
+{
+    two_families();
+    lab_reload_direct("idle-timeout 1m");
+    expect(DELIVERED, "mx1.test", sixth.address);
+    peer_say(&sixth, SAY_RCPT, "550 5.7.1 too much of it", NULL);
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    assert_int_equal(sixth.opened, 1);
+    RUN_UNTIL(sixth.closed == 1);
+    lab_reload_direct("idle-timeout 1m");
+    peer_say(&sixth, SAY_RCPT, "250 ok", "550 5.7.1 too much of it", NULL);
+    peer_say(&lab.peer, SAY_GREETING, "!", NULL);
+    expect(DELIVERED, "mx1.test", sixth.address);
+    expect("deferred 550 4.7.1 rcpt [550 5.7.1 too much of it]", "mx1.test", sixth.address);
+    assert_int_equal(sixth.opened, 2);
+    lab_reload_direct("idle-timeout 0");
 }
 
 static void a_connection_refused_so_is_not_kept_for_the_next_message(void **state)
@@ -251,24 +355,68 @@ static void with_the_other_family_out_of_reach_the_refusal_is_put_off(void **sta
     expect("deferred 550 4.7.25 rcpt [550 5.7.25 six]", "mx1.test", sixth.address);
 }
 
-static void the_second_time_a_refusal_stands(void **state)
+static void each_family_is_asked_once(void **state)
+{
+    two_families();
+    names_add(&lab.names, "mx1.test", "A", "127.0.0.2");
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    peer_say(&lab.peer, SAY_RCPT, "550 5.7.25 four", NULL);
+    peer_say(&second, SAY_RCPT, "550 5.7.25 four", NULL);
+    struct order o = {0};
+    order_run(&o);
+    assert_outcome(&o, 0, "failed 550 5.7.25 rcpt [550 5.7.25 four]");
+    assert_int_equal(sixth.opened + lab.peer.opened + second.opened, 2);
+    order_free(&o);
+}
+
+static void a_refusal_that_comes_later_is_asked_about_too(void **state)
 {
     struct order o = {.attempt = 2};
     two_families();
     peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
     order_run(&o);
-    assert_outcome(&o, 0, "failed 550 5.7.25 rcpt [550 5.7.25 six]");
-    assert_int_equal(lab.peer.opened, 0);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_string_equal(o.results[0].remote_address, lab.peer.address);
     order_free(&o);
+}
+
+static void a_refusal_is_not_put_off_for_ever(void **state)
+{
+    struct order third = {.attempt = 3}, fourth = {.attempt = 4};
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    peer_say(&lab.peer, SAY_GREETING, "!", NULL);
+    order_run(&third);
+    assert_outcome(&third, 0, "deferred 550 4.7.25 rcpt [550 5.7.25 six]");
+    order_run(&fourth);
+    assert_outcome(&fourth, 0, "failed 550 5.7.25 rcpt [550 5.7.25 six]");
+    order_free(&third);
+    order_free(&fourth);
+}
+
+static void a_refusal_by_both_is_final_whenever_either_is_said(void **state)
+{
+    two_families();
+    peer_say(&sixth, SAY_RCPT, "550 5.7.25 six", NULL);
+    peer_say(&lab.peer, SAY_GREETING, "!554 5.7.1 four", NULL);
+    expect("failed 554 5.7.1 greeting [554 5.7.1 four] (the server does not greet)", "mx1.test",
+           lab.peer.address);
 }
 
 static void another_refusal_stands_at_once(void **state)
 {
+    static const struct {
+        const char *reply, *outcome;
+    } cases[] = {
+        {"550 5.1.1 no such user", "failed 550 5.1.1 rcpt [550 5.1.1 no such user]"},
+        {"554 5.1.1 blocked", "failed 554 5.1.1 rcpt [554 5.1.1 blocked]"},
+        {"550 no such user", "failed 550 5.2.0 rcpt [550 no such user]"},
+    };
     two_families();
-    peer_say(&sixth, SAY_RCPT, "550 5.1.1 no such user", NULL);
-    expect("failed 550 5.1.1 rcpt [550 5.1.1 no such user]", "mx1.test", sixth.address);
-    peer_say(&sixth, SAY_RCPT, "550 blocked", NULL);
-    expect("failed 550 5.2.0 rcpt [550 blocked]", "mx1.test", sixth.address);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        peer_say(&sixth, SAY_RCPT, cases[i].reply, NULL);
+        expect(cases[i].outcome, "mx1.test", sixth.address);
+    }
     assert_int_equal(lab.peer.opened, 0);
 }
 
@@ -335,7 +483,7 @@ static void loopback_is_no_place_for_mail_unless_allowed(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]"}, named = {0};
     names_add(&lab.names, "example.net", "A", "127.0.0.1");
-    lab_reload("deliver { port %d  tls none }", lab.peer.port);
+    lab_reload("deliver { port %d  tls none  allow-private yes }", lab.peer.port);
     order_run(&o);
     assert_outcome(&o, 0, "failed 0 5.4.4 dns (mail is not sent to such an address)");
     order_run(&named);
@@ -343,6 +491,105 @@ static void loopback_is_no_place_for_mail_unless_allowed(void **state)
     assert_int_equal(lab.peer.opened, 0);
     order_free(&o);
     order_free(&named);
+}
+
+static void a_private_address_is_no_place_for_mail_unless_allowed(void **state)
+{
+    static const struct {
+        const char *settings, *outcome, *literal;
+    } cases[] = {
+        {"", "failed 0 5.4.4 dns (example.net has only private addresses)",
+         "failed 0 5.4.4 dns (mail is not sent to such an address)"},
+        /* Then they are connected to, or would be from an address that we have. */
+        {"allow-private yes  source-address 192.0.2.1",
+         "deferred 0 4.4.1 connect (Cannot assign requested address)",
+         "deferred 0 4.4.1 connect (Cannot assign requested address)"},
+    };
+    names_add(&lab.names, "example.net", "A", "10.0.0.1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order named = {0}, literal = {.destination = "[10.0.0.1]"};
+        char *settings = mem_format("connect-timeout 1s  %s", cases[i].settings);
+        lab_reload_direct(settings);
+        order_run(&named);
+        assert_outcome(&named, 0, cases[i].outcome);
+        order_run(&literal);
+        assert_outcome(&literal, 0, cases[i].literal);
+        order_free(&named);
+        order_free(&literal);
+        mem_free(&settings);
+    }
+}
+
+static void a_host_with_private_addresses_leaves_it_to_the_next(void **state)
+{
+    names_add(&lab.names, "example.net", "MX", "10 inside.test");
+    names_add(&lab.names, "example.net", "MX", "20 mx2.test");
+    names_add(&lab.names, "inside.test", "A", "192.168.1.1");
+    names_add(&lab.names, "inside.test", "AAAA", "fd00::1");
+    names_add(&lab.names, "mx2.test", "A", "10.0.0.1"); /* is left out */
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.2");
+    expect(DELIVERED, "mx2.test", second.address);
+}
+
+static void use_listener(const char *address)
+{
+    lab_reload("listen us { address %s  smtp %d }\n"
+               "deliver { allow-loopback yes  port %d  tls none  idle-timeout 0 }\n",
+               address, lab.peer.port, lab.peer.port);
+}
+
+static void a_host_with_an_address_of_ours_is_this_system(void **state)
+{
+    static const struct {
+        const char *listens, *destination, *outcome;
+    } cases[] = {
+        {"127.0.0.3 127.0.0.1", "example.net",
+         "failed 0 5.4.6 dns (mail for example.net would come back here: 127.0.0.1 is this "
+         "system)"},
+        {"127.0.0.1", "[127.0.0.1]",
+         "failed 0 5.4.6 dns (mail for [127.0.0.1] would come back here: 127.0.0.1 is this "
+         "system)"},
+        {"0.0.0.0", "[127.0.0.9]",
+         "failed 0 5.4.6 dns (mail for [127.0.0.9] would come back here: 127.0.0.9 is this "
+         "system)"},
+        {"127.0.0.1", "[IPv6:::ffff:127.0.0.1]",
+         "failed 0 5.4.6 dns (mail for [IPv6:::ffff:127.0.0.1] would come back here: "
+         "::ffff:127.0.0.1 is this system)"},
+        {"127.0.0.3", "example.net", DELIVERED},
+        {"::", "[127.0.0.1]", DELIVERED},
+    };
+    names_add(&lab.names, "example.net", "A", "127.0.0.1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = cases[i].destination};
+        use_listener(cases[i].listens);
+        order_run(&o);
+        assert_outcome(&o, 0, cases[i].outcome);
+        assert_int_equal(lab.peer.opened, i < 4 ? 0 : i - 3);
+        order_free(&o);
+    }
+}
+
+/* RFC 5321 section 5.1: those that are no better than this system are none to turn to. */
+static void hosts_behind_this_system_are_not_tried(void **state)
+{
+    two_hosts();
+    names_add(&lab.names, "example.net", "MX", "15 other-name-of-us.test");
+    names_add(&lab.names, "other-name-of-us.test", "A", "127.0.0.3");
+    use_listener("127.0.0.3");
+    expect(DELIVERED, "mx1.test", lab.peer.address);
+    peer_say(&lab.peer, SAY_GREETING, "!421 4.3.2 busy", NULL);
+    expect("deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does not greet)", "mx1.test",
+           lab.peer.address);
+    assert_int_equal(second.opened, 0);
+}
+
+static void our_addresses_are_no_matter_to_a_smarthost(void **state)
+{
+    lab.agent.label = "relay";
+    lab_reload("listen us { address 127.0.0.1  smtp %d }\n"
+               "transport relay { smtp { host 127.0.0.1  port %d  tls none  idle-timeout 0 } }\n",
+               lab.peer.port, lab.peer.port);
+    expect(DELIVERED, "127.0.0.1", lab.peer.address);
 }
 
 static void an_attempt_is_over_after_so_many_connections(void **state)
@@ -483,20 +730,31 @@ int main(void)
         TEST(the_most_hopeful_outcome_is_told),
         TEST(every_address_of_a_host_is_tried),
         TEST(both_families_are_used_and_either_can_be_left_out),
+        TEST(the_preferred_family_is_the_first_and_the_other_the_second),
         TEST(without_an_address_of_the_family_mail_waits_for_another_setting),
-        TEST(a_refused_family_leaves_it_to_the_other),
-        TEST(a_refusal_as_a_matter_of_policy_is_asked_about_over_the_other_family),
+        TEST(a_refusal_over_one_family_is_asked_about_over_the_other),
+        TEST(whichever_family_refused_is_the_last_for_the_next_messages),
+        TEST(the_refused_family_is_still_there_when_the_other_is_not),
+        TEST(a_connection_that_idled_is_no_worse),
         TEST(a_connection_refused_so_is_not_kept_for_the_next_message),
         TEST(only_those_refused_so_are_asked_for_again),
         TEST(refused_over_both_families_is_refused),
         TEST(with_the_other_family_out_of_reach_the_refusal_is_put_off),
-        TEST(the_second_time_a_refusal_stands),
+        TEST(each_family_is_asked_once),
+        TEST(a_refusal_that_comes_later_is_asked_about_too),
+        TEST(a_refusal_is_not_put_off_for_ever),
+        TEST(a_refusal_by_both_is_final_whenever_either_is_said),
         TEST(another_refusal_stands_at_once),
         TEST(a_destination_without_hosts_says_why),
         TEST(a_domain_without_mx_is_its_own_host),
         TEST(a_host_without_address_leaves_it_to_the_next),
         TEST(a_host_that_cannot_be_looked_up_now_keeps_hope),
         TEST(loopback_is_no_place_for_mail_unless_allowed),
+        TEST(a_private_address_is_no_place_for_mail_unless_allowed),
+        TEST(a_host_with_private_addresses_leaves_it_to_the_next),
+        TEST(a_host_with_an_address_of_ours_is_this_system),
+        TEST(hosts_behind_this_system_are_not_tried),
+        TEST(our_addresses_are_no_matter_to_a_smarthost),
         TEST(an_attempt_is_over_after_so_many_connections),
         TEST(an_attempt_is_over_when_it_has_taken_too_long),
         TEST(the_source_address_is_of_the_family),

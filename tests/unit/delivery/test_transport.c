@@ -1,5 +1,6 @@
 #include "lab.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "mem.h"
@@ -21,8 +22,11 @@ static int teardown(void **state)
 static struct transport *read(const char *label, const char *text, struct fail *f)
 {
     struct conf *conf = lab_configuration(text);
-    struct transport *t = transport_new(conf, label, lab.base, span_text("nameserver 127.0.0.1\n"),
-                                        lab.agent.roots, f);
+    static const struct dnsaddr interfaces[] = {{AF_INET, {192, 0, 2, 7}},
+                                                {AF_INET6, {0x20, 1, 0xd, 0xb8, [15] = 7}}};
+    const struct transport_machine machine = {span_text("nameserver 127.0.0.1\n"), lab.agent.roots,
+                                              interfaces, 2};
+    struct transport *t = transport_new(conf, label, lab.base, &machine, f);
     if (t == NULL)
         conf_free(&conf);
     return t;
@@ -58,10 +62,60 @@ static void direct_and_local_are_always_there(void **state)
     assert_int_equal(t->timeouts.block_ms, 180000);
     assert_int_equal(t->timeouts.final_ms, 600000);
     assert_false(t->allow_loopback);
+    assert_false(t->allow_private);
     transport_drop(&t);
     t = read_good("local", "hostname us.test\n");
     assert_int_equal(t->kind, TRANSPORT_LOCAL);
     transport_drop(&t);
+}
+
+static bool is_own(const struct transport *t, const char *address)
+{
+    struct dnsaddr a = {.family = strchr(address, ':') == NULL ? AF_INET : AF_INET6};
+    assert_int_equal(inet_pton(a.family, address, a.octets), 1);
+    return ownaddr_has(&t->own, &a);
+}
+
+static void own_addresses_are_those_where_mail_would_come_back(void **state)
+{
+    static const struct {
+        const char *text, *own[6], *foreign[6];
+    } cases[] = {
+        {"", {NULL}, {"192.0.2.7", "127.0.0.1", "0.0.0.0", "::1"}},
+        {"listen a { address 192.0.2.1 2001:db8::1  smtp 25 }\n"
+         "listen b { address 127.0.0.1  smtp 25 }\n",
+         {"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "127.0.0.1"},
+         {"192.0.2.7", "2001:db8::7", "127.0.0.2"}},
+        /* Another service, another port: who is there is another program. */
+        {"listen a { address 192.0.2.1  submission 25  require-tls-for-auth no }\n",
+         {NULL},
+         {"192.0.2.1"}},
+        {"listen a { address 192.0.2.1  smtp 2525 }\n", {NULL}, {"192.0.2.1"}},
+        {"deliver { port 2525 }\nlisten a { address 192.0.2.1  smtp 2525 }\n",
+         {"192.0.2.1"},
+         {NULL}},
+        {"deliver { source-address 192.0.2.8 2001:db8::8 }\n"
+         "listen a { address 0.0.0.0  smtp 25 }\n",
+         {"192.0.2.7", "192.0.2.8", "127.0.0.1", "127.1.2.3", "0.0.0.0"},
+         {"2001:db8::7", "2001:db8::8", "::1", "192.0.2.1"}},
+        {"listen a { address ::  smtp 25 }\n",
+         {"2001:db8::7", "::1", "::"},
+         {"192.0.2.7", "127.0.0.1"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = mem_format("hostname us.test\n%s", cases[i].text);
+        struct transport *t = read_good("direct", text);
+        for (size_t k = 0; k < 6 && cases[i].own[k] != NULL; k++) {
+            if (!is_own(t, cases[i].own[k]))
+                fail_msg("%zu: %s is its own", i, cases[i].own[k]);
+        }
+        for (size_t k = 0; k < 6 && cases[i].foreign[k] != NULL; k++) {
+            if (is_own(t, cases[i].foreign[k]))
+                fail_msg("%zu: %s is not its own", i, cases[i].foreign[k]);
+        }
+        transport_drop(&t);
+        mem_free(&text);
+    }
 }
 
 static void a_block_of_that_name_comes_before(void **state)
@@ -82,6 +136,7 @@ static void a_block_of_that_name_comes_before(void **state)
     assert_int_equal(t->tls, CONF_TLS_REQUIRED);
     assert_string_equal(t->ehlo_name, "default.test");
     assert_true(t->allow_loopback);
+    assert_true(t->allow_private);
     transport_drop(&t);
     t = read_good("slow", text);
     assert_int_equal(t->kind, TRANSPORT_DIRECT);
@@ -187,6 +242,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(direct_and_local_are_always_there),
+        TEST(own_addresses_are_those_where_mail_would_come_back),
         TEST(a_block_of_that_name_comes_before),
         TEST(a_name_that_is_not_there_is_not_taken_for_another),
         TEST(each_kind_is_read_as_what_it_is),

@@ -67,6 +67,8 @@ localmx     A 192.0.2.5
 localmx     AAAA ::1
 localmx     AAAA ::ffff:127.0.0.1
 onlylocal   A 127.0.0.1
+onlyprivate A 10.0.0.1
+onlyprivate AAAA fd00::1
 odd         CNAME o\\032dd
 o\\032dd     TXT "not a name to connect to"
 long        TXT """ + LONG + """
@@ -285,6 +287,9 @@ def check_addresses_that_lead_back_are_left_out(s, t):
     expect(t.one("-s", unbound(s), "addr:localmx.example.test"), status="OK", addresses=["192.0.2.5"], dropped=5)
     expect(t.one("-s", unbound(s), "addr:onlylocal.example.test"), status="UNUSABLE", addresses=[])
     expect(t.one("-s", unbound(s), "-a", "addr:onlylocal.example.test"), status="OK", addresses=["127.0.0.1"])
+    expect(t.one("-s", unbound(s), "addr:onlyprivate.example.test"), status="UNUSABLE", addresses=[],
+           text="onlyprivate.example.test has only private addresses")
+    expect(t.one("-s", unbound(s), "-a", "addr:onlyprivate.example.test"), status="OK", addresses=["fd00::1", "10.0.0.1"])
 
 
 def check_the_alias_step_of_a_host_is_judged_alone(s, t):

@@ -414,7 +414,7 @@ static void take_option(struct tool *t, int c, const char *value)
         t->addr.family = family_of(value);
         break;
     case 'a':
-        t->addr.any_target = true;
+        t->addr.any_target = t->addr.private_target = true;
         break;
     default:
         exit(2);

@@ -240,7 +240,7 @@ def check_report():
     equal("no diagnostic", "diagnostic-code" in groups[1], False)
     equal("retry", groups[1]["will-retry-until"], "Mon, 2 Jan 2006 23:04:05 +0000")
     equal("no retry", "will-retry-until" in groups[0], False)
-    equal("remote", groups[0]["remote-mta"], "dns; mx.example.net")
+    equal("remote", groups[0]["remote-mta"], "dns; mx.example.net (192.0.2.1)")
     equal("header type", header.get_content_type(), "text/rfc822-headers")
     equal("header", header.get_payload(decode=True), HEADER)
 

@@ -141,7 +141,7 @@ static void test_a_failure_is_reported_to_people_and_programs(void **state)
               "Final-Recipient: rfc822; bob@example.net\r\n"
               "Action: failed\r\n"
               "Status: 5.1.1 (recipient refused [permanent])\r\n"
-              "Remote-MTA: dns; mx.example.net\r\n"
+              "Remote-MTA: dns; mx.example.net (192.0.2.25)\r\n"
               "Diagnostic-Code: smtp; 550-5.1.1 no such user 550 5.1.1 (see\r\n"
               " https://example.net/)\r\n"
               "Last-Attempt-Date: " AT_TEXT "\r\n"
@@ -253,7 +253,7 @@ static void test_remote_text_can_neither_add_fields_nor_break_lines(void **state
     r.remote_host = span_text("mx\r\nX: y");
     struct dsn in = report(&r, 1);
     has(&in, "Status: 5.1.1 (a] / [b/x0D/x0AAction: x /xC3/xA9)\r\n");
-    has(&in, "Remote-MTA: dns; mx\\x0D\\x0AX: y\r\n");
+    has(&in, "Remote-MTA: dns; mx\\x0D\\x0AX: y (192.0.2.25)\r\n");
     has(&in, "\t550 a\\x0D\\x0AAction: delivered\\x0D\\x0A\\x0D\\x0AFinal-Recipient: x\r\n"
              "\t550 nul\\x00esc\\x1B[2J\r\n"
              "\t550 latin \\xE9 tab here (unbalanced\r\n"

@@ -359,9 +359,9 @@ static void test_a_notice_names_the_host_and_its_address(void **state)
     static const struct {
         const char *host, *address, *field, *text;
     } cases[] = {
-        {"mx.d.example", "192.0.2.1:25", "Remote-MTA: dns; mx.d.example\r\n",
+        {"mx.d.example", "192.0.2.1:25", "Remote-MTA: dns; mx.d.example (192.0.2.1)\r\n",
          ", at mx.d.example [192.0.2.1]\r\n"},
-        {"mx.d.example", "[2001:db8::1]:25", "Remote-MTA: dns; mx.d.example\r\n",
+        {"mx.d.example", "[2001:db8::1]:25", "Remote-MTA: dns; mx.d.example (2001:db8::1)\r\n",
          ", at mx.d.example [2001:db8::1]\r\n"},
         {"192.0.2.1", "192.0.2.1:2525", "Remote-MTA: dns; [192.0.2.1]\r\n", ", at [192.0.2.1]\r\n"},
         {"[192.0.2.1]", "192.0.2.1:25", "Remote-MTA: dns; [192.0.2.1]\r\n", ", at [192.0.2.1]\r\n"},
