@@ -59,6 +59,14 @@ static void put_body(struct source *s)
     buf_puts(&s->body, ".\r\n");
 }
 
+/* Domains take turns from recipient to recipient and from message to message. */
+static void put_recipient(struct client *c, int i)
+{
+    const struct load_options *o = &c->source->load->o;
+    buf_putf(conn_output(c->conn), "RCPT TO:<r%d@d%ld.%s>\r\n", i,
+             (c->number * o->recipients + i) % o->domains, o->domain);
+}
+
 static void put_envelope(struct client *c)
 {
     const struct load_options *o = &c->source->load->o;
@@ -68,7 +76,7 @@ static void put_envelope(struct client *c)
     if (!o->pipelining)
         return;
     for (int i = 0; i < o->recipients; i++)
-        buf_putf(out, "RCPT TO:<r%d@d%d.%s>\r\n", i, i % o->domains, o->domain);
+        put_recipient(c, i);
     buf_puts(out, "DATA\r\n");
 }
 
@@ -178,17 +186,15 @@ static void on_recipient(struct client *c, bool good, struct span line)
     } else if (c->answers == 0) {
         c->step = DATA;
     } else if (!o->pipelining) {
-        int i = o->recipients - c->answers;
-        buf_putf(conn_output(c->conn), "RCPT TO:<r%d@d%d.%s>\r\n", i, i % o->domains, o->domain);
+        put_recipient(c, o->recipients - c->answers);
     }
 }
 
 static void on_mail(struct client *c)
 {
-    const struct load_options *o = &c->source->load->o;
     c->step = RCPT;
-    if (!o->pipelining)
-        buf_putf(conn_output(c->conn), "RCPT TO:<r0@d0.%s>\r\n", o->domain);
+    if (!c->source->load->o.pipelining)
+        put_recipient(c, 0);
 }
 
 static void on_content(struct client *c)
