@@ -14,6 +14,9 @@
 
 #define INPUT_MAX (64 * 1024)
 #define PATIENCE_MS 120000
+/* Of many connections at once some may be lost while nobody takes them up, without a word to who
+ * made them; those begin again. */
+#define GREETING_PATIENCE_MS 60000
 
 enum step { GREETING, EHLO, STARTTLS, READY, MAIL, RCPT, DATA, CONTENT, RSET, QUIT };
 
@@ -142,6 +145,7 @@ static void go_on(struct client *c)
     struct source *s = c->source;
     c->step = READY;
     if (s->load->o.idle) {
+        conn_deadline(c->conn, 0);
         if (++s->greeted == s->load->o.connections) {
             (void)puts("ready");
             (void)fflush(stdout);
@@ -310,8 +314,7 @@ static void reach(struct source *s, struct client *c)
     }
     *c = (struct client){.source = s, .number = -1, .step = GREETING};
     c->conn = conn_new(s->load->base, fd, INPUT_MAX, &handler, c);
-    if (!s->load->o.idle)
-        conn_deadline(c->conn, PATIENCE_MS);
+    conn_deadline(c->conn, s->load->o.idle ? GREETING_PATIENCE_MS : PATIENCE_MS);
 }
 
 /* The clients that have nothing to do, at the pace that was asked for. */
