@@ -20,7 +20,8 @@ struct load_options {
     bool reuse;              /* a connection carries many messages, or one */
     bool tls;                /* STARTTLS on each */
     bool pipelining;         /* MAIL, RCPT and DATA in one go (RFC 2920) */
-    int recipients, domains; /* of each message; r1@d1.<domain>, r2@d2.<domain> ... */
+    int recipients, domains; /* of each message; r0@d0.<domain>, r1@d1.<domain> ...; the next
+                              * message goes on with the domain that follows */
     const char *domain, *sender;
     size_t size; /* octets of a message */
     double rate; /* messages begun in a second; 0: as fast as connections are free */

@@ -14,6 +14,9 @@
 
 #define INPUT_MAX (64 * 1024)
 #define PATIENCE_MS 120000
+/* Of many connections at once some may be lost while nobody takes them up, without a word to who
+ * made them; those begin again. */
+#define GREETING_PATIENCE_MS 60000
 
 enum step { GREETING, EHLO, STARTTLS, READY, MAIL, RCPT, DATA, CONTENT, RSET, QUIT };
 
@@ -59,6 +62,14 @@ static void put_body(struct source *s)
     buf_puts(&s->body, ".\r\n");
 }
 
+/* Domains take turns from recipient to recipient and from message to message. */
+static void put_recipient(struct client *c, int i)
+{
+    const struct load_options *o = &c->source->load->o;
+    buf_putf(conn_output(c->conn), "RCPT TO:<r%d@d%ld.%s>\r\n", i,
+             (c->number * o->recipients + i) % o->domains, o->domain);
+}
+
 static void put_envelope(struct client *c)
 {
     const struct load_options *o = &c->source->load->o;
@@ -68,7 +79,7 @@ static void put_envelope(struct client *c)
     if (!o->pipelining)
         return;
     for (int i = 0; i < o->recipients; i++)
-        buf_putf(out, "RCPT TO:<r%d@d%d.%s>\r\n", i, i % o->domains, o->domain);
+        put_recipient(c, i);
     buf_puts(out, "DATA\r\n");
 }
 
@@ -134,6 +145,7 @@ static void go_on(struct client *c)
     struct source *s = c->source;
     c->step = READY;
     if (s->load->o.idle) {
+        conn_deadline(c->conn, 0);
         if (++s->greeted == s->load->o.connections) {
             (void)puts("ready");
             (void)fflush(stdout);
@@ -178,17 +190,15 @@ static void on_recipient(struct client *c, bool good, struct span line)
     } else if (c->answers == 0) {
         c->step = DATA;
     } else if (!o->pipelining) {
-        int i = o->recipients - c->answers;
-        buf_putf(conn_output(c->conn), "RCPT TO:<r%d@d%d.%s>\r\n", i, i % o->domains, o->domain);
+        put_recipient(c, o->recipients - c->answers);
     }
 }
 
 static void on_mail(struct client *c)
 {
-    const struct load_options *o = &c->source->load->o;
     c->step = RCPT;
-    if (!o->pipelining)
-        buf_putf(conn_output(c->conn), "RCPT TO:<r0@d0.%s>\r\n", o->domain);
+    if (!c->source->load->o.pipelining)
+        put_recipient(c, 0);
 }
 
 static void on_content(struct client *c)
@@ -304,8 +314,7 @@ static void reach(struct source *s, struct client *c)
     }
     *c = (struct client){.source = s, .number = -1, .step = GREETING};
     c->conn = conn_new(s->load->base, fd, INPUT_MAX, &handler, c);
-    if (!s->load->o.idle)
-        conn_deadline(c->conn, PATIENCE_MS);
+    conn_deadline(c->conn, s->load->o.idle ? GREETING_PATIENCE_MS : PATIENCE_MS);
 }
 
 /* The clients that have nothing to do, at the pace that was asked for. */

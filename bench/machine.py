@@ -1,11 +1,15 @@
 """Facts about the machine, and what processes use of it."""
 
+import json
 import os
 import pathlib
 import platform
 import re
 import statistics
+import subprocess
 import time
+
+from harness import peers, sandbox
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -80,10 +84,35 @@ def file_system(folder):
     return "unknown"
 
 
-def facts(folder):
-    """One line on the machine and the disk that `folder` is on."""
+def version():
+    """Of this tree: its commit, and whether it was changed since."""
+    done = subprocess.run(["git", "-c", f"safe.directory={sandbox.SOURCE}", "-C", sandbox.SOURCE, "describe", "--always",
+                           "--dirty=, changed since"], capture_output=True, text=True)
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "of no known commit"
+
+
+def peer_version(name):
+    """Of a peer's package, as Debian calls it."""
+    archives = json.loads((peers.folder() / name / "manifest.json").read_text())["archives"]
+    return next(archive.split("_")[1] for archive in archives if archive.startswith(f"{name}_"))
+
+
+def drop_caches():
+    """Has the kernel forget what it keeps of the disk, for every process of the machine. Returns whether it could."""
+    os.sync()
+    try:
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+    except OSError:
+        return False
+    return True
+
+
+def facts(folder, peer=None):
+    """What was measured, a peer beside it perhaps, and one line on the machine and the disk that `folder` is on."""
     model = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
     memory = int(re.search(r"MemTotal:\s+(\d+)", open("/proc/meminfo").read())[1]) / 1048576
-    return (f"{os.cpu_count()} CPUs ({model[1] if model else platform.machine()}), {memory:.0f} GiB, Linux "
+    beside = f" beside {peer.capitalize()} {peer_version(peer)}" if peer else ""
+    return (f"Quartermaster ({version()}){beside}.\n"
+            f"{os.cpu_count()} CPUs ({model[1] if model else platform.machine()}), {memory:.0f} GiB, Linux "
             f"{platform.release()}, queues on {file_system(folder)} where an fsync of 4 KiB takes "
-            f"{sync_ms(folder):.1f} ms, load {os.getloadavg()[0]:.1f} before")
+            f"{sync_ms(folder):.1f} ms, load {os.getloadavg()[0]:.1f} before.")

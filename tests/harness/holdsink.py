@@ -58,8 +58,8 @@ class HoldSink:
         self.most = max(self.most, self.open)
         try:
             await self._talk(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the client went
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client went, or close() came
         finally:
             self.open -= 1
             writer.close()
