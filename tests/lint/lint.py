@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 import contracts
+import faults
 import functions
 import layers
 import messages
@@ -26,6 +27,7 @@ CHECKS = {
     "forbidden-words": texts.forbidden_words,
     "protocol-messages": messages.protocol_messages,
     "alert-metrics": messages.alert_metrics,
+    "faults": faults.faults,
     "function-lengths": functions.function_lengths,
 }
 

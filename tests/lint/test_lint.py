@@ -126,6 +126,15 @@ class Messages(unittest.TestCase):
         self.assertEqual(faults("protocol-messages", {}), [])
         self.assertEqual(len(faults("protocol-messages", {"lib/proto/x.c": "int a;\n"})), 1)
 
+    def test_faults_name_tests_that_are_there(self):
+        head = "| no. | the fault | noticed by |\n|---|---|---|\n"
+        texts = {"tests/faults.md": head + "| 1 | a | `unit/x/test_y.c`: `there`, `gone` |\n| 2 | b | somebody |\n",
+                 "tests/unit/x/test_y.c": "static void there(void **state)\n"}
+        self.assertEqual(faults("faults", texts), ["tests/faults.md:3: unit/x/test_y.c has no gone",
+                                                   "tests/faults.md:4: no test is named"])
+        texts["tests/faults.md"] = head + "| 2 | a | `unit/x/test_y.c`: `there` |\n| 1 | b | `unit/x/test_y.c`: `there` |\n"
+        self.assertEqual(faults("faults", texts), ["tests/faults.md: the numbers are not in order"])
+
     def test_alerts_are_about_what_is_counted(self):
         texts = {"dist/alerts.yml": "expr: quartermaster_qmgr_messages > quartermaster_delivery_lost_total\n",
                  "qmgr/queue.c": 'static const char *const a[] = {"messages", NULL};\n'}
