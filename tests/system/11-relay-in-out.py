@@ -44,6 +44,7 @@ class RelayInOut(case.LanCase):
         self.suite.write_config(CONFIG % self.keys.files(self.suite))
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
+        self.suite.wait_log(m="DANE is off: the DNS servers are neither on this machine nor said to be trusted")
         self.suite.qmctl("account", "password", "ann", input=PASSWORD + "\n")
         self.inbox = mailbox.Maildir(self.suite.folder / "state/mail/ann")
 

@@ -337,6 +337,20 @@ static void requiretls_wants_a_certificate_and_the_extension(void **state)
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
 }
 
+static void requiretls_is_refused_where_the_operator_wants_no_tls(void **state)
+{
+    struct order o = {.flags = SUBMIT_REQUIRE_TLS};
+    use_smarthost("none");
+    lab.peer.tls = lab.trusted;
+    lab.peer.tls_extensions = "REQUIRETLS";
+    order_run(&o);
+    assert_outcome(&o, 0,
+                   "failed 0 5.7.30 policy (the message asks for REQUIRETLS, and TLS is switched "
+                   "off for this destination)");
+    assert_int_equal(lab.peer.opened, 0);
+    order_free(&o);
+}
+
 /* RFC 8689 section 5: who cannot take a notice with REQUIRETLS gets it without. */
 static void requiretls_does_not_have_a_notice_lost(void **state)
 {
@@ -526,6 +540,7 @@ int main(void)
         TEST(where_it_is_required_nothing_goes_in_clear),
         TEST(required_of_a_smarthost_is_a_certificate_for_its_name),
         TEST(requiretls_wants_a_certificate_and_the_extension),
+        TEST(requiretls_is_refused_where_the_operator_wants_no_tls),
         TEST(requiretls_does_not_have_a_notice_lost),
         TEST(requiretls_wants_hosts_whose_names_are_beyond_doubt),
         TEST(a_connection_is_shared_only_where_as_much_was_asked_of_it),
