@@ -9,8 +9,8 @@
 
 /* What the final failure of a delivery says about the address: nothing that would keep us from
  * trying again, something if it goes on, or that nothing will ever be taken there. Only a remote
- * host's word counts. The enhanced code goes first, where there is one; but
- * what only counts by it is at once where the code is:
+ * host's word counts. The enhanced code goes first, where there is one; but what only counts by it
+ * is at once where it is so by the code:
  *
  *     x.1.1 x.1.2 x.1.3 x.1.6 x.1.10 x.2.1   bad address    at once
  *     x.2.2, and 452 552                     full           when it goes on

@@ -118,7 +118,8 @@ static void put_plain(struct jsonwrite *w, const char *name, const char *text)
 static const struct {
     const char *status, *name, *text;
 } plain[] = {
-    {"401", "Unauthorized", "The address or the password is wrong, or missing."},
+    {"401", "Unauthorized",
+     "The address or the password is wrong or missing, or the account is closed to logins."},
     {"429", "TooMany",
      "Too many wrong passwords came from this network, or too many requests: try again later."},
     {"500", "NoAddress", "Behind a proxy: it did not say from which address the request came."},
