@@ -143,9 +143,19 @@ static enum esmtp_ret ret_of(const struct deliver_job *order)
                                              : ESMTP_RET_NONE;
 }
 
+/* A server that knows nothing of NOTIFY would tell a sender who asked not to be told (RFC 3461
+ * section 5.2.2), unless it does not know the sender. Where mail is stored, and where we log in,
+ * the sender says more than where notices go. */
+static bool hides_sender(const struct session *s, const struct deliver_recipient *r)
+{
+    return (r->notify & NOTIFY_NEVER) != 0 && !s->ehlo.dsn && !s->transport->lmtp &&
+           !s->transport->auth;
+}
+
 static void put_mail(struct session *s)
 {
     const struct deliver_job *order = s->t.job->order;
+    bool hidden = hides_sender(s, &order->recipients[s->t.takers[0].index]);
     struct buf *out = conn_output(s->conn);
     struct esmtp_mail mail = {.has_size = true,
                               .size = order->size,
@@ -156,7 +166,7 @@ static void put_mail(struct session *s)
                               .ret = ret_of(order)};
     mail.has_envid = order->envid[0] != '\0' &&
                      span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
-    buf_putf(out, "MAIL FROM:<%s>", order->sender);
+    buf_putf(out, "MAIL FROM:<%s>", hidden ? "" : order->sender);
     esmtp_mail_write(out, &mail, &s->ehlo);
     buf_puts(out, "\r\n");
 }
@@ -251,7 +261,8 @@ static uint32_t takers_max(const struct session *s)
     return s->most_takers > 0 && s->most_takers < announced ? s->most_takers : announced;
 }
 
-/* The recipients still to be settled, as many as the server takes at once. */
+/* The recipients still to be settled, as many as the server takes at once and as have the same
+ * sender. */
 static void choose_takers(struct session *s)
 {
     struct transaction *t = &s->t;
@@ -261,7 +272,9 @@ static void choose_takers(struct session *s)
     t->takers = mem_array(order->recipients_n, sizeof *t->takers);
     t->takers_n = 0;
     for (uint32_t i = 0; i < order->recipients_n && t->takers_n < max; i++) {
-        if (!t->job->settled[i])
+        const struct deliver_recipient *first = &order->recipients[t->takers[0].index];
+        if (!t->job->settled[i] &&
+            (t->takers_n == 0 || hides_sender(s, &order->recipients[i]) == hides_sender(s, first)))
             t->takers[t->takers_n++].index = i;
     }
 }

@@ -62,10 +62,15 @@ class Capture:
             if segment:
                 self.segments.append(segment)
 
+    def openings(self, to_port=None):
+        """The first segments of connections (to this port), a retried one once: a list."""
+        first = {(one.source, one.target, one.sequence): one for one in reversed(self.segments)
+                 if to_port in (None, one.target[1]) and one.flags & 0x12 == _SYN}
+        return list(reversed(first.values()))
+
     def connections(self, to_port):
         """Number of connections that somebody began to open to this port."""
-        return len({(one.source, one.target, one.sequence) for one in self.segments
-                    if one.target[1] == to_port and one.flags & 0x12 == _SYN})
+        return len(self.openings(to_port))
 
     def stream(self, to_port=None, from_port=None):
         """The octets of all segments to (or from) a port, in order of each connection's sequence numbers."""

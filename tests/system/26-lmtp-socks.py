@@ -2,7 +2,7 @@
 
 import uuid
 
-from harness import api, case, client, dante, dnszone, dovecot, postfix, smtpsink, suite
+from harness import api, capture, case, client, dante, dnszone, dovecot, postfix, smtpsink, suite
 
 CONFIG = """
 hostname us.test
@@ -118,13 +118,17 @@ class LmtpAndSocks(case.LanCase):
         self.proxied()
         way = f"socks {{ address {self.proxy.host.v4}:1080  remote-hostname out.example.org  idle-timeout 0  %s }}"
         self.start(way % "")
-        self.submit("b@example.net")
-        self.check_through_proxy(1)
-        self.assertEqual(self.change(way % "remote-dns yes").returncode, 0)
-        self.submit("b@example.net")
-        self.check_through_proxy(2)
-        line = self.suite.wait_log(m="delivered", count=2)
-        self.assertEqual(line["address"], "hidden.example.net:25")
+        with capture.Capture() as link:
+            self.submit("b@example.net")
+            self.check_through_proxy(1)
+            self.assertEqual(self.change(way % "remote-dns yes").returncode, 0)
+            self.submit("b@example.net")
+            self.check_through_proxy(2)
+            line = self.suite.wait_log(m="delivered", count=2)
+        # Nobody but the proxy speaks to a port 25, and we only to the proxy.
+        self.assertEqual({one.source[0] for one in link.openings(25)}, {self.proxy.host.v4})
+        self.assertEqual({one.target for one in link.openings() if one.source[0] in (self.us.v4, self.us.v6)},
+                         {(self.proxy.host.v4, 1080)})
         self.mx.stop()
         self.submit("b@example.net")
         line = self.suite.wait_log(m="deferred")

@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "pool.h"
 #include "proto_fetch.h"
+#include "proto_submit.h"
 #include "tls.h"
 #include "tlskey.h"
 
@@ -449,7 +450,7 @@ static void add_recipients(struct deliver_job *job, const struct order *o)
         job->recipients[i].address =
             given ? mem_text(o->recipients[i]) : mem_format("r%u@%s", i, o->destination);
         job->recipients[i].orcpt = mem_text(o->orcpt == NULL ? "" : o->orcpt);
-        job->recipients[i].notify = o->notify;
+        job->recipients[i].notify = i < 32 && (o->never >> i & 1) != 0 ? NOTIFY_NEVER : o->notify;
     }
 }
 

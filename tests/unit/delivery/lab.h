@@ -82,6 +82,7 @@ struct order {
     const char *recipients[8]; /* instead of those, where not NULL */
     const char *orcpt;         /* of every recipient */
     uint8_t notify;
+    uint32_t never; /* recipients with NOTIFY=NEVER instead: a bit for each of the first 32 */
     uint8_t wants;
     const char *sts; /* what is known of the destination: the text of a policy, of id "1" */
     uint64_t id;     /* of the message; 0: a new one */

@@ -126,6 +126,19 @@ static void expect(const char *outcome, const char *commands)
     order_free(&o);
 }
 
+/* Which may send under that name alone. */
+static void the_sender_is_said_where_we_log_in_in_any_case(void **state)
+{
+    struct order o = {.never = 1};
+    answer(0, "PLAIN", true, span_of("\0u\0secret", 9), true);
+    peer_say(&lab.peer, SAY_OTHER, "235 2.7.0 welcome", NULL);
+    order_run(&o);
+    RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_non_null(strstr(buf_text(&lab.peer.commands), "1 MAIL FROM:<from@us.test>"));
+    order_free(&o);
+}
+
 static void what_is_said_first_goes_with_the_command(void **state)
 {
     answer(0, "PLAIN", true, span_of("\0u\0secret", 9), true);
@@ -314,6 +327,7 @@ int main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(what_is_said_first_goes_with_the_command),
+        EACH(the_sender_is_said_where_we_log_in_in_any_case),
         EACH(an_empty_first_message_is_an_equals_sign),
         EACH(challenges_and_answers_are_carried_in_base64),
         EACH(a_long_first_message_waits_until_it_is_asked_for),

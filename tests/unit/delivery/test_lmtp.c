@@ -29,6 +29,17 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Where the message is kept with it. */
+static void the_sender_is_said_to_a_mail_store_in_any_case(void **state)
+{
+    struct order o = {.never = 1};
+    order_run(&o);
+    RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_non_null(strstr(buf_text(&lab.peer.commands), "1 MAIL FROM:<from@us.test> "));
+    order_free(&o);
+}
+
 static void each_recipient_has_an_answer_of_its_own(void **state)
 {
     static const struct play plays[] = {
@@ -146,6 +157,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_recipient_has_an_answer_of_its_own, setup_lmtp,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_sender_is_said_to_a_mail_store_in_any_case, setup_lmtp,
                                         teardown),
         cmocka_unit_test_setup_teardown(tls_begins_with_the_first_octet, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_are_tried_in_their_order, setup, teardown),
