@@ -100,7 +100,8 @@ class DiskErrors(case.LanCase):
         return log.read_text(errors="replace").count("(INJECTED)")
 
     def taken_again(self, what):
-        wait.until(lambda: self.send(100_000), 20, f"mail taken again after {what}")
+        """qmgr may rest after deaths, the longer the more there were."""
+        wait.until(lambda: self.send(100_000), 120, f"mail taken again after {what}")
 
     def check_end(self):
         """All that was acknowledged arrived, and the store is consistent."""
