@@ -6,9 +6,9 @@ import re
 import socket
 import sys
 
-from harness import api, case, client, holdsink, mailbox, suite, wait
+from harness import api, case, client, holdsink, mailbox, sandbox, suite, wait
 
-SESSIONS, ADDRESSES = 1000, 50
+SESSIONS, ADDRESSES, IDLE = 1000, 50, 520
 OUT = """
 hostname us.test
 listen public { address 192.0.2.1  submission 587  require-tls-for-auth no }
@@ -50,6 +50,13 @@ class Crowds(case.LanCase):
     def process(self, name):
         return next(pid for pid, line in self.suite.processes().items() if name in line)
 
+    def check_memory(self, pid, before, count, most):
+        """What each of so many costs the process, whose memory was `before` without them: less than `most`, in KiB."""
+        each = (pss_kib(pid) - before) / count
+        print(f"{each:.1f} KiB for each of {count}", file=sys.stderr)
+        if not sandbox.is_sanitized():
+            self.assertLess(each, most)
+
     # ---- out
 
     def hold(self):
@@ -81,10 +88,7 @@ class Crowds(case.LanCase):
         sink.wait_held(SESSIONS)
         self.assertEqual(sink.open, SESSIONS)
         self.assertGreaterEqual(len(os.listdir(f"/proc/{delivery}/fd")), 2 * SESSIONS)  # connections and messages
-        each = (pss_kib(delivery) - before) / SESSIONS
-        print(f"{each:.1f} KiB for each session", file=sys.stderr)
-        if "asan" not in os.environ.get("QM_BUILD_DIR", ""):
-            self.assertLess(each, 32)
+        self.check_memory(delivery, before, SESSIONS, 32)
         self.assertEqual(self.suite.find_log(m=FEWER), [])
         sink.release()
         self.wait_empty()
@@ -143,6 +147,23 @@ class Crowds(case.LanCase):
                     file.flush()
                     self.assertEqual(file.readline()[:3], code)
         inbox.wait(len(socks))
+
+    def test_those_who_only_stand_there_cost_little(self):
+        self.start(IN % (1, IDLE))
+        smtpd = self.process("smtpd/0")
+        greeted, _ = self.crowd(20)  # what the first of all cost is no matter of each
+        before = pss_kib(smtpd)
+        greeted += self.crowd(IDLE - 20)[0]
+        self.assertEqual(len(greeted), IDLE)
+        for sock in greeted:
+            sock.sendall(b"EHLO idle.test\r\n")
+        for sock in greeted:
+            words = b""
+            while not re.search(rb"(?m)^250 .*\n", words):
+                words += sock.recv(4096)
+        self.check_memory(smtpd, before, IDLE - 20, 6)
+        self.check_served([greeted[0], greeted[-1]])
+        self.suite.stop()
 
     def test_who_comes_when_it_is_full_gets_421_and_the_others_are_served(self):
         self.start(IN % (1, 100))

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -21,6 +22,33 @@
 static char folder[64];
 static struct store *store;
 static int dirfd_ = -1;
+
+/* Which call of its kind fails from now on, 0 is none; and how. */
+static struct {
+    unsigned write, fsync;
+    int error;
+} failing;
+
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+static bool fails_now(unsigned *left)
+{
+    errno = failing.error;
+    return *left > 0 && --*left == 0;
+}
+
+ssize_t __wrap_write(int fd, const void *p, size_t n)
+{
+    return fails_now(&failing.write) ? -1 : __real_write(fd, p, n);
+}
+
+int __wrap_fsync(int fd)
+{
+    return fails_now(&failing.fsync) ? -1 : __real_fsync(fd);
+}
 
 static int setup(void **state)
 {
@@ -222,6 +250,34 @@ static void test_a_file_shorter_than_its_row_says_is_noticed(void **state)
     assert_int_equal(faccessat(dirfd_, path, F_OK, 0), -1);
 }
 
+static void test_what_the_disk_does_not_take_leaves_no_file(void **state)
+{
+    static const struct {
+        unsigned write, fsync; /* of three, and of the file and its folder */
+    } cases[] = {{1, 0}, {2, 0}, {3, 0}, {0, 1}, {0, 2}};
+    static const int errors[] = {ENOSPC, EIO, EROFS};
+    enum { SIZE = 150000 };
+    char *octets = random_octets(SIZE);
+    struct fail f;
+    int fd = file_sealed("m", span_of(octets, SIZE), &f);
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof cases[0]; i++) {
+        uint64_t token = 7 + i;
+        char wanted[100], path[64];
+        failing.write = cases[i / 3].write;
+        failing.fsync = cases[i / 3].fsync;
+        failing.error = errors[i % 3];
+        (void)snprintf(path, sizeof path, "bodies/%02x/%016x", (unsigned)token, (unsigned)token);
+        (void)snprintf(wanted, sizeof wanted, "cannot write %s: %s", path, strerror(errors[i % 3]));
+        assert_int_equal(body_put_file(dirfd_, token, fd, SIZE, &f), -1);
+        assert_string_equal(f.text, wanted);
+        assert_int_equal(failing.write + failing.fsync, 0);
+        assert_int_equal(faccessat(dirfd_, path, F_OK, 0), -1);
+        assert_int_equal(body_put_file(dirfd_, token, fd, SIZE, &f), 0);
+    }
+    (void)close(fd);
+    mem_free(&octets);
+}
+
 static bool is_even(void *arg, uint64_t token)
 {
     return token % 2 == 0;
@@ -253,6 +309,7 @@ int main(void)
         EACH(test_a_missing_chunk_is_noticed),
         EACH(test_files_come_back_as_they_were),
         EACH(test_a_file_shorter_than_its_row_says_is_noticed),
+        EACH(test_what_the_disk_does_not_take_leaves_no_file),
         EACH(test_the_sweep_removes_what_nobody_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
