@@ -145,6 +145,7 @@ static void an_address_that_cannot_be_reached_from_here_is_a_deferral(void **sta
 {
     /* No interface has an address of this family and scope: connect(2) itself fails. */
     struct order o = {.destination = "[IPv6:fe80::1]"};
+    lab_reload_direct("allow-private yes");
     order_run(&o);
     assert_outcome(&o, 0, "deferred 0 4.4.1 connect (Invalid argument)");
     order_free(&o);
