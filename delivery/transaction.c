@@ -9,6 +9,7 @@
 #include "proto_submit.h"
 #include "session_impl.h"
 #include "simulate.h"
+#include "utf8.h"
 
 /* One message to one server: MAIL, RCPT for each recipient, DATA, the message. Where the server has
  * PIPELINING the first three leave in one go; the replies are counted through all the same. */
@@ -27,6 +28,16 @@
 static bool has(const struct session *s, enum submit_flag flag)
 {
     return (s->t.job->order->flags & (uint32_t)flag) != 0;
+}
+
+static bool is_utf8_sender(const struct session *s)
+{
+    return !utf8_is_ascii(span_text(s->t.job->order->sender));
+}
+
+static bool is_utf8_recipient(const struct session *s, uint32_t index)
+{
+    return !utf8_is_ascii(span_text(s->t.job->order->recipients[index].address));
 }
 
 static struct job_outcome outcome(const struct session *s, enum deliver_status status,
@@ -143,6 +154,15 @@ static enum esmtp_ret ret_of(const struct deliver_job *order)
                                              : ESMTP_RET_NONE;
 }
 
+/* RFC 6531 section 3.4: said where something needs it, whatever the client said of the message. */
+static bool says_smtputf8(const struct session *s)
+{
+    bool utf8 = has(s, SUBMIT_UTF8_HEADER) || is_utf8_sender(s);
+    for (uint32_t i = 0; i < s->t.takers_n && !utf8; i++)
+        utf8 = is_utf8_recipient(s, s->t.takers[i].index);
+    return utf8;
+}
+
 static void put_mail(struct session *s)
 {
     const struct deliver_job *order = s->t.job->order;
@@ -151,7 +171,7 @@ static void put_mail(struct session *s)
                               .size = order->size,
                               .body =
                                   has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
-                              .smtputf8 = has(s, SUBMIT_SMTPUTF8),
+                              .smtputf8 = says_smtputf8(s),
                               .requiretls = has(s, SUBMIT_REQUIRE_TLS) && conn_is_secure(s->conn),
                               .ret = ret_of(order)};
     mail.has_envid = order->envid[0] != '\0' &&
@@ -251,7 +271,14 @@ static uint32_t takers_max(const struct session *s)
     return s->most_takers > 0 && s->most_takers < announced ? s->most_takers : announced;
 }
 
-/* The recipients still to be settled, as many as the server takes at once. */
+/* Whether the recipient is yet to be sent to, and can be here. One whose address this server cannot
+ * take is left for another one. */
+static bool is_eligible(const struct session *s, uint32_t index)
+{
+    return !s->t.job->settled[index] && (s->ehlo.smtputf8 || !is_utf8_recipient(s, index));
+}
+
+/* Those recipients, as many as the server takes at once. */
 static void choose_takers(struct session *s)
 {
     struct transaction *t = &s->t;
@@ -261,7 +288,7 @@ static void choose_takers(struct session *s)
     t->takers = mem_array(order->recipients_n, sizeof *t->takers);
     t->takers_n = 0;
     for (uint32_t i = 0; i < order->recipients_n && t->takers_n < max; i++) {
-        if (!t->job->settled[i])
+        if (is_eligible(s, i))
             t->takers[t->takers_n++].index = i;
     }
 }
@@ -280,6 +307,15 @@ static void start_one(struct session *s)
     send_commands(s);
 }
 
+static bool has_eligible(const struct session *s)
+{
+    for (uint32_t i = 0; i < s->t.job->order->recipients_n; i++) {
+        if (is_eligible(s, i))
+            return true;
+    }
+    return false;
+}
+
 /* What the server cannot take, it is not asked to. Another one may. */
 static bool is_refused_here(struct session *s, const char **enhanced, const char **why)
 {
@@ -290,7 +326,9 @@ static bool is_refused_here(struct session *s, const char **enhanced, const char
     } refusals[] = {
         {!tlsstep_lets_pass(s), "5.7.30",
          "the server does not take REQUIRETLS, which this message asks for"},
-        {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
+        {(is_utf8_sender(s) && !s->ehlo.smtputf8) || !has_eligible(s), "5.6.7",
+         "the server does not take SMTPUTF8, which an address needs"},
+        {has(s, SUBMIT_UTF8_HEADER) && !s->ehlo.smtputf8, "5.6.9",
          "the server does not take SMTPUTF8, which this message needs"},
         {max > 0 && size > max, "5.3.4", "the message is larger than the server takes"},
     };

@@ -600,21 +600,85 @@ static void an_empty_message_is_a_lone_dot(void **state)
 
 static void what_a_server_cannot_take_it_is_not_asked_to(void **state)
 {
-    struct order large = {.destination = "[127.0.0.1]", .n = 2},
-                 foreign = {.destination = "[127.0.0.1]", .flags = SUBMIT_SMTPUTF8};
+    static const struct {
+        uint32_t flags;
+        const char *sender, *recipient, *outcome;
+    } cases[] = {
+        {SUBMIT_UTF8_HEADER, "from@us.test", "r0@example.net",
+         "failed 0 5.6.9 mail (the server does not take SMTPUTF8, which this message needs)"},
+        {0, "fr\xc3\xbch@us.test", "r0@example.net",
+         "failed 0 5.6.7 mail (the server does not take SMTPUTF8, which an address needs)"},
+        {0, "from@us.test", "gr\xc3\xbcn@example.net",
+         "failed 0 5.6.7 mail (the server does not take SMTPUTF8, which an address needs)"},
+    };
+    struct order large = {.destination = "[127.0.0.1]", .n = 2};
     lab.peer.extensions = "PIPELINING\nSIZE 21\n8BITMIME";
     order_run(&large);
     for (uint32_t i = 0; i < 2; i++)
         assert_outcome(&large, i,
                        "failed 0 5.3.4 mail (the message is larger than the server takes)");
-    order_run(&foreign);
-    assert_outcome(
-        &foreign, 0,
-        "failed 0 5.6.7 mail (the server does not take SMTPUTF8, which this message needs)");
-    assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n2 EHLO us.test\n2 QUIT\n");
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
     order_free(&large);
-    order_free(&foreign);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "[127.0.0.1]",
+                          .flags = cases[i].flags,
+                          .sender = cases[i].sender,
+                          .recipients = {cases[i].recipient}};
+        order_run(&o);
+        assert_outcome(&o, 0, cases[i].outcome);
+        order_free(&o);
+    }
+    assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n2 EHLO us.test\n2 QUIT\n"
+                               "3 EHLO us.test\n3 QUIT\n4 EHLO us.test\n4 QUIT\n");
+    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
+}
+
+static void one_address_that_needs_smtputf8_does_not_keep_the_message_from_the_others(void **state)
+{
+    struct order o = {
+        .destination = "[127.0.0.1]",
+        .n = 3,
+        .recipients = {"r0@example.net", "gr\xc3\xbcn@example.net", "r2@example.net"}};
+    lab.peer.extensions = "PIPELINING";
+    order_run(&o);
+    RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_outcome(
+        &o, 1, "failed 0 5.6.7 mail (the server does not take SMTPUTF8, which an address needs)");
+    assert_outcome(&o, 2, DELIVERED);
+    assert_commands(&lab.peer, "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n"
+                               "1 RCPT TO:<r0@example.net>\n1 RCPT TO:<r2@example.net>\n"
+                               "1 DATA\n1 QUIT\n2 EHLO us.test\n2 QUIT\n");
+    order_free(&o);
+}
+
+static void smtputf8_is_said_where_something_needs_it(void **state)
+{
+    static const struct {
+        uint32_t flags;
+        const char *sender, *recipient, *mail;
+    } cases[] = {
+        {0, "from@us.test", "r0@example.net", ""},
+        {SUBMIT_UTF8_HEADER, "from@us.test", "r0@example.net", " SMTPUTF8"},
+        {0, "fr\xc3\xbch@us.test", "r0@example.net", " SMTPUTF8"},
+        {0, "from@us.test", "gr\xc3\xbcn@example.net", " SMTPUTF8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "[127.0.0.1]",
+                          .flags = cases[i].flags,
+                          .sender = cases[i].sender,
+                          .recipients = {cases[i].recipient}};
+        peer_reset(&lab.peer);
+        lab.peer.extensions = "8BITMIME\nSMTPUTF8";
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+        char *commands =
+            mem_format("1 EHLO us.test\n1 MAIL FROM:<%s>%s\n1 RCPT TO:<%s>\n1 DATA\n1 QUIT\n",
+                       cases[i].sender, cases[i].mail, cases[i].recipient);
+        assert_commands(&lab.peer, commands);
+        mem_free(&commands);
+        order_free(&o);
+    }
 }
 
 static void a_size_without_a_maximum_and_a_message_just_as_large_are_taken(void **state)
@@ -639,7 +703,7 @@ static void parameters_are_those_the_server_knows(void **state)
         {"PIPELINING", 0, "", ""},
         {"SIZE 100\n8BITMIME\nSMTPUTF8", 0, " SIZE=22", ""},
         {"SIZE 100\n8BITMIME\nSMTPUTF8", SUBMIT_EIGHT_BIT, " SIZE=22 BODY=8BITMIME", ""},
-        {"SIZE 100\n8BITMIME\nSMTPUTF8", SUBMIT_EIGHT_BIT | SUBMIT_SMTPUTF8,
+        {"SIZE 100\n8BITMIME\nSMTPUTF8", SUBMIT_EIGHT_BIT | SUBMIT_UTF8_HEADER,
          " SIZE=22 BODY=8BITMIME SMTPUTF8", ""},
         {"SIZE 100", SUBMIT_EIGHT_BIT, " SIZE=22", ""},
         {"DSN", 0, " RET=HDRS ENVID=id+2B1",
@@ -675,13 +739,12 @@ static void addresses_are_said_as_they_are(void **state)
         .n = 3,
         .recipients = {"\"a b>\"@example.net", "postmaster", "m\xc3\xbcller@example.net"}};
     o.sender = "";
-    lab.peer.extensions = "";
+    lab.peer.extensions = "SMTPUTF8";
     order_run(&o);
     RUN_UNTIL(lab.peer.closed == lab.peer.opened);
-    assert_commands(
-        &lab.peer,
-        "1 EHLO us.test\n1 MAIL FROM:<>\n1 RCPT TO:<\"a b>\"@example.net>\n1 RCPT TO:<postmaster>\n"
-        "1 RCPT TO:<m\xc3\xbcller@example.net>\n1 DATA\n1 QUIT\n");
+    assert_commands(&lab.peer, "1 EHLO us.test\n1 MAIL FROM:<> SMTPUTF8\n"
+                               "1 RCPT TO:<\"a b>\"@example.net>\n1 RCPT TO:<postmaster>\n"
+                               "1 RCPT TO:<m\xc3\xbcller@example.net>\n1 DATA\n1 QUIT\n");
     order_free(&o);
 }
 
@@ -782,6 +845,8 @@ int main(void)
         TEST(dots_are_stuffed_across_the_pieces_it_is_read_in),
         TEST(an_empty_message_is_a_lone_dot),
         TEST(what_a_server_cannot_take_it_is_not_asked_to),
+        TEST(one_address_that_needs_smtputf8_does_not_keep_the_message_from_the_others),
+        TEST(smtputf8_is_said_where_something_needs_it),
         TEST(a_size_without_a_maximum_and_a_message_just_as_large_are_taken),
         TEST(parameters_are_those_the_server_knows),
         TEST(addresses_are_said_as_they_are),
