@@ -53,6 +53,7 @@ static void read_relay(struct transport *t, const struct conf_block *b)
     t->family = (enum conf_family)conf_word(b, "ip-family");
     t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
                                       DESCRIPTORS_A_DELIVERY);
+    t->transaction_recipients = conf_int(b, "transaction-recipients");
     read_timeouts(&t->timeouts, b);
 }
 

@@ -54,6 +54,7 @@ struct transport {
     const struct conf_value *sources;
     size_t sources_n;
     int connections, max_hosts;
+    int transaction_recipients;
     bool allow_loopback;
     bool localserve; /* what recipients' names ask for is acted out */
     struct transport_timeouts timeouts;
