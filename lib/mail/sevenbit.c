@@ -214,7 +214,7 @@ static void begin_part(struct sevenbit *s, bool message)
         assert(s->part < s->given->n);
         return;
     }
-    if (p->n == p->room) {
+    if (p->parts == NULL || p->n == p->room) {
         p->room = p->room == 0 ? 8 : p->room * 2;
         p->parts = mem_resize(p->parts, p->room * sizeof p->parts[0]);
     }
