@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "hostlimits.h"
 #include "log.h"
 #include "maildir.h"
 #include "mem.h"
@@ -15,6 +16,7 @@
 #include "recent.h"
 #include "relay.h"
 #include "report.h"
+#include "sevenbit.h"
 #include "stslookup.h"
 #include "welcome.h"
 
@@ -88,6 +90,8 @@ static void free_job(struct job *j)
         deliver_result_clear(&j->results[i]);
     mem_free(&j->results);
     mem_free(&j->settled);
+    mem_free(&j->stuck);
+    sevenbit_plan_free(&j->seven);
     deliver_job_free(&j->order);
     file_close(&j->body);
     transport_drop(&j->transport);
@@ -274,6 +278,7 @@ void agent_open(struct agent *a)
 {
     a->recent = recent_new(RECENT_OCTETS);
     a->welcome = welcome_new(WELCOME_HOSTS);
+    a->limits = hostlimits_new();
     a->resume = event_new(a->base, -1, 0, on_resume, a);
     a->patience = evtimer_new(a->base, on_patience_over, a);
     assert(a->resume != NULL && a->patience != NULL);
@@ -292,6 +297,7 @@ void agent_close(struct agent *a)
     mem_free(&a->socket_folder);
     recent_free(&a->recent);
     welcome_free(&a->welcome);
+    hostlimits_free(&a->limits);
     if (a->resume != NULL)
         event_free(a->resume);
     if (a->patience != NULL)

@@ -40,9 +40,11 @@ enum delivery_counter {
 };
 
 struct mailbox;
+struct hostlimits;
 struct mailcharset;
 struct pool;
 struct welcome;
+struct sevenbit_plan;
 
 enum { AGENT_SWEEPS = 256 };
 
@@ -60,6 +62,7 @@ struct agent {
     struct learned learned;        /* what qmgr is yet to be told */
     char *socket_folder; /* which this process works in: settled by its first configuration */
     struct pool *pool;
+    struct hostlimits *limits;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
     struct welcome *welcome;
@@ -93,6 +96,9 @@ struct job {
     int64_t start_mono_ms;
     int64_t
         until_ms; /* monotonic: it is sent to no further recipients after this; 0 not sent yet */
+    struct sevenbit_plan *seven; /* how it is converted for a server without 8BITMIME; NULL: that
+                                    was not looked at, or */
+    char *stuck;                 /* why it cannot be: a sentence */
 };
 
 /* Before the first link; and after the last, when it gives back all it holds but its transport and

@@ -166,13 +166,14 @@ const char *pool_host(const struct pool *p, const struct transport *t, const cha
 }
 
 struct session *pool_take(struct pool *p, const struct transport *t, const char *destination,
-                          const char *host, const struct tlspolicy *policy)
+                          const char *host, const struct tlspolicy *policy, const struct job *j)
 {
     struct idle *i, *next;
     for (i = TAILQ_FIRST(&p->idle); i != NULL; i = next) {
         next = TAILQ_NEXT(i, next);
         if (!is_for(i, t, destination) || strcmp(session_host(i->session), host) != 0 ||
-            !tlspolicy_same_connection(session_policy(i->session), policy))
+            !tlspolicy_same_connection(session_policy(i->session), policy) ||
+            !session_fits(i->session, j))
             continue;
         struct session *s = take_out(i);
         if (session_is_alive(s))

@@ -27,11 +27,11 @@ void pool_cancel(struct pool *p, struct pool_wait *w); /* no longer waits; nothi
  * may let more have their turn. */
 void pool_reload(struct pool *p);
 
-/* An idle session with this host for this destination that carries what is to go under policy, or
- * NULL. It counts as a connection of its new owner, who entered before and sets it
- * (session_set_owner). */
+/* An idle session with this host for this destination that carries what is to go under policy, for
+ * one of j's recipients at least, or NULL. It counts as a connection of its new owner, who entered
+ * before and sets it (session_set_owner). */
 struct session *pool_take(struct pool *p, const struct transport *t, const char *destination,
-                          const char *host, const struct tlspolicy *policy);
+                          const char *host, const struct tlspolicy *policy, const struct job *j);
 /* The host of the session for this destination that has idled longest; NULL when there is none. */
 const char *pool_host(const struct pool *p, const struct transport *t, const char *destination);
 /* Keeps a ready session for later, or says goodbye if it may not be kept. The owner leaves

@@ -469,7 +469,7 @@ static bool reuse(struct relay *r)
     if (r->fresh)
         return false;
     r->session =
-        pool_take(r->agent->pool, r->transport, pool_key(r), r->host_name, r->found.policy);
+        pool_take(r->agent->pool, r->transport, pool_key(r), r->host_name, r->found.policy, r->job);
     if (r->session == NULL)
         return false;
     r->reused = true;

@@ -17,8 +17,8 @@
 #define INPUT_MAX 65536
 
 static const char *const step_names[STEPS] = {
-    "connect", "connect",     "greeting", "ehlo", "ehlo", "starttls", "starttls", "auth",
-    "ready",   "transaction", "data",     "dot",  "rset", "quit",     "dead",
+    "connect", "connect", "greeting",    "ehlo", "ehlo", "starttls", "starttls", "auth",
+    "ready",   "look",    "transaction", "data", "dot",  "rset",     "quit",     "dead",
 };
 
 void session_enter(struct session *s, enum step step)
@@ -191,6 +191,7 @@ static void on_reply(struct session *s, const struct reply *r)
     case STEP_AUTH:
         auth_on_reply(s, r);
         break;
+    case STEP_LOOK:
     case STEP_TRANSACTION:
     case STEP_BODY:
     case STEP_DOT:
@@ -209,6 +210,7 @@ static void on_reply(struct session *s, const struct reply *r)
 static void on_trouble(struct session *s, const char *enhanced, const char *why)
 {
     switch (s->step) {
+    case STEP_LOOK:
     case STEP_TRANSACTION:
     case STEP_BODY:
     case STEP_DOT:
@@ -248,7 +250,8 @@ static void release(struct session *s)
         event_free(s->stillborn);
     auth_end(s);
     socks_clear(&s->socks);
-    mem_free(&s->t.takers);
+    content_clear(s);
+    takers_clear(s);
     mem_free(&s->host);
     mem_free(&s->destination);
     mem_free(&s->tls_name);
@@ -308,7 +311,7 @@ static void on_drained(struct conn *c, void *arg)
     session_hold(s);
     on_connected(s);
     if (s->step == STEP_BODY)
-        transaction_on_drained(s);
+        content_on_drained(s);
     session_release(s);
 }
 

@@ -88,6 +88,9 @@ void session_send(struct session *s, struct job *j);
  * which demands the same of TLS (tlspolicy_same_connection). */
 void session_set_owner(struct session *s, const struct tlspolicy *policy,
                        const struct session_handler *handler, void *arg);
+/* Whether the remote may be asked to take one of the job's recipients over this connection, as far
+ * as it counts their domains. */
+bool session_fits(const struct session *s, const struct job *j);
 /* Nothing to do for now: on_failed comes when the remote ends it, on_idle when idle_ms is over. */
 void session_idle(struct session *s, int64_t idle_ms);
 /* Whether one that idled still seems good: the remote neither closed it nor said anything. */

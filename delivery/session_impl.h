@@ -5,6 +5,7 @@
 #include "data.h"
 #include "ehlo.h"
 #include "log.h"
+#include "proto_submit.h"
 #include "reply.h"
 #include "session.h"
 #include "socks.h"
@@ -22,6 +23,7 @@ enum step {
     STEP_HANDSHAKE,
     STEP_AUTH,
     STEP_READY,
+    STEP_LOOK, /* at the message, before it is converted */
     STEP_TRANSACTION,
     STEP_BODY, /* the message is being sent */
     STEP_DOT,  /* its end was sent */
@@ -48,8 +50,16 @@ struct transaction {
     uint32_t accepted; /* recipients */
     uint32_t told;     /* LMTP: of takers, whom the answers to the dot were for */
     bool discard;      /* nobody is to get it: only the dot is sent */
+    struct sevenbit *seven; /* the message is looked at, or converted */
+    struct event *turn;     /* STEP_LOOK */
     struct data_encoder encoder;
-    uint64_t at;      /* of the body, what was read */
+    uint64_t at;   /* of the body, what was read */
+    bool chunking; /* it goes in chunks, without DATA and dot */
+    uint32_t chunks_sent, chunks_answered;
+    struct buf chunk; /* to be sent next */
+    bool chunk_last;  /* it is the last one */
+    bool chunk_held;  /* until those before it are answered */
+    bool chunk_refused;
     int64_t until_ms; /* monotonic: its final dot is to be sent by then */
     bool last_chance; /* the deadline that is set is that one */
 };
@@ -97,6 +107,8 @@ struct session {
     struct ehlo ehlo;
     uint32_t most_takers;  /* in one transaction, as the remote's refusals told; 0 unknown */
     uint32_t transactions; /* begun */
+    char **domains;        /* of recipients so far, where the remote counts them */
+    uint32_t domains_n;
     struct transaction t;
     struct log_ctx log;
     struct event *stillborn; /* no socket could be made: the failure comes from the loop */
@@ -165,11 +177,53 @@ void auth_alarm(struct session *s, const struct reply *r, const char *why);
 void auth_end(struct session *s);
 
 void transaction_begin(struct session *s, struct job *j);
+/* The message has been looked at. */
+void transaction_go_on(struct session *s);
 void transaction_on_reply(struct session *s, const struct reply *r);
-void transaction_on_drained(struct session *s);
 /* Why its deadline passed: a sentence. */
 const char *transaction_lateness(const struct session *s);
 /* The connection ended during it. */
 void transaction_on_closed(struct session *s, const char *enhanced, const char *why);
+bool transaction_has(const struct session *s, enum submit_flag flag);
+/* Gives the server so long for its next step, as far as the transaction has time left. Returns 0,
+ * or -1 when it has none: then it is over. */
+int transaction_give_time(struct session *s, int64_t ms);
+/* Those who were accepted are refused after all. */
+void transaction_refuse(struct session *s, const struct reply *r);
+/* Whoever is left is deferred with this reply, and the session is of no more use. */
+void transaction_put_off(struct session *s, const struct reply *r);
+/* After a transaction that did not come to its end the server is asked to forget it. */
+void transaction_reset(struct session *s);
+
+/* takers.c */
+/* The recipients still to be settled, as many as the server takes at once and as have the same
+ * sender; none when it takes no more in this session. */
+void takers_choose(struct session *s);
+/* Whether those that were chosen get the null sender in place of the message's. */
+bool takers_hide_sender(const struct session *s);
+/* All recipients have been asked for: a limit that shows is kept. */
+void takers_learn(struct session *s);
+/* RFC 6531 section 3.4: whether the transaction needs it, whatever the client said of the message.
+ */
+bool takers_need_smtputf8(const struct session *s);
+/* What the server cannot take, it is not asked to. Another one may. */
+bool takers_refused(const struct session *s, const char **enhanced, const char **why);
+void takers_clear(struct session *s);
+
+/* content.c */
+/* Whether it need not be looked at (content_look) before it is sent here. */
+bool content_is_known(const struct session *s);
+/* Finds out what converting it takes. Goes on with transaction_go_on. */
+void content_look(struct session *s);
+/* Whether it cannot be converted, and would have to be; job->stuck says why. */
+bool content_is_stuck(const struct session *s);
+uint64_t content_size(const struct session *s); /* octets, as it is sent here; or a few less */
+void content_begin(struct session *s);
+void content_on_drained(struct session *s);
+/* A reply while it is sent in chunks. */
+void content_on_reply(struct session *s, const struct reply *r);
+/* Whether the reply says that the server does not know BDAT, which it announced: noted. */
+bool content_is_unknown(struct session *s, const struct reply *r);
+void content_clear(struct session *s);
 
 #endif

@@ -1,19 +1,17 @@
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "esmtp.h"
+#include "hostlimits.h"
 #include "log.h"
 #include "mem.h"
-#include "proto_submit.h"
 #include "session_impl.h"
 #include "simulate.h"
 
 /* One message to one server: MAIL, RCPT for each recipient, DATA, the message. Where the server has
  * PIPELINING the first three leave in one go; the replies are counted through all the same. */
 
-#define PIECE 65536 /* of the message at a time */
 /* How long the first answer may take on a connection that was idle. Another one is made then, which
  * costs little, while the whole timeout of a command would hold the message up for minutes when the
  * server is gone. */
@@ -24,7 +22,7 @@
 #define TAKERS_A_COMMAND 10
 #define OCTETS_A_BLOCK (256u << 10)
 
-static bool has(const struct session *s, enum submit_flag flag)
+bool transaction_has(const struct session *s, enum submit_flag flag)
 {
     return (s->t.job->order->flags & (uint32_t)flag) != 0;
 }
@@ -133,7 +131,7 @@ static void defer_rest(struct session *s, const char *stage, const char *enhance
 
 static uint32_t commands(const struct transaction *t)
 {
-    return t->takers_n + 2;
+    return t->takers_n + (t->chunking ? 1 : 2);
 }
 
 static enum esmtp_ret ret_of(const struct deliver_job *order)
@@ -143,27 +141,18 @@ static enum esmtp_ret ret_of(const struct deliver_job *order)
                                              : ESMTP_RET_NONE;
 }
 
-/* A server that knows nothing of NOTIFY would tell a sender who asked not to be told (RFC 3461
- * section 5.2.2), unless it does not know the sender. Where mail is stored, and where we log in,
- * the sender says more than where notices go. */
-static bool hides_sender(const struct session *s, const struct deliver_recipient *r)
-{
-    return (r->notify & NOTIFY_NEVER) != 0 && !s->ehlo.dsn && !s->transport->lmtp &&
-           !s->transport->auth;
-}
-
 static void put_mail(struct session *s)
 {
     const struct deliver_job *order = s->t.job->order;
-    bool hidden = hides_sender(s, &order->recipients[s->t.takers[0].index]);
+    bool hidden = takers_hide_sender(s);
     struct buf *out = conn_output(s->conn);
-    struct esmtp_mail mail = {.has_size = true,
-                              .size = order->size,
-                              .body =
-                                  has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
-                              .smtputf8 = has(s, SUBMIT_SMTPUTF8),
-                              .requiretls = has(s, SUBMIT_REQUIRE_TLS) && conn_is_secure(s->conn),
-                              .ret = ret_of(order)};
+    struct esmtp_mail mail = {
+        .has_size = true,
+        .size = content_size(s),
+        .body = transaction_has(s, SUBMIT_EIGHT_BIT) ? ESMTP_BODY_8BITMIME : ESMTP_BODY_NONE,
+        .smtputf8 = takers_need_smtputf8(s),
+        .requiretls = transaction_has(s, SUBMIT_REQUIRE_TLS) && conn_is_secure(s->conn),
+        .ret = ret_of(order)};
     mail.has_envid = order->envid[0] != '\0' &&
                      span_copy(span_text(order->envid), mail.envid, sizeof mail.envid) == 0;
     buf_putf(out, "MAIL FROM:<%s>", hidden ? "" : order->sender);
@@ -210,14 +199,12 @@ static void put_command(struct session *s, uint32_t n)
 static int64_t time_for(const struct session *s, uint32_t takers)
 {
     const struct transport_timeouts *t = &s->transport->timeouts;
-    int64_t blocks = (int64_t)(s->t.job->order->size / OCTETS_A_BLOCK);
+    int64_t blocks = (int64_t)(content_size(s) / OCTETS_A_BLOCK);
     return (2 + takers / TAKERS_A_COMMAND) * t->command_ms + t->data_ms +
            (1 + blocks) * t->block_ms;
 }
 
-/* Gives the server so long for its next step, as far as the transaction has time left. Returns 0,
- * or -1 when it has none: then it is over. */
-static int give_time(struct session *s, int64_t ms)
+int transaction_give_time(struct session *s, int64_t ms)
 {
     int64_t left = s->t.until_ms - clock_mono_ms();
     s->t.last_chance = left < ms;
@@ -240,7 +227,7 @@ static void send_commands(struct session *s)
 {
     struct transaction *t = &s->t;
     uint32_t until = s->ehlo.pipelining ? commands(t) : t->answered + 1;
-    bool last_is_data = t->answered + 1 == commands(t);
+    bool last_is_data = !t->chunking && t->answered + 1 == commands(t);
     int64_t patience =
         last_is_data ? s->transport->timeouts.data_ms : s->transport->timeouts.command_ms;
     /* Who answers twice would have the next recipient get the answer that is not for him. */
@@ -248,72 +235,27 @@ static void send_commands(struct session *s)
         transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
         return;
     }
-    if (give_time(s, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS : patience) != 0)
+    if (transaction_give_time(s, s->used && !t->heard && patience > AWAKE_MS ? AWAKE_MS
+                                                                             : patience) != 0)
         return;
     while (t->sent < until && t->sent < commands(t))
         put_command(s, t->sent++);
     conn_flush(s->conn);
 }
 
-static uint32_t takers_max(const struct session *s)
-{
-    uint32_t announced = s->ehlo.rcptmax > 0 ? s->ehlo.rcptmax : UINT32_MAX;
-    return s->most_takers > 0 && s->most_takers < announced ? s->most_takers : announced;
-}
-
-/* The recipients still to be settled, as many as the server takes at once and as have the same
- * sender. */
-static void choose_takers(struct session *s)
-{
-    struct transaction *t = &s->t;
-    const struct deliver_job *order = t->job->order;
-    uint32_t max = takers_max(s);
-    mem_free(&t->takers);
-    t->takers = mem_array(order->recipients_n, sizeof *t->takers);
-    t->takers_n = 0;
-    for (uint32_t i = 0; i < order->recipients_n && t->takers_n < max; i++) {
-        const struct deliver_recipient *first = &order->recipients[t->takers[0].index];
-        if (!t->job->settled[i] &&
-            (t->takers_n == 0 || hides_sender(s, &order->recipients[i]) == hides_sender(s, first)))
-            t->takers[t->takers_n++].index = i;
-    }
-}
-
+/* With the takers that were chosen. */
 static void start_one(struct session *s)
 {
     struct transaction *t = &s->t;
-    choose_takers(s);
     s->transactions++;
+    t->chunking =
+        s->ehlo.chunking && !hostlimits_no_chunking(s->agent->limits, s->host, clock_mono_ms());
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
-    t->at = 0;
     t->told = 0;
     t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
-}
-
-/* What the server cannot take, it is not asked to. Another one may. */
-static bool is_refused_here(struct session *s, const char **enhanced, const char **why)
-{
-    uint64_t size = s->t.job->order->size, max = s->ehlo.size ? s->ehlo.size_max : 0;
-    const struct {
-        bool is;
-        const char *enhanced, *why;
-    } refusals[] = {
-        {!tlsstep_lets_pass(s), "5.7.30",
-         "the server does not take REQUIRETLS, which this message asks for"},
-        {has(s, SUBMIT_SMTPUTF8) && !s->ehlo.smtputf8, "5.6.7",
-         "the server does not take SMTPUTF8, which this message needs"},
-        {max > 0 && size > max, "5.3.4", "the message is larger than the server takes"},
-    };
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        *enhanced = refusals[i].enhanced;
-        *why = refusals[i].why;
-        if (refusals[i].is)
-            return true;
-    }
-    return false;
 }
 
 /* RFC 9422: so many transactions over one connection, and no more. */
@@ -324,6 +266,7 @@ static bool is_spent(const struct session *s)
 
 static void end(struct session *s, bool usable)
 {
+    content_clear(s);
     s->t.job = NULL;
     s->used = true;
     if (usable && !session_has_unread(s)) {
@@ -337,70 +280,37 @@ static void end(struct session *s, bool usable)
     s->handler->on_done(s, s->arg, usable);
 }
 
-void transaction_begin(struct session *s, struct job *j)
+static void leave_untouched(struct session *s, const struct reply *r, const char *enhanced,
+                            const char *why)
+{
+    content_clear(s);
+    s->t.job = NULL;
+    session_fail(s, "mail", r, enhanced, why);
+}
+
+void transaction_go_on(struct session *s)
 {
     const char *enhanced, *why;
+    takers_choose(s);
+    if (takers_refused(s, &enhanced, &why))
+        leave_untouched(s, NULL, enhanced, why);
+    else if (s->t.takers_n == 0)
+        leave_untouched(s, NULL, "4.5.3", "the server takes no more domains over one connection");
+    else if (!content_is_known(s))
+        content_look(s);
+    else
+        start_one(s);
+}
+
+void transaction_begin(struct session *s, struct job *j)
+{
     s->t.job = j;
     /* A server that takes few recipients at once gets as much time for all of them. */
     if (j->until_ms == 0)
         j->until_ms =
             clock_mono_ms() + time_for(s, j->order->recipients_n) + s->transport->timeouts.final_ms;
     s->t.heard = s->t.over = false;
-    if (is_refused_here(s, &enhanced, &why)) {
-        s->t.job = NULL;
-        session_fail(s, "mail", NULL, enhanced, why);
-        return;
-    }
-    start_one(s);
-}
-
-/* ---- the message ---- */
-
-static void to_output(void *arg, struct span run)
-{
-    struct session *s = arg;
-    buf_put_span(conn_output(s->conn), run);
-}
-
-static void send_end(struct session *s)
-{
-    data_encode_end(&s->t.encoder);
-    session_enter(s, STEP_DOT);
-    conn_deadline(s->conn, s->transport->timeouts.final_ms);
-    conn_flush(s->conn);
-}
-
-void transaction_on_drained(struct session *s)
-{
-    struct transaction *t = &s->t;
-    if (give_time(s, s->transport->timeouts.block_ms) != 0)
-        return;
-    unsigned char *piece = mem_alloc(PIECE);
-    ssize_t got = pread(t->job->body, piece, PIECE, (off_t)t->at);
-    if (got > 0) {
-        t->at += (uint64_t)got;
-        data_encode(&t->encoder, span_of(piece, (size_t)got));
-    }
-    mem_free(&piece);
-    if (got < 0 || t->at > t->job->order->size) {
-        /* Ending in the middle of a message, without its dot, makes the server throw it away. */
-        transaction_on_closed(s, "4.3.0", "the message cannot be read");
-    } else if (got == 0 || t->at == t->job->order->size) {
-        send_end(s);
-    } else {
-        conn_flush(s->conn);
-        conn_ask_drained(s->conn);
-    }
-}
-
-static void send_message(struct session *s)
-{
-    data_encode_open(&s->t.encoder, to_output, s);
-    session_enter(s, STEP_BODY);
-    if (s->t.discard)
-        send_end(s);
-    else
-        transaction_on_drained(s);
+    transaction_go_on(s);
 }
 
 /* ---- replies ---- */
@@ -409,7 +319,7 @@ static void send_message(struct session *s)
  */
 static void next_or_end(struct session *s)
 {
-    choose_takers(s);
+    takers_choose(s);
     if (s->t.takers_n > 0 && !s->t.over && clock_mono_ms() > s->t.job->until_ms)
         defer_rest(s, "mail", "4.4.2", JOB_TOO_LONG);
     if (s->t.takers_n == 0 || s->t.over || is_spent(s))
@@ -421,7 +331,7 @@ static void next_or_end(struct session *s)
 }
 
 /* After a transaction that did not come to its end the server is asked to forget it. */
-static void reset(struct session *s)
+void transaction_reset(struct session *s)
 {
     session_enter(s, STEP_RSET);
     session_put(s, "RSET");
@@ -429,11 +339,18 @@ static void reset(struct session *s)
     conn_flush(s->conn);
 }
 
-/* RFC 5321 section 4.5.3.1.10: too many at once. Of the first one it cannot be true, and a mailbox
- * may be full as well. */
+/* RFC 3463: too many recipients. */
+static bool says_too_many(const struct reply *r)
+{
+    return r->enhanced.subject == 5 && r->enhanced.detail == 3;
+}
+
+/* RFC 5321 section 4.5.3.1.10: too many at once; some say it by the enhanced code alone (RFC 3463,
+ * X.5.3). Of the first one it cannot be true, and a mailbox may be full as well. */
 static bool is_one_too_many(const struct transaction *t, const struct reply *r)
 {
-    return (r->code == 452 || r->code == 552) && t->accepted > 0 && r->enhanced.subject != 2;
+    return (r->code == 452 || r->code == 552 || says_too_many(r)) && t->accepted > 0 &&
+           r->enhanced.subject != 2;
 }
 
 /* Both are kept: this one, and what becomes of the message. */
@@ -467,17 +384,39 @@ static void on_rcpt(struct session *s, uint32_t n, const struct reply *r)
     }
 }
 
-/* All recipients have been asked for. */
-static void learn_limit(struct session *s)
+/* Some refuse a message that had one recipient too many for all of them, after they have accepted
+ * some, and do not say more of it (recipients_max_reject of Exim). Within the limit, which is known
+ * now, it may be taken. */
+static bool is_over_limit(const struct session *s, const struct reply *r)
 {
-    if (s->t.full)
-        s->most_takers = s->t.accepted;
+    return s->t.full && reply_is_permanent(r->code) && !s->transport->lmtp &&
+           (r->enhanced.class == 0 || says_too_many(r));
+}
+
+void transaction_refuse(struct session *s, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+    for (uint32_t i = 0; i < t->takers_n; i++) {
+        if (t->takers[i].accepted && !is_over_limit(s, r))
+            settle_by(s, t->takers[i].index, r, "data", REFUSES);
+    }
+    t->accepted = 0;
+}
+
+void transaction_put_off(struct session *s, const struct reply *r)
+{
+    struct job *j = s->t.job;
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (!j->settled[i])
+            settle_by(s, i, r, "data", PUTS_OFF);
+    }
+    end(s, false);
 }
 
 static void on_data(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
-    learn_limit(s);
+    takers_learn(s);
     if (r->code == 354 && session_has_unread(s)) {
         /* Whatever it is, it must not count as the answer to a message that is yet to be sent. */
         transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
@@ -490,15 +429,11 @@ static void on_data(struct session *s, const struct reply *r)
     }
     if (r->code == 354) {
         t->discard = t->accepted == 0;
-        send_message(s);
+        content_begin(s);
         return;
     }
-    for (uint32_t i = 0; i < t->takers_n; i++) {
-        if (t->takers[i].accepted)
-            settle_by(s, t->takers[i].index, r, "data", REFUSES);
-    }
-    t->accepted = 0;
-    reset(s);
+    transaction_refuse(s, r);
+    transaction_reset(s);
 }
 
 /* RFC 2033 section 4.2: an answer for each recipient that was accepted, in their order. */
@@ -518,15 +453,29 @@ static void on_final_of_one(struct session *s, const struct reply *r)
 static void on_final(struct session *s, const struct reply *r)
 {
     struct transaction *t = &s->t;
+    if (content_is_unknown(s, r)) {
+        transaction_put_off(s, r);
+        return;
+    }
     if (s->transport->lmtp) {
         on_final_of_one(s, r);
         return;
     }
     for (uint32_t i = 0; i < t->takers_n && !t->discard; i++) {
-        if (t->takers[i].accepted)
+        if (t->takers[i].accepted && !is_over_limit(s, r))
             settle_by(s, t->takers[i].index, r, "dot", DELIVERS);
     }
     next_or_end(s);
+}
+
+/* RFC 3030 section 4.2: chunks follow once it is known that somebody is to get them. */
+static void begin_chunks(struct session *s)
+{
+    takers_learn(s);
+    if (session_has_unread(s))
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+    else
+        content_begin(s);
 }
 
 /* Nobody was accepted and DATA has not been sent: it need not be. */
@@ -553,7 +502,9 @@ static void on_command_reply(struct session *s, const struct reply *r)
         return;
     }
     if (t->mail_refused ? t->sent == t->answered : is_hopeless(t)) {
-        reset(s);
+        transaction_reset(s);
+    } else if (!t->mail_refused && t->chunking && t->answered == commands(t)) {
+        begin_chunks(s);
     } else if (!t->mail_refused) {
         send_commands(s);
     }
@@ -564,6 +515,8 @@ static const char *stage(const struct session *s)
 {
     const struct transaction *t = &s->t;
     switch (s->step) {
+    case STEP_LOOK:
+        return "mail";
     case STEP_TRANSACTION:
         return t->answered == 0 ? "mail" : t->answered <= t->takers_n ? "rcpt" : "data";
     case STEP_DOT:
@@ -578,14 +531,7 @@ static const char *stage(const struct session *s)
 /* Nothing was said of this message: another connection may do better at once. */
 static bool is_untouched(const struct session *s)
 {
-    return s->step == STEP_TRANSACTION && !s->t.heard;
-}
-
-static void leave_untouched(struct session *s, const struct reply *r, const char *enhanced,
-                            const char *why)
-{
-    s->t.job = NULL;
-    session_fail(s, "mail", r, enhanced, why);
+    return s->step == STEP_LOOK || (s->step == STEP_TRANSACTION && !s->t.heard);
 }
 
 /* The service goes away: what it says of this command holds, and the rest gets the same. */
@@ -599,6 +545,17 @@ static void on_goodbye(struct session *s, const struct reply *r)
     end(s, false);
 }
 
+static void on_reply_in_body(struct session *s, const struct reply *r)
+{
+    if (s->t.chunking) {
+        content_on_reply(s, r);
+        return;
+    }
+    /* In the middle of the message: it will not be taken. */
+    settle_rest_by(s, r, "data");
+    end(s, false);
+}
+
 void transaction_on_reply(struct session *s, const struct reply *r)
 {
     /* Over LMTP the answers for the others may still come, and may say that they have it. */
@@ -607,8 +564,14 @@ void transaction_on_reply(struct session *s, const struct reply *r)
         return;
     }
     switch (s->step) {
+    case STEP_LOOK:
+        transaction_on_closed(s, "4.5.0", "the server speaks out of turn");
+        break;
     case STEP_TRANSACTION:
         on_command_reply(s, r);
+        break;
+    case STEP_BODY:
+        on_reply_in_body(s, r);
         break;
     case STEP_DOT:
         on_final(s, r);
@@ -620,9 +583,7 @@ void transaction_on_reply(struct session *s, const struct reply *r)
             transaction_on_closed(s, "4.5.0", "the server refused RSET");
         break;
     default:
-        /* A reply in the middle of the message: it will not be taken. */
-        settle_rest_by(s, r, "data");
-        end(s, false);
+        assert(false);
     }
 }
 

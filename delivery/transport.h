@@ -55,6 +55,7 @@ struct transport {
     const struct conf_value *sources;
     size_t sources_n;
     int connections, max_hosts;
+    int transaction_recipients;
     bool allow_loopback, allow_private;
     struct ownaddr own; /* TRANSPORT_DIRECT: a host that has one of them is this system */
     bool localserve;    /* what recipients' names ask for is acted out */

@@ -8,6 +8,7 @@
 #include "qid.h"
 #include "retry.h"
 #include "rfc3339.h"
+#include "utf8.h"
 
 #define LINES_MAX 64 /* of one reply */
 
@@ -193,6 +194,15 @@ static bool returns_all(const struct ledger_message *m, const struct notice *n, 
            (e->flags & SUBMIT_REQUIRE_TLS) == 0 && head.n == m->row.size;
 }
 
+/* Whether there is something in it that only the forms of RFC 6533 can say as it is. */
+static bool is_utf8(const struct submit_envelope *e, const struct notice *n)
+{
+    bool utf8 = (e->flags & SUBMIT_UTF8_HEADER) != 0 || !utf8_is_ascii(span_text(e->sender));
+    for (uint32_t i = 0; i < n->recipients_n && !utf8; i++)
+        utf8 = !utf8_is_ascii(span_text(n->recipients[i]->address));
+    return utf8;
+}
+
 static void compose(const struct settings *s, const struct ledger_message *m,
                     const struct notice *n, struct span head, const char *receiver,
                     struct dsn_message *out)
@@ -219,8 +229,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
                       .arrival_ms = e->received_ms,
                       .now_ms = n->now_ms,
                       .sender = is_for_postmaster(e, n) ? e->sender : NULL,
-                      .smtputf8 = (e->flags & SUBMIT_SMTPUTF8) != 0 &&
-                                  settings_mailbox(s, receiver) != NULL};
+                      .smtputf8 = is_utf8(e, n) && settings_mailbox(s, receiver) != NULL};
     dsn_compose(&dsn, out);
     for (uint32_t i = 0; i < n->recipients_n; i++) {
         address_clear(&parts[i].address);
@@ -246,7 +255,7 @@ uint64_t notice_stage(struct ledger *l, struct store_txn *t, const struct settin
     compose(s, m, n, head, *to, &message);
     struct submit_envelope *e = submit_envelope_new(SUBMIT_DSN);
     e->flags = (message.has_8bit ? SUBMIT_EIGHT_BIT : 0) |
-               (message.needs_smtputf8 ? SUBMIT_SMTPUTF8 : 0) |
+               (message.needs_smtputf8 ? SUBMIT_UTF8_HEADER : 0) |
                (original->flags & SUBMIT_REQUIRE_TLS);
     e->received_ms = n->now_ms;
     submit_set(&e->message_id, message.message_id);

@@ -385,7 +385,8 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     struct destination *d = stream->destination;
     struct course *course = &s->courses[stream->class];
     /* Before it is empty, so that the next delivery has as many recipients as may be. */
-    if (stream->more && stream->waiting < (unsigned)s->queue->settings->destination_recipients)
+    if (stream->more && stream->waiting < (unsigned)s->queue->settings->destination_recipients &&
+        (stream->waiting == 0 || !has_its_share(s, stream)))
         refill(s, stream);
     if (stream->waiting == 0)
         return DELIVERY_NOTHING;

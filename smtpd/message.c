@@ -159,8 +159,8 @@ static void fill_envelope(struct message *m, const struct headers *h)
     struct submit_envelope *e = t->envelope;
     submit_set(&e->message_id, h->message_id);
     submit_set(&e->subject, h->subject);
-    if (h->eight_bit || t->utf8)
-        e->flags |= SUBMIT_SMTPUTF8;
+    if (h->eight_bit)
+        e->flags |= SUBMIT_UTF8_HEADER;
     /* REQUIRETLS prevails (RFC 8689 section 5). */
     if (h->tls_optional && port_is_trusted(m->session->port) && !t->mail.requiretls)
         e->flags |= SUBMIT_TLS_OPTIONAL;

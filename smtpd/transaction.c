@@ -70,7 +70,6 @@ void transaction_begin(struct session *s, const struct address *sender,
         char *text = address_text(sender);
         submit_set(&t->envelope->sender, text);
         mem_free(&text);
-        t->utf8 = sender->utf8;
     }
     if (sender != NULL && s->account != NULL &&
         policy_wants_from_id(s->settings, s->account, s->login))
@@ -127,7 +126,6 @@ void transaction_add(struct session *s, const struct address *recipient,
         name->address = r->address;
         (void)RB_INSERT(recipient_names, &t->names, name);
         account_for(s, r);
-        t->utf8 = t->utf8 || recipient->utf8;
         address_clear(&t->only);
         if (t->envelope->recipients_n == 1)
             address_copy(&t->only, recipient);

@@ -25,7 +25,6 @@ struct transaction {
     struct submit_envelope *envelope;
     struct esmtp_mail mail;
     struct address only; /* the recipient while there is just one, else all-zero */
-    bool utf8;           /* an address in the envelope is not ASCII */
     char *from_id; /* the id the client chose itself, for one recipient; NULL when it did not */
     size_t octets; /* of the recipients, as the queue will be told */
     uint64_t held; /* octets that the server is accounted with for them */

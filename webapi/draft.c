@@ -356,11 +356,9 @@ static int check_release(struct work *w)
 static uint32_t flags_of(const struct work *w)
 {
     const struct composed *c = &w->draft->composed;
-    bool utf8 = c->needs_smtputf8;
-    for (size_t i = 0; i < w->bcc.n; i++)
-        utf8 = utf8 || w->bcc.addresses[i].utf8;
     const bool *tls = w->request->require_tls;
-    return (c->has_8bit ? (uint32_t)SUBMIT_EIGHT_BIT : 0) | (utf8 ? (uint32_t)SUBMIT_SMTPUTF8 : 0) |
+    return (c->has_8bit ? (uint32_t)SUBMIT_EIGHT_BIT : 0) |
+           (c->needs_smtputf8 ? (uint32_t)SUBMIT_UTF8_HEADER : 0) |
            (tls == NULL ? 0
             : *tls      ? (uint32_t)SUBMIT_REQUIRE_TLS
                         : (uint32_t)SUBMIT_TLS_OPTIONAL) |
@@ -423,12 +421,14 @@ static void address_envelope(struct work *w)
 static void write_bcc(struct work *w)
 {
     struct fold fold;
+    bool utf8 = w->draft->composed.needs_smtputf8;
     if (w->bcc.n == 0)
         return;
+    for (size_t i = 0; i < w->bcc.n; i++)
+        utf8 = utf8 || w->bcc.addresses[i].utf8;
     fold_begin(&fold, &w->draft->bcc, "Bcc", "\t");
     for (size_t i = 0; i < w->bcc.n; i++)
-        fold_mailbox(&fold, w->bcc.list[i].name, w->bcc.list[i].address,
-                     (w->draft->envelope->flags & SUBMIT_SMTPUTF8) != 0, i + 1 == w->bcc.n);
+        fold_mailbox(&fold, w->bcc.list[i].name, w->bcc.list[i].address, utf8, i + 1 == w->bcc.n);
     fold_end(&fold);
 }
 

@@ -191,8 +191,11 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Deliveries in flight through one transport, no more than its connections either, so "
             "that one that is slow or does not answer leaves some of concurrency to the others. "
             "Half of them at most are for recipients that were put off before."},
-    {"destination-recipients", CONF_INT, 0, CONF_QMGR, "100", .min = "1", .max = "10000",
-     .doc = "Recipients given to a destination in one transaction."},
+    {"destination-recipients", CONF_INT, 0, CONF_QMGR, "1000", .min = "1", .max = "10000",
+     .doc = "Recipients of a message in one delivery to a destination, over one connection, as far "
+            "as their share of window goes (a fortieth of it for one account at a destination). "
+            "How many of them go in one transaction is for transaction-recipients and the server "
+            "to say."},
     {"window", CONF_INT, 0, CONF_QMGR, "20000", .min = "100", .max = "1000000",
      .doc = "Due recipients held in memory, half of them never tried and half put off before; the "
             "others stay in the store until there is room."},

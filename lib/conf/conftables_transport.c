@@ -12,14 +12,24 @@
 #define DEFAULT_DELIVER(name, text) .from = "deliver/" name
 
 #define TIMEOUT_SETTINGS(D)                                                                        \
-    {"connect-timeout",                                                                            \
-     CONF_DURATION,                                                                                \
+    {"transaction-recipients",                                                                     \
+     CONF_INT,                                                                                     \
      0,                                                                                            \
      OUT,                                                                                          \
-     D("connect-timeout", "30s"),                                                                  \
-     .min = "100ms",                                                                               \
-     .max = "10m",                                                                                 \
-     .doc = "How long a TCP connection to one address may take."},                                 \
+     D("transaction-recipients", "100"),                                                           \
+     .min = "1",                                                                                   \
+     .max = "10000",                                                                               \
+     .doc = "Recipients of a message in one transaction, where the server does not announce how "  \
+            "many it takes (RFC 9422). Further ones follow in transactions of their own over the " \
+            "same connection; a lower limit that a server shows is kept to for an hour."},         \
+        {"connect-timeout",                                                                        \
+         CONF_DURATION,                                                                            \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("connect-timeout", "30s"),                                                              \
+         .min = "100ms",                                                                           \
+         .max = "10m",                                                                             \
+         .doc = "How long a TCP connection to one address may take."},                             \
         {"greeting-timeout",                                                                       \
          CONF_DURATION,                                                                            \
          0,                                                                                        \

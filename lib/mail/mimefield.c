@@ -300,6 +300,23 @@ const char *mimefield_get(const struct mimefield *field, const char *name)
     return NULL;
 }
 
+bool mimefield_is_token(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("()<>@,;:\\\"/[]?=", s.p[i]) != NULL)
+            return false;
+    }
+    return s.n > 0;
+}
+
+bool mimefield_is_media_type(const char *word)
+{
+    struct span s = span_text(word);
+    ssize_t slash = span_find(s, '/');
+    return slash >= 0 && mimefield_is_token(span_of(s.p, (size_t)slash)) &&
+           mimefield_is_token(span_of(s.p + slash + 1, s.n - (size_t)slash - 1));
+}
+
 void mimefield_clear(struct mimefield *field)
 {
     for (size_t i = 0; i < field->n; i++) {

@@ -1,6 +1,7 @@
 #ifndef QM_MIMEFIELD_H
 #define QM_MIMEFIELD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
@@ -38,6 +39,10 @@ void mimefield_parse(struct mimefield *field, struct span value,
 
 /* The value of that parameter (name in lower case), or NULL. Valid until field is cleared. */
 const char *mimefield_get(const struct mimefield *field, const char *name);
+
+bool mimefield_is_token(struct span s); /* RFC 2045 5.1 */
+/* Whether the word of a Content-Type is "type/subtype", two tokens (RFC 2045 5.1). */
+bool mimefield_is_media_type(const char *word);
 
 void mimefield_clear(struct mimefield *field); /* frees what it holds; all-zero again */
 

@@ -65,29 +65,17 @@ static void field_of(struct span header, const char *name, const struct mailchar
     mimefield_parse(out, field.value, charsets);
 }
 
-static bool is_token(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("()<>@,;:\\\"/[]?=", s.p[i]) != NULL)
-            return false;
-    }
-    return s.n > 0;
-}
-
 static void set_type(struct mimeread_part *part, struct span header,
                      const struct mailcharset *charsets)
 {
     struct header_field field;
     field_of(header, "Content-Type", charsets, &part->type);
-    struct span word = span_text(part->type.word);
-    ssize_t slash = span_find(word, '/');
-    if (slash >= 0 && is_token(span_of(word.p, (size_t)slash)) &&
-        is_token(span_of(word.p + slash + 1, word.n - (size_t)slash - 1)))
+    if (mimefield_is_media_type(part->type.word))
         return;
     const char *type = "application/octet-stream";
     if (!header_find(header, "Content-Type", 0, &field) || ascii_trim(field.value).n == 0)
         type = "/";
-    else if (span_is(word, "text"))
+    else if (strcmp(part->type.word, "text") == 0)
         type = "text/plain";
     mem_free(&part->type.word);
     part->type.word = mem_text(type);
@@ -110,7 +98,7 @@ static void set_disposition(struct mimeread_part *part, struct span header,
     if (name == NULL)
         name = mimefield_get(&part->type, "name");
     part->filename = name == NULL ? mem_text("") : decode_name(name, charsets);
-    bool good = is_token(span_text(field.word));
+    bool good = mimefield_is_token(span_text(field.word));
     part->disposition = mem_text(good ? field.word : "");
     mimefield_clear(&field);
 }

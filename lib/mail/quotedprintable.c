@@ -45,6 +45,9 @@ void quotedprintable_encode(struct buf *out, struct span text)
             (size_t)(last ? COLUMNS : COLUMNS - 1)) { /* room for the "=" of a soft break */
             buf_puts(out, "=\r\n");
             column = 0;
+            /* No line is to become a delimiter by where it was broken. */
+            quoted = quoted || text.p[i] == '-';
+            n = quoted ? 3 : 1;
         }
         if (quoted)
             quotedprintable_octet(out, text.p[i]);

@@ -9,7 +9,7 @@
 void quotedprintable_octet(struct buf *out, unsigned char octet);
 
 /* Appends text whose lines end in CRLF, in lines of at most 76 columns; those line ends stay line
- * ends, a CR or LF by itself is encoded. */
+ * ends, a CR or LF by itself is encoded, and so is a "-" where a line was broken. */
 void quotedprintable_encode(struct buf *out, struct span text);
 
 /* Appends the octets that encoded text stands for. Lenient, as section 6.7 recommends: a "=" that

@@ -23,8 +23,10 @@ enum submit_origin {
 };
 
 enum submit_flag {
-    SUBMIT_EIGHT_BIT = 0x1,    /* the body needs 8BITMIME */
-    SUBMIT_SMTPUTF8 = 0x2,     /* the envelope or header needs SMTPUTF8 */
+    SUBMIT_EIGHT_BIT = 0x1, /* an octet above 127 is in it: needs 8BITMIME */
+    /* The header needs SMTPUTF8. Whether an address does is seen from the address, since it goes
+     * to some of the hosts alone. Queues of before have it also where only an address does. */
+    SUBMIT_UTF8_HEADER = 0x2,
     SUBMIT_REQUIRE_TLS = 0x4,  /* RFC 8689: never without verified TLS */
     SUBMIT_TLS_OPTIONAL = 0x8, /* TLS-Required: no */
     SUBMIT_FROM_IDS = 0x10,    /* each recipient without a from id is to get one of its own */

@@ -191,6 +191,12 @@ void data_encode_open(struct data_encoder *e, data_sink *sink, void *arg)
     *e = (struct data_encoder){.sink = sink, .arg = arg, .line_start = true};
 }
 
+void data_encode_open_bare(struct data_encoder *e, data_sink *sink, void *arg)
+{
+    data_encode_open(e, sink, arg);
+    e->bare = true;
+}
+
 static void send(struct data_encoder *e, const void *p, size_t n)
 {
     if (n == 0)
@@ -219,7 +225,7 @@ void data_encode(struct data_encoder *e, struct span in)
                 run = ++p;
             continue;
         }
-        if (e->line_start && *p == '.') {
+        if (e->line_start && *p == '.' && !e->bare) {
             send(e, run, (size_t)(p - run));
             send(e, ".", 1);
             run = p;
@@ -255,5 +261,6 @@ void data_encode_end(struct data_encoder *e)
     e->mended = e->mended || e->after_cr;
     if (!e->line_start)
         send(e, "\r\n", 2);
-    send(e, ".\r\n", 3);
+    if (!e->bare)
+        send(e, ".\r\n", 3);
 }

@@ -57,11 +57,13 @@ struct data_encoder {
     /* ---- */
     data_sink *sink;
     void *arg;
-    bool line_start, after_cr;
+    bool line_start, after_cr, bare;
 };
 
 /* Makes *e ready. The sink is called during the two functions below. */
 void data_encode_open(struct data_encoder *e, data_sink *sink, void *arg);
+/* Likewise for BDAT (RFC 3030): line ends are as sent behind DATA, dots and the end are not. */
+void data_encode_open_bare(struct data_encoder *e, data_sink *sink, void *arg);
 
 /* Passes a piece of the message on to the sink, dots stuffed. A bare CR or bare LF is passed on as
  * CR LF: what we send cannot be read in two ways. */

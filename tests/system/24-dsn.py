@@ -226,7 +226,7 @@ class Dsn(case.LanCase):
         self.assertEqual(len(rows), 2)
         for row in rows:
             last = self.suite.qmctl("retired", "show", row["id"])["history"][-1]
-            theirs = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)", last["reply"])[1]
+            theirs = re.fullmatch(r"250 2\.0\.0 Ok: (?:\d+ bytes )?queued as (\w+)", last["reply"])[1]
             peer.wait_log(f"{theirs}: removed")
             self.assertEqual(last["rcpt_reply"], "250 2.1.5 Ok")
         self.suite.stop()

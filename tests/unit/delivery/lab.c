@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 
 #include "file.h"
+#include "hostlimits.h"
 #include "log.h"
 #include "mem.h"
 #include "pool.h"
@@ -459,6 +460,16 @@ static char *or_empty(const char *s)
     return mem_text(s == NULL ? "" : s);
 }
 
+void lab_fill(struct buf *body, size_t n)
+{
+    static const char line[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n";
+    if (body->n == 0)
+        buf_puts(body, "Subject: large\r\n\r\n");
+    while (body->n < n)
+        buf_puts(body, line);
+}
+
 void order_send(struct order *o)
 {
     struct fail f;
@@ -575,6 +586,9 @@ static void expire(const struct play *play)
 static void run_play(const struct play *play)
 {
     struct order o = {.destination = "[127.0.0.1]", .n = play->recipients};
+    /* What the one before has shown of its limits was another server's. */
+    hostlimits_free(&lab.agent.limits);
+    lab.agent.limits = hostlimits_new();
     peer_reset(&lab.peer);
     set_script(&lab.peer, play);
     for (uint32_t i = 0; i < 8; i++)

@@ -109,6 +109,9 @@ const char *order_text(const struct order *o, uint32_t i);
 /* Whether what is told of TLS is that there was some. */
 bool is_under_tls(const struct deliver_result *r);
 
+/* A message of at least so many octets, all of them ASCII. */
+void lab_fill(struct buf *body, size_t n);
+
 void lab_fail_unless(bool condition, const char *what, const char *file, int line);
 
 void lab_turn(void); /* one turn of the loop, which may wait for something */

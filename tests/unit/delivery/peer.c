@@ -23,7 +23,10 @@ struct peer_client {
     struct conn *conn;
     unsigned number;
     bool in_message, mute, secure, dying;
-    size_t taken; /* octets of the message */
+    unsigned recipients; /* of the transaction */
+    size_t taken;        /* octets of the message */
+    size_t chunk;        /* of it, yet to come */
+    bool chunk_last;
     struct event *later;
     const char *late_reply;
     bool held; /* until peer_release */
@@ -34,8 +37,9 @@ static const char *const plain[SAYS] = {
     [SAY_GREETING] = "220 peer.test ESMTP", [SAY_HELO] = "250 peer.test",
     [SAY_STARTTLS] = "220 2.0.0 go ahead",  [SAY_MAIL] = "250 2.1.0 sender ok",
     [SAY_RCPT] = "250 2.1.5 recipient ok",  [SAY_DATA] = "354 go ahead",
-    [SAY_DOT] = "250 2.0.0 queued",         [SAY_RSET] = "250 2.0.0 forgotten",
-    [SAY_QUIT] = "!221 2.0.0 bye",          [SAY_OTHER] = "502 5.5.2 what",
+    [SAY_BDAT] = "250 2.0.0 go on",         [SAY_DOT] = "250 2.0.0 queued",
+    [SAY_RSET] = "250 2.0.0 forgotten",     [SAY_QUIT] = "!221 2.0.0 bye",
+    [SAY_OTHER] = "502 5.5.2 what",
 };
 
 static void on_input(struct conn *c, void *arg);
@@ -170,7 +174,9 @@ static void say(struct peer_client *k, enum say step)
 {
     struct peer_row *row = &k->peer->rows[step];
     const char *reply = plain[step];
-    if (row->n > 0)
+    bool accepts = step == SAY_RCPT && k->recipients++ < k->peer->few;
+    k->peer->too_many += step == SAY_RCPT && k->peer->few > 0 && !accepts;
+    if (row->n > 0 && !accepts)
         reply = row->replies[row->next + 1 < row->n ? row->next++ : row->next];
     if (reply == NULL)
         greet_back(k);
@@ -178,11 +184,50 @@ static void say(struct peer_client *k, enum say step)
         speak(k, step, reply);
 }
 
+static void end_chunk(struct peer_client *k)
+{
+    if (k->chunk_last)
+        k->peer->messages++;
+    say(k, k->chunk_last ? SAY_DOT : SAY_BDAT);
+}
+
+/* By SAY_OTHER it is told whether the peer knows the command. */
+static void begin_chunk(struct peer_client *k, struct span line)
+{
+    const char *text = strchr((const char *)line.p, ' ');
+    if (k->peer->rows[SAY_OTHER].n > 0) {
+        say(k, SAY_OTHER);
+        return;
+    }
+    k->chunk = strtoul(text, NULL, 10);
+    k->chunk_last = strstr(text, " LAST") != NULL;
+    if (k->chunk == 0)
+        end_chunk(k);
+}
+
+static void take_chunk(struct peer_client *k, struct span in)
+{
+    size_t n = in.n < k->chunk ? in.n : k->chunk;
+    buf_put(&k->peer->data, in.p, n);
+    conn_consume(k->conn, n);
+    k->chunk -= n;
+    if (k->chunk == 0)
+        end_chunk(k);
+}
+
 static void on_command(struct peer_client *k, struct span line)
 {
     static const char *const verbs[SAYS] = {NULL,   "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT",
-                                            "DATA", NULL,   "RSET", "QUIT",     NULL};
+                                            "DATA", NULL,   NULL,   "RSET",     "QUIT", NULL};
     buf_putf(&k->peer->commands, "%u %.*s\n", k->number, (int)line.n, (const char *)line.p);
+    if (span_starts_nocase(line, "MAIL")) {
+        buf_clear(&k->peer->data);
+        k->recipients = 0;
+    }
+    if (span_starts_nocase(line, "BDAT")) {
+        begin_chunk(k, line);
+        return;
+    }
     if (span_starts_nocase(line, "LHLO")) {
         say(k, SAY_EHLO);
         return;
@@ -249,7 +294,9 @@ static void on_input(struct conn *c, void *arg)
 {
     struct peer_client *k = arg;
     while (!k->mute && k->late_reply == NULL && conn_input(c).n > 0) {
-        if (k->in_message) {
+        if (k->chunk > 0) {
+            take_chunk(k, conn_input(c));
+        } else if (k->in_message) {
             size_t n = take_message(k, conn_input(c));
             conn_consume(c, n);
             if (k->peer->bite > 0) {
@@ -258,6 +305,12 @@ static void on_input(struct conn *c, void *arg)
             }
         } else if (take_command(k, conn_input(c)) == 0) {
             break;
+        }
+        if (k->peer->stubborn && !k->mute && conn_unsent(c) > 0) {
+            k->peer->stuck++;
+            conn_pause(c, true);
+            conn_ask_drained(c);
+            return;
         }
     }
     if (k->late_reply != NULL)
@@ -268,6 +321,9 @@ static void on_input(struct conn *c, void *arg)
 
 static void on_drained(struct conn *c, void *arg)
 {
+    const struct peer_client *k = arg;
+    if (k->peer->stubborn && k->late_reply == NULL)
+        conn_pause(c, false);
 }
 
 static void on_secure(struct conn *c, void *arg)
@@ -302,7 +358,12 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
     k->number = ++p->opened;
     if (p->opened - p->closed > p->most)
         p->most = p->opened - p->closed;
-    k->conn = conn_new(p->base, accepted, INPUT_MAX, &handler, k);
+    if (p->stubborn) {
+        int size = 16384;
+        (void)setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        (void)setsockopt(accepted, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    }
+    k->conn = conn_new(p->base, accepted, p->stubborn ? 4096 : INPUT_MAX, &handler, k);
     k->later = evtimer_new(p->base, on_later, k);
     TAILQ_INSERT_TAIL(&p->clients, k, next);
     if (p->implicit)
@@ -410,6 +471,8 @@ void peer_reset(struct peer *p)
     buf_clear(&p->commands);
     buf_clear(&p->data);
     p->opened = p->closed = p->secured = p->messages = p->most = p->silent = 0;
+    p->too_many = p->stuck = p->few = 0;
+    p->stubborn = false;
     p->interrupt = NULL;
     p->bite = 0;
 }

@@ -21,7 +21,8 @@ enum say {
     SAY_MAIL,
     SAY_RCPT,
     SAY_DATA,
-    SAY_DOT, /* the reply to the message */
+    SAY_DOT,  /* the reply to the message */
+    SAY_BDAT, /* to a chunk that is not its last */
     SAY_RSET,
     SAY_QUIT,
     SAY_OTHER,
@@ -54,17 +55,23 @@ struct peer {
     SSL_CTX *tls;               /* not its own; STARTTLS is announced when there is one */
     bool implicit;              /* TLS from the first octet */
     const char *tls_extensions; /* NULL: as in clear, without STARTTLS */
-    size_t bite; /* of a message it takes so many octets every millisecond; 0 all there are */
+    size_t bite;   /* of a message it takes so many octets every millisecond; 0 all there are */
+    unsigned few;  /* so many recipients are accepted in a transaction, the others answered by the
+                      script; 0: the script answers all */
+    bool stubborn; /* nothing is read while anything that was said is not sent */
     const char *interrupt; /* said once so many octets of a message have come */
     size_t interrupt_at;
     /* what happened */
+    unsigned too_many;                                /* recipients beyond few */
+    unsigned stuck;                                   /* how often something was not sent at once */
     unsigned opened, closed, secured, messages, most; /* most: open at once */
     unsigned silent;      /* how often it fell silent, or began a reply that it does not end */
     unsigned held;        /* connections whose reply waits for peer_release */
     struct buf commands;  /* all of them, a line each: "1 EHLO us.test\n", the connection's number
                              before it */
     char last_client[64]; /* the address it came from */
-    struct buf data; /* of the last message, as it came over the wire, the final dot included */
+    struct buf data; /* of the last message, as it came over the wire, the final dot included, or
+                        its chunks */
     TAILQ_HEAD(, peer_client) clients;
 };
 

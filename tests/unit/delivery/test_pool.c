@@ -71,6 +71,21 @@ static void over_a_smarthost_all_destinations_share_it(void **state)
     assert_int_equal(lab.counters[COUNT_REUSED], 1);
 }
 
+/* RFC 9422: it goes on serving the domain it has served. */
+static void a_smarthost_that_counts_domains_has_a_connection_for_each(void **state)
+{
+    lab.agent.label = "relay";
+    lab.peer.extensions = "PIPELINING\nLIMITS RCPTDOMAINMAX=1";
+    lab_reload("transport relay { smtp { host 127.0.0.1  port %d  tls none  idle-timeout 1m } }\n",
+               lab.peer.port);
+    deliver_to("example.net");
+    deliver_to("example.org");
+    deliver_to("example.net");
+    deliver_to("example.org");
+    assert_int_equal(lab.peer.opened, 2);
+    assert_int_equal(lab.counters[COUNT_REUSED], 2);
+}
+
 static void pass(const char *destination)
 {
     struct order o = {.destination = destination};
@@ -422,6 +437,7 @@ int main(void)
         TEST(the_next_message_goes_over_the_same_connection),
         TEST(another_destination_has_its_own),
         TEST(over_a_smarthost_all_destinations_share_it),
+        TEST(a_smarthost_that_counts_domains_has_a_connection_for_each),
         TEST(no_two_destinations_share_one),
         TEST(another_source_address_is_another_connection),
         TEST(it_is_used_after_refusals_too),

@@ -25,7 +25,7 @@ static struct deliver_job *full_job(void)
     job->sender = mem_text("s@example.org");
     job->envid = mem_text("e1");
     job->ret = mem_text("FULL");
-    job->flags = SUBMIT_SMTPUTF8;
+    job->flags = SUBMIT_UTF8_HEADER;
     job->attempt = 3;
     job->size = 5000;
     job->sts.policy = mem_zero(sizeof *job->sts.policy); /* mode none: without hosts */

@@ -14,7 +14,7 @@
 
 static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(void **state)
 {
-    world_open("queue { destination-concurrency-start 20 }\n");
+    world_open("queue { destination-concurrency-start 20  destination-recipients 100 }\n");
     (void)world_send_many("big.example", 100000);
     WORLD_UNTIL(agent_jobs_for(&world.direct, "big.example") == 20);
     world_settle();
@@ -40,6 +40,24 @@ static void test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another(
     char *events = world_events(id);
     assert_string_equal(events, "AD");
     mem_free(&events);
+    world_expect_empty();
+}
+
+/* However many may go in one delivery, the window has room for others. */
+static void test_neither_do_they_with_as_many_as_may_go_in_each_delivery(void **state)
+{
+    world_open("queue { destination-concurrency-start 20 }\n");
+    (void)world_send_many("big.example", 30000);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "big.example") > 0);
+    world_settle();
+    assert_true(schedule_window(world.queue.schedule) < 10000); /* half of 20000 */
+    (void)world_send("c@small.example");
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "small.example") == 1);
+    world.direct.on_job = agent_delivers;
+    agent_answer_all(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    assert_int_equal(world.direct.recipients_total, 30001);
     world_expect_empty();
 }
 
@@ -662,6 +680,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
+        BARE_TEST(test_neither_do_they_with_as_many_as_may_go_in_each_delivery),
         BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
         BARE_TEST(test_many_that_wait_for_a_connection_keep_nobody_busy),
         BARE_TEST(test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting),

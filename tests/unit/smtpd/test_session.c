@@ -45,6 +45,35 @@ static void a_message_goes_into_the_queue_as_it_came(void **state)
     world_close(&w);
 }
 
+/* What the client says of SMTPUTF8 is no more than leave to use it; what addresses need is seen
+ * from them, at each host for itself. */
+static void what_needs_smtputf8_is_the_header_and_not_the_word_of_the_client(void **state)
+{
+    static const struct {
+        const char *mail, *message;
+        uint32_t flags;
+    } cases[] = {
+        {"MAIL FROM:<a@elsewhere.example> SMTPUTF8", "Subject: x\r\n\r\nx\r\n.", 0},
+        {"MAIL FROM:<\xc3\xa4@elsewhere.example> SMTPUTF8", "Subject: x\r\n\r\nx\r\n.", 0},
+        {"MAIL FROM:<a@elsewhere.example> SMTPUTF8", "Subject: x\r\n\r\n\xc3\xa4\r\n.",
+         SUBMIT_EIGHT_BIT},
+        {"MAIL FROM:<a@elsewhere.example> SMTPUTF8", "Subject: \xc3\xa4\r\n\r\nx\r\n.",
+         SUBMIT_EIGHT_BIT | SUBMIT_UTF8_HEADER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct client_end c;
+        world_open(&w, "");
+        client_begin(&c, &w, PORT_SMTP);
+        client_ask(&c, cases[i].mail, 250, NULL);
+        client_ask(&c, "RCPT TO:<qm@test.example>", 250, NULL);
+        client_ask(&c, "DATA", 354, NULL);
+        client_ask(&c, cases[i].message, 250, NULL);
+        client_close(&c);
+        assert_int_equal(w.arrived[0].envelope->flags, cases[i].flags);
+        world_close(&w);
+    }
+}
+
 static void nothing_is_promised_before_the_queue_has_it(void **state)
 {
     struct client_end c;
@@ -338,7 +367,7 @@ static void a_user_of_this_machine_is_known_by_number(void **state)
     assert_int_equal(e->recipients[0].notify, NOTIFY_NEVER);
     assert_string_equal(e->recipients[1].orcpt, "rfc822;a+b@x");
     assert_string_equal(e->recipients[2].address, "qm@test.example");
-    assert_int_equal(e->flags, SUBMIT_EIGHT_BIT | SUBMIT_SMTPUTF8);
+    assert_int_equal(e->flags, SUBMIT_EIGHT_BIT | SUBMIT_UTF8_HEADER);
     mem_free(&client);
     client_close(&c);
     world_close(&w);
@@ -460,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_goes_into_the_queue_as_it_came),
+        cmocka_unit_test(what_needs_smtputf8_is_the_header_and_not_the_word_of_the_client),
         cmocka_unit_test(nothing_is_promised_before_the_queue_has_it),
         cmocka_unit_test(what_the_queue_refuses_is_refused),
         cmocka_unit_test(a_queue_that_goes_away_is_no_promise),
