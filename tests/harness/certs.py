@@ -53,8 +53,8 @@ subjectAltName = {",".join("DNS:" + name for name in names)}
         return cert, key
 
 
-def tlsa(cert, usage=3, selector=1):
-    """The data of a TLSA record with SHA-256 for the first certificate in a PEM file (RFC 6698)."""
+def tlsa(cert, usage=3, selector=1, matching=1):
+    """The data of a TLSA record for the first certificate in a PEM file (RFC 6698); matching: 1 SHA-256, 2 SHA-512."""
     end = "-----END CERTIFICATE-----\n"
     der = ssl.PEM_cert_to_DER_cert(pathlib.Path(cert).read_text().split(end)[0] + end)
     if selector == 1:
@@ -62,7 +62,8 @@ def tlsa(cert, usage=3, selector=1):
                              capture_output=True, check=True).stdout
         der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key,
                              capture_output=True, check=True).stdout
-    return f"{usage} {selector} 1 {hashlib.sha256(der).hexdigest()}"
+    digest = {1: hashlib.sha256, 2: hashlib.sha512}[matching](der).hexdigest()
+    return f"{usage} {selector} {matching} {digest}"
 
 
 def _openssl(*words):

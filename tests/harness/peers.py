@@ -31,6 +31,7 @@ PACKAGES = {
     "dante": ["dante-server"],
     "callers": ["cron", "s-nail"],
     "nginx": ["nginx-light"],
+    "sts-resolver": ["postfix-mta-sts-resolver"],
 }
 
 _APT = ["-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=true"]

@@ -14,6 +14,11 @@ from . import mailbox, service
 
 UID, DROP_GID, MAIL_UID = 31001, 31002, 31003
 
+# Settings and listener for very many clients at once: few processes, but all may wait. The limit of processes is also how many
+# connections the kernel keeps; one beyond that seems to be open to the client, and to the server is not there yet.
+CROWD = {"smtpd_client_connection_count_limit": "0", "default_process_limit": "500"}
+CROWD_LISTENER = "smtp      inet  n - n -   20 smtpd"
+
 # name, type, chrooted and wake-up columns are the same for most; see master(5).
 _MASTER = """\
 {smtpd}

@@ -19,6 +19,7 @@ smtp { transactions 10000 }
 dns { timeout 20s }
 mta-sts { allow-private yes }
 queue { first-retry 1h }
+deliver { idle-timeout 0 }
 """
 TOP = "matrix.test"
 OPTIONS = {"unset": [], "yes": ["REQUIRETLS"], "no": []}
@@ -84,9 +85,9 @@ class PolicyMatrix(case.LanCase):
             cert, key = self.certs[like]
             host.write("/etc/postfix/cert.pem", cert.read_text())
             host.write("/etc/postfix/key.pem", key.read_text())
-            self.postfix[name] = postfix.Postfix(host, domains=["static:all"], settings={
-                "smtpd_tls_security_level": "may", "smtpd_tls_chain_files": "/etc/postfix/key.pem /etc/postfix/cert.pem",
-                "smtpd_client_connection_count_limit": "0", "default_process_limit": "20"}).start()
+            self.postfix[name] = postfix.Postfix(host, domains=["static:all"], listeners=postfix.CROWD_LISTENER, settings={
+                **postfix.CROWD, "smtpd_tls_security_level": "may",
+                "smtpd_tls_chain_files": "/etc/postfix/key.pem /etc/postfix/cert.pem"}).start()
 
     # ---- names
 
