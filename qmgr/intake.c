@@ -19,6 +19,7 @@
 #include "qid.h"
 #include "quota.h"
 #include "rand.h"
+#include "room.h"
 #include "schedule.h"
 #include "suppress.h"
 
@@ -387,6 +388,7 @@ static void done(struct change *change, const char *why)
         free_arrival(a);
         return;
     }
+    room_took(q, a->source.size);
     if (q->slow_ms > 0 && !a->intake->stopped)
         accept_later(a);
     else

@@ -64,8 +64,9 @@ struct queue {
     struct mend *mend;
     struct eventlog *eventlog;
     int dirfd;
-    bool room;       /* enough free disk for new mail */
-    int64_t slow_ms; /* by so much the answer to new mail is delayed, as room gets short */
+    bool room;         /* enough free disk for new mail */
+    uint64_t unlooked; /* octets of mail taken since room was last looked at */
+    int64_t slow_ms;   /* by so much the answer to new mail is delayed, as room gets short */
 };
 
 /* An attempt for a recipient has taken so long. */

@@ -4,7 +4,8 @@
 
 #include "log.h"
 
-#define MAP_PART 8 /* of the map: what is left of it matters when it is less than that */
+#define LOOK_PART 16 /* of the minimum is taken before the next look */
+#define MAP_PART 8   /* of the map: what is left of it matters when it is less than that */
 
 int64_t room_delay_ms(uint64_t free, uint64_t minimum, int64_t most_ms)
 {
@@ -69,5 +70,13 @@ void room_look(struct queue *q)
     note(q, room, free, slow_ms);
     q->room = room;
     q->slow_ms = slow_ms;
+    q->unlooked = 0;
     service_gauge(q->service, GAUGE_SLOW, (uint64_t)slow_ms);
+}
+
+void room_took(struct queue *q, uint64_t octets)
+{
+    q->unlooked += octets;
+    if (q->settings->minimum_free > 0 && q->unlooked > q->settings->minimum_free / LOOK_PART)
+        room_look(q);
 }

@@ -11,6 +11,10 @@
  * the slow-down setting, where the minimum is. Logs when either begins or ends. */
 void room_look(struct queue *q);
 
+/* So many octets of new mail were taken. Time is no measure of them: looks when they may have
+ * changed the answer. */
+void room_took(struct queue *q, uint64_t octets);
+
 /* The delay for so much that is free. All in octets but the delay; pure. */
 int64_t room_delay_ms(uint64_t free, uint64_t minimum, int64_t most_ms);
 

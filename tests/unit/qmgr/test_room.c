@@ -43,6 +43,21 @@ static void test_a_disk_that_fills_slows_mail_down_before_it_is_refused(void **s
     }
 }
 
+static void test_much_new_mail_is_a_reason_to_look_again(void **state)
+{
+    struct statvfs v;
+    assert_int_equal(fstatvfs(world.queue.dirfd, &v), 0);
+    uint64_t minimum = (uint64_t)v.f_bavail * v.f_frsize / 4 * 3;
+    room_look(&world.queue);
+    world.queue.settings->minimum_free = minimum;
+    assert_int_equal(world.queue.slow_ms, 0);
+    room_took(&world.queue, minimum / 16);
+    assert_int_equal(world.queue.slow_ms, 0);
+    room_took(&world.queue, 1);
+    assert_true(world.queue.slow_ms > 0);
+    assert_int_equal(world.queue.unlooked, 0);
+}
+
 static void test_a_map_that_fills_slows_mail_down_until_pages_are_free_again(void **state)
 {
     char text[64 * 1024];
@@ -70,6 +85,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_delay_grows_as_what_is_free_shrinks),
         WORLD_TEST(test_a_disk_that_fills_slows_mail_down_before_it_is_refused),
+        WORLD_TEST(test_much_new_mail_is_a_reason_to_look_again),
         BARE_TEST(test_a_map_that_fills_slows_mail_down_until_pages_are_free_again),
     };
     return WORLD_MAIN(argc, argv, tests);
