@@ -43,13 +43,13 @@ def explained(first, second, kills, outages, agents):
     first time, was killed before qmgr can have written it down. That takes WRITTEN at most; where qmgr is down at that
     time, until it is up and has had WRITTEN again.
 
-    kills: (when, name). outages: (when qmgr was killed, when it was up again), in order. agents: names whose death is
+    kills: (when it began, when it was done, name). outages: (when qmgr was killed, when it was up again), in order. agents: names whose death is
     that of the agent."""
     until = first + WRITTEN
     for down, up in outages:
         if down <= until and up >= first:
             until = max(until, up + WRITTEN)
-    return any(name in agents and first - 0.2 <= at <= min(until, second) for at, name in kills)
+    return any(name in agents and began <= min(until, second) and ended >= first - 0.2 for began, ended, name in kills)
 
 
 class Explaining(unittest.TestCase):
@@ -62,7 +62,8 @@ class Explaining(unittest.TestCase):
                 (True, 9, [(1, "qmgr"), (4, "qmgr"), (7, "agent")], [(1, 3), (4, 6)]),
                 (True, 9, [(1, "all")], [(1, 3)]), (False, 11, [(10, "all")], [(10, 12)])):
             with self.subTest(second=second, kills=kills):
-                self.assertEqual(explained(0, second, kills, outages, {"agent", "all"}), wanted)
+                rows = [(at, at + 0.1, name) for at, name in kills]
+                self.assertEqual(explained(0, second, rows, outages, {"agent", "all"}), wanted)
 
 
 class Storm(case.LanCase):
@@ -81,7 +82,7 @@ class Storm(case.LanCase):
         self.stopping = threading.Event()
         self.acknowledged = {}  # token -> "smtp", "http" or "sendmail"
         self.tried = collections.Counter()
-        self.kills = []  # (time.time(), name)
+        self.kills = []  # (time.time() before, and after, name)
         self.outages, self.down = [], None  # of qmgr: (killed, seen again), and since when it is not there
         self.deck = []  # names whose turn to be killed is still to come
         self.suite.start()
@@ -152,10 +153,10 @@ class Storm(case.LanCase):
             self.down = None
         return pids
 
-    def killed(self, name):
-        self.kills.append((time.time(), name))
+    def killed(self, name, began):
+        self.kills.append((began, time.time(), name))
         if name in ("qmgr", "all", "master") and self.down is None:
-            self.down = self.kills[-1][0]
+            self.down = began
 
     def kill_one(self, random_):
         """Kills one that is alive, of those whose turn has not come."""
@@ -166,22 +167,25 @@ class Storm(case.LanCase):
         if name is None:
             return
         self.deck.remove(name)
+        began = time.time()
         try:
             os.kill(pids[name], signal.SIGKILL)
-            self.killed(name)
+            self.killed(name, began)
         except ProcessLookupError:
             pass
 
     def kill_master(self):
         """The others end by themselves."""
+        began = time.time()
         self.suite.process.kill()
-        self.killed("master")
         wait.until(lambda: not self.suite.processes(), 10, "the end of all without master")
+        self.killed("master", began)
         self.suite.kill()
 
     def kill_all(self):
+        began = time.time()
         self.suite.kill()
-        self.killed("all")
+        self.killed("all", began)
 
     def storm(self):
         random_, began = random.Random(SEED), time.monotonic()
@@ -239,7 +243,7 @@ class Storm(case.LanCase):
             agents = {"all", "master", f"delivery/{transports[token.split('-')[1]]}"}
             for first, second in itertools.pairwise(sorted(times)):
                 if not explained(first, second, self.kills, self.outages, agents):
-                    near = [(round(at - first, 3), name) for at, name in self.kills if first - 5 <= at <= second]
+                    near = [(round(at - first, 3), name) for at, _, name in self.kills if first - 5 <= at <= second]
                     wrong.append((token, second - first, near))
         return wrong
 
@@ -257,13 +261,13 @@ class Storm(case.LanCase):
         twice = {token: times for token, times in arrivals.items() if len(times) > 1}
         ways = dict(collections.Counter(self.acknowledged.values()))
         print(f"{sum(self.tried.values())} tried, {len(self.acknowledged)} acknowledged {ways}, {len(arrivals)} arrived, "
-              f"{len(twice)} twice; {len(self.kills)} kills: {dict(collections.Counter(n for _, n in self.kills))}")
+              f"{len(twice)} twice; {len(self.kills)} kills: {dict(collections.Counter(n for _, _, n in self.kills))}")
         self.assertEqual(lost, [])
         self.assertGreaterEqual(len(self.acknowledged), LEAST)
         self.assertEqual(collections.Counter(self.acknowledged.values()).keys(), {"smtp", "http", "sendmail"})
-        self.assertEqual({name for _, name in self.kills}, {*self.names, "master", "all"})
+        self.assertEqual({name for _, _, name in self.kills}, {*self.names, "master", "all"})
         self.assertEqual(self.unexplained(arrivals, {"smtp": "local", "http": "sink", "sendmail": "direct"}), [])
-        self.assertLess(len(twice), 5 * sum(name in ("all", "master") or name.startswith("delivery/") for _, name in self.kills))
+        self.assertLess(len(twice), 5 * sum(name in ("all", "master") or name.startswith("delivery/") for _, _, name in self.kills))
         self.check_history(arrivals)
         self.check_webhooks()
         self.suite.stop()
@@ -271,7 +275,7 @@ class Storm(case.LanCase):
                          dict.fromkeys(("msg", "rcpt", "due", "dest", "body", "hook", "hookdue"), 0))
         bodies = [path for path in pathlib.Path(self.suite.folder / "state/queue/bodies").rglob("*") if path.is_file()]
         self.assertEqual(bodies, [])
-        halves = sum(name in ("all", "master", "delivery/local") for _, name in self.kills)
+        halves = sum(name in ("all", "master", "delivery/local") for _, _, name in self.kills)
         self.assertLessEqual(len(self.inbox.staged()), halves)
 
     def check_history(self, arrivals):
