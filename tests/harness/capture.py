@@ -17,6 +17,8 @@ import threading
 from . import net, wait
 
 _ETH_P_ALL = 3
+_SOL_PACKET, _ADD_MEMBERSHIP, _STATISTICS = 263, 1, 6
+_SO_RCVBUFFORCE = 33
 _SYN, _FIN, _RST = 2, 1, 4
 
 
@@ -29,12 +31,13 @@ class Segment:
 
 
 class Capture:
-    """Listens on the bridge from the start of the with statement to its end; then segments is complete."""
+    """Listens on the bridge from the start of the with statement to its end; then segments is complete, but for so
+    many frames as `lost` says."""
 
     def __init__(self, device=net.BRIDGE):
-        self.segments = []
+        self.segments, self.lost = [], None
         self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        self._sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 << 20)
         self._sock.bind((device, 0))
         _promiscuous(self._sock, device)
         self._sock.settimeout(wait.STEP)
@@ -48,6 +51,7 @@ class Capture:
     def __exit__(self, *exception):
         self._stopping.set()
         self._thread.join()
+        self.lost = struct.unpack("II", self._sock.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
         self._sock.close()
 
     def _listen(self):
@@ -110,7 +114,7 @@ def _joined(parts):
 
 def _promiscuous(sock, device):
     request = struct.pack("iHH8s", socket.if_nametoindex(device), 1, 0, b"")
-    sock.setsockopt(263, 1, request)  # SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC
+    sock.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, request)  # PACKET_MR_PROMISC
 
 
 def parse(frame):

@@ -208,6 +208,7 @@ class PolicyMatrix(case.LanCase):
         with capture.Capture() as link:
             self.submit()
             entries = self.wait_for_all()
+        self.assertEqual(link.lost, 0, "frames that nobody looked at")
         faults = self.judge(link, entries)
         if faults:
             self.fail(f"{len(faults)} of {len(self.cells)} cells\n" + "\n".join(faults))
