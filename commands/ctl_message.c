@@ -18,27 +18,22 @@ void ctl_message_help(FILE *out)
                 out);
 }
 
-struct found {
-    uint64_t id;
-    bool retired;
-};
-
-struct founds {
-    struct found *v;
+struct ids {
+    uint64_t *v;
     size_t n;
 };
 
 /* Looks in the queue, then in the history, where a recipient goes and never comes back from. */
-static int look(int fd, uint64_t id, struct found *found, struct admin_item *item, struct fail *f)
+static int look(int fd, uint64_t id, bool *retired, struct admin_item *item, struct fail *f)
 {
-    *found = (struct found){id, false};
+    *retired = false;
     if (admin_ask_show(fd, false, id, item, f) == 0)
         return 0;
-    found->retired = true;
+    *retired = true;
     return admin_ask_show(fd, true, id, item, f);
 }
 
-static int gather(int fd, bool retired, uint64_t message, struct founds *all, struct fail *f)
+static int gather(int fd, bool retired, uint64_t message, struct ids *all, struct fail *f)
 {
     struct admin_query q = {.filter = {.ids = &message, .ids_n = 1, .messages = true},
                             .sort = ADMIN_BY_ID,
@@ -49,7 +44,7 @@ static int gather(int fd, bool retired, uint64_t message, struct founds *all, st
             return -1;
         all->v = mem_resize(all->v, (all->n + page.rows_n + 1) * sizeof *all->v);
         for (uint32_t i = 0; i < page.rows_n; i++)
-            all->v[all->n++] = (struct found){page.rows[i].id, retired};
+            all->v[all->n++] = page.rows[i].id;
         q.after = page.next;
         admin_page_clear(&page);
     } while (q.after.id != 0);
@@ -58,28 +53,27 @@ static int gather(int fd, bool retired, uint64_t message, struct founds *all, st
 
 static int by_id(const void *pa, const void *pb)
 {
-    const struct found *a = pa, *b = pb;
-    return a->id < b->id ? -1 : a->id > b->id;
+    const uint64_t *a = pa, *b = pb;
+    return *a < *b ? -1 : *a > *b;
 }
 
 /* Of one that is in both, since it ended between the two questions, the second one is left out. */
-static void put_all(struct ctl *c, int fd, const struct founds *all)
+static void put_all(struct ctl *c, int fd, const struct ids *all)
 {
     struct buf b = {0};
     struct jsonwrite w;
     jsonwrite_open(&w, &b, 0);
     jsonwrite_array(&w);
     for (size_t i = 0; i < all->n; i++) {
-        struct found found;
+        bool retired;
         struct admin_item item;
         struct fail f;
-        if ((i > 0 && all->v[i].id == all->v[i - 1].id) ||
-            look(fd, all->v[i].id, &found, &item, &f) != 0)
+        if ((i > 0 && all->v[i] == all->v[i - 1]) || look(fd, all->v[i], &retired, &item, &f) != 0)
             continue;
         if (c->json)
-            ctl_put_item(&w, found.retired, &item);
+            ctl_put_item(&w, retired, &item);
         else
-            ctl_print_item_text(found.retired, &item);
+            ctl_print_item_text(retired, &item);
         if (!c->json && i + 1 < all->n)
             (void)putchar('\n');
         admin_item_clear(&item);
@@ -93,8 +87,8 @@ static void put_all(struct ctl *c, int fd, const struct founds *all)
 
 static int show(struct ctl *c, const char *text)
 {
-    struct founds all = {0};
-    struct found found;
+    struct ids all = {0};
+    bool retired;
     struct admin_item item;
     struct fail f;
     uint64_t id;
@@ -104,7 +98,7 @@ static int show(struct ctl *c, const char *text)
     int fd = ctl_admin(c);
     if (fd < 0)
         return c->unreached;
-    int rc = look(fd, id, &found, &item, &f);
+    int rc = look(fd, id, &retired, &item, &f);
     if (rc == 0) {
         id = item.row.message;
         admin_item_clear(&item);

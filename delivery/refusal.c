@@ -7,8 +7,6 @@
 #include "enhanced.h"
 #include "reply.h"
 
-#define CODE_OCTETS 4 /* in front of each line's text: "550 " */
-
 /* Beginnings of words. */
 static const char *const words[] = {
     "blocked",    "blocklist",      "block list",   "blacklist",
@@ -42,24 +40,9 @@ static bool speaks_of_us(const char *reply)
     return false;
 }
 
-/* The last one of its lines, as struct reply has it; all-zero for none. */
-static struct enhanced code_in(const char *reply)
-{
-    struct enhanced found = {0}, e;
-    for (const char *line = reply; line != NULL && strlen(line) > CODE_OCTETS;) {
-        const char *end = strchr(line, '\n');
-        size_t n = end == NULL ? strlen(line) : (size_t)(end - line);
-        if (n > CODE_OCTETS &&
-            enhanced_scan(span_of(line + CODE_OCTETS, n - CODE_OCTETS), &e) > 0 && e.class == 5)
-            found = e;
-        line = end == NULL ? NULL : end + 1;
-    }
-    return found;
-}
-
 bool refusal_is_policy(int code, const char *stage, const char *reply)
 {
-    struct enhanced e = code_in(reply);
+    struct enhanced e = enhanced_in_reply(reply, 5);
     if (!reply_is_permanent(code))
         return false;
     if (e.class != 0 && e.subject != 0)

@@ -11,7 +11,6 @@
 #define TLS_SHIFT 4 /* of enum admin_tls in a recipient's flags */
 #define RCPT_FLAGS (ADMIN_TLSES << TLS_SHIFT)
 #define RESULTS_MAX 1000
-#define REPLY_CODE 4  /* "550 " or "550-" */
 #define TEXT_KEPT 160 /* of an old attempt's reply, where room is short */
 
 /* msg row: version u8 | envelope (proto_submit.c; its recipients are empty) | recipients u32 | open
@@ -256,27 +255,13 @@ char *result_line(const struct deliver_result *r)
     return mem_textn(text, strcspn(text, "\n"));
 }
 
-/* The last that a line of the reply begins with, behind its code: as when it was read (reply.h). */
-static struct enhanced said_in(const char *reply, unsigned class)
-{
-    struct enhanced e, found = {0};
-    while (*reply != '\0') {
-        size_t n = strcspn(reply, "\n");
-        if (n > REPLY_CODE && enhanced_scan(span_of(reply + REPLY_CODE, n - REPLY_CODE), &e) > 0 &&
-            e.class == class)
-            found = e;
-        reply += n + (reply[n] == '\n');
-    }
-    return found;
-}
-
 const char *result_said(const struct deliver_result *r, char out[ENHANCED_SIZE])
 {
     struct enhanced e = {0};
     unsigned class = r->code / 100u;
     bool whole = strcmp(r->stage, RESULT_OF_REPORT) == 0 || r->reply[0] == '\0';
     if (!whole)
-        e = said_in(r->reply, class);
+        e = enhanced_in_reply(r->reply, class);
     else if (class >= 2 && class <= 5 && enhanced_parse(span_text(r->enhanced), &e) == 0)
         e.class = (unsigned char)class;
     return enhanced_format(e, out);

@@ -1,8 +1,11 @@
 #include "enhanced.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ascii.h"
+
+#define REPLY_CODE 4 /* "550 " or "550-" */
 
 /* One to three digits at text[*at]. */
 static int number(struct span text, size_t *at, unsigned short *value)
@@ -182,4 +185,17 @@ const char *enhanced_text(struct enhanced e)
             best = texts[i].text;
     }
     return best;
+}
+
+struct enhanced enhanced_in_reply(const char *reply, unsigned class)
+{
+    struct enhanced e, found = {0};
+    while (*reply != '\0') {
+        size_t n = strcspn(reply, "\n");
+        if (n > REPLY_CODE && enhanced_scan(span_of(reply + REPLY_CODE, n - REPLY_CODE), &e) > 0 &&
+            e.class == class)
+            found = e;
+        reply += n + (reply[n] == '\n');
+    }
+    return found;
 }

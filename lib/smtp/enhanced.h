@@ -34,4 +34,9 @@ struct enhanced enhanced_default(int code);
  * the subject alone. Never NULL. The class is not looked at. */
 const char *enhanced_text(struct enhanced e);
 
+/* The last one of this class that a line's text begins with, in a whole reply as results keep it:
+ * lines with their codes, joined by "\n". All-zero for none. It is the one that struct reply has of
+ * the same reply. */
+struct enhanced enhanced_in_reply(const char *reply, unsigned class);
+
 #endif

@@ -623,3 +623,15 @@ void plays_run(const struct play *plays, size_t n)
     }
     lab.peer.extensions = extensions;
 }
+
+int lab_setup(void **state)
+{
+    lab_open_direct("idle-timeout 0");
+    return 0;
+}
+
+int lab_teardown(void **state)
+{
+    lab_close();
+    return 0;
+}

@@ -52,6 +52,9 @@ void lab_open(const char *label, const char *fmt, ...) __attribute__((format(pri
 /* As lab_open, with these settings inside `deliver`, and nothing else. Connections are in clear
  * unless they say otherwise. */
 void lab_open_direct(const char *settings);
+/* As lab_open_direct, with connections that do not idle; and the end: for tests that begin so. */
+int lab_setup(void **state);
+int lab_teardown(void **state);
 /* Closes it, and fails the test if the agent holds a job, a connection or a descriptor then. */
 void lab_close(void);
 /* A configuration as it comes to the agent: checked, cut to its share, encoded and decoded. */

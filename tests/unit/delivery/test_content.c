@@ -1,4 +1,4 @@
-#include "lab.h"
+#include "words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,22 +9,6 @@
 #include "session.h"
 
 /* The message on its way, behind DATA or in chunks, as it is or converted. */
-
-#define PLAYS(plays) plays_run((plays), sizeof(plays) / sizeof(plays)[0])
-#define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
-#define R0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r0@example.net>\n"
-
-static int setup(void **state)
-{
-    lab_open_direct("idle-timeout 0");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lab_close();
-    return 0;
-}
 
 static void a_reply_in_the_middle_of_the_message_never_delivers_it(void **state)
 {
@@ -429,7 +413,7 @@ static void who_goes_away_meanwhile_is_not_sent_to(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_reply_in_the_middle_of_the_message_never_delivers_it),
         TEST(a_large_message_comes_whole_to_a_slow_reader),

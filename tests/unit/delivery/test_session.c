@@ -13,18 +13,6 @@
     LONG_LINE_64 LONG_LINE_64 LONG_LINE_64 LONG_LINE_64 LONG_LINE_64 LONG_LINE_64 LONG_LINE_64     \
         LONG_LINE_64
 
-static int setup(void **state)
-{
-    lab_open_direct("idle-timeout 0");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lab_close();
-    return 0;
-}
-
 static void a_greeting_is_220_and_nothing_else(void **state)
 {
     static const struct play plays[] = {
@@ -198,7 +186,7 @@ static void every_connection_is_counted(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_greeting_is_220_and_nothing_else),
         TEST(who_refuses_ehlo_is_said_helo),

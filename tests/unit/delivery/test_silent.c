@@ -5,18 +5,6 @@
 /* Recipients of whom the sender wants no notices (NOTIFY=NEVER), over SMTP; test_lmtp.c and
  * test_auth.c have the exceptions. */
 
-static int setup(void **state)
-{
-    lab_open_direct("idle-timeout 0");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lab_close();
-    return 0;
-}
-
 /* One of three wants to be told of nothing. */
 static void send_with_a_silent_one(const char *extensions, const char *commands)
 {
@@ -50,7 +38,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            who_wants_no_notices_is_unknown_to_a_server_that_could_not_be_told_so, setup, teardown),
+            who_wants_no_notices_is_unknown_to_a_server_that_could_not_be_told_so, lab_setup,
+            lab_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

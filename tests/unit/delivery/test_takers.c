@@ -1,4 +1,4 @@
-#include "lab.h"
+#include "words.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -10,27 +10,6 @@
 #include "session.h"
 
 /* Who a transaction is for: limits, announced and learned, and what a server cannot take. */
-
-#define PLAYS(plays) plays_run((plays), sizeof(plays) / sizeof(plays)[0])
-/* Extensions without PIPELINING: a command waits for the answer to the one before. */
-#define PLAIN "8BITMIME"
-#define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
-#define R0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r0@example.net>\n"
-#define R1 "1 RCPT TO:<r1@example.net>\n"
-#define R2 "1 RCPT TO:<r2@example.net>\n"
-#define P0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r0@example.net>\n"
-
-static int setup(void **state)
-{
-    lab_open_direct("idle-timeout 0");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lab_close();
-    return 0;
-}
 
 static void who_is_one_too_many_is_sent_anew_at_once(void **state)
 {
@@ -391,7 +370,7 @@ static void nobody_waits_for_ever_for_the_other_to_read(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
     const struct CMUnitTest tests[] = {
         TEST(who_is_one_too_many_is_sent_anew_at_once),
         TEST(an_announced_limit_is_kept),

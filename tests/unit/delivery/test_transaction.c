@@ -1,4 +1,4 @@
-#include "lab.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -7,27 +7,6 @@
 #include "session.h"
 
 /* One message to one server, and what becomes of each recipient. */
-
-#define PLAYS(plays) plays_run((plays), sizeof(plays) / sizeof(plays)[0])
-/* Extensions without PIPELINING: a command waits for the answer to the one before. */
-#define PLAIN "8BITMIME"
-#define DELIVERED "delivered 250 2.0.0 dot [250 2.0.0 queued]"
-#define R0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test> SIZE=22\n1 RCPT TO:<r0@example.net>\n"
-#define R1 "1 RCPT TO:<r1@example.net>\n"
-#define R2 "1 RCPT TO:<r2@example.net>\n"
-#define P0 "1 EHLO us.test\n1 MAIL FROM:<from@us.test>\n1 RCPT TO:<r0@example.net>\n"
-
-static int setup(void **state)
-{
-    lab_open_direct("idle-timeout 0");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lab_close();
-    return 0;
-}
 
 static void mail_refused_is_refused_for_all(void **state)
 {
@@ -464,7 +443,7 @@ static void what_is_said_of_a_recipient_is_kept_within_bounds(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
     const struct CMUnitTest tests[] = {
         TEST(mail_refused_is_refused_for_all),
         TEST(each_recipient_has_its_own_answer),

@@ -69,9 +69,31 @@ static void test_every_code_has_a_text(void **state)
     assert_string_equal(enhanced_text((struct enhanced){0}), "no further status");
 }
 
+static void test_a_whole_reply_has_the_last_code_of_its_class(void **state)
+{
+    static const struct {
+        const char *reply, *code;
+    } table[] = {{"", ""},
+                 {"550", ""},
+                 {"550 no", ""},
+                 {"550 5.7.1 no", "5.7.1"},
+                 {"550-5.7.1 no\n550 5.1.1 never", "5.1.1"},
+                 {"550-5.7.1 no\n550 at all", "5.7.1"},
+                 {"550-5.7.1 no\n550 4.2.2 odd", "5.7.1"},
+                 {"550 as 5.7.1 says", ""},
+                 {"550 5.7.1", "5.7.1"},
+                 {"550 5.7.1 no\n", "5.7.1"}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char out[ENHANCED_SIZE];
+        assert_string_equal(enhanced_format(enhanced_in_reply(table[i].reply, 5), out),
+                            table[i].code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_whole_reply_has_the_last_code_of_its_class),
         cmocka_unit_test(test_a_code_is_read_and_written),
         cmocka_unit_test(test_what_is_no_code_is_not_read),
         cmocka_unit_test(test_a_code_ends_at_a_space_or_at_the_end),
