@@ -33,7 +33,7 @@ static struct destination *reach(uint64_t hash)
 static void drop(uint64_t hash)
 {
     struct stream *s = window_reach(&w, (struct stream_id){hash, 0}, DUE_FIRST);
-    s->more = false;
+    s->more.any = false;
     window_update(&w, s);
 }
 
