@@ -34,6 +34,15 @@ static void send_to_each(const char *account, const char *prefix, unsigned n)
     }
 }
 
+/* The one for that domain which the agent holds was delivered. */
+static void answer(struct agent *g, const char *domain)
+{
+    unsigned i = 0;
+    while (strcmp(g->jobs[i].job->destination, domain) != 0)
+        assert_true(++i < g->jobs_n);
+    agent_answer(g, i, "d");
+}
+
 /* What the agent holds is answered one by one, each as delivered, until it holds one for that
  * domain. Returns how many it took. */
 static unsigned answers_until(struct agent *g, const char *domain)
@@ -136,7 +145,12 @@ static void test_when_many_accounts_have_all_places_another_has_one_all_the_same
     }
     assert_in_range(schedule_window(world.queue.schedule), 50, 52);
     send_for("one", "c@e.example");
+    send_for("one", "c@f.example");
     WORLD_UNTIL(agent_jobs_for(&world.direct, "e.example") == 1);
+    world_settle();
+    assert_int_equal(agent_jobs_for(&world.direct, "f.example"), 0);
+    answer(&world.direct, "e.example"); /* and after that the next */
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "f.example") == 1);
     deliver_all(&world.direct);
 }
 
