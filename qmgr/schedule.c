@@ -19,7 +19,6 @@
 #define GULP_PART 16   /* what was passed over is fetched when so much of a half is free for it */
 #define ROWS_A_TURN 400
 #define FIRST_PART 4 /* a fourth of the deliveries is for destinations that have none yet */
-#define IDLE_PART 16 /* and a 16th for accounts that have none */
 #define STEPS_A_TURN 50
 /* Results that stand aside on their way to the disk, beyond which what was put off before waits:
  * two transactions of them. */
@@ -287,7 +286,7 @@ void schedule_pump(struct schedule *s)
     struct parking *p;
     set_limits(s);
     SLIST_FOREACH (p, &s->window.parkings, next)
-        window_unstick(&s->window, p, UINT_MAX);
+        window_unstick(&s->window, p, UINT_MAX, false);
     pump(s);
 }
 
@@ -306,13 +305,13 @@ static bool is_at_most(const struct schedule *s, enum due_class c)
 
 /* How many deliveries more those that wait in the parking may have: through the transport that it
  * is named after, and to its server. When that is suspended none has to wait. */
-static unsigned room_for(struct schedule *s, const struct parking *p)
+static unsigned room_for(struct schedule *s, const struct parking *p, bool idle)
 {
     struct server *server = sites_server(&s->sites, s->queue->settings, p->name);
     if (server != NULL && server->site.pause != NULL)
         return UINT_MAX;
-    unsigned room = agents_room(s->queue->agents, p->name, p->class);
-    unsigned here = sites_room(server, p->class);
+    unsigned room = agents_room(s->queue->agents, p->name, p->class, idle);
+    unsigned here = sites_room(server, p->class, idle);
     return room < here ? room : here;
 }
 
@@ -330,13 +329,14 @@ static unsigned left_to_begin(const struct schedule *s, enum due_class c)
     return BEGUN_MAX - course->begun;
 }
 
-/* The same of those that wait in the parking. */
-static unsigned may_leave(struct schedule *s, const struct parking *p)
+/* The same of those that wait in the parking, of all accounts or only such as have nothing being
+ * tried. */
+static unsigned may_leave(struct schedule *s, const struct parking *p, bool idle)
 {
     unsigned most = left_to_begin(s, p->class), unstuck = s->courses[p->class].unstuck;
     if (p->class == DUE_AGAIN && most > 0)
         most = unstuck < UNSTUCK_MAX ? UNSTUCK_MAX - unstuck : 0;
-    unsigned room = most == 0 ? 0 : room_for(s, p);
+    unsigned room = most == 0 ? 0 : room_for(s, p, idle);
     return room < most ? room : most;
 }
 
@@ -347,11 +347,11 @@ static void begin_tick(struct schedule *s)
         (void)evtimer_add(s->tick, &tick);
 }
 
-static void unstick_first(struct schedule *s, struct parking *p, unsigned n)
+static void unstick_first(struct schedule *s, struct parking *p, unsigned n, bool idle)
 {
     unsigned left = n < p->n ? n : (unsigned)p->n;
     s->courses[p->class].unstuck += left;
-    window_unstick(&s->window, p, n);
+    window_unstick(&s->window, p, n, idle);
     if (p->class == DUE_AGAIN && left > 0)
         begin_tick(s);
 }
@@ -370,9 +370,11 @@ static void unstick_some(struct schedule *s)
     if (p == NULL)
         return;
     do {
-        unsigned n = may_leave(s, p);
+        unsigned n = may_leave(s, p, false);
+        bool idle = n == 0 && p->idle_n > 0;
+        n = idle ? may_leave(s, p, true) : n;
         if (n > 0)
-            unstick_first(s, p, n);
+            unstick_first(s, p, n, idle);
         p = parking_after(s, p);
     } while (p != s->first);
 }
@@ -382,7 +384,7 @@ static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        if (p->n > 0 && !s->courses[p->class].no_room && may_leave(s, p) > 0)
+        if (p->n > 0 && !s->courses[p->class].no_room && may_leave(s, p, p->idle_n > 0) > 0)
             return true;
     }
     return false;
@@ -475,8 +477,8 @@ static bool may_go(struct schedule *s, enum due_class c)
 /* Whether the deliveries that are left are for accounts that have none. */
 static bool is_for_idle(const struct schedule *s, enum due_class c)
 {
-    uint64_t most = window_part(c, (uint64_t)s->queue->settings->concurrency);
-    return s->courses[c].inflight >= most - most / IDLE_PART;
+    uint64_t most = (uint64_t)s->queue->settings->concurrency;
+    return s->courses[c].inflight >= window_part_of(c, most, false);
 }
 
 /* The stream whose turn it is. The classes take turns, as long as each may have deliveries. */

@@ -5,6 +5,8 @@
 
 #include "mem.h"
 
+#define IDLE_PART 16
+
 static int by_id(struct item *a, struct item *b)
 {
     return a->id < b->id ? -1 : a->id > b->id;
@@ -40,6 +42,12 @@ uint64_t window_part(enum due_class class, uint64_t whole)
 {
     uint64_t part = class == DUE_AGAIN ? whole / 2 : whole - whole / 8;
     return part < 1 ? 1 : part;
+}
+
+uint64_t window_part_of(enum due_class class, uint64_t whole, bool idle)
+{
+    uint64_t part = window_part(class, whole);
+    return idle ? part : part - part / IDLE_PART;
 }
 
 void window_init(struct window *w)
@@ -219,16 +227,21 @@ static void leave_line(struct window *w, struct item *i)
         fall_behind(w, l->owner, l->more.next_ms, l->more.id);
     TAILQ_REMOVE(&l->parking->lines, l, turn);
     SLIST_REMOVE(&l->owner->lines, l, line, of_owner);
+    l->parking->idle_n -= l->owner->trying == 0;
     mem_free(&l);
 }
 
 static void count_trying(struct window *w, struct owner *o, int more)
 {
+    struct line *l;
     bool was_idle = o->trying == 0;
     w->trying = (uint64_t)((int64_t)w->trying + more);
     o->trying = (unsigned)((int)o->trying + more);
+    unsigned idle = (unsigned)(o->trying == 0) - (unsigned)was_idle; /* one more, or less */
     if (o->in_round)
-        w->halves[o->class].idle_n += (unsigned)(o->trying == 0) - (unsigned)was_idle;
+        w->halves[o->class].idle_n += idle;
+    SLIST_FOREACH (l, &o->lines, of_owner)
+        l->parking->idle_n += idle;
 }
 
 /* Out of the list and the count of its state. */
@@ -318,6 +331,7 @@ static struct line *line_of(struct owner *o, struct parking *p)
     TAILQ_INIT(&l->items);
     SLIST_INSERT_HEAD(&o->lines, l, of_owner);
     TAILQ_INSERT_TAIL(&p->lines, l, turn);
+    p->idle_n += o->trying == 0;
     return l;
 }
 
@@ -373,9 +387,11 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
 }
 
 /* Moves the first run of the account whose turn it is to the end of the list, in no state. */
-static void take_run(struct window *w, struct parking *p, struct items *out)
+static void take_run(struct window *w, struct parking *p, bool idle, struct items *out)
 {
     struct line *l = TAILQ_FIRST(&p->lines);
+    while (idle && l->owner->trying > 0)
+        l = TAILQ_NEXT(l, turn);
     struct item *i = TAILQ_FIRST(&l->items), *next;
     TAILQ_REMOVE(&p->lines, l, turn);
     TAILQ_INSERT_TAIL(&p->lines, l, turn);
@@ -401,13 +417,13 @@ static void have_next_turn(struct half *half, struct stream *s)
     TAILQ_INSERT_HEAD(&half->round, o, round);
 }
 
-void window_unstick(struct window *w, struct parking *p, unsigned runs)
+void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle)
 {
     struct items out;
     struct item *i;
     TAILQ_INIT(&out);
-    while (runs-- > 0 && p->n > 0)
-        take_run(w, p, &out);
+    while (runs-- > 0 && (idle ? p->idle_n : p->n) > 0)
+        take_run(w, p, idle, &out);
     /* From the last to the first, each to the head of its list, which keeps their order. */
     while ((i = TAILQ_LAST(&out, items)) != NULL) {
         TAILQ_REMOVE(&out, i, next);

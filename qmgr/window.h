@@ -105,6 +105,7 @@ struct parking {
     enum due_class class;
     TAILQ_HEAD(, line) lines; /* such as have items; the first one has the next turn */
     uint64_t n;
+    unsigned idle_n; /* lines of owners that have nothing being tried */
     unsigned rights; /* streams that have a right of this one */
     char name[];
 };
@@ -149,6 +150,9 @@ struct window {
 /* How much of a whole (places, connections) a class may have: what was put off before half of it,
  * new work all but an eighth, so that each always finds some, one at least. */
 uint64_t window_part(enum due_class class, uint64_t whole);
+/* The same of deliveries or connections, for an account that has some already (not idle): the last
+ * 16th of the part is for those that have none. */
+uint64_t window_part_of(enum due_class class, uint64_t whole, bool idle);
 
 void window_init(struct window *w);
 void window_clear(struct window *w);
@@ -175,8 +179,8 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
 /* Some of those in the parking wait for their turn again, which is the next one, since they had one
  * that they could not use: so many runs of neighbours that have the same stream, one of each
  * account in turn. Each such stream has the right to a delivery, until it has begun one or waits in
- * that parking again. */
-void window_unstick(struct window *w, struct parking *p, unsigned runs);
+ * that parking again. idle: only of accounts that have nothing being tried. */
+void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle);
 /* Whether others are before the stream in what has this name: some wait for it, or were let go on
  * and have not begun, and it was not its turn. Without this the destination whose delivery has just
  * ended would always be there first. */

@@ -127,6 +127,21 @@ static void test_deliveries_that_do_not_end_are_not_all_one_account_s(void **sta
     deliver_all(&world.direct);
 }
 
+static void test_connections_that_do_not_end_are_not_all_one_account_s(void **state)
+{
+    world_open(ACCOUNTS NARROW "queue { transport-concurrency 40  window 400  "
+                               "destination-concurrency-start 40 }\n");
+    send_to_each("many", "d", MANY);
+    world_settle();
+    assert_int_equal(world.relay.jobs_n, 33); /* of 35 */
+    send_to_each("one", "e", 10);
+    send_for("other", "c@f.example");
+    WORLD_UNTIL(world.relay.jobs_n == 35);
+    assert_int_equal(agent_jobs_for(&world.relay, "e0.example"), 1);
+    assert_int_equal(agent_jobs_for(&world.relay, "f.example"), 1);
+    deliver_all(&world.relay);
+}
+
 /* Each has as many places as it leaves to others, so that soon they have all. */
 static void test_when_many_accounts_have_all_places_another_has_one_all_the_same(void **state)
 {
@@ -241,6 +256,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_mail_of_no_account_has_the_turns_of_one),
         BARE_TEST(test_an_account_with_many_domains_leaves_another_s_a_place),
         BARE_TEST(test_deliveries_that_do_not_end_are_not_all_one_account_s),
+        BARE_TEST(test_connections_that_do_not_end_are_not_all_one_account_s),
         BARE_TEST(test_when_many_accounts_have_all_places_another_has_one_all_the_same),
         BARE_TEST(test_what_was_passed_over_is_fetched_to_the_last),
         BARE_TEST(test_after_a_restart_it_is_so_too),

@@ -85,6 +85,9 @@ static void test_a_class_has_a_part_and_both_have_one_at_least(void **state)
     assert_true(window_part(DUE_FIRST, 1000) == 875 && window_part(DUE_AGAIN, 1000) == 500);
     assert_true(window_part(DUE_FIRST, 1) == 1 && window_part(DUE_AGAIN, 1) == 1);
     assert_true(window_part(DUE_FIRST, 0) == 1 && window_part(DUE_AGAIN, 0) == 1);
+    assert_true(window_part_of(DUE_FIRST, 1000, true) == 875 &&
+                window_part_of(DUE_FIRST, 1000, false) == 821 &&
+                window_part_of(DUE_AGAIN, 1, false) == 1);
 }
 
 static void test_destinations_take_turns(void **state)
@@ -291,7 +294,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     window_update(&w, s);
     assert_int_equal(round_n(), 0);
     (void)add("a", 4);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
     assert_int_equal(s->parked, 0);
     assert_int_equal(s->waiting, 3);
     uint64_t expected[] = {1, 2, 4};
@@ -316,7 +319,7 @@ static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
     window_update(&w, b);
     struct stream *c = add("c", 3)->stream;
     assert_int_equal(round_n(), 1);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
     assert_int_equal(round_n(), 3);
     assert_ptr_equal(window_next(&w, DUE_FIRST, false), a);
     assert_ptr_equal(window_next(&w, DUE_FIRST, false), b);
@@ -421,7 +424,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                                rand_below(2) == 0    ? p
                                : SLIST_NEXT(p, next) ? SLIST_NEXT(p, next)
                                                      : p,
-                               (unsigned)rand_below(30));
+                               (unsigned)rand_below(30), rand_below(2) == 0);
         }
         if (s != NULL)
             window_update(&w, s);
@@ -437,10 +440,13 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                 waiting++;
             SLIST_FOREACH (p, &w.parkings, next) {
                 struct line *l;
+                unsigned idle = 0;
                 TAILQ_FOREACH (l, &p->lines, turn) {
+                    idle += l->owner->trying == 0;
                     TAILQ_FOREACH (i, &l->items, next)
                         parked += i->stream == s;
                 }
+                assert_int_equal(p->idle_n, idle);
             }
             assert_int_equal(waiting, s->waiting);
             assert_int_equal(parked, s->parked);
@@ -497,13 +503,13 @@ static void test_runs_of_one_stream_leave_the_parking_together(void **state)
         window_park(&w, add(names[i], i + 1), "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 0);
+    window_unstick(&w, p, 0, false);
     assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 2);
+    window_unstick(&w, p, 2, false);
     assert_int_equal(waiting_of("a"), 2);
     assert_int_equal(waiting_of("b"), 2);
     assert_int_equal(p->n, 2);
-    window_unstick(&w, p, 7);
+    window_unstick(&w, p, 7, false);
     assert_int_equal(p->n, 0);
     assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 6);
 }
@@ -538,19 +544,38 @@ static void test_accounts_take_turns_to_leave_a_parking(void **state)
     window_park(&w, add_for("e", 3, DUE_FIRST, 200), "relay", 100);
     window_park(&w, add_for("e", 3, DUE_FIRST, 201), "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
-    window_unstick(&w, p, 3);
+    window_unstick(&w, p, 3, false);
     static const uint64_t first[] = {0, 100, 200};
     expect_order(first, 3);
     drop(window_find(&w, 201)); /* which had left along with its neighbour */
-    window_unstick(&w, p, 1);
-    window_unstick(&w, p, 1);
+    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, false);
     assert_int_equal(p->n, 1);
     drop(window_find(&w, 1));
     drop(window_find(&w, 2));
-    window_unstick(&w, p, UINT_MAX);
+    window_unstick(&w, p, UINT_MAX, false);
     assert_int_equal(p->n, 0);
     static const uint64_t last[] = {3};
     expect_order(last, 1);
+}
+
+static void test_some_leave_a_parking_since_their_account_has_nothing_being_tried(void **state)
+{
+    struct item *one = add_for("a", 1, DUE_FIRST, 1);
+    window_set_trying(&w, one);
+    window_update(&w, one->stream);
+    for (uint64_t i = 2; i < 5; i++)
+        window_park(&w, add_for("b", 1, DUE_FIRST, i), "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 3);
+    window_park(&w, add_for("b", 2, DUE_FIRST, 100), "relay", 100);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 3);
+    assert_int_equal(window_find(&w, 100)->state, ITEM_WAITING);
+    drop(one);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 0);
 }
 
 static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(void **state)
@@ -571,10 +596,10 @@ static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(
     drop(window_find(&w, 0));
     drop(window_find(&w, 1));
     assert_false(o->more.any);
-    window_unstick(&w, p, 1);
+    window_unstick(&w, p, 1, false);
     assert_true(o->more.any && o->more.next_ms == 103 && o->more.id == 3);
     assert_ptr_equal(TAILQ_FIRST(&w.halves[DUE_FIRST].behind), o);
-    window_unstick(&w, p, 1);
+    window_unstick(&w, p, 1, false);
     drop(window_find(&w, 2));
     drop(window_find(&w, 100));
     assert_ptr_equal(window_owner(&w, 1, DUE_FIRST), o); /* as long as more of it is known */
@@ -625,6 +650,7 @@ int main(void)
         EACH(test_runs_of_one_stream_leave_the_parking_together),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),
         EACH(test_accounts_take_turns_to_leave_a_parking),
+        EACH(test_some_leave_a_parking_since_their_account_has_nothing_being_tried),
         EACH(test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty),
         EACH(test_what_is_passed_over_is_known_by_its_account),
         EACH(test_counts_hold_through_a_long_random_history),
