@@ -358,7 +358,7 @@ static void park(struct delivery *v, struct item *i, const struct rcpt_row *r,
     do {
         i = next;
         next = TAILQ_NEXT(i, next);
-        window_park(v->window, i, transport, most);
+        window_park(v->window, i, r->message, transport, most);
     } while (all && next != NULL && is_of_message(v, next));
 }
 

@@ -337,15 +337,25 @@ static struct line *line_of(struct owner *o, struct parking *p)
 
 void window_use_right(struct stream *s)
 {
-    if (s->right != NULL)
-        s->right->rights--;
-    s->right = NULL;
+    if (s->right == NULL)
+        return;
+    s->right->rights--;
+    if (--s->rights == 0)
+        s->right = NULL;
+}
+
+static void drop_rights(struct stream *s)
+{
+    while (s->right != NULL)
+        window_use_right(s);
 }
 
 static void give_right(struct stream *s, struct parking *p)
 {
-    window_use_right(s);
+    if (s->right != p)
+        drop_rights(s);
     s->right = p;
+    s->rights++;
     p->rights++;
 }
 
@@ -362,7 +372,8 @@ static void turn_away(struct window *w, struct item *i, struct line *l)
     window_remove(w, i);
 }
 
-void window_park(struct window *w, struct item *i, const char *name, uint64_t most)
+void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+                 uint64_t most)
 {
     struct stream *s = i->stream;
     struct half *half = &w->halves[s->class];
@@ -370,13 +381,14 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
     struct line *l = line_of(s->owner, p);
     assert(i->state == ITEM_WAITING);
     if (s->right == p)
-        window_use_right(s);
-    if (l->n > 0 && half->parked + p->n + l->n >= most) {
+        drop_rights(s);
+    if (l->n > 0 && half->parked + l->n >= most) {
         turn_away(w, i, l);
         return;
     }
     leave(w, i);
     i->state = ITEM_STUCK;
+    i->message = message;
     i->line = l;
     TAILQ_INSERT_TAIL(&l->items, i, next);
     l->n++;
@@ -384,6 +396,12 @@ void window_park(struct window *w, struct item *i, const char *name, uint64_t mo
     s->parked++;
     side_of(s)->parked++;
     half->parked++;
+}
+
+/* Whether one delivery can take both, as neighbours: no other has recipients of a message again. */
+static bool go_together(const struct item *a, const struct item *b)
+{
+    return a->stream == b->stream && a->message == b->message;
 }
 
 /* Moves the first run of the account whose turn it is to the end of the list, in no state. */
@@ -395,7 +413,7 @@ static void take_run(struct window *w, struct parking *p, bool idle, struct item
     struct item *i = TAILQ_FIRST(&l->items), *next;
     TAILQ_REMOVE(&p->lines, l, turn);
     TAILQ_INSERT_TAIL(&p->lines, l, turn);
-    for (const struct stream *s = i->stream; i != NULL && i->stream == s; i = next) {
+    for (const struct item *first = i; i != NULL && go_together(i, first); i = next) {
         next = TAILQ_NEXT(i, next);
         leave(w, i); /* the last one frees the line */
         TAILQ_INSERT_TAIL(out, i, next);
@@ -420,7 +438,7 @@ static void have_next_turn(struct half *half, struct stream *s)
 void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle)
 {
     struct items out;
-    struct item *i;
+    struct item *i, *before;
     TAILQ_INIT(&out);
     while (runs-- > 0 && (idle ? p->idle_n : p->n) > 0)
         take_run(w, p, idle, &out);
@@ -428,6 +446,8 @@ void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idl
     while ((i = TAILQ_LAST(&out, items)) != NULL) {
         TAILQ_REMOVE(&out, i, next);
         enter(i->stream, i, true);
+        if ((before = TAILQ_LAST(&out, items)) != NULL && go_together(before, i))
+            continue;
         give_right(i->stream, p);
         window_update(w, i->stream); /* which frees none that has items */
         have_next_turn(&w->halves[p->class], i->stream);
@@ -485,7 +505,7 @@ void window_update(struct window *w, struct stream *s)
     struct destination *d = s->destination;
     struct side *side = side_of(s);
     if (s->waiting == 0)
-        window_use_right(s);
+        drop_rights(s);
     bool wants = s->waiting > 0 || (s->more.any && s->parked == 0);
     if (wants && !s->in_turns)
         TAILQ_INSERT_TAIL(&side->turns, s, turn);

@@ -34,9 +34,9 @@ struct item {
     RB_ENTRY(item) by_id;
     TAILQ_ENTRY(item) next;
     struct stream *stream;
-    struct line *line; /* while it is stuck */
-    uint64_t id;
-    int64_t next_ms; /* what the index said of it */
+    struct line *line;    /* while it is stuck */
+    uint64_t id, message; /* the latter is known once it was stuck */
+    int64_t next_ms;      /* what the index said of it */
     enum item_state state;
 };
 TAILQ_HEAD(items, item);
@@ -55,7 +55,8 @@ struct stream {
     struct more more;      /* due ones that are not in the window */
     bool in_turns;         /* of its destination */
     bool in_own_turns;     /* of its owner */
-    struct parking *right; /* the last one that let items of this go on, for one delivery */
+    struct parking *right; /* the last one that let items of this go on */
+    unsigned rights;       /* for so many deliveries */
 };
 TAILQ_HEAD(streams, stream);
 
@@ -106,7 +107,7 @@ struct parking {
     TAILQ_HEAD(, line) lines; /* such as have items; the first one has the next turn */
     uint64_t n;
     unsigned idle_n; /* lines of owners that have nothing being tried */
-    unsigned rights; /* streams that have a right of this one */
+    unsigned rights; /* of streams, through this one */
     char name[];
 };
 
@@ -171,21 +172,23 @@ struct stream *window_reach(struct window *w, struct stream_id id, enum due_clas
 struct item *window_add(struct window *w, struct stream *s, uint64_t id, int64_t next_ms);
 void window_remove(struct window *w, struct item *i);
 void window_set_trying(struct window *w, struct item *i); /* a waiting one */
-/* The waiting item waits for what has this name, instead of its turn. A parking has no more than
- * what is left of most for all of its class together, and an account no more there than it leaves
- * to others, but one at least; where it has that, the item leaves the window instead, and when none
- * of the account's waits there any more, that counts as passed over. */
-void window_park(struct window *w, struct item *i, const char *name, uint64_t most);
+/* The waiting item, of this message, waits for what has this name, instead of its turn. Of most for
+ * all of its class together an account has no more in a parking than is left to others, but one at
+ * least; where it has that, the item leaves the window instead, and when none of the account's
+ * waits there any more, that counts as passed over. */
+void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+                 uint64_t most);
 /* Some of those in the parking wait for their turn again, which is the next one, since they had one
- * that they could not use: so many runs of neighbours that have the same stream, one of each
- * account in turn. Each such stream has the right to a delivery, until it has begun one or waits in
- * that parking again. idle: only of accounts that have nothing being tried. */
+ * that they could not use: so many runs of neighbours that have the same stream and message, which
+ * is what a delivery can take, one of each account in turn. With each run the stream has the right
+ * to a delivery, until it has begun one or waits in that parking again. idle: only of accounts that
+ * have nothing being tried. */
 void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle);
 /* Whether others are before the stream in what has this name: some wait for it, or were let go on
  * and have not begun, and it was not its turn. Without this the destination whose delivery has just
  * ended would always be there first. */
 bool window_is_behind(const struct window *w, const struct stream *s, const char *name);
-/* The stream begins a delivery. */
+/* The stream begins a delivery: it has one right less. */
 void window_use_right(struct stream *s);
 /* The stream has changed: it is in its destination's turns exactly when it has waiting items, or
  * more to be fetched that are not kept back by stuck ones. Then as window_update_destination. Frees

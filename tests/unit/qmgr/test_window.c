@@ -281,8 +281,8 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     struct item *one = add("a", 1), *two = add("a", 2);
     (void)add("a", 3);
     struct stream *s = one->stream;
-    window_park(&w, one, "relay", 100);
-    window_park(&w, two, "relay", 100);
+    window_park(&w, one, 1, "relay", 100);
+    window_park(&w, two, 1, "relay", 100);
     window_update(&w, s);
     assert_int_equal(s->waiting, 1);
     assert_int_equal(s->parked, 2);
@@ -305,7 +305,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
         assert_int_equal(i->state, ITEM_WAITING);
     }
     assert_int_equal(n, 3);
-    window_park(&w, window_find(&w, 2), "relay", 100);
+    window_park(&w, window_find(&w, 2), 1, "relay", 100);
     window_remove(&w, window_find(&w, 2));
     assert_int_equal(s->parked, 0);
 }
@@ -313,8 +313,8 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
 static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
 {
     struct stream *a = add("a", 1)->stream, *b = add("b", 2)->stream;
-    window_park(&w, window_find(&w, 1), "relay", 100);
-    window_park(&w, window_find(&w, 2), "relay", 100);
+    window_park(&w, window_find(&w, 1), 1, "relay", 100);
+    window_park(&w, window_find(&w, 2), 1, "relay", 100);
     window_update(&w, a);
     window_update(&w, b);
     struct stream *c = add("c", 3)->stream;
@@ -329,10 +329,10 @@ static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
 static void test_what_was_put_off_before_is_parked_apart(void **state)
 {
     for (uint64_t i = 1; i <= 10; i++)
-        window_park(&w, add_for("a", 0, DUE_AGAIN, i), "relay", 4);
+        window_park(&w, add_for("a", 0, DUE_AGAIN, i), 1, "relay", 4);
     assert_int_equal(w.halves[DUE_AGAIN].parked, 2);
     for (uint64_t i = 11; i <= 20; i++)
-        window_park(&w, add_for("a", 0, DUE_FIRST, i), "relay", 40);
+        window_park(&w, add_for("a", 0, DUE_FIRST, i), 1, "relay", 40);
     assert_int_equal(w.halves[DUE_FIRST].parked, 10);
     struct parking *p;
     SLIST_FOREACH (p, &w.parkings, next)
@@ -416,7 +416,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
             break;
         case 4:
             if (i != NULL && i->state == ITEM_WAITING)
-                window_park(&w, i, rand_below(2) == 0 ? "relay" : "direct", 80);
+                window_park(&w, i, id / 4, rand_below(2) == 0 ? "relay" : "direct", 80);
             break;
         default:
             if ((p = SLIST_FIRST(&w.parkings)) != NULL && rand_below(10) == 0)
@@ -496,22 +496,43 @@ static unsigned waiting_of(const char *name)
     return d == NULL ? 0 : d->sides[DUE_FIRST].waiting;
 }
 
-static void test_runs_of_one_stream_leave_the_parking_together(void **state)
+static void test_runs_of_one_stream_and_message_leave_the_parking_together(void **state)
 {
-    static const char *const names[] = {"a", "a", "b", "b", "a", "c"};
-    for (uint64_t i = 0; i < 6; i++)
-        window_park(&w, add(names[i], i + 1), "relay", 100);
+    static const char *const names[] = {"a", "a", "a", "b", "b", "a", "c"};
+    for (uint64_t i = 0; i < 7; i++)
+        window_park(&w, add(names[i], i + 1), i == 2 ? 8 : 7, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
-    assert_int_equal(p->n, 6);
+    assert_int_equal(p->n, 7);
     window_unstick(&w, p, 0, false);
-    assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 2, false);
-    assert_int_equal(waiting_of("a"), 2);
+    assert_int_equal(p->n, 7);
+    window_unstick(&w, p, 3, false);
+    assert_int_equal(waiting_of("a"), 3);
     assert_int_equal(waiting_of("b"), 2);
     assert_int_equal(p->n, 2);
+    assert_int_equal(p->rights, 3);
     window_unstick(&w, p, 7, false);
     assert_int_equal(p->n, 0);
-    assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 6);
+    assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 7);
+}
+
+static void test_a_stream_has_as_many_rights_as_runs(void **state)
+{
+    for (uint64_t i = 1; i <= 3; i++)
+        window_park(&w, add("a", i), i, "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    struct stream *a = window_find(&w, 1)->stream, *b = add("b", 4)->stream;
+    window_unstick(&w, p, 3, false);
+    for (int i = 3; i > 0; i--) {
+        assert_false(window_is_behind(&w, a, "relay"));
+        assert_true(window_is_behind(&w, b, "relay"));
+        window_use_right(a);
+    }
+    assert_false(window_is_behind(&w, b, "relay"));
+    window_park(&w, window_find(&w, 4), 4, "relay", 100);
+    assert_true(window_is_behind(&w, a, "relay"));
+    window_unstick(&w, p, 1, false);
+    window_park(&w, window_find(&w, 4), 4, "relay", 100); /* which drops them */
+    assert_int_equal(p->rights, 0);
 }
 
 static void test_what_waits_for_one_thing_leaves_places_for_another(void **state)
@@ -520,29 +541,29 @@ static void test_what_waits_for_one_thing_leaves_places_for_another(void **state
         struct item *one = add("a", i);
         struct stream *s = one->stream;
         one->next_ms = (int64_t)(1000 - i);
-        window_park(&w, one, "dead", 40);
+        window_park(&w, one, 1, "dead", 40);
         window_update(&w, s);
     }
     struct parking *dead = SLIST_FIRST(&w.parkings);
-    assert_int_equal(dead->n, 14); /* as many as it leaves to other accounts */
-    assert_int_equal(w.count, 14);
+    assert_int_equal(dead->n, 20); /* as many as it leaves to other accounts */
+    assert_int_equal(w.count, 20);
     const struct more *more = &TAILQ_FIRST(&dead->lines)->more;
     assert_true(more->any && more->next_ms == 900 && more->id == 100);
     for (uint64_t i = 201; i <= 300; i++)
-        window_park(&w, add("b", i), "slow", 40);
-    assert_int_equal(SLIST_FIRST(&w.parkings)->n, 9);
-    window_park(&w, add("c", 301), "third", 0); /* one at least */
-    assert_int_equal(w.halves[DUE_FIRST].parked, 24);
+        window_park(&w, add("b", i), 1, "slow", 40);
+    assert_int_equal(SLIST_FIRST(&w.parkings)->n, 10);
+    window_park(&w, add("c", 301), 1, "third", 0); /* one at least */
+    assert_int_equal(w.halves[DUE_FIRST].parked, 31);
 }
 
 static void test_accounts_take_turns_to_leave_a_parking(void **state)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     for (uint64_t i = 0; i < 4; i++)
-        window_park(&w, add_for(names[i], 1, DUE_FIRST, i), "relay", 100);
-    window_park(&w, add_for("a", 2, DUE_FIRST, 100), "relay", 100);
-    window_park(&w, add_for("e", 3, DUE_FIRST, 200), "relay", 100);
-    window_park(&w, add_for("e", 3, DUE_FIRST, 201), "relay", 100);
+        window_park(&w, add_for(names[i], 1, DUE_FIRST, i), 1, "relay", 100);
+    window_park(&w, add_for("a", 2, DUE_FIRST, 100), 1, "relay", 100);
+    window_park(&w, add_for("e", 3, DUE_FIRST, 200), 1, "relay", 100);
+    window_park(&w, add_for("e", 3, DUE_FIRST, 201), 1, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     window_unstick(&w, p, 3, false);
     static const uint64_t first[] = {0, 100, 200};
@@ -565,11 +586,11 @@ static void test_some_leave_a_parking_since_their_account_has_nothing_being_trie
     window_set_trying(&w, one);
     window_update(&w, one->stream);
     for (uint64_t i = 2; i < 5; i++)
-        window_park(&w, add_for("b", 1, DUE_FIRST, i), "relay", 100);
+        window_park(&w, add_for("b", 1, DUE_FIRST, i), 1, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     window_unstick(&w, p, UINT_MAX, true);
     assert_int_equal(p->n, 3);
-    window_park(&w, add_for("b", 2, DUE_FIRST, 100), "relay", 100);
+    window_park(&w, add_for("b", 2, DUE_FIRST, 100), 1, "relay", 100);
     window_unstick(&w, p, UINT_MAX, true);
     assert_int_equal(p->n, 3);
     assert_int_equal(window_find(&w, 100)->state, ITEM_WAITING);
@@ -583,7 +604,7 @@ static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(
     for (uint64_t i = 0; i < 10; i++) {
         struct item *one = add_for("a", 1, DUE_FIRST, i);
         struct stream *s = one->stream;
-        window_park(&w, one, "relay", 9);
+        window_park(&w, one, 1, "relay", 6);
         window_update(&w, s);
     }
     struct owner *o = window_owner(&w, 1, DUE_FIRST);
@@ -591,7 +612,7 @@ static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(
     assert_int_equal(o->turned_away, 7);
     window_forget_turned_away(&w);
     assert_int_equal(o->turned_away, 0);
-    window_park(&w, add_for("b", 2, DUE_FIRST, 100), "relay", 9); /* another's line */
+    window_park(&w, add_for("b", 2, DUE_FIRST, 100), 1, "relay", 9); /* another's line */
     struct parking *p = SLIST_FIRST(&w.parkings);
     drop(window_find(&w, 0));
     drop(window_find(&w, 1));
@@ -647,7 +668,8 @@ int main(void)
         EACH(test_stuck_items_keep_nobody_else_and_come_back_first),
         EACH(test_whoever_could_not_use_its_turn_has_the_next_one),
         EACH(test_what_was_put_off_before_is_parked_apart),
-        EACH(test_runs_of_one_stream_leave_the_parking_together),
+        EACH(test_runs_of_one_stream_and_message_leave_the_parking_together),
+        EACH(test_a_stream_has_as_many_rights_as_runs),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),
         EACH(test_accounts_take_turns_to_leave_a_parking),
         EACH(test_some_leave_a_parking_since_their_account_has_nothing_being_tried),
