@@ -21,6 +21,7 @@
 #include "mend.h"
 #include "proto_types.h"
 #include "schedule.h"
+#include "sweep.h"
 #include "tables.h"
 
 #define MAP_MAX (1u << 30)
@@ -124,7 +125,7 @@ static void open_parts(void)
     assert_int_equal(body_make_folders(q->dirfd, &f), 0);
     q->store = store_open("store", table_names, TABLES, map_size, &f);
     if (q->store == NULL || ledger_open(&q->ledger, q->store, q->dirfd, &f) != 0 ||
-        janitor_sweep(q, &f) != 0)
+        (world.sweep = sweep_new(q, &f)) == NULL)
         fail_msg("%s", f.text);
     q->room = true;
     q->bodies = bodies_new(q);
@@ -138,6 +139,7 @@ static void open_parts(void)
     world.intake = intake_new(q);
     world.admin = admin_new(q);
     world.janitor = janitor_new(q);
+    sweep_begin(world.sweep, 0);
     schedule_look_at(q->schedule, 0);
     hookq_poke(q->hookq, 0);
 }
@@ -147,6 +149,7 @@ static void close_parts(void)
 {
     struct queue *q = &world.queue;
     worker_free(&q->reader);
+    sweep_free(&world.sweep);
     worker_free(&q->worker);
     agents_free(&q->agents);
     commit_free(&q->commit);
