@@ -32,22 +32,23 @@ void ctl_hook_put(struct jsonwrite *w, bool retired, const struct admin_hook_row
     if (retired) {
         jsonwrite_key(w, "success");
         jsonwrite_bool(w, r->success);
-    } else {
-        jsonwrite_key(w, "next");
-        jsonwrite_time(w, r->next_ms);
     }
+    jsonwrite_key(w, retired ? "ended" : "next");
+    jsonwrite_time(w, r->next_ms);
     put_text(w, "last", r->last);
 }
 
 static void table_row(struct ctl_table *t, bool retired, const struct admin_hook_row *r)
 {
     char id[QID_SIZE], span[32];
-    int64_t left = r->next_ms - clock_wall_ms();
+    int64_t left = r->next_ms - clock_wall_ms(), gone = -left;
     ctl_table_cell(t, "%s", qid_text(r->id, id));
     ctl_table_cell(t, "%s", r->account);
     ctl_table_cell(t, "%s", r->event);
     if (retired)
         ctl_table_cell(t, "%s", r->success ? "delivered" : "failed");
+    if (retired)
+        ctl_table_cell(t, "%s ago", ctl_span_text(gone > 0 ? gone : 0, span, sizeof span));
     else
         ctl_table_cell(t, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
     ctl_table_cell(t, "%u", r->attempts);
@@ -94,7 +95,7 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 {
     static const char *const waiting[] = {"ID",    "ACCOUNT", "EVENT", "NEXT",
                                           "TRIES", "URL",     "LAST",  NULL};
-    static const char *const past[] = {"ID",    "ACCOUNT", "EVENT", "OUTCOME",
+    static const char *const past[] = {"ID",    "ACCOUNT", "EVENT", "OUTCOME", "ENDED",
                                        "TRIES", "URL",     "LAST",  NULL};
     struct ctl_rows rows;
     struct admin_place next = {0};

@@ -170,7 +170,8 @@ uint64_t hookq_inflight(const struct hookq *h)
 struct written {
     struct change change;
     struct call *call;
-    bool over; /* out of the queue */
+    bool over;      /* out of the queue */
+    int64_t now_ms; /* when the answer came */
 };
 
 static void apply(struct change *change, struct store_txn *t)
@@ -185,7 +186,7 @@ static void apply(struct change *change, struct store_txn *t)
     struct due was = hookrow_due(w->call->id, &there); /* an operator may have moved it */
     hook_row_clear(&there);
     if (w->over)
-        hookrow_retire(t, w->call->id, was, row);
+        hookrow_retire(t, w->call->id, was, row, w->now_ms);
     else
         hookrow_reschedule(t, w->call->id, was, row);
 }
@@ -272,6 +273,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->change.must = true;
     w->change.when = COMMIT_SOON;
     w->call = c;
+    w->now_ms = now;
     hookrow_add_attempt(&c->row, &(struct admin_hook_attempt){c->start_ms, r->duration_ms, r->code,
                                                               r->error, r->response});
     c->row.success = r->success;

@@ -229,14 +229,31 @@ void hookrow_add(struct store_txn *t, const struct settings *s, uint64_t id,
         struct due was = hookrow_due(last, &before);
         before.superseded_by = id;
         before.keep_until_ms = keep > 0 ? now_ms + keep : 0;
-        hookrow_retire(t, last, was, &before);
+        hookrow_retire(t, last, was, &before, now_ms);
         hook_row_clear(&before);
     }
     struct key k = key_id(row->recipient), value = key_id(id);
     store_put(t, TABLE_HOOKLAST, key_span(&k), key_span(&value));
 }
 
-void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row)
+void hookrow_put_retired(struct store_txn *t, uint64_t id, const struct hook_row *row)
+{
+    struct key ended = key_ended(row->next_ms, id);
+    put_row(t, TABLE_HOOKRETIRED, id, row);
+    store_put(t, TABLE_HOOKENDED, key_span(&ended), (struct span){0});
+}
+
+void hookrow_unindex_retired(struct store_txn *t, uint64_t id, struct span value)
+{
+    struct hook_peek r;
+    if (hook_row_peek(value, &r) != 0)
+        return;
+    struct key k = key_ended(r.next_ms, id);
+    (void)store_delete(t, TABLE_HOOKENDED, key_span(&k));
+}
+
+void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row,
+                    int64_t now_ms)
 {
     struct key old = key_due(was), k = key_id(id);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
@@ -245,8 +262,10 @@ void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const stru
         k = key_id(row->recipient);
         (void)store_delete(t, TABLE_HOOKLAST, key_span(&k));
     }
+    struct hook_row past = *row;
+    past.next_ms = now_ms;
     if (row->keep_until_ms > 0)
-        put_row(t, TABLE_HOOKRETIRED, id, row);
+        hookrow_put_retired(t, id, &past);
 }
 
 void hookrow_add_attempt(struct hook_row *row, const struct admin_hook_attempt *a)

@@ -33,8 +33,13 @@ void hookrow_reschedule(struct store_txn *t, uint64_t id, struct due was,
  * way: into the history, with superseded_by. */
 void hookrow_add(struct store_txn *t, const struct settings *s, uint64_t id,
                  const struct hook_row *row, int64_t now_ms);
-/* Out of the queue; kept in the history if row->keep_until_ms is set. */
-void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row);
+/* Out of the queue, at this time; kept in the history if row->keep_until_ms is set. */
+void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row,
+                    int64_t now_ms);
+/* A row of the history, and that of hookended which finds it; row->next_ms is when it ended. */
+void hookrow_put_retired(struct store_txn *t, uint64_t id, const struct hook_row *row);
+/* Away with the row of hookended that finds a row of hookretired, which is removed next. */
+void hookrow_unindex_retired(struct store_txn *t, uint64_t id, struct span value);
 int hookrow_get(struct store_txn *t, uint64_t id,
                 struct hook_row *row); /* 0, or -1 when there is none */
 /* One more attempt, of a webhook with fewer of them than any row may have. error and response are

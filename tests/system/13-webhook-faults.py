@@ -82,7 +82,7 @@ class Faults(case.LanCase):
 
     def past(self, count=1):
         rows = wait.until(lambda: (lambda rows: rows if len(rows) >= count else None)(
-            self.suite.qmctl("hook", "retired", "list")), what=f"{count} webhooks in the history")
+            self.suite.qmctl("hook", "retired", "list", "--asc")), what=f"{count} webhooks in the history")
         return [self.suite.qmctl("hook", "retired", "show", row["id"]) for row in rows]
 
     def step(self, seconds):
