@@ -110,19 +110,22 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 
 void ctl_hook_help(FILE *out)
 {
-    (void)fputs("usage: qmctl hook list [WHICH]\n"
-                "       qmctl hook show ID\n"
-                "       qmctl hook kick [--in DURATION | --later DURATION] [-n] WHICH\n"
-                "       qmctl hook cancel [-n] WHICH\n"
-                "       qmctl hook retired list [WHICH]\n"
-                "       qmctl hook retired show ID\n"
-                "\n"
-                "  list      webhooks that wait to be delivered\n"
-                "  kick      next attempt now, or as said\n"
-                "  cancel    no attempt any more\n"
-                "  retired   what became of others, as long as it is kept\n"
-                "\nWHICH, all of which must hold:\n",
-                out);
+    (void)fputs(
+        "usage: qmctl hook list [WHICH]\n"
+        "       qmctl hook show ID\n"
+        "       qmctl hook kick [--in DURATION | --later DURATION] [-n] WHICH\n"
+        "       qmctl hook cancel [-n] WHICH\n"
+        "       qmctl hook test [--incoming | --event NAME] ACCOUNT\n"
+        "       qmctl hook retired list [WHICH]\n"
+        "       qmctl hook retired show ID\n"
+        "\n"
+        "  list      webhooks that wait to be delivered\n"
+        "  kick      next attempt now, or as said\n"
+        "  cancel    no attempt any more\n"
+        "  test      call the account's webhook now, with an example (delivered, or as said)\n"
+        "  retired   what became of others, as long as it is kept\n"
+        "\nWHICH, all of which must hold:\n",
+        out);
     ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED | CTL_HOOKS_ACTION);
 }
 
@@ -174,6 +177,8 @@ static int run(struct ctl *c, bool retired, int argc, char **argv)
         return ctl_print_hook(c, retired, argv[2]);
     if (!retired && (strcmp(word, "kick") == 0 || strcmp(word, "cancel") == 0))
         return with_filter(c, CTL_HOOKS_ACTION, argc - 1, argv + 1);
+    if (!retired && strcmp(word, "test") == 0)
+        return ctl_hook_test(c, argc - 1, argv + 1);
     if (!retired && strcmp(word, "retired") == 0)
         return run(c, true, argc - 1, argv + 1);
     ctl_hook_help(stderr);

@@ -160,6 +160,11 @@ void hookq_stop(struct hookq *h)
     (void)event_del(h->pump);
 }
 
+struct ipc *hookq_channel(const struct hookq *h)
+{
+    return h->channel;
+}
+
 uint64_t hookq_inflight(const struct hookq *h)
 {
     return h->inflight[DUE_FIRST] + h->inflight[DUE_AGAIN];

@@ -161,6 +161,52 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
     return true;
 }
 
+static enum event_type type_of(const char *event)
+{
+    unsigned i = 0;
+    while (i < EVENT_TYPES && (hook_event((enum event_type)i) == NULL ||
+                               strcmp(hook_event((enum event_type)i), event) != 0))
+        i++;
+    return (enum event_type)i;
+}
+
+/* What a server would have said, where one has a say in it. */
+static void say_example(struct deliver_result *r, enum event_type type)
+{
+    bool failed = type == EVENT_FAILED;
+    if (!failed && type != EVENT_DELAYED)
+        return;
+    r->code = failed ? 550 : 451;
+    submit_set(&r->reply, failed ? "550 5.1.1 this is a test" : "451 4.3.0 this is a test");
+}
+
+bool hookrow_make_example(const struct settings *s, const char *account, const char *event,
+                          int64_t now_ms, struct hook_row *row)
+{
+    enum event_type type = type_of(event);
+    const struct conf_block *of = settings_account(s, account);
+    const struct conf_block *hook = of == NULL ? NULL : conf_find(of, "webhook", "outgoing");
+    if (hook == NULL || type == EVENT_TYPES)
+        return false;
+    struct deliver_result result = deliver_result_new(0, DELIVER_DONE);
+    struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
+    submit_set(&e->account, account);
+    submit_set(&e->subject, "A test of the webhook");
+    submit_set(&e->message_id, "<test@example.org>");
+    say_example(&result, type);
+    const struct news news = {.type = type,
+                              .envelope = e,
+                              .address = "test@example.org",
+                              .from_id = "",
+                              .attempts = 1,
+                              .last = &result};
+    *row = new_row(hook, account, event, now_ms);
+    row->payload = payload(&news, now_ms);
+    deliver_result_clear(&result);
+    submit_envelope_free(&e);
+    return true;
+}
+
 static void put_row(struct store_txn *t, unsigned table, uint64_t id, const struct hook_row *row)
 {
     struct buf b = {0};

@@ -20,6 +20,10 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
  * of nothing that was sent. */
 bool hookrow_make_incoming(const struct settings *s, const char *account, const char *payload,
                            int64_t now_ms, struct hook_row *row);
+/* The same for nothing that happened, whatever events the account wants: an event with this name of
+ * a message that is none. False as well when webhooks tell of no such event. */
+bool hookrow_make_example(const struct settings *s, const char *account, const char *event,
+                          int64_t now_ms, struct hook_row *row);
 /* Where the webhook's row of hookdue is, and whose turn it waits for: its account's at its URL. The
  * destination is of both, so that two accounts with one URL have nothing to do with each other. */
 struct due hookrow_due(uint64_t id, const struct hook_row *row);

@@ -53,8 +53,7 @@ void admin_filter_get(struct wire *w, struct admin_filter *f);
 enum admin_list { ADMIN_QUEUE, ADMIN_RETIRED, ADMIN_HOOKS, ADMIN_HOOKS_RETIRED, ADMIN_LISTS };
 /* By the time of the next attempt, in the history by when it ended; or by id, which is the order in
  * which they came. Equal times are in the order of ids. Recipients that are held have no next
- * attempt: either way they are behind all others, by id. Webhooks in the history are in the order
- * of ids either way. */
+ * attempt: either way they are behind all others, by id. */
 enum admin_sort { ADMIN_BY_TIME, ADMIN_BY_ID, ADMIN_SORTS };
 
 /* A place between the rows of a list. It stays one while rows come and go: what is behind it in the
@@ -243,6 +242,11 @@ int admin_ask_hook_act_part(int fd, enum admin_hook_action action, int64_t by_ms
 int admin_ask_hook_act(int fd, enum admin_hook_action action, int64_t by_ms,
                        const struct admin_filter *filter, bool dry, uint64_t *count,
                        struct fail *f);
+/* Has a webhook called that stands in no queue: of the account's incoming one, or, with this event,
+ * of its outgoing one. The item has one attempt, which may have failed. Takes as long as the call.
+ */
+int admin_ask_hook_test(int fd, const char *account, bool incoming, const char *event,
+                        struct admin_hook_item *item, struct fail *f);
 int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f);
 
 /* ---- the side that answers: qmgr ---- */
@@ -257,6 +261,8 @@ struct admin_request {
     enum admin_hook_action hook_action; /* HOOK_ACT */
     int64_t by_ms;                      /* HOOK_ACT */
     struct admin_hold_rule rule;        /* HOLD_ADD: without id and time */
+    char *account, *event;              /* HOOK_TEST; NULL for the others */
+    bool incoming;                      /* HOOK_TEST */
     bool dry;                           /* both ACTs; so are the next */
     uint64_t after, until; /* those with ids between; until 0: all that are there now */
 };

@@ -125,6 +125,9 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
                                                  r->dry, &acted, &f),
                          -1);
         break;
+    case MSG_ADMIN_HOOK_TEST:
+        assert_int_equal(admin_ask_hook_test(fd, r->account, r->incoming, r->event, &hook, &f), -1);
+        break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
     }
@@ -175,6 +178,10 @@ static void test_requests_stand_the_battery(void **state)
          .query.filter = filter,
          .after = 5,
          .until = UINT64_MAX},
+        {.type = MSG_ADMIN_HOOK_TEST,
+         .account = (char *)"billing",
+         .incoming = true,
+         .event = (char *)"failed"},
         {.type = MSG_ADMIN_COUNTS},
         {.type = MSG_ADMIN_HOLD_LIST},
         {.type = MSG_ADMIN_HOLD_ADD,
