@@ -15,6 +15,7 @@
 #include "match.h"
 #include "mem.h"
 #include "proto_admin.h"
+#include "purge.h"
 #include "schedule.h"
 #include "suppress.h"
 #include "tables.h"
@@ -293,6 +294,28 @@ static void act(struct admin *a, struct caller *o, uint64_t request, struct admi
     act_start(a->queue, &act, &r->query.filter, on_acted, ask_of(a, o, request));
 }
 
+/* ---- accounts that are gone ---- */
+
+static void on_purged(void *arg, const struct admin_purged *purged, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL)
+        admin_answer_purged(o->channel, k->request, purged);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
+}
+
+static void purge(struct admin *a, struct caller *o, uint64_t request,
+                  const struct admin_request *r)
+{
+    if (r->account[0] == '\0') /* under which what is nobody's stands */
+        admin_refuse(o->channel, request, "no such account");
+    else
+        purge_start(a->queue, r->account, r->dry, on_purged, ask_of(a, o, request));
+}
+
 /* ---- a call of a webhook ---- */
 
 static void on_tested(void *arg, const struct admin_hook_item *item, const char *why)
@@ -421,6 +444,9 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
         break;
     case MSG_ADMIN_HOOK_TEST:
         rc = test_hook(a, o, m->id, &r, f);
+        break;
+    case MSG_ADMIN_PURGE:
+        purge(a, o, m->id, &r);
         break;
     case MSG_ADMIN_HOLD_LIST:
         list_rules(a, o, m->id);

@@ -3,7 +3,7 @@
 #include "proto_hook.h"
 
 #define TIMEOUT_MS 30000
-#define TEST_TIMEOUT_MS (3600 * 1000) /* more than webhooks.timeout may be */
+#define LONG_TIMEOUT_MS (3600 * 1000) /* of what may take long; webhooks.timeout is less */
 #define HOOK_ATTEMPTS_MAX 1000
 
 /* Asks, and hands the answer's octets on when it is of the wanted type. */
@@ -347,7 +347,25 @@ int admin_ask_hook_test(int fd, const char *account, bool incoming, const char *
     wire_put_text(&b, account);
     wire_put_bool(&b, incoming);
     wire_put_text(&b, event);
-    return ask_item(fd, MSG_ADMIN_HOOK_TEST, &b, TEST_TIMEOUT_MS, item, f);
+    return ask_item(fd, MSG_ADMIN_HOOK_TEST, &b, LONG_TIMEOUT_MS, item, f);
+}
+
+int admin_ask_purge(int fd, const char *account, bool dry, struct admin_purged *purged,
+                    struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    wire_put_text(&b, account);
+    wire_put_bool(&b, dry);
+    int rc = ask_for(fd, MSG_ADMIN_PURGE, &b, MSG_ADMIN_PURGED, LONG_TIMEOUT_MS, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        for (size_t i = 0; i < ADMIN_KEPTS; i++)
+            purged->kept[i] = wire_u64(&w);
+        if (wire_end(&w) != 0)
+            rc = malformed(f);
+    }
+    buf_free(&answer);
+    return rc;
 }
 
 static uint64_t *count_at(struct admin_counts *c, int i)
