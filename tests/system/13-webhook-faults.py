@@ -224,6 +224,22 @@ class Faults(case.LanCase):
         self.assertEqual(first.body, second.body)
         self.suite.stop()
 
+    def test_a_call_that_the_queue_does_not_survive_is_made_again_with_a_higher_number(self):
+        self.start(webhooks="timeout 30s")
+        self.hooks.answer(httpsink.Answer(delay=20))
+        self.send()
+        first = self.hooks.wait(1)[0]
+        os.kill(next(pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line), signal.SIGKILL)
+        self.suite.allow_error("qmgr")
+        second = self.hooks.wait(2, timeout=30)[1]
+        self.assertEqual([(one.headers["X-Mox-Webhook-ID"], one.headers["X-Mox-Webhook-Attempt"]) for one in (first, second)],
+                         [(first.headers["X-Mox-Webhook-ID"], str(n)) for n in (1, 2)])
+        self.assertEqual(first.body, second.body)
+        row, = self.past()
+        self.assertEqual((row["attempts"], row["success"], [one["code"] for one in row["results"]]), (2, True, [0, 200]))
+        self.assertIn("the queue ended", row["results"][0]["error"])
+        self.suite.stop()
+
     def test_ten_urls_that_hang_delay_no_other(self):
         accounts = "\n".join(f'account h{n} {{ address h{n}@us.test  webhook outgoing {{ url "http://192.0.2.3/hang{n}" }} }}'
                              for n in range(10))
