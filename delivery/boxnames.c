@@ -49,9 +49,14 @@ struct boxnames_store {
 
 int boxname_compare(const char *a, const char *b)
 {
-    size_t an = boxname_base(a), bn = boxname_base(b);
-    int c = memcmp(a, b, an < bn ? an : bn);
-    return c != 0 ? c : an < bn ? -1 : an > bn;
+    /* An octet at a time: it is the sorting of a million that takes the time. */
+    for (;; a++, b++) {
+        unsigned char x = *a == ':' ? 0 : (unsigned char)*a, y = *b == ':' ? 0 : (unsigned char)*b;
+        if (x != y)
+            return x < y ? -1 : 1;
+        if (x == 0)
+            return 0;
+    }
 }
 
 struct boxnames_store *boxnames_store_new(size_t octets_max)
