@@ -1,8 +1,9 @@
-/* bench-list SOCKET queue|retired|hooks: asks qmgr for lists over this admin.sock, each with
- * another filter, and prints a table: milliseconds until the first page is there (the median and
- * the most of some), rows in it, milliseconds until the first row is there, and of the whole list
- * milliseconds, pages and rows. Times in the filters are those of a queue that bench-fill-queue
- * has filled for two hours ahead; accounts of webhooks those of bench-fill-hooks. */
+/* bench-list SOCKET queue|retired|hooks|hooks-retired: asks qmgr for lists over this admin.sock,
+ * each with another filter, and prints a table: milliseconds until the first page is there (the
+ * median and the most of some), rows in it, milliseconds until the first row is there, and of the
+ * whole list the page that took longest, milliseconds, pages and rows. Times in the filters are
+ * those of a queue that bench-fill-queue has filled for two hours ahead; accounts of webhooks those
+ * of bench-fill-hooks. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,11 +26,12 @@ struct list {
 
 struct measured {
     int64_t first_us, row_us, all_us;
+    int64_t page_us; /* the page that took longest */
     uint32_t first_rows;
     uint64_t pages, rows;
 };
 
-enum kind { QUEUE, RETIRED, HOOKS };
+enum kind { QUEUE, RETIRED, HOOKS, HOOKS_RETIRED };
 
 /* A page: where the next one begins, and how many rows it has. */
 static int ask_page(int fd, enum kind kind, const struct admin_query *q, struct admin_place *next,
@@ -37,13 +39,13 @@ static int ask_page(int fd, enum kind kind, const struct admin_query *q, struct 
 {
     struct admin_page page;
     struct admin_hook_page hooks;
-    if (kind == HOOKS && admin_ask_hooks(fd, false, q, &hooks, f) != 0)
+    if (kind >= HOOKS && admin_ask_hooks(fd, kind == HOOKS_RETIRED, q, &hooks, f) != 0)
         return -1;
-    if (kind != HOOKS && admin_ask_list(fd, kind == RETIRED, q, &page, f) != 0)
+    if (kind < HOOKS && admin_ask_list(fd, kind == RETIRED, q, &page, f) != 0)
         return -1;
-    *next = kind == HOOKS ? hooks.next : page.next;
-    *rows = kind == HOOKS ? hooks.rows_n : page.rows_n;
-    if (kind == HOOKS)
+    *next = kind >= HOOKS ? hooks.next : page.next;
+    *rows = kind >= HOOKS ? hooks.rows_n : page.rows_n;
+    if (kind >= HOOKS)
         admin_hook_page_clear(&hooks);
     else
         admin_page_clear(&page);
@@ -54,7 +56,7 @@ static int ask_page(int fd, enum kind kind, const struct admin_query *q, struct 
 static int measure(int fd, enum kind kind, struct admin_query q, bool whole, struct measured *m,
                    struct fail *f)
 {
-    int64_t began = clock_mono_us();
+    int64_t began = clock_mono_us(), page = 0;
     uint32_t rows;
     *m = (struct measured){0};
     q.limit = PAGE;
@@ -62,6 +64,9 @@ static int measure(int fd, enum kind kind, struct admin_query q, bool whole, str
         if (ask_page(fd, kind, &q, &q.after, &rows, f) != 0)
             return -1;
         int64_t us = clock_mono_us() - began;
+        if (us - page > m->page_us)
+            m->page_us = us - page;
+        page = us;
         if (m->pages++ == 0) {
             m->first_us = us;
             m->first_rows = rows;
@@ -94,8 +99,8 @@ static int print_one(int fd, enum kind kind, const struct list *l, struct fail *
                  (double)first[ROUNDS - 1] / 1000, m.first_rows);
     if (m.rows > 0)
         (void)printf("%.1f", (double)m.row_us / 1000);
-    (void)printf(" | %.0f | %" PRIu64 " | %" PRIu64 " |\n", (double)m.all_us / 1000, m.pages,
-                 m.rows);
+    (void)printf(" | %.1f | %.0f | %" PRIu64 " | %" PRIu64 " |\n", (double)m.page_us / 1000,
+                 (double)m.all_us / 1000, m.pages, m.rows);
     (void)fflush(stdout);
     return 0;
 }
@@ -112,8 +117,10 @@ static int print_one(int fd, enum kind kind, const struct list *l, struct fail *
 
 static int print_lists(int fd, enum kind kind, const struct list *lists, size_t n, struct fail *f)
 {
-    (void)printf("| list | first page, ms | the most | its rows | first row, ms | whole list, ms | "
-                 "pages | rows |\n|---|---|---|---|---|---|---|---|\n");
+    (void)printf(
+        "| list | first page, ms | the most | its rows | first row, ms | longest page, ms | "
+        "whole list, ms | "
+        "pages | rows |\n|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < n; i++) {
         if (print_one(fd, kind, &lists[i], f) != 0)
             return -1;
@@ -134,6 +141,22 @@ static int print_hooks(int fd, struct fail *f)
         {"--next '>+1d', none", FILTER(.next_after_ms = now + 24 * HOUR)},
     };
     return print_lists(fd, HOOKS, lists, sizeof lists / sizeof lists[0], f);
+}
+
+static int print_past_hooks(int fd, struct fail *f)
+{
+    int64_t now = clock_wall_ms();
+    const struct list lists[] = {
+        ALL,
+        {"--account, all", FILTER(.account = TEXT("h0"))},
+        {"--account, none", FILTER(.account = TEXT("absent"))},
+        {"--event failed, 1 in 10", FILTER(.event = TEXT("failed"))},
+        {"--event suppressed, none", FILTER(.event = TEXT("suppressed"))},
+        {"--delivered", FILTER(.success = ADMIN_SUCCESS_YES)},
+        {"--ended '<-12h', half", FILTER(.next_before_ms = now - 12 * HOUR)},
+        {"--ended '>+1d', none", FILTER(.next_after_ms = now + 24 * HOUR)},
+    };
+    return print_lists(fd, HOOKS_RETIRED, lists, sizeof lists / sizeof lists[0], f);
 }
 
 static int print_all(int fd, enum kind kind, struct fail *f)
@@ -172,14 +195,15 @@ int main(int argc, char **argv)
 {
     struct fail f = {{0}};
     if (argc != 3) {
-        (void)fputs("usage: bench-list SOCKET queue|retired|hooks\n", stderr);
+        (void)fputs("usage: bench-list SOCKET queue|retired|hooks|hooks-retired\n", stderr);
         return 64;
     }
     int fd = ipc_connect(argv[1], &f);
-    int rc = fd < 0                            ? -1
-             : strcmp(argv[2], "hooks") == 0   ? print_hooks(fd, &f)
-             : strcmp(argv[2], "retired") == 0 ? print_all(fd, RETIRED, &f)
-                                               : print_all(fd, QUEUE, &f);
+    int rc = fd < 0                                  ? -1
+             : strcmp(argv[2], "hooks") == 0         ? print_hooks(fd, &f)
+             : strcmp(argv[2], "hooks-retired") == 0 ? print_past_hooks(fd, &f)
+             : strcmp(argv[2], "retired") == 0       ? print_all(fd, RETIRED, &f)
+                                                     : print_all(fd, QUEUE, &f);
     if (rc != 0)
         (void)fprintf(stderr, "bench-list: %s\n", f.text);
     if (fd >= 0)

@@ -34,6 +34,7 @@ int ctl_code(const char *why, int otherwise)
         {"permission denied", EX_NOPERM},
         {"no such ", EX_DATAERR},
         {"there are as many rules as there may be", EX_DATAERR},
+        {"the account is in the configuration", EX_DATAERR},
         {"a reload is under way", EX_TEMPFAIL},
         {"the suite is still starting", EX_TEMPFAIL},
         {"stopping", EX_TEMPFAIL},

@@ -30,7 +30,7 @@ struct ctl_command {
 };
 
 ctl_run ctl_queue, ctl_retired, ctl_message, ctl_hook, ctl_hold, ctl_suppress, ctl_status,
-    ctl_account, ctl_config, ctl_reload, ctl_stop, ctl_clock;
+    ctl_account, ctl_account_purge, ctl_config, ctl_reload, ctl_stop, ctl_clock;
 
 /* What -h prints about commands that have more to say than a line. */
 void ctl_queue_help(FILE *out);

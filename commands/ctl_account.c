@@ -206,15 +206,20 @@ static int list(struct ctl *c)
 
 int ctl_account(struct ctl *c, int argc, char **argv)
 {
-    bool known = argc == 2 ? strcmp(argv[1], "list") == 0
-                           : argc == 3 && (strcmp(argv[1], "password") == 0 ||
-                                           strcmp(argv[1], "remove") == 0);
+    bool purges = argc >= 2 && strcmp(argv[1], "purge") == 0;
+    bool known =
+        purges || (argc == 2 && strcmp(argv[1], "list") == 0) ||
+        (argc == 3 && (strcmp(argv[1], "password") == 0 || strcmp(argv[1], "remove") == 0));
     if (!known)
-        return ctl_fail(EX_USAGE, "usage: qmctl account list | password NAME | remove NAME");
+        return ctl_fail(
+            EX_USAGE,
+            "usage: qmctl account list | password NAME | remove NAME | purge [--yes] NAME");
     if (c->conf == NULL)
         return ctl_fail(EX_CONFIG,
                         "%s cannot be read or is not good: qmctl -c FILE config check tells more",
                         c->config_path);
+    if (purges)
+        return ctl_account_purge(c, argc - 1, argv + 1);
     if (argc == 2)
         return list(c);
     if (strcmp(argv[1], "password") == 0)

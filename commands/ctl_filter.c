@@ -64,7 +64,7 @@ static const struct known {
      "it came before or after a time: '<-1h', '>-30m'"},
     {"next", "WHEN", NEXT, CTL_QUEUE | CTL_HOOKS | ACTIONS,
      "the next attempt is before or after: '<now', '>+1h'"},
-    {"ended", "WHEN", ENDED, CTL_RETIRED, "it ended before or after: '>-1d'"},
+    {"ended", "WHEN", ENDED, CTL_RETIRED | CTL_HOOKS_RETIRED, "it ended before or after: '>-1d'"},
     {"delivered", NULL, DELIVERED, CTL_RETIRED | CTL_HOOKS_RETIRED, "it was delivered"},
     {"failed", NULL, FAILED, CTL_RETIRED | CTL_HOOKS_RETIRED, "it was not"},
     {"in", "DURATION", IN, CTL_HOOKS_ACTION, "kick: the next attempt is so long from now (0)"},
@@ -89,7 +89,7 @@ static const struct order {
     bool descending; /* by itself */
 } orders[] = {
     {CTL_QUEUE | CTL_HOOKS, "next", ADMIN_BY_TIME, false},
-    {CTL_RETIRED, "ended", ADMIN_BY_TIME, true},
+    {CTL_RETIRED | CTL_HOOKS_RETIRED, "ended", ADMIN_BY_TIME, true},
     {CTL_LISTS, "submitted", ADMIN_BY_ID, false},
 };
 #define ORDERS (sizeof orders / sizeof orders[0])
@@ -112,10 +112,12 @@ void ctl_filter_usage(FILE *out, unsigned where)
         const struct known *k = &known[i];
         if ((k->where & where) == 0)
             continue;
-        const char *doc = k->doc != NULL          ? k->doc
-                          : (where & CTL_RETIRED) ? "ended (the default, latest first) or submitted"
-                          : (where & CTL_HOOKS_RETIRED) ? "submitted"
-                                                        : "next (the default) or submitted";
+        const char *doc = k->doc != NULL ? k->doc
+                          : (where & (CTL_QUEUE | CTL_HOOKS)) == 0
+                              ? "ended (the default, latest first) or submitted"
+                          : (where & CTL_HOOKS_RETIRED)
+                              ? "next, of retired ones ended, or submitted"
+                              : "next (the default) or submitted";
         explain(out, k, doc);
     }
 }

@@ -32,22 +32,23 @@ void ctl_hook_put(struct jsonwrite *w, bool retired, const struct admin_hook_row
     if (retired) {
         jsonwrite_key(w, "success");
         jsonwrite_bool(w, r->success);
-    } else {
-        jsonwrite_key(w, "next");
-        jsonwrite_time(w, r->next_ms);
     }
+    jsonwrite_key(w, retired ? "ended" : "next");
+    jsonwrite_time(w, r->next_ms);
     put_text(w, "last", r->last);
 }
 
 static void table_row(struct ctl_table *t, bool retired, const struct admin_hook_row *r)
 {
     char id[QID_SIZE], span[32];
-    int64_t left = r->next_ms - clock_wall_ms();
+    int64_t left = r->next_ms - clock_wall_ms(), gone = -left;
     ctl_table_cell(t, "%s", qid_text(r->id, id));
     ctl_table_cell(t, "%s", r->account);
     ctl_table_cell(t, "%s", r->event);
     if (retired)
         ctl_table_cell(t, "%s", r->success ? "delivered" : "failed");
+    if (retired)
+        ctl_table_cell(t, "%s ago", ctl_span_text(gone > 0 ? gone : 0, span, sizeof span));
     else
         ctl_table_cell(t, left > 0 ? "in %s" : "due", ctl_span_text(left, span, sizeof span));
     ctl_table_cell(t, "%u", r->attempts);
@@ -94,7 +95,7 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 {
     static const char *const waiting[] = {"ID",    "ACCOUNT", "EVENT", "NEXT",
                                           "TRIES", "URL",     "LAST",  NULL};
-    static const char *const past[] = {"ID",    "ACCOUNT", "EVENT", "OUTCOME",
+    static const char *const past[] = {"ID",    "ACCOUNT", "EVENT", "OUTCOME", "ENDED",
                                        "TRIES", "URL",     "LAST",  NULL};
     struct ctl_rows rows;
     struct admin_place next = {0};
@@ -109,19 +110,22 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 
 void ctl_hook_help(FILE *out)
 {
-    (void)fputs("usage: qmctl hook list [WHICH]\n"
-                "       qmctl hook show ID\n"
-                "       qmctl hook kick [--in DURATION | --later DURATION] [-n] WHICH\n"
-                "       qmctl hook cancel [-n] WHICH\n"
-                "       qmctl hook retired list [WHICH]\n"
-                "       qmctl hook retired show ID\n"
-                "\n"
-                "  list      webhooks that wait to be delivered\n"
-                "  kick      next attempt now, or as said\n"
-                "  cancel    no attempt any more\n"
-                "  retired   what became of others, as long as it is kept\n"
-                "\nWHICH, all of which must hold:\n",
-                out);
+    (void)fputs(
+        "usage: qmctl hook list [WHICH]\n"
+        "       qmctl hook show ID\n"
+        "       qmctl hook kick [--in DURATION | --later DURATION] [-n] WHICH\n"
+        "       qmctl hook cancel [-n] WHICH\n"
+        "       qmctl hook test [--incoming | --event NAME] ACCOUNT\n"
+        "       qmctl hook retired list [WHICH]\n"
+        "       qmctl hook retired show ID\n"
+        "\n"
+        "  list      webhooks that wait to be delivered\n"
+        "  kick      next attempt now, or as said\n"
+        "  cancel    no attempt any more\n"
+        "  test      call the account's webhook now, with an example (delivered, or as said)\n"
+        "  retired   what became of others, as long as it is kept\n"
+        "\nWHICH, all of which must hold:\n",
+        out);
     ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED | CTL_HOOKS_ACTION);
 }
 
@@ -173,6 +177,8 @@ static int run(struct ctl *c, bool retired, int argc, char **argv)
         return ctl_print_hook(c, retired, argv[2]);
     if (!retired && (strcmp(word, "kick") == 0 || strcmp(word, "cancel") == 0))
         return with_filter(c, CTL_HOOKS_ACTION, argc - 1, argv + 1);
+    if (!retired && strcmp(word, "test") == 0)
+        return ctl_hook_test(c, argc - 1, argv + 1);
     if (!retired && strcmp(word, "retired") == 0)
         return run(c, true, argc - 1, argv + 1);
     ctl_hook_help(stderr);

@@ -12,4 +12,7 @@ void ctl_hook_put(struct jsonwrite *w, bool retired, const struct admin_hook_row
 /* Prints one, with its payload and its attempts; an exit code. */
 int ctl_print_hook(struct ctl *c, bool retired, const char *id_text);
 
+/* qmctl hook test: its words, with argv[0] "test". An exit code. */
+int ctl_hook_test(struct ctl *c, int argc, char **argv);
+
 #endif

@@ -73,8 +73,7 @@ static void print_text(bool retired, const struct admin_hook_item *i)
         ctl_print_field("Recipient", qid_text(r->recipient, id));
     ctl_print_field("URL", r->url);
     ctl_print_field("Submitted", ctl_time_text(r->submitted_ms, when, sizeof when));
-    if (!retired)
-        ctl_print_field("Next", ctl_time_text(r->next_ms, when, sizeof when));
+    ctl_print_field(retired ? "Ended" : "Next", ctl_time_text(r->next_ms, when, sizeof when));
     ctl_print_field("Payload", i->payload);
     for (uint32_t k = 0; k < i->attempts_n; k++) {
         const struct admin_hook_attempt *a = &i->attempts[k];

@@ -7,19 +7,14 @@
 #include "file.h"
 #include "mem.h"
 
-/* A page of a folder: the least names above a given one are gathered from all of new and cur, so
- * that memory is bounded by the page, then each of them is looked at. */
+/* A page of a folder: all names of new and cur are read and kept for the pages behind it
+ * (boxnames.h), then each name of the page is looked at. Of a folder too large to be kept the least
+ * names above a given one are gathered, so that memory is bounded by the page; each page has it
+ * read again then. */
 
 #define FILES_A_STEP 50
 
-static boxop_step gather, describe;
-
-static int compare(const char *a, const char *b)
-{
-    size_t an = boxname_base(a), bn = boxname_base(b);
-    int c = memcmp(a, b, an < bn ? an : bn);
-    return c != 0 ? c : an < bn ? -1 : an > bn;
-}
+static boxop_step read_all, gather, describe;
 
 /* Where in the page the name belongs; *there: one of the same base is at that place. */
 static size_t place_of(const struct boxop *op, const char *file, bool *there)
@@ -27,12 +22,12 @@ static size_t place_of(const struct boxop *op, const char *file, bool *there)
     size_t low = 0, high = op->page_n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(op->page[middle].file, file) < 0)
+        if (boxname_compare(op->page[middle].file, file) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    *there = low < op->page_n && compare(op->page[low].file, file) == 0;
+    *there = low < op->page_n && boxname_compare(op->page[low].file, file) == 0;
     return low;
 }
 
@@ -41,7 +36,7 @@ static bool add(struct boxop *op, const struct dirent *e)
 {
     const char *file = e->d_name;
     bool there;
-    if (compare(file, op->r.after) <= 0)
+    if (boxname_compare(file, op->r.after) <= 0)
         return false;
     size_t i = place_of(op, file, &there);
     if (there) { /* it went from new to cur meanwhile */
@@ -82,7 +77,25 @@ static bool gather(struct boxop *op)
     return false;
 }
 
-/* One that was renamed since its name was read is left out: the next list has it. */
+static bool read_anew(struct boxop *op)
+{
+    while (op->page_n > 0)
+        mem_free(&op->page[--op->page_n].file);
+    op->page_at = 0;
+    while (op->a.files_n > 0)
+        mailbox_file_clear(&op->a.files[--op->a.files_n]);
+    mem_free(&op->a.files);
+    mem_free(&op->a.next);
+    op->a.next = mem_text("");
+    boxwords_clear(&op->words);
+    op->from_kept = false;
+    op->names = boxnames_new(op->kept, &op->folder);
+    op->step = read_all;
+    return false;
+}
+
+/* One that was renamed since its name was read is left out: the next list has it. When that was
+ * some time ago, others may be missing as well, and the folder is read again. */
 static bool describe(struct boxop *op)
 {
     for (int i = 0; i < FILES_A_STEP && op->page_at < op->page_n; i++, op->page_at++) {
@@ -90,8 +103,55 @@ static bool describe(struct boxop *op)
         if (boxfolder_file(op->r.folder, e->in_cur ? op->folder.cur : op->folder.new, e->file,
                            &op->words, &op->a.files[op->a.files_n]) == 0)
             op->a.files_n++;
+        else if (op->from_kept)
+            return read_anew(op);
     }
     return op->page_at == op->page_n;
+}
+
+static void take_page(struct boxop *op, struct boxnames *n)
+{
+    op->page_n = boxnames_page(n, op->r.after, (size_t)op->r.limit + 1, op->page);
+}
+
+static bool keep_name(struct boxop *op, const struct dirent *e)
+{
+    if (op->names != NULL && !boxnames_add(op->names, e->d_name, op->in_cur))
+        boxnames_free(&op->names);
+    return false;
+}
+
+static bool read_all(struct boxop *op)
+{
+    bool over;
+    if (boxop_names(op, keep_name, &over))
+        return true;
+    if (op->names == NULL) { /* there is no room for all of them */
+        boxop_rewind(op);
+        op->step = gather;
+    } else if (over) {
+        struct boxnames *n = op->names;
+        op->names = NULL;
+        boxnames_keep(n, op->r.account, op->r.folder);
+        take_page(op, n);
+        begin_describing(op);
+    }
+    return false;
+}
+
+/* A later page of what was read a moment ago is right as long as its files are there under their
+ * names: what came since is behind it. Not so the last one, which would have those, too. */
+static bool take_from_kept(struct boxop *op)
+{
+    struct boxnames *n = boxnames_find(op->kept, op->r.account, op->r.folder);
+    if (n == NULL)
+        return false;
+    bool exact = boxnames_are_exact(n, &op->folder);
+    if (!exact && (op->r.after[0] == '\0' || !boxnames_are_young(n)))
+        return false;
+    take_page(op, n);
+    op->from_kept = exact || op->page_n > op->r.limit;
+    return op->from_kept;
 }
 
 bool boxop_list(struct boxop *op)
@@ -101,7 +161,9 @@ bool boxop_list(struct boxop *op)
         return boxfolder_is_absent(errno) ? boxop_end(op, MAILBOX_NO_FOLDER)
                                           : boxop_end_failed(op, f.text);
     op->page = mem_array((size_t)op->r.limit + 2, sizeof *op->page);
-    op->step = gather;
+    if (!take_from_kept(op))
+        return read_anew(op);
+    begin_describing(op);
     return false;
 }
 

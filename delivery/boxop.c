@@ -37,6 +37,7 @@ void boxop_free(struct boxop **opp)
     for (size_t i = 0; i < op->page_n; i++)
         mem_free(&op->page[i].file);
     mem_free(&op->page);
+    boxnames_free(&op->names);
     boxcheck_free(&op->check);
     boxwords_clear(&op->words);
     boxfolder_close(&op->folder);
@@ -99,4 +100,12 @@ bool boxop_names(struct boxop *op, boxop_take *take, bool *over)
     *over = op->in_cur;
     op->in_cur = true;
     return false;
+}
+
+void boxop_rewind(struct boxop *op)
+{
+    if (op->dir != NULL)
+        (void)closedir(op->dir);
+    op->dir = NULL;
+    op->in_cur = false;
 }

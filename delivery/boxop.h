@@ -3,6 +3,7 @@
 
 #include <bsd/sys/queue.h>
 
+#include "boxnames.h"
 #include "boxsearch.h"
 #include "proto_mailbox.h"
 
@@ -26,12 +27,6 @@ enum boxcopy_result boxcopy_step(struct boxcopy *c);
 /* The same for octets in front of it. */
 enum boxcopy_result boxcopy_put(struct boxcopy *c, struct span octets);
 
-/* A name of a page that is being gathered. */
-struct boxname_entry {
-    char *file;
-    bool in_cur;
-};
-
 struct boxop {
     TAILQ_ENTRY(boxop) next;
     uint64_t peer, request; /* whom to answer */
@@ -54,6 +49,9 @@ struct boxop {
     bool in_cur;
     struct boxname_entry *page; /* in the order of their names */
     size_t page_n, page_at;
+    struct boxnames_store *kept;       /* the process's */
+    struct boxnames *names;            /* while they are read */
+    bool from_kept;                    /* the page is of names that were read for an earlier one */
     struct boxcheck *check;            /* of check */
     char name[MAILPLACE_NAME_MAX + 1]; /* of a file in tmp */
 };
@@ -77,6 +75,8 @@ bool boxop_end_failed(struct boxop *op, const char *what);
  * *over is true. */
 typedef bool boxop_take(struct boxop *op, const struct dirent *file);
 bool boxop_names(struct boxop *op, boxop_take *take, bool *over);
+/* Back to the first name. */
+void boxop_rewind(struct boxop *op);
 
 /* The first steps. */
 boxop_step boxop_find, boxop_flags, boxop_move, boxop_delete, boxop_store, boxop_list,

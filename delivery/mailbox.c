@@ -27,6 +27,8 @@ struct mailbox {
     LIST_HEAD(, peer) peers;
     TAILQ_HEAD(, boxop) ops; /* the first AT_ONCE are under way */
     struct event *turn;
+    struct boxnames_store *names; /* of folders that were listed lately */
+    struct event *tidy;
     uint64_t last_number;
     uint64_t copies[COPIES]; /* numbers of the latest that were to be stored; 0: none */
     unsigned copies_at;
@@ -78,6 +80,20 @@ static bool has_to_wait(const struct mailbox *m, const struct boxop *op)
     return false;
 }
 
+/* Each list begins anew the time that names are kept for. */
+static void tidy_later(struct mailbox *m)
+{
+    const struct timeval age = {BOXNAMES_AGE_MS / 1000 + 1, 0};
+    (void)evtimer_add(m->tidy, &age);
+}
+
+static void on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+    struct mailbox *m = arg;
+    if (boxnames_tidy(m->names))
+        tidy_later(m);
+}
+
 /* One that another has gone before in the queue keeps its place: those at the head are done in
  * turns, and make room. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -91,6 +107,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         if (has_to_wait(m, op) || !op->step(op))
             continue;
         answer(m, op->peer, op->request, &op->a);
+        if (op->r.type == MSG_MAILBOX_LIST)
+            tidy_later(m);
         if (op->r.type == MSG_MAILBOX_STORE && op->folder.tmp >= 0)
             maildir_sweep(m->agent, &op->folder, op->r.account, op->r.folder);
         TAILQ_REMOVE(&m->ops, op, next);
@@ -106,7 +124,9 @@ struct mailbox *mailbox_new(struct agent *a)
     LIST_INIT(&m->peers);
     TAILQ_INIT(&m->ops);
     m->turn = evtimer_new(a->base, on_turn, m);
-    assert(m->turn != NULL);
+    m->names = boxnames_store_new(BOXNAMES_MAX);
+    m->tidy = evtimer_new(a->base, on_tidy, m);
+    assert(m->turn != NULL && m->tidy != NULL);
     return m;
 }
 
@@ -130,7 +150,9 @@ void mailbox_free(struct mailbox **mp)
     }
     while ((p = LIST_FIRST(&m->peers)) != NULL)
         free_peer(p);
+    boxnames_store_free(&m->names);
     event_free(m->turn);
+    event_free(m->tidy);
     mem_free(mp);
 }
 
@@ -202,6 +224,7 @@ static void begin(struct peer *p, uint64_t request, struct mailbox_request *r)
     struct boxop *op = boxop_new(r, account, types[i].first);
     op->peer = p->number;
     op->request = request;
+    op->kept = m->names;
     op->hostname = mem_text(m->agent->transport->hostname);
     TAILQ_INSERT_TAIL(&m->ops, op, next);
     go_on(m);

@@ -9,11 +9,13 @@
 #include "act.h"
 #include "file.h"
 #include "holdrule.h"
+#include "hooktest.h"
 #include "listpage.h"
 #include "log.h"
 #include "match.h"
 #include "mem.h"
 #include "proto_admin.h"
+#include "purge.h"
 #include "schedule.h"
 #include "suppress.h"
 #include "tables.h"
@@ -30,6 +32,7 @@ struct caller {
     struct ipc *channel;
     uint64_t number;
     bool trusted, looking; /* looking: for a page that was asked for */
+    bool testing;          /* a webhook, for this caller */
 };
 
 struct admin {
@@ -291,6 +294,54 @@ static void act(struct admin *a, struct caller *o, uint64_t request, struct admi
     act_start(a->queue, &act, &r->query.filter, on_acted, ask_of(a, o, request));
 }
 
+/* ---- accounts that are gone ---- */
+
+static void on_purged(void *arg, const struct admin_purged *purged, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL && why == NULL)
+        admin_answer_purged(o->channel, k->request, purged);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
+}
+
+static void purge(struct admin *a, struct caller *o, uint64_t request,
+                  const struct admin_request *r)
+{
+    if (r->account[0] == '\0') /* under which what is nobody's stands */
+        admin_refuse(o->channel, request, "no such account");
+    else
+        purge_start(a->queue, r->account, r->dry, on_purged, ask_of(a, o, request));
+}
+
+/* ---- a call of a webhook ---- */
+
+static void on_tested(void *arg, const struct admin_hook_item *item, const char *why)
+{
+    struct asked *k = arg;
+    struct caller *o = find_caller(k->admin, k->caller);
+    if (o != NULL)
+        o->testing = false;
+    if (o != NULL && item != NULL)
+        admin_answer_hook(o->channel, k->request, item);
+    else if (o != NULL)
+        admin_refuse(o->channel, k->request, why);
+    mem_free(&k);
+}
+
+/* One at a time, as with pages. */
+static int test_hook(struct admin *a, struct caller *o, uint64_t request,
+                     const struct admin_request *r, struct fail *f)
+{
+    if (o->testing)
+        return fail_set(f, "more is asked than is read");
+    o->testing = true;
+    hooktest_start(a->queue, r->account, r->incoming, r->event, on_tested, ask_of(a, o, request));
+    return 0;
+}
+
 /* ---- hold rules ---- */
 
 static void list_rules(struct admin *a, struct caller *o, uint64_t request)
@@ -390,6 +441,12 @@ static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct f
     case MSG_ADMIN_QUEUE_ACT:
     case MSG_ADMIN_HOOK_ACT:
         act(a, o, m->id, &r);
+        break;
+    case MSG_ADMIN_HOOK_TEST:
+        rc = test_hook(a, o, m->id, &r, f);
+        break;
+    case MSG_ADMIN_PURGE:
+        purge(a, o, m->id, &r);
         break;
     case MSG_ADMIN_HOLD_LIST:
         list_rules(a, o, m->id);

@@ -73,6 +73,29 @@ static char *payload(const struct arrival *a)
     return buf_take_text(&b);
 }
 
+char *arrival_example(const char *account, const char *recipient, int64_t now_ms)
+{
+    static const char members[] =
+        "\"From\":[{\"Name\":\"\",\"Address\":\"test@example.org\"}],"
+        "\"To\":[],\"CC\":[],\"BCC\":[],\"ReplyTo\":[],"
+        "\"Subject\":\"A test of the webhook\",\"MessageID\":\"<test@example.org>\","
+        "\"InReplyTo\":\"\",\"References\":[],\"Date\":null,"
+        "\"Text\":\"This is a test.\\n\",\"HTML\":\"\",\"Structure\":{"
+        "\"ContentType\":\"text/plain\",\"ContentTypeParams\":{},\"ContentID\":\"\","
+        "\"ContentDisposition\":\"\",\"Filename\":\"\",\"DecodedSize\":17,\"Parts\":[]}";
+    const struct mail_checks unchecked = {0};
+    const struct deliver_incoming says = {(char *)members, false};
+    struct deliver_result result = deliver_result_new(0, DELIVER_DONE);
+    struct submit_envelope *e = submit_envelope_new(SUBMIT_SMTP);
+    submit_set(&e->sender, "test@example.org");
+    e->received_ms = now_ms;
+    const struct arrival a = {account, e, 0, recipient, &result, &says, &unchecked};
+    char *text = payload(&a);
+    submit_envelope_free(&e);
+    deliver_result_clear(&result);
+    return text;
+}
+
 void arrival_note(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct arrival *a, int64_t now_ms)
 {

@@ -24,4 +24,7 @@ struct arrival {
 void arrival_note(struct ledger *l, struct store_txn *t, const struct settings *s,
                   const struct arrival *a, int64_t now_ms);
 
+/* What the incoming webhook of an account would say of a message that is none: mem_free. */
+char *arrival_example(const char *account, const char *recipient, int64_t now_ms);
+
 #endif

@@ -23,7 +23,7 @@ static void cancel(const struct hookact *a, struct store_txn *t, const struct se
                                                           .response = (char *)""});
     row->attempts = attempts; /* it is none, only what became of it */
     row->keep_until_ms = keep > 0 ? a->now_ms + keep : 0;
-    hookrow_retire(t, id, was, row);
+    hookrow_retire(t, id, was, row, a->now_ms);
 }
 
 static bool move(const struct hookact *a, struct store_txn *t, uint64_t id, struct hook_row *row,

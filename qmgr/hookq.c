@@ -4,6 +4,7 @@
 #include <bsd/sys/queue.h>
 #include <string.h>
 
+#include "begun.h"
 #include "clock.h"
 #include "duewalk.h"
 #include "hookrow.h"
@@ -44,7 +45,8 @@ struct call {
     enum due_class class; /* whose share it has */
     uint64_t id;
     int64_t start_ms;
-    bool answered; /* being written down */
+    uint32_t begun; /* its place there */
+    bool answered;  /* being written down */
     struct hook_row row;
 };
 
@@ -55,6 +57,7 @@ struct hookq {
     struct duewalk walks[DUE_CLASSES];
     enum due_class next; /* whose turn it is */
     struct event *pump;
+    struct begun *begun;
     LIST_HEAD(, call) calls;        /* under way, or being written down */
     unsigned inflight[DUE_CLASSES]; /* calls */
     unsigned unwritten;
@@ -91,6 +94,7 @@ struct hookq *hookq_new(struct queue *q)
                                        .arg = h};
         duewalk_open(&h->walks[c]);
     }
+    h->begun = begun_open(q->dirfd, q->store);
     h->pump = evtimer_new(q->base, on_pump, h);
     assert(h->pump != NULL);
     return h;
@@ -118,6 +122,7 @@ void hookq_free(struct hookq **hp)
     for (int c = 0; c < DUE_CLASSES; c++)
         duewalk_close(&h->walks[c]);
     event_free(h->pump);
+    begun_close(&h->begun);
     mem_free(hp);
 }
 
@@ -160,6 +165,11 @@ void hookq_stop(struct hookq *h)
     (void)event_del(h->pump);
 }
 
+struct ipc *hookq_channel(const struct hookq *h)
+{
+    return h->channel;
+}
+
 uint64_t hookq_inflight(const struct hookq *h)
 {
     return h->inflight[DUE_FIRST] + h->inflight[DUE_AGAIN];
@@ -170,7 +180,8 @@ uint64_t hookq_inflight(const struct hookq *h)
 struct written {
     struct change change;
     struct call *call;
-    bool over; /* out of the queue */
+    bool over;      /* out of the queue */
+    int64_t now_ms; /* when the answer came */
 };
 
 static void apply(struct change *change, struct store_txn *t)
@@ -185,7 +196,7 @@ static void apply(struct change *change, struct store_txn *t)
     struct due was = hookrow_due(w->call->id, &there); /* an operator may have moved it */
     hook_row_clear(&there);
     if (w->over)
-        hookrow_retire(t, w->call->id, was, row);
+        hookrow_retire(t, w->call->id, was, row, w->now_ms);
     else
         hookrow_reschedule(t, w->call->id, was, row);
 }
@@ -245,7 +256,8 @@ static void done(struct change *change, const char *why)
     struct hookq *h = w->call->hookq;
     int64_t next_ms = w->call->row.next_ms;
     bool over = w->over;
-    (void)why;
+    if (why == NULL)
+        begun_over(h->begun, w->call->begun);
     end_call(w->call);
     mem_free(&w);
     if (!over)
@@ -272,6 +284,7 @@ static void write_down(struct call *c, const struct hook_result *r)
     w->change.must = true;
     w->change.when = COMMIT_SOON;
     w->call = c;
+    w->now_ms = now;
     hookrow_add_attempt(&c->row, &(struct admin_hook_attempt){c->start_ms, r->duration_ms, r->code,
                                                               r->error, r->response});
     c->row.success = r->success;
@@ -385,6 +398,7 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
     c->id = i->id;
     c->start_ms = clock_wall_ms();
     c->row = *row;
+    c->begun = begun_note(h->begun, c->id, row->attempts + 1u, c->start_ms);
     h->octets += strlen(row->payload);
     LIST_INSERT_HEAD(&h->calls, c, next);
     window_set_trying(&h->window, i);
@@ -398,6 +412,20 @@ static void begin_call(struct hookq *h, struct item *i, struct hook_row *row)
                              .authorization = row->authorization,
                              .payload = span_text(row->payload)};
     hook_ask(h->channel, &call, on_result, c);
+}
+
+/* Attempts that nobody knows the end of, since the queue ended meanwhile: each counts as one, so
+ * that the next has another number. */
+static void add_lost(struct hookq *h, uint64_t id, struct hook_row *row)
+{
+    int64_t start_ms = 0;
+    unsigned lost = begun_left(h->begun, id, row->attempts, &start_ms);
+    for (; lost > 0; lost--)
+        hookrow_add_attempt(
+            row, &(struct admin_hook_attempt){
+                     .start_ms = start_ms,
+                     .error = (char *)"the queue ended before it was known what became of this",
+                     .response = (char *)""});
 }
 
 /* The first of the URL that is still there and due. */
@@ -418,6 +446,7 @@ static void begin_one(struct hookq *h, struct stream *stream)
             window_remove(&h->window, i);
             hook_row_clear(&row);
         } else {
+            add_lost(h, i->id, &row);
             begin_call(h, i, &row);
             begun = true;
         }

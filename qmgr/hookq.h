@@ -17,6 +17,8 @@ void hookq_link(struct hookq *h, int fd); /* the channel to hooks; takes fd */
 /* Webhooks were committed as due at due_ms or later. 0: look again from the beginning. */
 void hookq_poke(struct hookq *h, int64_t due_ms);
 void hookq_stop(struct hookq *h);
+/* The channel to hooks, or NULL while it is not there. */
+struct ipc *hookq_channel(const struct hookq *h);
 uint64_t hookq_inflight(const struct hookq *h);
 
 /* The wait before attempt n (2 for the second), without the spread. */

@@ -161,6 +161,52 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
     return true;
 }
 
+static enum event_type type_of(const char *event)
+{
+    unsigned i = 0;
+    while (i < EVENT_TYPES && (hook_event((enum event_type)i) == NULL ||
+                               strcmp(hook_event((enum event_type)i), event) != 0))
+        i++;
+    return (enum event_type)i;
+}
+
+/* What a server would have said, where one has a say in it. */
+static void say_example(struct deliver_result *r, enum event_type type)
+{
+    bool failed = type == EVENT_FAILED;
+    if (!failed && type != EVENT_DELAYED)
+        return;
+    r->code = failed ? 550 : 451;
+    submit_set(&r->reply, failed ? "550 5.1.1 this is a test" : "451 4.3.0 this is a test");
+}
+
+bool hookrow_make_example(const struct settings *s, const char *account, const char *event,
+                          int64_t now_ms, struct hook_row *row)
+{
+    enum event_type type = type_of(event);
+    const struct conf_block *of = settings_account(s, account);
+    const struct conf_block *hook = of == NULL ? NULL : conf_find(of, "webhook", "outgoing");
+    if (hook == NULL || type == EVENT_TYPES)
+        return false;
+    struct deliver_result result = deliver_result_new(0, DELIVER_DONE);
+    struct submit_envelope *e = submit_envelope_new(SUBMIT_WEBAPI);
+    submit_set(&e->account, account);
+    submit_set(&e->subject, "A test of the webhook");
+    submit_set(&e->message_id, "<test@example.org>");
+    say_example(&result, type);
+    const struct news news = {.type = type,
+                              .envelope = e,
+                              .address = "test@example.org",
+                              .from_id = "",
+                              .attempts = 1,
+                              .last = &result};
+    *row = new_row(hook, account, event, now_ms);
+    row->payload = payload(&news, now_ms);
+    deliver_result_clear(&result);
+    submit_envelope_free(&e);
+    return true;
+}
+
 static void put_row(struct store_txn *t, unsigned table, uint64_t id, const struct hook_row *row)
 {
     struct buf b = {0};
@@ -229,14 +275,31 @@ void hookrow_add(struct store_txn *t, const struct settings *s, uint64_t id,
         struct due was = hookrow_due(last, &before);
         before.superseded_by = id;
         before.keep_until_ms = keep > 0 ? now_ms + keep : 0;
-        hookrow_retire(t, last, was, &before);
+        hookrow_retire(t, last, was, &before, now_ms);
         hook_row_clear(&before);
     }
     struct key k = key_id(row->recipient), value = key_id(id);
     store_put(t, TABLE_HOOKLAST, key_span(&k), key_span(&value));
 }
 
-void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row)
+void hookrow_put_retired(struct store_txn *t, uint64_t id, const struct hook_row *row)
+{
+    struct key ended = key_ended(row->next_ms, id);
+    put_row(t, TABLE_HOOKRETIRED, id, row);
+    store_put(t, TABLE_HOOKENDED, key_span(&ended), (struct span){0});
+}
+
+void hookrow_unindex_retired(struct store_txn *t, uint64_t id, struct span value)
+{
+    struct hook_peek r;
+    if (hook_row_peek(value, &r) != 0)
+        return;
+    struct key k = key_ended(r.next_ms, id);
+    (void)store_delete(t, TABLE_HOOKENDED, key_span(&k));
+}
+
+void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const struct hook_row *row,
+                    int64_t now_ms)
 {
     struct key old = key_due(was), k = key_id(id);
     (void)store_delete(t, TABLE_HOOKDUE, key_span(&old));
@@ -245,8 +308,10 @@ void hookrow_retire(struct store_txn *t, uint64_t id, struct due was, const stru
         k = key_id(row->recipient);
         (void)store_delete(t, TABLE_HOOKLAST, key_span(&k));
     }
+    struct hook_row past = *row;
+    past.next_ms = now_ms;
     if (row->keep_until_ms > 0)
-        put_row(t, TABLE_HOOKRETIRED, id, row);
+        hookrow_put_retired(t, id, &past);
 }
 
 void hookrow_add_attempt(struct hook_row *row, const struct admin_hook_attempt *a)

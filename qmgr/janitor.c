@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "failure.h"
+#include "hookrow.h"
 #include "ledger.h"
 #include "log.h"
 #include "mailindex.h"
@@ -28,6 +29,7 @@ enum {
     ROUND_SUPPRESSIONS,
     ROUND_POLICIES,
     ROUND_ENDED,
+    ROUND_HOOKS_ENDED,
     ROUNDS
 };
 
@@ -120,6 +122,22 @@ static enum judgement judge_ended(struct store_txn *t, const struct store_cursor
     return there ? STAYS : OVER;
 }
 
+/* The same of a webhook. */
+static enum judgement judge_hook_ended(struct store_txn *t, const struct store_cursor *c,
+                                       int64_t now_ms)
+{
+    int64_t ended_ms;
+    uint64_t id;
+    struct span value;
+    struct hook_peek r;
+    if (key_read_ended(c->key, &ended_ms, &id) != 0)
+        return BAD;
+    struct key k = key_id(id);
+    bool there = store_get(t, TABLE_HOOKRETIRED, key_span(&k), &value) &&
+                 hook_row_peek(value, &r) == 0 && r.next_ms == ended_ms;
+    return there ? STAYS : OVER;
+}
+
 static const struct {
     unsigned table;
     judge *judge;
@@ -130,6 +148,7 @@ static const struct {
     [ROUND_SUPPRESSIONS] = {TABLE_SUPPRESS, judge_suppression},
     [ROUND_POLICIES] = {TABLE_STS, judge_sts},
     [ROUND_ENDED] = {TABLE_ENDED, judge_ended},
+    [ROUND_HOOKS_ENDED] = {TABLE_HOOKENDED, judge_hook_ended},
 };
 
 /* What else there is of a recipient whose history is removed next. */
@@ -145,6 +164,13 @@ static void forget_retired(struct ledger *l, struct store_txn *t, const struct s
     retired_row_clear(&r);
 }
 
+static void forget_hook(struct store_txn *t, const struct store_cursor *c)
+{
+    uint64_t id;
+    if (key_read_id(c->key, &id) == 0)
+        hookrow_unindex_retired(t, id, c->value);
+}
+
 /* Away with the cursor's row, and on to the next. */
 static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
                         struct store_cursor *cursor, enum judgement v)
@@ -153,6 +179,8 @@ static bool remove_here(struct cleaning *c, struct store_txn *t, unsigned table,
         return ledger_quarantine_here(t, table, cursor);
     if (table == TABLE_RETIRED)
         forget_retired(&c->janitor->queue->ledger, t, cursor);
+    else if (table == TABLE_HOOKRETIRED)
+        forget_hook(t, cursor);
     return store_delete_here(cursor);
 }
 

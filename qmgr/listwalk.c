@@ -11,7 +11,7 @@ static const struct {
     [ADMIN_QUEUE] = {TABLE_RCPT, TABLE_DUE},
     [ADMIN_RETIRED] = {TABLE_RETIRED, TABLE_ENDED},
     [ADMIN_HOOKS] = {TABLE_HOOK, TABLE_HOOKDUE},
-    [ADMIN_HOOKS_RETIRED] = {TABLE_HOOKRETIRED, TABLE_HOOKRETIRED},
+    [ADMIN_HOOKS_RETIRED] = {TABLE_HOOKRETIRED, TABLE_HOOKENDED},
 };
 
 /* ---- order ---- */
@@ -47,14 +47,20 @@ static bool is_ahead(const struct listwalk *w, struct admin_place p)
 
 /* ---- lanes ---- */
 
+/* Whether it is the index of a history. */
+static bool is_of_past(unsigned table)
+{
+    return table == TABLE_ENDED || table == TABLE_HOOKENDED;
+}
+
 static bool is_timed(unsigned table)
 {
-    return table == TABLE_DUE || table == TABLE_HOOKDUE || table == TABLE_ENDED;
+    return table == TABLE_DUE || table == TABLE_HOOKDUE || is_of_past(table);
 }
 
 static struct key lane_key(const struct listwalk_lane *l, struct admin_place p)
 {
-    if (l->table == TABLE_ENDED)
+    if (is_of_past(l->table))
         return key_ended(p.ms, p.id);
     if (is_timed(l->table))
         return key_due((struct due){(enum due_class)l->class, p.ms, p.id});
@@ -78,7 +84,7 @@ static bool read_place(const struct listwalk *w, struct listwalk_lane *l, bool *
     struct due due;
     struct admin_place p = {0};
     *over = false;
-    if (l->table == TABLE_ENDED) {
+    if (is_of_past(l->table)) {
         if (key_read_ended(l->cursor.key, &p.ms, &p.id) != 0)
             return false;
     } else if (is_timed(l->table)) {
@@ -314,7 +320,7 @@ void listwalk_open(struct listwalk *w, struct store_txn *t, enum admin_list list
                    const struct admin_query *q, const struct match *m)
 {
     *w = (struct listwalk){.txn = t, .list = list, .query = q, .match = m, .after = q->after};
-    w->by_time = q->sort == ADMIN_BY_TIME && list != ADMIN_HOOKS_RETIRED;
+    w->by_time = q->sort == ADMIN_BY_TIME;
     w->rows = store_cursor(t, tables[list].rows);
     w->held_last = wants_held_last(w);
     bool only_held = list == ADMIN_QUEUE && q->filter.held == ADMIN_HELD_YES;
@@ -328,7 +334,7 @@ void listwalk_open(struct listwalk *w, struct store_txn *t, enum admin_list list
         open_lane(w, 0, tables[list].rows, 0);
     } else {
         open_lane(w, 0, tables[list].due, DUE_FIRST);
-        if (tables[list].due != TABLE_ENDED)
+        if (!is_of_past(tables[list].due))
             open_lane(w, 1, tables[list].due, DUE_AGAIN);
     }
 }

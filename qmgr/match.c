@@ -188,7 +188,7 @@ bool match_hook(const struct match *m, uint64_t id, struct span value, bool reti
     return hook_row_peek(value, &r) == 0 && (!retired || outcome_is(f, r.success)) &&
            r.attempts >= f->attempts && is_named(f, id, id) &&
            within(r.submitted_ms, f->submitted_after_ms, f->submitted_before_ms) &&
-           (retired || within(r.next_ms, f->next_after_ms, f->next_before_ms)) &&
+           within(r.next_ms, f->next_after_ms, f->next_before_ms) &&
            (!m->account || span_is(r.account, f->account)) &&
            (!m->event || span_is(r.event, f->event));
 }

@@ -111,7 +111,7 @@ int retired_row_peek(struct span s, struct admin_peek *r);
 struct hook_row {
     uint64_t recipient;
     char *account, *url, *authorization, *event;
-    int64_t submitted_ms, next_ms;
+    int64_t submitted_ms, next_ms; /* retired rows: next_ms is when it ended */
     uint16_t attempts;
     char *payload;
     struct admin_hook_attempt *results;

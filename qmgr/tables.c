@@ -3,10 +3,10 @@
 #include <string.h>
 
 const char *const table_names[TABLES] = {
-    "sys",     "msg",       "rcpt",      "due",         "dest",     "body",     "retired",
-    "fromid",  "hook",      "hookdue",   "hookretired", "event",    "suppress", "hold",
-    "sts",     "tlsresult", "dmarceval", "idem",        "sent",     "held",     "ended",
-    "failure", "hooklast",  "mail",      "mailfile",    "mailgone",
+    "sys",     "msg",       "rcpt",      "due",         "dest",     "body",      "retired",
+    "fromid",  "hook",      "hookdue",   "hookretired", "event",    "suppress",  "hold",
+    "sts",     "tlsresult", "dmarceval", "idem",        "sent",     "held",      "ended",
+    "failure", "hooklast",  "mail",      "mailfile",    "mailgone", "hookended",
 };
 
 struct span key_span(const struct key *k)

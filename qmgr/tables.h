@@ -37,6 +37,7 @@ enum table {
     TABLE_MAIL,
     TABLE_MAILFILE,
     TABLE_MAILGONE,
+    TABLE_HOOKENDED,
     TABLES
 };
 extern const char *const table_names[TABLES];
@@ -83,8 +84,8 @@ struct key due_value(struct stream_id s);
  *   "\x11\x22\x33\x44\x55\x66\x77\x88" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00"
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_dest(struct stream_id s, struct due d);
-/* ended: when a recipient of the history ended, who; the value is empty
- *   ended_ms u64 | recipient u64
+/* ended, hookended: when a recipient, or a webhook, of the history ended, who; the value is empty
+ *   ended_ms u64 | recipient or webhook u64
  *   "\x00\x00\x01\x93\x6f\x1a\x2b\x3c" "\x00\x06\x40\x00\x00\x00\x00\x01" */
 struct key key_ended(int64_t ended_ms, uint64_t id);
 /* body: whose, which piece

@@ -69,6 +69,9 @@ static int take_listener(struct front *front, struct conf *conf, struct service_
     *l = (struct front_listener){.forwarded = conf_bool(block, "forwarded"), .fd = hand->fd};
     hand->fd = -1;
     l->scope.webapi = conf_bool(block, "webapi");
+    const char *path = conf_text(block, "webapi-path");
+    l->path = mem_format("%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/");
+    l->scope.path = l->path;
     l->scope.metrics = conf_bool(block, "metrics");
     l->scope.hostname = conf_text(conf_root(conf), "hostname");
     l->scope.hosts = conf_list(block, "http-host", &l->scope.hosts_n);
@@ -197,8 +200,10 @@ void front_free(struct front **fp)
     if (front->open)
         LIST_REMOVE(front, next);
     event_free(front->drained);
-    for (size_t i = 0; i < front->listeners_n; i++)
+    for (size_t i = 0; i < front->listeners_n; i++) {
         file_close(&front->listeners[i].fd);
+        mem_free(&front->listeners[i].path);
+    }
     mem_free(&front->listeners);
     conf_free(&front->conf);
     mem_free(fp);

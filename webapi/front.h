@@ -16,6 +16,7 @@ struct front;
 /* One port. It is what httprequest_listener gives. */
 struct front_listener {
     struct routing_scope scope;
+    char *path; /* the scope's */
     bool forwarded;
     int fd; /* -1 once the server has it */
 };

@@ -4,24 +4,32 @@
 #include "suppressions.h"
 
 struct request {
-    char nothing;
+    struct span after;
+    int64_t limit;
 };
 
 static const char *const text[] = {
     "An account's suppression list has the addresses that its mail is not sent to any more. "
     "Addresses come onto it by themselves when a delivery fails in a way that says that another "
     "would, too; and by SuppressionAdd.",
+    "Limit, After and Next are additions of this server.",
     NULL,
 };
 
-static const struct method_field request_fields[] = {{NULL, NULL, NULL}};
-
-static const struct method_field response_fields[] = {
-    {"Suppressions", "[suppression]", "All of them, in no particular order."},
+static const struct method_field request_fields[] = {
+    {"Limit", "integer", "How many at most, up to 1000. Without it, or 0, all."},
+    {"After", "string", "The Next of the page before; empty for the first page."},
     {NULL, NULL, NULL},
 };
 
-static const enum code codes[] = {CODES};
+static const struct method_field response_fields[] = {
+    {"Suppressions", "[suppression]", "In no particular order."},
+    {"Next", "string",
+     "To be given as After for the page behind this one; empty when there is none."},
+    {NULL, NULL, NULL},
+};
+
+static const enum code codes[] = {CODE_USER, CODES};
 
 static const char example_response[] =
     "{\n"
@@ -32,10 +40,15 @@ static const char example_response[] =
     "     \"Manual\": false, \"Reason\": \"delivery failure from queue with smtp code 550, "
     "enhanced "
     "code \\\"1.1\\\"\"}\n"
-    "  ]\n"
+    "  ],\n"
+    "  \"Next\": \"\"\n"
     "}";
 
-static const struct jsonbind_field fields[] = {{0}};
+static const struct jsonbind_field fields[] = {
+    {"Limit", JSONBIND_INT64, offsetof(struct request, limit)},
+    {"After", JSONBIND_TEXT, offsetof(struct request, after)},
+    {0},
+};
 
 static void write_address(struct jsonwrite *w, const char *key, const char *stored)
 {
@@ -67,7 +80,13 @@ static int then(struct call *c, const struct suppress_answer *answer, struct jso
 
 static void run(struct call *c)
 {
-    suppressions_run_list(c, "Suppressions", then);
+    const struct request *r = c->parameters;
+    if (r->limit >= 0 && r->limit <= SUPPRESS_PAGE_MAX) {
+        suppressions_run_list(c, "Suppressions", r->after, (uint32_t)r->limit, then);
+        return;
+    }
+    (void)refuse(&c->refusal, CODE_USER, "Limit must be 0 to 1000");
+    call_refuse(c, &c->refusal);
 }
 
 const struct method method_suppressionlist = {

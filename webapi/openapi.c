@@ -335,9 +335,9 @@ static void put_get(struct jsonwrite *w, const struct method *m)
     jsonwrite_object_end(w);
 }
 
-static void put_method(struct jsonwrite *w, const struct method *m)
+static void put_method(struct jsonwrite *w, const char *base_path, const struct method *m)
 {
-    char *path = mem_format("%s%s", ROUTING_CALLS, m->name);
+    char *path = mem_format("%s" ROUTING_CALLS "%s", base_path, m->name);
     schema_begin(w, path);
     schema_begin(w, "post");
     put_operation(w, m, "");
@@ -361,9 +361,11 @@ static void put_no_login(struct jsonwrite *w)
 }
 
 /* This very document, which anybody may read. */
-static void put_itself(struct jsonwrite *w)
+static void put_itself(struct jsonwrite *w, const char *base_path)
 {
-    schema_begin(w, ROUTING_OPENAPI);
+    char *path = mem_format("%s" ROUTING_OPENAPI, base_path);
+    schema_begin(w, path);
+    mem_free(&path);
     schema_begin(w, "get");
     schema_text(w, "operationId", "openapi");
     schema_text(w, "summary", "This description.");
@@ -469,7 +471,7 @@ static void put_components(struct jsonwrite *w)
     jsonwrite_object_end(w);
 }
 
-void openapi_write(struct buf *out, struct span base)
+void openapi_write(struct buf *out, struct span base, const char *path)
 {
     struct jsonwrite w;
     jsonwrite_open(&w, out, 0);
@@ -477,8 +479,8 @@ void openapi_write(struct buf *out, struct span base)
     put_head(&w, base);
     schema_begin(&w, "paths");
     for (size_t i = 0; methods[i] != NULL; i++)
-        put_method(&w, methods[i]);
-    put_itself(&w);
+        put_method(&w, path, methods[i]);
+    put_itself(&w, path);
     jsonwrite_object_end(&w);
     put_webhooks(&w);
     put_components(&w);

@@ -8,7 +8,8 @@
 
 #define OPENAPI_TYPE "application/json; charset=utf-8"
 
-/* Appends the document. base: "http://localhost:1080", as the reader got here. */
-void openapi_write(struct buf *out, struct span base);
+/* Appends the document. base: "http://localhost:1080", as the reader got here. path: "/webapi/".
+ */
+void openapi_write(struct buf *out, struct span base, const char *path);
 
 #endif

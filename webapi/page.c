@@ -88,6 +88,7 @@ static void end(struct buf *out)
 static void put_url(struct buf *out, const struct page_site *site, const char *method)
 {
     page_text(out, site->base);
+    put_text(out, site->path);
     buf_puts(out, ROUTING_CALLS);
     put_text(out, method);
 }
@@ -168,6 +169,34 @@ static void put_health(struct buf *out, const struct page_site *site)
     buf_puts(out, "</p>\n");
 }
 
+/* For those who come with programs. What is stricter is what would be somebody's mistake. */
+static void put_differences(struct buf *out)
+{
+    buf_puts(
+        out,
+        "<h2>Differences</h2>\n<p>Clients of mox's webapi v0 and receivers of its webhooks work "
+        "here unmodified. What is not as there:</p>\n<ul>\n"
+        "<li>A request with a key given twice, or with something behind its JSON object, is "
+        "refused with <code>protocol</code>.</li>\n"
+        "<li><code>Headers</code> of Send is refused with <code>user</code> for fields that the "
+        "message has already and may have only once: From, Date, Message-ID, MIME-Version, Bcc, "
+        "those "
+        "that describe its content, and others that the request gives in fields of its own.</li>\n"
+        "<li>A POST that a browser sends for a page of another site, as its <code>Origin</code> "
+        "says, is refused with 403.</li>\n"
+        "<li>Answers from 512 octets to 4 MiB are compressed where a client takes gzip; what "
+        "MessageRawGet and MessagePartGet give is not.</li>\n"
+        "<li>Sending limits count what came by this interface, too.</li>\n"
+        "<li>A webhook may be answered with any 2xx, unless <code>webhooks success 200-only</code> "
+        "is configured; redirects are not followed, 410 ends it, Retry-After is heeded, private "
+        "addresses are not called, and no call gives way to a later one unless the account "
+        "wants it.</li>\n"
+        "<li>Beside it there are MessageList, events, Idempotency-Key, signed webhooks, the fields "
+        "of webhooks from <code>Recipient</code> on, and pages of SuppressionList.</li>\n"
+        "<li>Where mail is only acted out (localserve), a recipient whose local part ends in 600, "
+        "which is no reply code, gets 451.</li>\n</ul>\n");
+}
+
 void page_index(struct buf *out, const struct page_site *site)
 {
     static const enum code general[] = {CODE_PROTOCOL, CODE_USER, CODE_SERVER, CODES};
@@ -178,6 +207,7 @@ void page_index(struct buf *out, const struct page_site *site)
     put_methods(out);
     buf_puts(out, "<h2>Calling a method</h2>\n<p>A call is a POST to <code>");
     page_text(out, site->base);
+    put_text(out, site->path);
     buf_puts(out, ROUTING_CALLS "<em>Method</em></code>. Its body is a form "
                                 "(<code>application/x-www-form-urlencoded</code> or "
                                 "<code>multipart/form-data</code>) with one field, "
@@ -189,8 +219,11 @@ void page_index(struct buf *out, const struct page_site *site)
                                 "password.</p>\n");
     put_command(out, site, methods[0]);
     buf_puts(out, "<p>For programs that write clients there is a description of all methods in "
-                  "OpenAPI 3.1: <a href=\"" ROUTING_OPENAPI "\"><code>" ROUTING_OPENAPI
-                  "</code></a>.</p>\n");
+                  "OpenAPI 3.1: <a href=\"");
+    put_text(out, site->path);
+    buf_puts(out, ROUTING_OPENAPI "\"><code>");
+    put_text(out, site->path);
+    buf_puts(out, ROUTING_OPENAPI "</code></a>.</p>\n");
     buf_puts(out, "<h2>Answers</h2>\n<p>Status 200 comes with the method's response as JSON, "
                   "<code>{}</code> when there is "
                   "nothing to tell. A call that failed is answered with status 400 (409 for "
@@ -204,6 +237,7 @@ void page_index(struct buf *out, const struct page_site *site)
     put_codes(out, general);
     buf_puts(out, "</table>\n");
     page_webhooks(out);
+    put_differences(out);
     put_health(out, site);
     end(out);
 }
@@ -273,7 +307,9 @@ void page_method(struct buf *out, const struct page_site *site, const struct met
 {
     static const enum code always[] = {CODE_PROTOCOL, CODE_SERVER, CODES};
     begin(out, m->name);
-    buf_puts(out, "<nav><a href=\"" ROUTING_CALLS "\">HTTP API</a></nav>\n");
+    buf_puts(out, "<nav><a href=\"");
+    put_text(out, site->path);
+    buf_puts(out, ROUTING_CALLS "\">HTTP API</a></nav>\n");
     put_element(out, "h1", m->name);
     put_element(out, "p", m->summary);
     for (const char *const *text = m->text; text != NULL && *text != NULL; text++)

@@ -10,6 +10,7 @@
 
 struct page_site {
     struct span base;  /* "http://localhost:1080", as the reader got here */
+    const char *path;  /* "/webapi/" */
     const char *login; /* for the example on a command line */
     const char *password;
     bool metrics; /* served on this port */

@@ -98,5 +98,7 @@ void page_webhooks(struct buf *out)
         "them, and when nothing comes for 60 seconds, it is tried again: after 1, 2, 4, 7\302\275, "
         "15 and 30 minutes and 1, 2, 4, 8 and 16 hours, or later if 429 or 503 comes with "
         "<code>Retry-After</code>; 12 times in all, unless the operator has set other limits. So "
-        "calls can overtake each other, and one can come twice, with the same ID.</p>\n");
+        "calls can overtake each other, and one can come twice, with the same ID: so it is when an "
+        "answer was lost, be it that this server ended between a call and its answer, and then the "
+        "number of the attempt is higher. Only after a power failure it may be the same.</p>\n");
 }

@@ -75,23 +75,32 @@ static enum routing in_calls(const char *http_method, const char *name,
     return get ? ROUTING_PAGE : ROUTING_CALL;
 }
 
-static enum routing in_webapi(const char *http_method, const char *path,
-                              const struct method **method)
+/* below: what stands behind the base path. */
+static enum routing below_base(const char *http_method, const char *below,
+                               const struct method **method)
 {
     bool get = strcmp(http_method, "GET") == 0, reads = get || strcmp(http_method, "HEAD") == 0;
-    if (strcmp(path, "/") == 0)
+    if (below[0] == '\0')
         return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
-    if (strcmp(path, "/webapi") == 0)
-        return ROUTING_TO_BASE;
-    if (strcmp(path, ROUTING_BASE) == 0)
-        return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
-    if (strcmp(path, ROUTING_OPENAPI) == 0)
+    if (strcmp(below, ROUTING_OPENAPI) == 0)
         return reads ? ROUTING_OPENAPI_DOCUMENT : ROUTING_NOT_ALLOWED;
-    if (strcmp(path, ROUTING_CALLS "openapi.json") == 0)
+    if (strcmp(below, ROUTING_CALLS ROUTING_OPENAPI) == 0)
         return reads ? ROUTING_TO_OPENAPI : ROUTING_NOT_ALLOWED;
-    if (strncmp(path, ROUTING_CALLS, strlen(ROUTING_CALLS)) != 0)
+    if (strncmp(below, ROUTING_CALLS, strlen(ROUTING_CALLS)) != 0)
         return ROUTING_NOT_FOUND;
-    return in_calls(http_method, path + strlen(ROUTING_CALLS), method);
+    return in_calls(http_method, below + strlen(ROUTING_CALLS), method);
+}
+
+static enum routing in_webapi(const char *base, const char *http_method, const char *path,
+                              const struct method **method)
+{
+    size_t n = strlen(base);
+    if (strncmp(path, base, n) == 0)
+        return below_base(http_method, path + n, method);
+    if (strcmp(path, "/") == 0)
+        return strcmp(http_method, "GET") == 0 ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+    return strlen(path) == n - 1 && strncmp(path, base, n - 1) == 0 ? ROUTING_TO_BASE
+                                                                    : ROUTING_NOT_FOUND;
 }
 
 enum routing routing_find(const struct routing_scope *scope, const char *http_method,
@@ -105,5 +114,5 @@ enum routing routing_find(const struct routing_scope *scope, const char *http_me
         return reads ? ROUTING_METRICS : ROUTING_NOT_ALLOWED;
     if (!scope->webapi || !routing_serves(scope, host))
         return ROUTING_NOT_FOUND;
-    return in_webapi(http_method, path, method);
+    return in_webapi(scope->path, http_method, path, method);
 }

@@ -8,14 +8,14 @@
 
 /* What a request is for, by its method, path and Host alone. */
 
-#define ROUTING_BASE "/webapi/"
-#define ROUTING_CALLS ROUTING_BASE "v0/"
-#define ROUTING_OPENAPI ROUTING_BASE "openapi.json"
+/* Behind the base path. */
+#define ROUTING_CALLS "v0/"
+#define ROUTING_OPENAPI "openapi.json"
 
 enum routing {
     ROUTING_NOT_FOUND,
     ROUTING_NOT_ALLOWED, /* 405 */
-    ROUTING_TO_BASE,     /* 303 to ROUTING_BASE */
+    ROUTING_TO_BASE,     /* 303 to the base path */
     ROUTING_TO_CALLS,    /* 303 to ROUTING_CALLS */
     ROUTING_TO_OPENAPI,  /* 303 to ROUTING_OPENAPI, from beside the methods */
     ROUTING_OPENAPI_DOCUMENT,
@@ -31,6 +31,7 @@ struct method;
 /* What a listener serves. */
 struct routing_scope {
     bool webapi, metrics;
+    const char *path;               /* the base path; begins and ends with a slash */
     const char *hostname;           /* as configured */
     const struct conf_value *hosts; /* further names */
     size_t hosts_n;

@@ -32,6 +32,7 @@ static struct page_site site_of(const struct visit *v, const struct httprequest 
     buf_put_span(base, httprequest_host(request));
     /* Elsewhere it is nobody's business which accounts there are. */
     return (struct page_site){.base = buf_span(base),
+                              .path = v->scope->path,
                               .login = local && account != NULL
                                            ? conf_list(account, "address", &n)->text
                                            : "you@example.org",
@@ -55,7 +56,7 @@ static void show_openapi(struct httprequest *request, const struct visit *v)
 {
     struct buf base = {0}, document = {0};
     const struct page_site site = site_of(v, request, &base);
-    openapi_write(&document, site.base);
+    openapi_write(&document, site.base, site.path);
     buf_free(&base);
     httprequest_respond(request, 200, OPENAPI_TYPE, &document, NULL);
 }
@@ -78,10 +79,13 @@ static void show_metrics(struct httprequest *request, const struct visit *v)
     httprequest_respond(request, 200, HTTPPROM_CONTENT_TYPE, &page, NULL);
 }
 
-static void redirect(struct httprequest *request, const char *to)
+/* Below the base path. */
+static void redirect(struct httprequest *request, const struct visit *v, const char *below)
 {
+    char *to = mem_format("%s%s", v->scope->path, below);
     const struct httpreply_field location[] = {{"Location", to}, {NULL, NULL}};
     httprequest_respond_text(request, 303, location, "see %s", to);
+    mem_free(&to);
 }
 
 /* ---- requests ---- */
@@ -115,13 +119,13 @@ static void serve(struct httprequest *request, struct visit *v)
         httprequest_respond_text(request, 405, NULL, "method not allowed");
         break;
     case ROUTING_TO_BASE:
-        redirect(request, ROUTING_BASE);
+        redirect(request, v, "");
         break;
     case ROUTING_TO_CALLS:
-        redirect(request, ROUTING_CALLS);
+        redirect(request, v, ROUTING_CALLS);
         break;
     case ROUTING_TO_OPENAPI:
-        redirect(request, ROUTING_OPENAPI);
+        redirect(request, v, ROUTING_OPENAPI);
         break;
     case ROUTING_OPENAPI_DOCUMENT:
         show_openapi(request, v);

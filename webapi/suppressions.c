@@ -1,6 +1,9 @@
 #include "suppressions.h"
 
+#include <stdio.h>
+
 #include "address.h"
+#include "base64.h"
 #include "conf.h"
 #include "mem.h"
 
@@ -10,7 +13,9 @@ struct work {
     uint64_t asked;
     suppressions_then *then;
     bool list;
-    uint64_t held; /* octets of what is written that the request has been charged for */
+    uint32_t limit; /* of a list: 0 for all of it */
+    uint64_t next;  /* of one that was limited: where to go on; 0 at its end */
+    uint64_t held;  /* octets of what is written that the request has been charged for */
     struct buf out;
     struct jsonwrite json;
 };
@@ -39,12 +44,22 @@ static void give_up(struct call *c)
     call_refuse(c, &c->refusal);
 }
 
+static void end_list(struct work *w)
+{
+    char next[24] = "";
+    if (w->next != 0)
+        (void)snprintf(next, sizeof next, "%016llx", (unsigned long long)w->next);
+    jsonwrite_array_end(&w->json);
+    jsonwrite_key(&w->json, "Next");
+    jsonwrite_text(&w->json, next);
+}
+
 static void answer_call(struct call *c)
 {
     struct work *w = c->work;
     struct buf out;
     if (w->list)
-        jsonwrite_array_end(&w->json);
+        end_list(w);
     jsonwrite_object_end(&w->json);
     jsonwrite_close(&w->json);
     out = w->out;
@@ -77,9 +92,10 @@ static void on_answer(void *arg, const struct suppress_answer *answer)
         give_up(c);
     } else if (w->then(c, answer, &w->json) != 0 || charge(c) != 0) {
         give_up(c);
-    } else if (w->list && answer->next != 0) {
+    } else if (w->list && w->limit == 0 && answer->next != 0) {
         ask_page(c, answer->next);
     } else {
+        w->next = answer->next;
         answer_call(c);
     }
 }
@@ -129,16 +145,37 @@ static void ask_page(struct call *c, uint64_t after)
         give_up(c);
         return;
     }
-    w->asked = suppress_list(ch, c->visit->account, after, SUPPRESS_PAGE_MAX, on_answer, c);
+    w->asked = suppress_list(ch, c->visit->account, after,
+                             w->limit == 0 ? SUPPRESS_PAGE_MAX : w->limit, on_answer, c);
 }
 
-void suppressions_run_list(struct call *c, const char *name, suppressions_then *then)
+/* Whether it is what Next was; then *place is that, 0 for an empty one. */
+static bool read_place(struct span after, uint64_t *place)
 {
-    struct work *w = begin(c, then);
-    if (w == NULL)
+    struct buf octets = {0};
+    bool good = hex_decode(&octets, after) == 0 && (octets.n == 0 || octets.n == 8);
+    *place = 0;
+    for (size_t i = 0; good && i < octets.n; i++)
+        *place = *place << 8 | buf_span(&octets).p[i];
+    buf_free(&octets);
+    return good;
+}
+
+void suppressions_run_list(struct call *c, const char *name, struct span after, uint32_t limit,
+                           suppressions_then *then)
+{
+    uint64_t place;
+    struct work *w;
+    if (!read_place(after, &place)) {
+        (void)refuse(&c->refusal, CODE_USER, "After is not from a page before");
+        give_up(c);
+        return;
+    }
+    if ((w = begin(c, then)) == NULL)
         return;
     w->list = true;
+    w->limit = limit;
     jsonwrite_key(&w->json, name);
     jsonwrite_array(&w->json);
-    ask_page(c, 0);
+    ask_page(c, place);
 }

@@ -20,7 +20,9 @@ typedef int suppressions_then(struct call *c, const struct suppress_answer *answ
 void suppressions_run(struct call *c, struct span address, suppressions_ask *ask,
                       suppressions_then *then);
 /* Without an address; then is called for each page of the list, and the response has one object
- * with one array of this name around what it writes. */
-void suppressions_run_list(struct call *c, const char *name, suppressions_then *then);
+ * with one array of this name around what it writes, and Next. limit: rows of one page, which
+ * begins at after (the Next of the page before, or empty); 0: all that there are, from there on. */
+void suppressions_run_list(struct call *c, const char *name, struct span after, uint32_t limit,
+                           suppressions_then *then);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "confaddr.h"
 #include "conftls.h"
 #include "mem.h"
@@ -97,6 +98,26 @@ static void check_certificate(const struct conf_block *listen, struct conferror 
                        "no: without them no client can verify this server");
 }
 
+/* As a client's path is once it is decoded and cleaned. */
+static bool is_base_path(const char *path)
+{
+    size_t segment = 0; /* octets of the one under way */
+    if (path[0] != '/')
+        return false;
+    for (const char *p = path + 1; *p != '\0'; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '/' && segment == 0)
+            return false;
+        if (c != '/' && !ascii_is_alpha(c) && !ascii_is_digit(c) && strchr("-._~", c) == NULL)
+            return false;
+        segment = c == '/' ? 0 : segment + 1;
+        if (c == '.' && (p[-1] == '/' || (segment == 2 && p[-1] == '.')) &&
+            (p[1] == '/' || p[1] == '\0'))
+            return false;
+    }
+    return true;
+}
+
 static void check_http(const struct conf_block *listen, struct conferror *errors)
 {
     static const char *const services[] = {"webapi", "metrics"};
@@ -108,6 +129,10 @@ static void check_http(const struct conf_block *listen, struct conferror *errors
             conferror_add(errors, setting_at(listen, services[i]), "%s needs an http port",
                           services[i]);
     }
+    if (!is_broken(listen, "webapi-path") && !is_base_path(conf_text(listen, "webapi-path")))
+        conferror_add(errors, setting_at(listen, "webapi-path"),
+                      "webapi-path must be a path such as /webapi/, not %s",
+                      conf_text(listen, "webapi-path"));
     if (!any && conf_is_set(listen, "http"))
         conferror_warn(errors, setting_at(listen, "http"),
                        "http serves nothing without webapi yes or metrics yes");

@@ -66,6 +66,9 @@ static const struct conf_setting listen_settings[] = {
     {"http", CONF_INT, 0, CONF_WEBAPI, .min = "1", .max = "65535",
      .doc = "Port for HTTP: webapi and metrics say what it serves. Not served when not given."},
     {"webapi", CONF_BOOL, 0, CONF_WEBAPI, "no", .doc = "Serve the HTTP API on the http port."},
+    {"webapi-path", CONF_TEXT, 0, CONF_WEBAPI, "/webapi/", .min = "1", .max = "200",
+     .doc = "Path below which the HTTP API is served: letters, digits and - . _ ~ between slashes. "
+            "It begins with a slash and, said or not, ends with one."},
     {"metrics", CONF_BOOL, 0, CONF_WEBAPI, "no",
      .doc = "Serve metrics for Prometheus on the http port, to anybody who can reach it."},
     {"http-host", CONF_HOST, CONF_LIST, CONF_WEBAPI,

@@ -53,8 +53,7 @@ void admin_filter_get(struct wire *w, struct admin_filter *f);
 enum admin_list { ADMIN_QUEUE, ADMIN_RETIRED, ADMIN_HOOKS, ADMIN_HOOKS_RETIRED, ADMIN_LISTS };
 /* By the time of the next attempt, in the history by when it ended; or by id, which is the order in
  * which they came. Equal times are in the order of ids. Recipients that are held have no next
- * attempt: either way they are behind all others, by id. Webhooks in the history are in the order
- * of ids either way. */
+ * attempt: either way they are behind all others, by id. */
 enum admin_sort { ADMIN_BY_TIME, ADMIN_BY_ID, ADMIN_SORTS };
 
 /* A place between the rows of a list. It stays one while rows come and go: what is behind it in the
@@ -243,6 +242,29 @@ int admin_ask_hook_act_part(int fd, enum admin_hook_action action, int64_t by_ms
 int admin_ask_hook_act(int fd, enum admin_hook_action action, int64_t by_ms,
                        const struct admin_filter *filter, bool dry, uint64_t *count,
                        struct fail *f);
+/* Has a webhook called that stands in no queue: of the account's incoming one, or, with this event,
+ * of its outgoing one. The item has one attempt, which may have failed. Takes as long as the call.
+ */
+int admin_ask_hook_test(int fd, const char *account, bool incoming, const char *event,
+                        struct admin_hook_item *item, struct fail *f);
+/* What the queue keeps of an account beside its messages, webhooks and their histories. */
+enum admin_kept {
+    ADMIN_KEPT_SUPPRESSIONS,
+    ADMIN_KEPT_EVENTS,
+    ADMIN_KEPT_FROM_IDS,
+    ADMIN_KEPT_MAILBOX,  /* messages in the index of its mailbox */
+    ADMIN_KEPT_KEYS,     /* of messages that were to be taken once */
+    ADMIN_KEPT_LIMITS,   /* hours and recipients of its sending limits */
+    ADMIN_KEPT_FAILURES, /* addresses that failed lately */
+    ADMIN_KEPTS
+};
+struct admin_purged {
+    uint64_t kept[ADMIN_KEPTS];
+};
+/* Removes all of it, or counts it (dry), of an account that is not configured; any other is
+ * refused. Takes as long as it takes. */
+int admin_ask_purge(int fd, const char *account, bool dry, struct admin_purged *purged,
+                    struct fail *f);
 int admin_ask_counts(int fd, struct admin_counts *counts, struct fail *f);
 
 /* ---- the side that answers: qmgr ---- */
@@ -257,8 +279,11 @@ struct admin_request {
     enum admin_hook_action hook_action; /* HOOK_ACT */
     int64_t by_ms;                      /* HOOK_ACT */
     struct admin_hold_rule rule;        /* HOLD_ADD: without id and time */
-    bool dry;                           /* both ACTs; so are the next */
-    uint64_t after, until; /* those with ids between; until 0: all that are there now */
+    char *account;                      /* HOOK_TEST, PURGE; NULL for the others */
+    char *event;                        /* HOOK_TEST; NULL for the others */
+    bool incoming;                      /* HOOK_TEST */
+    bool dry;                           /* both ACTs, and PURGE */
+    uint64_t after, until; /* both ACTs: those with ids between; until 0: all that are there now */
 };
 /* Reads any request of the protocol: 0 and the caller clears it, or -1 with a sentence and nothing
  * to clear. Each is answered once, with the answer of its kind or a refusal; answers copy what they
@@ -275,6 +300,7 @@ void admin_answer_added(struct ipc *ch, uint64_t request, uint64_t id,
                         const struct admin_acted *acted);
 void admin_answer_removed(struct ipc *ch, uint64_t request);
 void admin_answer_hook(struct ipc *ch, uint64_t request, const struct admin_hook_item *i);
+void admin_answer_purged(struct ipc *ch, uint64_t request, const struct admin_purged *p);
 void admin_answer_counts(struct ipc *ch, uint64_t request, const struct admin_counts *c);
 void admin_refuse(struct ipc *ch, uint64_t request, const char *why);
 

@@ -3,14 +3,15 @@
 #include "proto_hook.h"
 
 #define TIMEOUT_MS 30000
+#define LONG_TIMEOUT_MS (3600 * 1000) /* of what may take long; webhooks.timeout is less */
 #define HOOK_ATTEMPTS_MAX 1000
 
 /* Asks, and hands the answer's octets on when it is of the wanted type. */
-static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer,
-               struct fail *f)
+static int ask_for(int fd, uint16_t type, struct buf *b, uint16_t want, int timeout_ms,
+                   struct buf *answer, struct fail *f)
 {
     uint16_t got;
-    int rc = ipc_call(fd, type, buf_span(b), NULL, 0, TIMEOUT_MS, &got, answer, f);
+    int rc = ipc_call(fd, type, buf_span(b), NULL, 0, timeout_ms, &got, answer, f);
     buf_free(b);
     if (rc != 0 || got == want)
         return rc;
@@ -20,6 +21,12 @@ static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *
                                                        : fail_set(f, "malformed answer from qmgr");
     mem_free(&why);
     return rc;
+}
+
+static int ask(int fd, uint16_t type, struct buf *b, uint16_t want, struct buf *answer,
+               struct fail *f)
+{
+    return ask_for(fd, type, b, want, TIMEOUT_MS, answer, f);
 }
 
 static int malformed(struct fail *f)
@@ -307,13 +314,12 @@ static void get_hook_item(struct wire *w, struct admin_hook_item *i)
     }
 }
 
-int admin_ask_hook(int fd, bool retired, uint64_t id, struct admin_hook_item *item, struct fail *f)
+static int ask_item(int fd, uint16_t type, struct buf *b, int timeout_ms,
+                    struct admin_hook_item *item, struct fail *f)
 {
-    struct buf b = {0}, answer = {0};
+    struct buf answer = {0};
     *item = (struct admin_hook_item){0};
-    wire_put_u64(&b, id);
-    int rc = ask(fd, retired ? MSG_ADMIN_HOOKRETIRED_SHOW : MSG_ADMIN_HOOK_SHOW, &b,
-                 MSG_ADMIN_HOOK_ITEM, &answer, f);
+    int rc = ask_for(fd, type, b, MSG_ADMIN_HOOK_ITEM, timeout_ms, &answer, f);
     if (rc == 0) {
         struct wire w = wire_open(buf_span(&answer));
         get_hook_item(&w, item);
@@ -321,6 +327,42 @@ int admin_ask_hook(int fd, bool retired, uint64_t id, struct admin_hook_item *it
             admin_hook_item_clear(item);
             rc = malformed(f);
         }
+    }
+    buf_free(&answer);
+    return rc;
+}
+
+int admin_ask_hook(int fd, bool retired, uint64_t id, struct admin_hook_item *item, struct fail *f)
+{
+    struct buf b = {0};
+    wire_put_u64(&b, id);
+    return ask_item(fd, retired ? MSG_ADMIN_HOOKRETIRED_SHOW : MSG_ADMIN_HOOK_SHOW, &b, TIMEOUT_MS,
+                    item, f);
+}
+
+int admin_ask_hook_test(int fd, const char *account, bool incoming, const char *event,
+                        struct admin_hook_item *item, struct fail *f)
+{
+    struct buf b = {0};
+    wire_put_text(&b, account);
+    wire_put_bool(&b, incoming);
+    wire_put_text(&b, event);
+    return ask_item(fd, MSG_ADMIN_HOOK_TEST, &b, LONG_TIMEOUT_MS, item, f);
+}
+
+int admin_ask_purge(int fd, const char *account, bool dry, struct admin_purged *purged,
+                    struct fail *f)
+{
+    struct buf b = {0}, answer = {0};
+    wire_put_text(&b, account);
+    wire_put_bool(&b, dry);
+    int rc = ask_for(fd, MSG_ADMIN_PURGE, &b, MSG_ADMIN_PURGED, LONG_TIMEOUT_MS, &answer, f);
+    if (rc == 0) {
+        struct wire w = wire_open(buf_span(&answer));
+        for (size_t i = 0; i < ADMIN_KEPTS; i++)
+            purged->kept[i] = wire_u64(&w);
+        if (wire_end(&w) != 0)
+            rc = malformed(f);
     }
     buf_free(&answer);
     return rc;

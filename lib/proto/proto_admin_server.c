@@ -44,7 +44,8 @@ static void get_terms(struct wire *w, enum admin_action action, struct admin_ter
  * _HOOK_SHOW, _HOOKRETIRED_SHOW: the same. MSG_ADMIN_QUEUE_ACT: action u8, ms i64, transport
  * (text), tls u8, filter, dry bool, after u64, until u64. MSG_ADMIN_HOLD_ADD: account, from_domain,
  * domain (texts). MSG_ADMIN_HOLD_REMOVE: id u64. MSG_ADMIN_HOOK_ACT: action u8, by i64, filter and
- * so on. */
+ * so on. MSG_ADMIN_HOOK_TEST: account (text), incoming bool, event (text).
+ * MSG_ADMIN_PURGE: account (text), dry bool. */
 int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
 {
     struct wire w = wire_open(m->payload);
@@ -81,6 +82,15 @@ int admin_read(struct ipc_message *m, struct admin_request *r, struct fail *f)
         r->rule.from_domain = wire_text(&w, PROTO_NAME_MAX);
         r->rule.domain = wire_text(&w, PROTO_NAME_MAX);
         break;
+    case MSG_ADMIN_HOOK_TEST:
+        r->account = wire_text(&w, PROTO_NAME_MAX);
+        r->incoming = wire_bool(&w);
+        r->event = wire_text(&w, PROTO_NAME_MAX);
+        break;
+    case MSG_ADMIN_PURGE:
+        r->account = wire_text(&w, PROTO_NAME_MAX);
+        r->dry = wire_bool(&w);
+        break;
     case MSG_ADMIN_HOLD_LIST:
     case MSG_ADMIN_COUNTS:
         break;
@@ -97,6 +107,8 @@ void admin_request_clear(struct admin_request *r)
 {
     admin_filter_clear(&r->query.filter);
     mem_free(&r->terms.transport);
+    mem_free(&r->account);
+    mem_free(&r->event);
     admin_hold_rule_clear(&r->rule);
 }
 
@@ -218,6 +230,15 @@ void admin_answer_hook(struct ipc *ch, uint64_t request, const struct admin_hook
         wire_put_text(&b, a->response);
     }
     answer(ch, MSG_ADMIN_HOOK_ITEM, request, &b);
+}
+
+/* MSG_ADMIN_PURGED: the counts, u64 each, in the order of enum admin_kept. */
+void admin_answer_purged(struct ipc *ch, uint64_t request, const struct admin_purged *p)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < ADMIN_KEPTS; i++)
+        wire_put_u64(&b, p->kept[i]);
+    answer(ch, MSG_ADMIN_PURGED, request, &b);
 }
 
 /* MSG_ADMIN_COUNTS_ARE: the ten counts, u64 each, in the order of struct admin_counts. */

@@ -79,6 +79,9 @@ enum proto_type {
     MSG_ADMIN_HOOKRETIRED_SHOW = 0x0616,
     MSG_ADMIN_HOOK_ITEM = 0x0617,
     MSG_ADMIN_HOOK_ACT = 0x0618,
+    MSG_ADMIN_HOOK_TEST = 0x0619,
+    MSG_ADMIN_PURGE = 0x061a,
+    MSG_ADMIN_PURGED = 0x061b,
 
     /* master: qmctl asks, master answers */
     MSG_MASTER_STATUS = 0x0701,

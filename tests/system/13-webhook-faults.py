@@ -82,7 +82,7 @@ class Faults(case.LanCase):
 
     def past(self, count=1):
         rows = wait.until(lambda: (lambda rows: rows if len(rows) >= count else None)(
-            self.suite.qmctl("hook", "retired", "list")), what=f"{count} webhooks in the history")
+            self.suite.qmctl("hook", "retired", "list", "--asc")), what=f"{count} webhooks in the history")
         return [self.suite.qmctl("hook", "retired", "show", row["id"]) for row in rows]
 
     def step(self, seconds):
@@ -224,6 +224,22 @@ class Faults(case.LanCase):
         self.assertEqual(first.body, second.body)
         self.suite.stop()
 
+    def test_a_call_that_the_queue_does_not_survive_is_made_again_with_a_higher_number(self):
+        self.start(webhooks="timeout 30s")
+        self.hooks.answer(httpsink.Answer(delay=20))
+        self.send()
+        first = self.hooks.wait(1)[0]
+        os.kill(next(pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line), signal.SIGKILL)
+        self.suite.allow_error("qmgr")
+        second = self.hooks.wait(2, timeout=30)[1]
+        self.assertEqual([(one.headers["X-Mox-Webhook-ID"], one.headers["X-Mox-Webhook-Attempt"]) for one in (first, second)],
+                         [(first.headers["X-Mox-Webhook-ID"], str(n)) for n in (1, 2)])
+        self.assertEqual(first.body, second.body)
+        row, = self.past()
+        self.assertEqual((row["attempts"], row["success"], [one["code"] for one in row["results"]]), (2, True, [0, 200]))
+        self.assertIn("the queue ended", row["results"][0]["error"])
+        self.suite.stop()
+
     def test_ten_urls_that_hang_delay_no_other(self):
         accounts = "\n".join(f'account h{n} {{ address h{n}@us.test  webhook outgoing {{ url "http://192.0.2.3/hang{n}" }} }}'
                              for n in range(10))
@@ -298,6 +314,50 @@ class Faults(case.LanCase):
         self.suite.stop()
 
     # ---- mail that comes
+
+    def test_an_operator_has_a_webhook_called(self):
+        self.files["key"] = "whsec_" + base64.b64encode(b"k" * 32).decode() + "\n"
+        self.start(more='authorization "Bearer s3cret"  events failed  signing-key-file "${dir}/key"',
+                   rest='webhook incoming { url "http://192.0.2.3/in" }')
+        told = self.suite.qmctl("hook", "test", "app")
+        request, = self.hooks.wait(1)
+        payload = request.json()
+        self.assertEqual({key: told[key] for key in ("success", "code", "account", "event", "url", "error")},
+                         {"success": True, "code": 200, "account": "app", "event": "delivered", "url": self.hooks.url, "error": ""})
+        self.assertEqual((json.loads(told["payload"]), payload["Event"], payload["SMTPCode"]), (payload, "delivered", 0))
+        self.assertEqual({key: request.headers[key] for key in ("X-Mox-Webhook-ID", "X-Quartermaster-Webhook-Attempt", "webhook-id",
+                                                                "Authorization")},
+                         {"X-Mox-Webhook-ID": "1", "X-Quartermaster-Webhook-Attempt": "1", "webhook-id": "1",
+                          "Authorization": "Bearer s3cret"})
+        signed = f"1.{request.headers['webhook-timestamp']}.".encode() + request.body
+        self.assertEqual(request.headers["webhook-signature"],
+                         "v1," + base64.b64encode(hmac.digest(b"k" * 32, signed, "sha256")).decode())
+        self.suite.qmctl("hook", "test", "--event", "failed", "app")
+        payload = self.hooks.wait(2)[1].json()
+        self.assertEqual((payload["Event"], payload["SMTPCode"], payload["SMTPEnhancedCode"]), ("failed", 550, "5.1.1"))
+        self.suite.qmctl("hook", "test", "--incoming", "app")
+        request = self.hooks.wait(3)[2]
+        payload = request.json()
+        self.assertEqual((request.path, payload["Meta"]["RcptTo"], payload["From"][0]["Address"], payload["Structure"]["ContentType"]),
+                         ("/in", "app@us.test", "test@example.org", "text/plain"))
+        self.hooks.answer(httpsink.Answer(500, "broken"))
+        done = self.suite.qmctl("hook", "test", "app", check=False)
+        told = json.loads(done.stdout)
+        self.assertEqual((done.returncode, told["success"], told["code"], told["error"], told["response"]),
+                         (69, False, 500, 'http status "500", expected 2xx', "broken"))
+        for words, code, why in ((["nobody"], 65, "no such account"), (["--event", "opened", "app"], 65, "no such event"),
+                                 (["--event", "failed", "--incoming", "app"], 64, "usage"), ([], 64, "usage")):
+            done = self.suite.qmctl("hook", "test", *words, check=False)
+            self.assertEqual((done.returncode, why in done.stderr), (code, True), done.stderr)
+        # Nothing of it is kept, and nothing is repeated.
+        self.step(3600)
+        self.assertEqual((self.suite.qmctl("hook", "list"), self.suite.qmctl("hook", "retired", "list")), ([], []))
+        self.assertEqual(len(self.hooks.requests), 4)
+        self.suite.write_config(self.suite.config_text.replace("allow-private yes", "allow-private no"))
+        self.suite.qmctl("reload")
+        told = json.loads(self.suite.qmctl("hook", "test", "app", check=False).stdout)
+        self.assertEqual((told["success"], told["code"], len(self.hooks.requests)), (False, 0, 4))
+        self.suite.stop()
 
     def test_mail_that_comes_is_told(self):
         key = os.urandom(24)

@@ -205,6 +205,20 @@ class Lists(case.LanCase):
         self.assertEqual([row["next"] for row in by_next], sorted(row["next"] for row in by_next))
         self.assertEqual([row["id"] for row in self.qmctl("hook", "list", "--desc")], [row["id"] for row in by_next][::-1])
         self.assertEqual(self.qmctl("hook", "retired", "list"), [])
+        for n in (2, 0, 3):  # in the order of their end, which is not that of their ids
+            self.assertEqual(self.qmctl("hook", "cancel", ids[n])["webhooks"], 1)
+        past = self.qmctl("hook", "retired", "list")
+        self.assertEqual([row["id"] for row in past], [ids[n] for n in (3, 0, 2)])
+        self.assertEqual([row["ended"] for row in past], sorted((row["ended"] for row in past), reverse=True))
+        for words, wanted in ((["--asc"], [2, 0, 3]), (["--sort", "ended", "--desc"], [3, 0, 2]), (["--sort", "submitted"], [0, 2, 3]),
+                              (["--ended", "<-1h"], []), (["--ended", ">-1h", "--asc"], [2, 0, 3]), (["--ended", ">+1h"], []),
+                              (["--limit", "1"], [3])):
+            with self.subTest(words):
+                done = self.qmctl("hook", "retired", "list", *words, check=False)
+                self.assertEqual([row["id"] for row in json.loads(done.stdout)], [ids[n] for n in wanted])
+        place = done.stderr.partition("--after ")[2].strip()
+        self.assertEqual([row["id"] for row in self.qmctl("hook", "retired", "list", "--after", place)], [ids[0], ids[2]])
+        self.assertIn("ENDED", self.text("hook", "retired", "list").splitlines()[0])
 
 
 if __name__ == "__main__":

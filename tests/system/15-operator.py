@@ -66,6 +66,10 @@ class Operator(case.LanCase):
     def mailq(self, *words):
         return self.us.run(["/run/bin/mailq", "-C", self.suite.config_path, *words]).stdout
 
+    def notices(self):
+        """Those to ann, wherever they are."""
+        return [row for what in ("queue", "retired") for row in self.qmctl(what, "list", "--to", "ann@us.test") if not row["from"]]
+
     # ---- the queue
 
     def test_looking_at_the_queue(self):
@@ -186,6 +190,43 @@ class Operator(case.LanCase):
         self.suite.stop()
 
     # ---- accounts
+
+    def test_an_account_that_is_gone_is_done_away_with(self):
+        self.qmctl("suppress", "add", "ann", "x@y.test")
+        self.qmctl("suppress", "add", "bob", "x@y.test")
+        self.hooks.always(httpsink.Answer(500))
+        self.stuck(("ann@us.test", ["c@d.test", "e@d.test"]), ("bob@us.test", ["f@d.test"]))
+        self.qmctl("queue", "fail", "--to", "c@d.test")  # which makes a webhook, that fails
+        wait.until(lambda: [row for row in self.qmctl("hook", "list") if row["attempts"] == 1], what="a webhook that waits")
+        refused = self.qmctl("account", "purge", "--yes", "ann", check=False)
+        self.assertEqual((refused.returncode, "is in the configuration" in refused.stderr), (65, True), refused.stderr)
+        begin, end = CONFIG.index("account ann"), CONFIG.index("account bob")
+        self.suite.write_config(CONFIG[:begin] + CONFIG[end:])
+        # As long as the suite goes by the configuration from before, it is none.
+        refused = self.qmctl("account", "purge", "--yes", "ann", check=False)
+        self.assertEqual((refused.returncode, "is in the configuration" in refused.stderr), (65, True), refused.stderr)
+        self.assertEqual(len(self.qmctl("queue", "list", "--account", "ann")), 1)
+        self.qmctl("reload")
+        self.assertEqual(len(self.notices()), 1)
+        counted = self.qmctl("account", "purge", "ann")
+        self.assertEqual((counted.pop("dry_run"), counted), (True, counted | {
+            "account": "ann", "recipients": 1, "webhooks": 1, "suppressions": 1, "from_ids": 0, "keys": 0}))
+        self.assertGreaterEqual(counted["events"], 5)
+        self.assertEqual(len(self.qmctl("queue", "list", "--account", "ann")), 1)
+        self.assertIn("Nothing was done", self.text("account", "purge", "ann"))
+        done = self.qmctl("account", "purge", "--yes", "ann")
+        self.assertEqual((done.pop("dry_run"), done["recipients"], done["webhooks"], done["suppressions"]), (False, 1, 1, 1))
+        self.assertEqual((self.qmctl("queue", "list", "--account", "ann"), self.qmctl("hook", "list"),
+                          self.qmctl("suppress", "list", "ann")), ([], [], []))
+        self.assertEqual(self.qmctl("hook", "retired", "list")[0]["last"], "canceled by admin")
+        self.assertEqual([row["last"] for row in self.qmctl("retired", "list", "--to", "e@d.test")], ["delivery canceled by admin"])
+        # Its sender is told, at an address that is no longer ours to deliver to.
+        wait.until(lambda: len(self.notices()) == 2, what="the notice to the sender")
+        again = self.qmctl("account", "purge", "--yes", "ann")
+        self.assertEqual([again[key] for key in ("recipients", "webhooks", "suppressions", "events")], [0] * 4)
+        self.assertEqual((len(self.qmctl("queue", "list", "--account", "bob")), len(self.qmctl("suppress", "list", "bob"))), (1, 1))
+        self.assertEqual(self.code("account", "purge"), 64)
+        self.suite.stop()
 
     def test_a_changed_password_is_in_force_at_once(self):
         self.assertEqual({one["account"]: one["password"] for one in self.qmctl("account", "list")},

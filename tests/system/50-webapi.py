@@ -16,6 +16,7 @@ listen web {{
 }}
 listen proxied {{ address {us}  http 81  webapi yes  forwarded yes }}
 listen numbers {{ address {us}  http 82  metrics yes }}
+listen elsewhere {{ address {us}  http 83  webapi yes  webapi-path /api/mail }}
 domain mox.example {{ dkim test {{ key-file "${{dir}}/dkim.pem" }} }}
 domain disabled.example {{ disabled yes }}
 account mjl {{
@@ -99,6 +100,20 @@ class Pages(WebapiCase):
                 self.assertEqual(answer.headers["Referrer-Policy"], "same-origin")
                 self.assertEqual(answer.headers["Content-Security-Policy"], "default-src 'self' 'unsafe-inline' data:")
                 self.assertIsNone(answer.headers["Access-Control-Allow-Origin"])
+
+    def test_a_path_of_its_own(self):
+        web = api.Api(self.us.v4, 83)
+        for method, path, status, location in [
+                ("GET", "/", 303, "/api/mail/v0/"), ("GET", "/api/mail", 303, "/api/mail/"), ("GET", "/api/mail/", 303, "/api/mail/v0/"),
+                ("GET", "/api/mail/v0/openapi.json", 303, "/api/mail/openapi.json"), ("POST", "/api/mail/v0/Send", 401, None),
+                ("GET", "/webapi/v0/Send", 404, None), ("GET", "/api/", 404, None)]:
+            with self.subTest(f"{method} {path}"):
+                answer = web.request(method, path)
+                self.assertEqual((answer.status, answer.headers["Location"]), (status, location))
+        self.assertIn(f"http://{self.us.v4}:83/api/mail/v0/Send", web.get("/api/mail/v0/Send").text)
+        document = web.get("/api/mail/openapi.json").json
+        self.assertIn("/api/mail/v0/Send", document["paths"])
+        self.assertFalse([path for path in document["paths"] if not path.startswith("/api/mail/")])
 
     def test_b_pages_tell_how_to_call(self):
         page = self.web.get("/webapi/v0/Send").text

@@ -32,7 +32,7 @@ class Suppression(case.LanCase):
         return answer.code
 
     def test_an_address_and_its_variants(self):
-        self.assertEqual(self.ok(self.mjl, "SuppressionList"), {"Suppressions": []})
+        self.assertEqual(self.ok(self.mjl, "SuppressionList"), {"Suppressions": [], "Next": ""})
         self.assertEqual(self.ok(self.mjl, "SuppressionAdd", EmailAddress="Remote.Last-catchall@b\u00fccher.example",
                                  Manual=True, Reason="they asked"), {})
         self.assertEqual(self.code(self.mjl, "SuppressionAdd", EmailAddress="remotelast+x@xn--bcher-kva.example"), "error")
@@ -60,6 +60,14 @@ class Suppression(case.LanCase):
         rows = self.ok(self.mjl, "SuppressionList")["Suppressions"]
         self.assertEqual({row["OriginalAddress"] for row in rows}, {f"user{i}@example.net" for i in range(1100)})
         self.assertEqual(len({row["ID"] for row in rows}), 1100)
+        pages, page = [], {"Next": ""}
+        while not pages or page["Next"]:
+            page = self.ok(self.mjl, "SuppressionList", Limit=300, After=page["Next"])
+            pages.append(page["Suppressions"])
+        self.assertEqual([len(page) for page in pages], [300, 300, 300, 200])
+        self.assertEqual([row for page in pages for row in page], rows)
+        for wrong in ({"Limit": 1001}, {"Limit": -1}, {"After": "12"}, {"After": "0123456789abcdeg"}):
+            self.assertEqual(self.code(self.mjl, "SuppressionList", **wrong), "user", wrong)
 
 
 if __name__ == "__main__":

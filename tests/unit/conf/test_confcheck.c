@@ -183,6 +183,33 @@ static void test_what_works_but_is_hardly_meant_is_a_warning(void **state)
     conf_free(&conf);
 }
 
+static void test_a_base_path_is_one_that_a_client_can_ask_for(void **state)
+{
+    static const struct {
+        const char *path;
+        bool good;
+    } cases[] = {
+        {"/", true},     {"/webapi", true}, {"/webapi/", true}, {"/a/b-c_d.e~1/", true},
+        {"/...", true},  {"/.a/", true},    {"webapi/", false}, {"/a//b", false},
+        {"//", false},   {"/./", false},    {"/a/..", false},   {"/a/../b", false},
+        {"/a b", false}, {"/a?b", false},   {"/%61", false},    {"/\303\274", false},
+        {"/a/.", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct conf_errors errors;
+        char *text = mem_format(
+            HOST "listen a { address ::1 http 80 webapi yes webapi-path \"%s\" }", cases[i].path);
+        struct conf *conf = conf_parse("f", span_text(text), &errors);
+        if ((conf != NULL) != cases[i].good)
+            fail_msg("%s", cases[i].path);
+        conf_free(&conf);
+        conf_errors_free(&errors);
+        mem_free(&text);
+    }
+    expect_wrong(HOST "listen a { address ::1 http 80 webapi yes webapi-path x }",
+                 "f:2:43: webapi-path must be a path such as /webapi/, not x\n");
+}
+
 static void test_nothing_is_said_twice_of_what_was_wrong_before(void **state)
 {
     expect_wrong(HOST "listen a { address ::1 smtp x }",
@@ -261,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_fit_together_is_said),
         cmocka_unit_test(test_what_fits_together_is_taken),
         cmocka_unit_test(test_what_works_but_is_hardly_meant_is_a_warning),
+        cmocka_unit_test(test_a_base_path_is_one_that_a_client_can_ask_for),
         cmocka_unit_test(test_nothing_is_said_twice_of_what_was_wrong_before),
         cmocka_unit_test(test_no_more_is_asked_for_than_a_process_takes),
         cmocka_unit_test(test_mailboxes_are_served_under_the_name_local),

@@ -41,12 +41,14 @@ int __wrap_fsync(int fd)
 }
 
 static int readdir_error;
+static unsigned names_read;
 
 struct dirent *__real_readdir(DIR *dir);
 struct dirent *__wrap_readdir(DIR *dir);
 
 struct dirent *__wrap_readdir(DIR *dir)
 {
+    names_read++;
     if (readdir_error == 0)
         return __real_readdir(dir);
     errno = readdir_error;
@@ -463,6 +465,79 @@ static void a_large_folder_keeps_nobody_waiting(void **state)
     order_free(&o);
 }
 
+/* How many names were read for the page. */
+static unsigned list(const char *after, uint32_t limit)
+{
+    names_read = 0;
+    (void)mailbox_list(webapi, "anna", "", after, limit, on_answer, NULL);
+    assert_int_equal(wait_for_answer(), MAILBOX_DONE);
+    return names_read;
+}
+
+/* As though nothing in it had changed for a while. */
+static void let_folder_rest(void)
+{
+    const struct timespec old[2] = {{time(NULL) - 3600, 0}, {time(NULL) - 3600, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, "anna/new", old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, "anna/cur", old, 0), 0);
+}
+
+#define LARGE 5000
+static void make_large_folder(void)
+{
+    char path[64];
+    make_folder("anna");
+    for (int i = 0; i < LARGE; i++) {
+        (void)snprintf(path, sizeof path, "anna/%s%d.us%s", i < 4500 ? "cur/" : "new/", 100000 + i,
+                       i < 4500 ? ":2,S" : "");
+        make_file(path, "");
+    }
+    let_folder_rest();
+}
+
+static void a_folder_is_read_once_for_all_its_pages(void **state)
+{
+    char after[64] = "";
+    uint32_t seen = 0;
+    make_large_folder();
+    assert_in_range(list("", 999), LARGE, LARGE + 10);
+    do {
+        for (uint32_t i = 0; i < answer.files_n; i++)
+            assert_int_equal(strtol(answer.files[i].place.name, NULL, 10), 100000 + seen++);
+        (void)snprintf(after, sizeof after, "%s", answer.next);
+    } while (after[0] != '\0' && list(after, 999) == 0);
+    assert_int_equal(seen, LARGE);
+    assert_int_equal(list("", 3), 0);
+    make_file("anna/new/100000.a.us", "");
+    assert_in_range(list("", 3), LARGE, LARGE + 10);
+    assert_string_equal(answer.files[1].place.name, "100000.us");
+    assert_string_equal(answer.files[0].place.name, "100000.a.us");
+}
+
+static void a_later_page_is_of_what_the_first_one_found_as_long_as_that_is_there(void **state)
+{
+    make_large_folder();
+    (void)list("", 3);
+    make_file("anna/new/200000.us", "");
+    assert_int_equal(list("100002.us", 3), 0);
+    assert_string_equal(answer.next, "100005.us");
+    /* The last one is not, as what came since is on it. */
+    assert_in_range(list("104997.us", 3), LARGE, LARGE + 10);
+    assert_int_equal(answer.files_n, 3);
+    assert_string_equal(answer.files[2].place.name, "200000.us");
+    assert_string_equal(answer.next, "");
+    /* Nor one whose files have other names now. */
+    assert_int_equal(rename("anna/cur/100004.us:2,S", "anna/cur/100004.us:2,FS"), 0);
+    assert_in_range(list("100002.us", 3), LARGE, LARGE + 10);
+    assert_int_equal(answer.files_n, 3);
+    assert_string_equal(answer.files[1].place.name, "100004.us");
+    assert_int_equal(answer.files[1].flags, MAILBOX_SEEN | MAILBOX_FLAGGED);
+    assert_int_equal(list("100002.us", 3), 0);
+    /* Nor after a while. */
+    lab.passed_ms += 61000;
+    assert_in_range(list("100002.us", 3), LARGE, LARGE + 10);
+}
+
 static void what_is_asked_by_one_that_went_away_is_not_answered(void **state)
 {
     static const struct ipc_handler handler = {NULL, NULL};
@@ -495,6 +570,8 @@ int main(void)
         TEST(what_cannot_be_read_is_not_told_to_be_absent),
         TEST(what_is_old_in_tmp_of_a_folder_is_removed_when_one_is_stored),
         TEST(a_large_folder_keeps_nobody_waiting),
+        TEST(a_folder_is_read_once_for_all_its_pages),
+        TEST(a_later_page_is_of_what_the_first_one_found_as_long_as_that_is_there),
         TEST(what_is_asked_by_one_that_went_away_is_not_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,7 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
     struct admin_acted acted;
     uint64_t id, count;
     struct admin_hook_item hook;
+    struct admin_purged purged;
     uint16_t type;
     int other, fd = ready_answer(MSG_ADMIN_REFUSED, span_of("\0\0\0\0", 4), &other);
     switch (r->type) {
@@ -124,6 +125,12 @@ static uint16_t send_request(const struct admin_request *r, struct buf *out)
         assert_int_equal(admin_ask_hook_act_part(fd, r->hook_action, r->by_ms, &r->query.filter,
                                                  r->dry, &acted, &f),
                          -1);
+        break;
+    case MSG_ADMIN_HOOK_TEST:
+        assert_int_equal(admin_ask_hook_test(fd, r->account, r->incoming, r->event, &hook, &f), -1);
+        break;
+    case MSG_ADMIN_PURGE:
+        assert_int_equal(admin_ask_purge(fd, r->account, r->dry, &purged, &f), -1);
         break;
     default:
         assert_int_equal(admin_ask_counts(fd, &counts, &f), -1);
@@ -175,6 +182,11 @@ static void test_requests_stand_the_battery(void **state)
          .query.filter = filter,
          .after = 5,
          .until = UINT64_MAX},
+        {.type = MSG_ADMIN_HOOK_TEST,
+         .account = (char *)"billing",
+         .incoming = true,
+         .event = (char *)"failed"},
+        {.type = MSG_ADMIN_PURGE, .account = (char *)"billing", .dry = true},
         {.type = MSG_ADMIN_COUNTS},
         {.type = MSG_ADMIN_HOLD_LIST},
         {.type = MSG_ADMIN_HOLD_ADD,

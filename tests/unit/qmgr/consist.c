@@ -434,8 +434,31 @@ static void check_hookretired(struct walk *w, struct span key, struct span value
     }
     w->c->hooks_retired++;
     check_id(w, "hookretired", id);
+    if (!has(w, TABLE_HOOKENDED, key_ended(r.next_ms, id)))
+        complain(w, "hookretired %" PRIu64 ": is not in hookended", id);
     if (has(w, TABLE_HOOK, key_id(id)))
         complain(w, "hookretired %" PRIu64 ": is in the queue, too", id);
+    hook_row_clear(&r);
+}
+
+static void check_hookended(struct walk *w, struct span key, struct span value)
+{
+    struct hook_row r;
+    struct span row;
+    int64_t ended_ms;
+    uint64_t id;
+    if (key_read_ended(key, &ended_ms, &id) != 0 || value.n != 0) {
+        complain(w, "hookended: a row does not decode");
+        return;
+    }
+    struct key k = key_id(id);
+    if (!store_get(w->t, TABLE_HOOKRETIRED, key_span(&k), &row) || hook_row_read(row, &r) != 0) {
+        complain(w, "hookended %" PRId64 "/%" PRIu64 ": no such row of the history", ended_ms, id);
+        return;
+    }
+    if (r.next_ms != ended_ms)
+        complain(w, "hookended %" PRId64 "/%" PRIu64 ": it ended at %" PRId64, ended_ms, id,
+                 r.next_ms);
     hook_row_clear(&r);
 }
 
@@ -550,14 +573,23 @@ static const struct {
     unsigned table;
     each_row *check;
 } tables[] = {
-    {TABLE_MSG, check_msg},           {TABLE_RCPT, check_rcpt},
-    {TABLE_DUE, check_due},           {TABLE_DEST, check_dest},
-    {TABLE_BODY, check_body},         {TABLE_RETIRED, check_retired},
-    {TABLE_EVENT, check_event},       {TABLE_HOOK, check_hook},
-    {TABLE_HOOKDUE, check_hookdue},   {TABLE_HOOKRETIRED, check_hookretired},
-    {TABLE_HELD, check_held},         {TABLE_ENDED, check_ended},
-    {TABLE_MAIL, check_mail},         {TABLE_MAILFILE, check_mailfile},
-    {TABLE_MAILGONE, check_mailgone}, {TABLE_HOLD, check_hold},
+    {TABLE_MSG, check_msg},
+    {TABLE_RCPT, check_rcpt},
+    {TABLE_DUE, check_due},
+    {TABLE_DEST, check_dest},
+    {TABLE_BODY, check_body},
+    {TABLE_RETIRED, check_retired},
+    {TABLE_EVENT, check_event},
+    {TABLE_HOOK, check_hook},
+    {TABLE_HOOKDUE, check_hookdue},
+    {TABLE_HOOKRETIRED, check_hookretired},
+    {TABLE_HOOKENDED, check_hookended},
+    {TABLE_HELD, check_held},
+    {TABLE_ENDED, check_ended},
+    {TABLE_MAIL, check_mail},
+    {TABLE_MAILFILE, check_mailfile},
+    {TABLE_MAILGONE, check_mailgone},
+    {TABLE_HOLD, check_hold},
     {TABLE_HOOKLAST, check_hooklast},
 };
 

@@ -376,6 +376,51 @@ static void test_a_call_that_hooks_does_not_survive_counts(void **state)
     finish();
 }
 
+/* The attempt of the call that the endpoint has not answered, and of no other. */
+static unsigned attempt_under_way(void)
+{
+    WORLD_UNTIL(world.hooks.calls_n == 1);
+    return world.hooks.calls[0].attempt;
+}
+
+static void test_a_call_that_the_queue_does_not_survive_counts(void **state)
+{
+    world_open("queue { keep-retired-webhooks 1h }\n");
+    put_hooks("https://a.example/", 2);
+    assert_int_equal(attempt_under_way(), 1);
+    uint64_t id = world.hooks.calls[0].id;
+    finish();
+    for (unsigned attempt = 2; attempt <= 3; attempt++) { /* in whatever way it ends */
+        world_restart(attempt == 2);
+        assert_int_equal(attempt_under_way(), attempt);
+        assert_int_equal(world.hooks.calls[0].id, id);
+    }
+    endpoint_answer(&world.hooks, 0, 200);
+    /* The one behind it was not begun. */
+    assert_int_equal(attempt_under_way(), 1);
+    assert_true(world.hooks.calls[0].id != id);
+    endpoint_answer(&world.hooks, 0, 500);
+    world_settle();
+    /* What was written down does not count twice. */
+    world_restart(false);
+    world_step(2 * MINUTE);
+    assert_int_equal(attempt_under_way(), 2);
+    endpoint_answer(&world.hooks, 0, 200);
+    world_settle();
+    struct key k = key_id(id);
+    struct span value;
+    struct hook_row row;
+    struct store_txn *t = store_begin(world.queue.store, false);
+    assert_true(store_get(t, TABLE_HOOKRETIRED, key_span(&k), &value));
+    assert_int_equal(hook_row_read(value, &row), 0);
+    store_abort(&t);
+    assert_int_equal(row.attempts, 3);
+    assert_int_equal(row.results_n, 3);
+    assert_non_null(strstr(row.results[1].error, "the queue ended"));
+    assert_int_equal(row.results[2].code, 200);
+    hook_row_clear(&row);
+}
+
 static void test_without_hooks_webhooks_wait(void **state)
 {
     endpoint_unlink(&world.hooks);
@@ -404,6 +449,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_a_webhook_that_fails_is_tried_again_until_it_is_over),
         WORLD_TEST(test_an_endpoint_can_ask_for_time_or_for_no_more),
         BARE_TEST(test_a_call_that_hooks_does_not_survive_counts),
+        BARE_TEST(test_a_call_that_the_queue_does_not_survive_counts),
         WORLD_TEST(test_without_hooks_webhooks_wait),
     };
     return WORLD_MAIN(argc, argv, tests);

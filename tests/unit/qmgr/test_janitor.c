@@ -5,6 +5,7 @@
 
 #include "body.h"
 #include "clock.h"
+#include "hookrow.h"
 #include "janitor.h"
 #include "mem.h"
 #include "room.h"
@@ -96,6 +97,30 @@ static void test_with_a_row_that_is_set_aside_goes_its_place_in_the_order(void *
     consist_clear(&c);
 }
 
+static void test_so_it_is_with_webhooks(void **state)
+{
+    const struct hook_row row = {.account = (char *)"ann",
+                                 .url = (char *)"http://192.0.2.1/",
+                                 .authorization = (char *)"",
+                                 .event = (char *)"failed",
+                                 .next_ms = clock_wall_ms(),
+                                 .payload = (char *)"{}",
+                                 .keep_until_ms = clock_wall_ms() + HOUR};
+    struct fail f;
+    struct store_txn *t = store_begin(world.queue.store, true);
+    uint64_t id = ledger_take_id(&world.queue.ledger, t);
+    hookrow_put_retired(t, id, &row);
+    hookrow_put_retired(t, ledger_take_id(&world.queue.ledger, t), &row);
+    assert_int_equal(store_commit(&t, &f), 0);
+    struct key k = key_id(id), left = key_ended(row.next_ms, id + 1);
+    world_damage(TABLE_HOOKRETIRED, key_span(&k), span_text("\xffgarbage"));
+    WORLD_UNTIL(world_rows(TABLE_HOOKENDED) == 1);
+    struct span value;
+    t = store_begin(world.queue.store, false);
+    assert_true(store_get(t, TABLE_HOOKENDED, key_span(&left), &value));
+    store_abort(&t);
+}
+
 static void test_a_disk_with_too_little_room_takes_no_new_mail(void **state)
 {
     world_open("queue { minimum-free 1024G }\n");
@@ -115,6 +140,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_much_history_goes_at_once),
         WORLD_TEST(test_bad_rows_of_the_history_are_set_aside),
         WORLD_TEST(test_with_a_row_that_is_set_aside_goes_its_place_in_the_order),
+        WORLD_TEST(test_so_it_is_with_webhooks),
         BARE_TEST(test_a_disk_with_too_little_room_takes_no_new_mail),
     };
     return WORLD_MAIN(argc, argv, tests);

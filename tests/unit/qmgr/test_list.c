@@ -147,7 +147,7 @@ static void add_hook(struct store_txn *t, bool retired)
     (void)snprintf(k->event, sizeof k->event, "%s", row.event);
     hookrow_insert(t, id, &row);
     if (retired)
-        hookrow_retire(t, id, hookrow_due(id, &row), &row);
+        hookrow_retire(t, id, hookrow_due(id, &row), &row, row.next_ms);
 }
 
 static void commit(struct store_txn **t)
@@ -207,7 +207,7 @@ static bool meant(enum admin_list list, const struct admin_filter *f, const stru
         return false;
     if (k->held && (f->next_after_ms != 0 || f->next_before_ms != 0))
         return false;
-    if (list != ADMIN_HOOKS_RETIRED && !in_time(k->ms, f->next_after_ms, f->next_before_ms))
+    if (!in_time(k->ms, f->next_after_ms, f->next_before_ms))
         return false;
     if (past && f->success != ADMIN_SUCCESS_ANY && k->success != (f->success == ADMIN_SUCCESS_YES))
         return false;
@@ -243,7 +243,7 @@ static unsigned expected(enum admin_list list, const struct admin_query *q, uint
         if (meant(list, &q->filter, &model.rows[list][i]))
             found[n++] = &model.rows[list][i];
     }
-    order.by_time = q->sort == ADMIN_BY_TIME && list != ADMIN_HOOKS_RETIRED;
+    order.by_time = q->sort == ADMIN_BY_TIME;
     order.descending = q->descending;
     qsort(found, n, sizeof found[0], by_order);
     for (unsigned i = 0; i < n; i++)

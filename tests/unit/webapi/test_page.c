@@ -9,7 +9,7 @@
 #include "page.h"
 
 static const struct page_site site = {
-    {(const unsigned char *)"http://h:1", 10}, "a@b", "p<w", true};
+    {(const unsigned char *)"http://h:1", 10}, "/webapi/", "a@b", "p<w", true};
 
 static void test_text_cannot_end_an_element_or_attribute(void **state)
 {
@@ -33,13 +33,18 @@ static void test_the_index_names_every_method_and_how_to_call_one(void **state)
     assert_non_null(strstr(buf_text(&out), "http://h:1/webapi/v0/Send</pre>"));
     assert_non_null(strstr(buf_text(&out), "\"/metrics\""));
     assert_non_null(strstr(buf_text(&out), "<h2>Webhooks</h2>"));
+    assert_non_null(strstr(buf_text(&out), "<h2>Differences</h2>"));
     assert_non_null(strstr(buf_text(&out), "<td><code>SMTPEnhancedCode</code></td>"));
     assert_null(strstr(buf_text(&out), "<script"));
     struct page_site without = site;
     without.metrics = false;
+    without.path = "/api/";
     buf_clear(&out);
     page_index(&out, &without);
     assert_null(strstr(buf_text(&out), "\"/metrics\""));
+    assert_null(strstr(buf_text(&out), "/webapi/"));
+    assert_non_null(strstr(buf_text(&out), "http://h:1/api/v0/Send</pre>"));
+    assert_non_null(strstr(buf_text(&out), "<a href=\"/api/openapi.json\">"));
     buf_free(&out);
 }
 

@@ -8,9 +8,9 @@
 #include "routing.h"
 
 static const struct conf_value hosts[] = {{.text = (char *)(uintptr_t) "api.example"}};
-static const struct routing_scope both = {true, true, "mail.example.org", hosts, 1};
-static const struct routing_scope api = {true, false, "mail.example.org", NULL, 0};
-static const struct routing_scope numbers = {false, true, "mail.example.org", NULL, 0};
+static const struct routing_scope both = {true, true, "/webapi/", "mail.example.org", hosts, 1};
+static const struct routing_scope api = {true, false, "/webapi/", "mail.example.org", NULL, 0};
+static const struct routing_scope numbers = {false, true, "/webapi/", "mail.example.org", NULL, 0};
 
 static enum routing find(const struct routing_scope *scope, const char *http_method,
                          const char *path, const char *host, const struct method **method)
@@ -70,6 +70,40 @@ static void test_paths_lead_where_clients_expect(void **state)
         bool names_one = got == ROUTING_PAGE || got == ROUTING_CALL;
         assert_ptr_equal(m, names_one ? &method_send : NULL);
     }
+}
+
+static void test_the_base_path_can_be_another(void **state)
+{
+    static const struct {
+        const char *base, *path;
+        enum routing expected;
+    } cases[] = {
+        {"/api/mail/", "/api/mail/v0/Send", ROUTING_CALL},
+        {"/api/mail/", "/api/mail/v0/", ROUTING_INDEX},
+        {"/api/mail/", "/api/mail", ROUTING_TO_BASE},
+        {"/api/mail/", "/api/mailx", ROUTING_NOT_FOUND},
+        {"/api/mail/", "/api/", ROUTING_NOT_FOUND},
+        {"/api/mail/", "/webapi/v0/Send", ROUTING_NOT_FOUND},
+        {"/api/mail/", "/webapi/", ROUTING_NOT_FOUND},
+        {"/", "/v0/Send", ROUTING_CALL},
+        {"/", "/v0/", ROUTING_INDEX},
+        {"/", "/webapi/v0/Send", ROUTING_NOT_FOUND},
+    };
+    const struct method *m;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct routing_scope scope = both;
+        scope.path = cases[i].base;
+        if (find(&scope, "POST", cases[i].path, "localhost", &m) != cases[i].expected)
+            fail_msg("%s below %s", cases[i].path, cases[i].base);
+        assert_int_equal(find(&scope, "GET", "/", "localhost", &m), ROUTING_TO_CALLS);
+        assert_int_equal(find(&scope, "GET", cases[i].base, "localhost", &m), ROUTING_TO_CALLS);
+    }
+    struct routing_scope scope = both;
+    scope.path = "/api/mail/";
+    assert_int_equal(find(&scope, "GET", "/api/mail/openapi.json", "localhost", &m),
+                     ROUTING_OPENAPI_DOCUMENT);
+    assert_int_equal(find(&scope, "GET", "/api/mail/v0/openapi.json", "localhost", &m),
+                     ROUTING_TO_OPENAPI);
 }
 
 static void test_a_listener_serves_what_it_is_told_to(void **state)
@@ -149,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths_lead_where_clients_expect),
+        cmocka_unit_test(test_the_base_path_can_be_another),
         cmocka_unit_test(test_a_listener_serves_what_it_is_told_to),
         cmocka_unit_test(test_the_api_answers_to_its_own_names_alone),
         cmocka_unit_test(test_a_page_of_another_site_is_told_apart),

@@ -217,7 +217,7 @@ static void test_the_document_has_a_path_for_every_method(void **state)
 {
     struct buf out = {0};
     struct fail f;
-    openapi_write(&out, span_text("http://h\"<:1"));
+    openapi_write(&out, span_text("http://h\"<:1"), "/api/");
     struct json_doc *doc = jsonread_parse(buf_span(&out), NULL, &f);
     if (doc == NULL)
         fail_msg("%s", f.text);
@@ -225,7 +225,7 @@ static void test_the_document_has_a_path_for_every_method(void **state)
     assert_true(span_is(jsonread_text(jsonread_member(root, "openapi")), "3.1.0"));
     assert_non_null(strstr(buf_text(&out), "http://h\\\"<:1"));
     for (size_t i = 0; methods[i] != NULL; i++) {
-        char *path = mem_format("/webapi/v0/%s", methods[i]->name);
+        char *path = mem_format("/api/v0/%s", methods[i]->name);
         assert_non_null(jsonread_member(paths, path));
         mem_free(&path);
     }
