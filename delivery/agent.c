@@ -62,7 +62,11 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     submit_set(&r->stage, o->stage);
     submit_set(&r->remote_host, o->remote_host);
     submit_set(&r->remote_address, o->remote_address);
-    submit_set(&r->tls, o->tls);
+    submit_set(&r->tls, o->tls.text);
+    submit_set(&r->tls_name, o->tls.name);
+    submit_set(&r->tls_peer, o->tls.peer);
+    submit_set(&r->tls_record, o->tls.record);
+    r->octets = o->octets;
     submit_set(&r->stored_folder, o->stored_folder);
     submit_set(&r->stored_name, o->stored_name);
     r->stored_inode = o->stored_inode;

@@ -127,14 +127,21 @@ void agent_stop(struct agent *a);
  * where that can be had, else without. */
 bool job_insists_on_tls(const struct job *j);
 
+/* What TLS was like, as in struct deliver_result. Texts may be NULL for "". */
+struct job_tls {
+    const char *text, *name, *peer, *record;
+};
+
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
 struct job_outcome {
     enum deliver_status status;
     int code;
     const char *enhanced, *reply, *error, *stage;
-    const char *remote_host, *remote_address, *tls;
-    bool reports;   /* the next hop tells the sender of success, if that is wished for */
-    bool complaint; /* as in struct deliver_result */
+    const char *remote_host, *remote_address;
+    struct job_tls tls;
+    uint64_t octets; /* sent of the message */
+    bool reports;    /* the next hop tells the sender of success, if that is wished for */
+    bool complaint;  /* as in struct deliver_result */
     const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
     uint64_t stored_inode;
 };

@@ -117,6 +117,7 @@ void content_clear(struct session *s)
 static void to_output(void *arg, struct span run)
 {
     struct session *s = arg;
+    s->t.octets += run.n;
     buf_put_span(s->t.chunking ? &s->t.chunk : conn_output(s->conn), run);
 }
 

@@ -452,7 +452,7 @@ static void pass_over(struct relay *r)
                             .enhanced = "4.7.5",
                             .stage = "policy",
                             .error = p->why,
-                            .tls = tls,
+                            .tls = {.text = tls},
                             .remote_host = r->host_name};
     log_info(NULL, "host passed over", LS("host", r->host_name), LS("policy", p->label),
              LS("why", p->why));

@@ -64,7 +64,7 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     struct session_failure f = {.stage = stage,
                                 .error = error,
                                 .enhanced = enhanced,
-                                .tls = s->tls_text,
+                                .tls = session_tls(s),
                                 .address = s->address};
     if (r != NULL) {
         reply_text(&text, r, "\n");
@@ -489,9 +489,12 @@ void session_set_owner(struct session *s, const struct tlspolicy *policy,
     tlsstep_describe(s);
 }
 
-const char *session_tls(const struct session *s)
+struct job_tls session_tls(const struct session *s)
 {
-    return s->tls_text;
+    return (struct job_tls){.text = s->tls_text,
+                            .name = s->handshake == NULL ? NULL : s->policy->sni,
+                            .peer = s->tls_peer,
+                            .record = s->tls_record};
 }
 
 const char *session_host(const struct session *s)

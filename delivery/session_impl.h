@@ -53,8 +53,9 @@ struct transaction {
     struct sevenbit *seven; /* the message is looked at, or converted */
     struct event *turn;     /* STEP_LOOK */
     struct data_encoder encoder;
-    uint64_t at;   /* of the body, what was read */
-    bool chunking; /* it goes in chunks, without DATA and dot */
+    uint64_t octets; /* sent of it */
+    uint64_t at;     /* of the body, what was read */
+    bool chunking;   /* it goes in chunks, without DATA and dot */
     uint32_t chunks_sent, chunks_answered;
     struct buf chunk; /* to be sent next */
     bool chunk_last;  /* it is the last one */
@@ -98,6 +99,7 @@ struct session {
     char *tls_name;    /* what the server is called to vault */
     char address[280]; /* "192.0.2.1:25" */
     char tls_text[240];
+    char tls_peer[PROTO_NAME_MAX + 1], tls_record[PROTO_NAME_MAX + 1];
     bool by_name;      /* the proxy is to find the address */
     struct dnsaddr to; /* not by_name */
     bool greeted;
@@ -157,7 +159,7 @@ bool tlsstep_lets_pass(const struct session *s);
  * NULL; why: our sentence. */
 void tlsstep_on_failure(struct session *s, const struct reply *r, const char *why,
                         struct session_failure *f);
-/* Says anew in s->tls_text what TLS is like. */
+/* Says anew in s->tls_text and beside it what TLS is like. */
 void tlsstep_describe(struct session *s);
 
 /* Connected to the proxy: tells it where to connect to. Goes on with session_greet. */

@@ -29,8 +29,11 @@ void tlsstep_describe(struct session *s)
 {
     struct buf text = {0};
     struct tls_info info;
+    s->tls_peer[0] = s->tls_record[0] = '\0';
     if (s->conn != NULL && conn_is_secure(s->conn)) {
         tls_info_fill(&info, conn_ssl(s->conn));
+        (void)snprintf(s->tls_peer, sizeof s->tls_peer, "%s", info.peer);
+        (void)tlsdane_matched(conn_ssl(s->conn), s->tls_record, sizeof s->tls_record);
         tls_info_text(&info, &text);
         buf_puts(&text, info.verified ? "; " : " unverified; ");
     } else if (s->in_clear) {

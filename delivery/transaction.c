@@ -35,7 +35,8 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                 .stage = stage,
                                 .remote_host = s->host,
                                 .remote_address = s->address,
-                                .tls = s->tls_text};
+                                .tls = session_tls(s),
+                                .octets = s->t.octets};
 }
 
 /* What a reply can do to a recipient. */
@@ -253,6 +254,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->told = 0;
+    t->octets = 0;
     t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);

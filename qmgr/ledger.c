@@ -240,6 +240,9 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
                                .remote_host = (char *)"",
                                .remote_address = (char *)"",
                                .tls = (char *)"",
+                               .tls_name = (char *)"",
+                               .tls_peer = (char *)"",
+                               .tls_record = (char *)"",
                                .extra = e->extra,
                                .extra_n = e->extra_n};
 }
@@ -476,6 +479,9 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
         event.remote_host = last->remote_host;
         event.remote_address = last->remote_address;
         event.tls = last->tls;
+        event.tls_name = last->tls_name;
+        event.tls_peer = last->tls_peer;
+        event.tls_record = last->tls_record;
     }
     put_event(l, t, n->account, &event);
     mem_free(&line);

@@ -12,7 +12,7 @@
 #include "store.h"
 #include "tables.h"
 
-#define LEDGER_SCHEMA 4         /* of the store; another one is refused */
+#define LEDGER_SCHEMA 5         /* of the store; another one is refused */
 #define LEDGER_IDS (1ull << 53) /* all are below: numbers of JSON, exact wherever they are read */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one

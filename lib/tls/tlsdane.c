@@ -1,6 +1,7 @@
 #include "tlsdane.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
@@ -166,6 +167,20 @@ bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reaso
         *type = TLSRESULT_VALIDATION_FAILURE;
         *reason = "dane-no-match";
     }
+    return true;
+}
+
+bool tlsdane_matched(const SSL *ssl, char *out, size_t size)
+{
+    struct tlsa r = {0};
+    struct buf text = {0};
+    out[0] = '\0';
+    if (SSL_get0_dane_tlsa((SSL *)ssl, &r.usage, &r.selector, &r.matching, &r.data.p, &r.data.n) <
+        0)
+        return false;
+    tlsa_text(&r, &text);
+    (void)snprintf(out, size, "%s", buf_text(&text));
+    buf_free(&text);
     return true;
 }
 

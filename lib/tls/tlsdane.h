@@ -52,6 +52,11 @@ bool tlsdane_offers_session(const SSL *ssl);
  * or false when it failed for some other reason. */
 bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reason);
 
+/* Writes the record of the policy that the certificate of a finished handshake matched, as
+ * tlsa_text has it and cut where it does not fit in size octets: true; or false and "" where none
+ * had to, or the handshake resumed an earlier one, in which that was seen to. */
+bool tlsdane_matched(const SSL *ssl, char *out, size_t size);
+
 /* Judges the certificates that the host showed in a finished handshake as if a trusted authority
  * had to vouch for name, a policy in testing mode for one (RFC 8461 section 5). Returns true when
  * it would do, or false with type and reason as tlsdane_fault gives them. */

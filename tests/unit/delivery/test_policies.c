@@ -466,6 +466,41 @@ static void where_a_connection_idles_its_host_comes_first(void **state)
     order_free(&second);
 }
 
+/* Beside the sentence there is what it was made of: which name, whose certificate, which record,
+ * and how much of the message went over it. */
+static void what_tls_was_like_is_kept_in_detail(void **state)
+{
+    static const struct {
+        enum records tlsa;
+        enum server server;
+        const char *name, *peer;
+        bool matches;
+        uint64_t octets;
+    } cases[] = {
+        {GOOD, UNTRUSTED, "mx1.test", "CN=127.0.0.1", true, 27},
+        {NONE, TRUSTED, "mx1.test", "CN=127.0.0.1", false, 27},
+        {WRONG, UNTRUSTED, "mx1.test", "", false, 0}, /* the handshake failed */
+        {NONE, CLEAR, "", "", false, 27},
+        {FAILS, TRUSTED, "", "", false, 0}, /* nobody was connected to */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.body = "Subject: hi\r\n\r\n.hello\r\n"}; /* 23, a dot, the end */
+        const struct trial t = {.tlsa = cases[i].tlsa, .server = cases[i].server};
+        lab_reload_direct("tls opportunistic  idle-timeout 0");
+        publish(&t);
+        serve(&t);
+        order_run(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+        const struct deliver_result *r = &o.results[0];
+        assert_string_equal(r->tls_name, cases[i].name);
+        assert_string_equal(r->tls_peer, cases[i].peer);
+        assert_string_equal(r->tls_record, cases[i].matches ? tlsa_value : "");
+        assert_int_equal(r->octets, cases[i].octets);
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -480,6 +515,7 @@ int main(void)
         TEST(a_host_that_may_not_be_tried_leaves_it_to_the_next),
         TEST(a_connection_serves_only_what_goes_under_the_same_policy),
         TEST(where_a_connection_idles_its_host_comes_first),
+        TEST(what_tls_was_like_is_kept_in_detail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

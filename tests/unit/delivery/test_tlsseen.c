@@ -127,7 +127,8 @@ static void what_went_wrong_with_the_policy_itself_is_told_without_a_session(voi
                                          "example.net at mx.example.net: tlsa 0/1 1\n");
     assert_string_equal(l.results[0]->entries[0].details[0].reason, "http-status-404");
     assert_int_equal(l.results[1]->entries[0].details[0].type, TLSRESULT_DNSSEC_INVALID);
-    assert_string_equal(l.results[1]->entries[0].details[0].reason, "extended-dns-error-6-dnssec-bogus");
+    assert_string_equal(l.results[1]->entries[0].details[0].reason,
+                        "extended-dns-error-6-dnssec-bogus");
     learned_clear(&l);
     buf_free(&text);
     dnstlsa_result_free(&tlsa);
