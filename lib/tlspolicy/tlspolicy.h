@@ -52,7 +52,6 @@ enum tlspolicy_tlsa {
 struct tlspolicy_facts {
     /* the message and its sender */
     enum tlspolicy_wish wish;
-    bool report; /* a report on mail: it is not worth a second try without TLS */
 
     /* the operator */
     enum tlspolicy_level level;
@@ -95,7 +94,7 @@ enum tlspolicy_verdict {
 
 enum tlspolicy_tls {
     TLSPOLICY_CLEAR, /* STARTTLS is not to be used */
-    TLSPOLICY_WHEN_OFFERED,
+    TLSPOLICY_WHEN_OFFERED, /* and in clear where STARTTLS or the handshake fails */
     TLSPOLICY_ALWAYS, /* nothing of the message goes out in clear, whatever happens */
 };
 
@@ -104,7 +103,6 @@ struct tlspolicy {
     unsigned references;
     enum tlspolicy_verdict verdict;
     enum tlspolicy_tls tls;
-    bool retry_in_clear; /* when STARTTLS or the handshake fails; never with TLSPOLICY_ALWAYS */
     bool requiretls;     /* the host must announce REQUIRETLS under TLS, and is told it with MAIL */
     /* What the certificate must be like; all of them together. Neither: anything will do. */
     bool dane; /* one of tlsa matches; of usage 2, for one of the names too */
