@@ -72,6 +72,8 @@ static void explain(struct hostlookup *l, const struct dnsaddr_result *r)
     const struct transport *t = l->order.transport;
     bool left_out =
         r->status == DNSADDR_NONE && !r->nxdomain && r->name[0] != '\0' && leaves_out(t) != 0;
+    if (r->status == DNSADDR_TEMPORARY && dnsede_is_authentication(r->ede))
+        l->found.forged = r->ede;
     if (r->status == DNSADDR_TEMPORARY)
         finish_without(l, DELIVER_DEFERRED, "4.4.3", r->text);
     else if (transport_is_named(t)) /* a matter between the operator and it */

@@ -91,16 +91,16 @@ static void see(struct session *s, enum tlsseen_end end, enum tlsresult_type typ
     s->seen = NULL;
 }
 
-/* RFC 8461 section 5: under a policy in testing it is told what would have been refused. */
+/* What an authority says is looked at also where it does not count: under a policy in testing (RFC
+ * 8461 section 5), and where there is none yet, for whoever thinks of one. */
 static void see_good(struct session *s)
 {
     enum tlsresult_type type = TLSRESULT_VALIDATION_FAILURE;
     const char *reason = "";
-    const struct stsfound *sts = s->seen == NULL ? NULL : s->seen->sts;
     bool doubtful =
-        sts != NULL && sts->policy != NULL && sts->policy->mode == MTASTS_TESTING &&
+        s->seen != NULL && !s->policy->pkix &&
         !tlsdane_would_verify(s->transport->tlsdane, conn_ssl(s->conn), s->host, &type, &reason);
-    see(s, doubtful ? TLSSEEN_TESTING : TLSSEEN_GOOD, type, reason, NULL);
+    see(s, doubtful ? TLSSEEN_DOUBTFUL : TLSSEEN_GOOD, type, reason, NULL);
 }
 
 /* "tls-remote-alert-40-handshake-failure". */

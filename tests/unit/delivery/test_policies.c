@@ -127,17 +127,19 @@ static void what_dane_says_holds(void **state)
         {"none", .server = UNTRUSTED, .outcome = DELIVERED, .tls = "unverified; policy may"},
         {"match", .tlsa = GOOD, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = " verified; policy dane",
-         .learned = "example.net: no-policy-found 1 good 0 failed\n"
-                    "example.net at mx1.test: tlsa 1 good 0 failed\n"},
+         .learned =
+             "example.net: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"
+             "example.net at mx1.test: tlsa 1 good 0 failed\n"},
         {"no match", .tlsa = WRONG, .server = UNTRUSTED, .outcome = NO_MATCH, .tls = "policy dane",
          .learned =
              "example.net: no-policy-found 0 good 1 failed, validation-failure dane-no-match\n"
              "example.net at mx1.test: tlsa 0 good 1 failed, validation-failure dane-no-match\n"},
         {"unusable", .tlsa = UNUSABLE, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = "unverified; policy dane-unusable",
-         .learned = "example.net: no-policy-found 1 good 0 failed\n"
-                    "example.net at mx1.test: tlsa 1 good 0 failed, tlsa-invalid "
-                    "all-unusable-records+ignored\n"},
+         .learned =
+             "example.net: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"
+             "example.net at mx1.test: tlsa 1 good 0 failed, tlsa-invalid "
+             "all-unusable-records+ignored\n"},
         {"lookup fails", .tlsa = FAILS, .server = UNTRUSTED,
          .outcome = "deferred 0 4.7.5 policy (the host's TLSA records cannot be looked up)",
          .tls = "policy dane-failed",
@@ -202,7 +204,7 @@ static void what_mta_sts_says_holds(void **state)
                          "starttls-not-supported \n"},
         {"none", .sts = OFF, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = "unverified; policy may",
-         .learned = USED "example.net: sts 1 good 0 failed\n"
+         .learned = USED "example.net: sts 1 good 0 failed, certificate-not-trusted self-signed\n"
                          "example.net at mx1.test: no-policy-found 1 good 0 failed\n"},
         {"both", .tlsa = GOOD, .sts = ENFORCE, .server = TRUSTED, .outcome = DELIVERED,
          .tls = " verified; policy dane+sts"},
@@ -501,6 +503,50 @@ static void what_tls_was_like_is_kept_in_detail(void **state)
     }
 }
 
+/* Somebody may have put it there who wants the mail. Nobody is asked then, but it is told. */
+static void what_dnssec_does_not_vouch_for_is_counted(void **state)
+{
+    static const struct {
+        const char *name, *type; /* what fails so */
+        const char *sts, *learned;
+    } cases[] = {
+        {"example.net", "MX", NULL,
+         "example.net: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"example.net", "MX", ENFORCE,
+         USED "example.net: sts 0 good 1 failed, validation-failure "
+              "dns-extended-error-6-dnssec-bogus\n"},
+        {"mx1.test", "A", NULL,
+         "example.net at mx1.test: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"example.net", "A", NULL,
+         "example.net: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"_65535._tcp.mx1.test", "TLSA", NULL,
+         "example.net at mx1.test: tlsa 0 good 1 failed, dnssec-invalid "
+         "extended-dns-error-6-dnssec-bogus\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.sts = cases[i].sts};
+        const struct trial t = {.sts = cases[i].sts, .server = TRUSTED};
+        bool mx = strcmp(cases[i].type, "MX") == 0, records = strcmp(cases[i].type, "TLSA") == 0;
+        lab_reload_direct("tls opportunistic  idle-timeout 0");
+        publish(&t);
+        serve(&t);
+        if (!mx && strcmp(cases[i].name, "example.net") == 0)
+            lab.names.n = 0; /* without MX records the domain is its own host */
+        names_add(&lab.names, records ? tlsa_name : cases[i].name, "FORGED", cases[i].type);
+        order_run(&o);
+        assert_int_equal(o.results[0].status, DELIVER_DEFERRED);
+        assert_int_equal(lab.peer.opened, 0);
+        if (strcmp(buf_text(&lab.learned), cases[i].learned) != 0)
+            fail_msg("%s %s: learned\n%s\ninstead of\n%s", cases[i].type, cases[i].name,
+                     buf_text(&lab.learned), cases[i].learned);
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -516,6 +562,7 @@ int main(void)
         TEST(a_connection_serves_only_what_goes_under_the_same_policy),
         TEST(where_a_connection_idles_its_host_comes_first),
         TEST(what_tls_was_like_is_kept_in_detail),
+        TEST(what_dnssec_does_not_vouch_for_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void a_session_counts_for_the_domain_and_for_the_host(void **state)
     tlsseen_session(&s, TLSSEEN_GOOD, &detail);
     tlsseen_session(&s, TLSSEEN_FAILED, &detail);
     tlsseen_host(&s, "mx2.example.net", NULL, &l);
-    tlsseen_session(&s, TLSSEEN_TESTING, &detail);
+    tlsseen_session(&s, TLSSEEN_DOUBTFUL, &detail);
     tlsseen_session(&s, TLSSEEN_WITHOUT, &detail);
     tlsseen_close(&s, &l);
     describe(&l, &text);
