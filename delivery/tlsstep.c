@@ -103,13 +103,29 @@ static void see_good(struct session *s)
     see(s, doubtful ? TLSSEEN_DOUBTFUL : TLSSEEN_GOOD, type, reason, NULL);
 }
 
+static const char *alert_name(int alert)
+{
+    /* RFC 8446 section 6: those that OpenSSL has no name for. */
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{109, "missing extension"},
+                 {116, "certificate required"},
+                 {120, "no application protocol"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((alert & 0xff) == names[i].number)
+            return names[i].name;
+    }
+    return SSL_alert_desc_string_long(alert);
+}
+
 /* "tls-remote-alert-40-handshake-failure". */
 static void put_alert(const struct session *s, char *text, size_t size)
 {
     (void)snprintf(text, size, "tls-%s-alert-%d-%s", s->alert_is_remote ? "remote" : "local",
-                   s->alert & 0xff, SSL_alert_desc_string_long(s->alert));
+                   s->alert & 0xff, alert_name(s->alert));
     for (char *at = text; *at != '\0'; at++)
-        *at = *at == ' ' ? '-' : *at;
+        *at = *at == ' ' || *at == '_' ? '-' : *at;
 }
 
 static void see_handshake_failure(struct session *s, const char *why)

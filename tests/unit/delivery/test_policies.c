@@ -547,6 +547,79 @@ static void what_dnssec_does_not_vouch_for_is_counted(void **state)
     }
 }
 
+/* ---- why a handshake failed ---- */
+
+/* After its 220, in clear: octets of its own, or nothing until the time is over. */
+static void break_off(const char *octets)
+{
+    RUN_UNTIL(strstr(buf_text(&lab.peer.commands), "STARTTLS") != NULL);
+    lab_settle();
+    if (octets != NULL)
+        peer_interject(&lab.peer, octets);
+    else
+        assert_true(lab_expire(25));
+}
+
+static void alert_at_once(void)
+{
+    lab.peer.tls = lab.trusted;
+    (void)SSL_CTX_set_max_proto_version(lab.trusted, TLS1_1_VERSION);
+}
+
+/* It is known to the server alone, after the client has had its last word of the handshake. */
+static void alert_late(void)
+{
+    lab.peer.tls = lab.trusted;
+    (void)SSL_CTX_set_max_proto_version(lab.trusted, 0);
+    SSL_CTX_set_verify(lab.trusted, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+}
+
+static void why_a_handshake_failed_is_told(void **state)
+{
+    static char odd[300] = "=\x16\x03\x03\x01\x01"; /* a message of the handshake of type 'A' */
+    static const struct {
+        void (*serve)(void);
+        const char *octets, *reason;
+    } cases[] = {
+        {alert_at_once, NULL, "tls-remote-alert-70-protocol-version"},
+        {alert_late, NULL, "tls-remote-alert-116-certificate-required"},
+        {NULL, odd, "tls-local-alert-10-unexpected-message"},
+        {NULL, "=454 4.7.0 not now\r\n", "tls-record-header-error"},
+        {NULL, "!", "connection-closed-during-handshake"},
+        {NULL, NULL, "io-timeout-during-handshake"},
+    };
+    memset(odd + 6, 'A', 257);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.sts = ENFORCE};
+        const struct trial t = {.sts = ENFORCE};
+        char expected[400];
+        lab_reload_direct("tls opportunistic  idle-timeout 0  command-timeout 25m");
+        publish(&t);
+        serve(&t);
+        lab.peer.extensions = "SIZE\nSTARTTLS";
+        if (cases[i].serve != NULL) {
+            cases[i].serve();
+            lab.peer.extensions = "SIZE";
+        }
+        peer_say(&lab.peer, SAY_STARTTLS, "220 go", NULL);
+        peer_say(&lab.peer, SAY_OTHER, "~", NULL); /* to a handshake that has a line feed in it */
+        order_send(&o);
+        if (cases[i].serve == NULL)
+            break_off(cases[i].octets);
+        RUN_UNTIL(o.done);
+        assert_int_equal(o.results[0].status, DELIVER_DEFERRED);
+        (void)snprintf(expected, sizeof expected,
+                       USED "example.net: sts 0 good 1 failed, validation-failure %s\n"
+                            "example.net at mx1.test: no-policy-found 0 good 1 failed, "
+                            "validation-failure %s\n",
+                       cases[i].reason, cases[i].reason);
+        if (strcmp(buf_text(&lab.learned), expected) != 0)
+            fail_msg("%s: learned\n%s", cases[i].reason, buf_text(&lab.learned));
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -563,6 +636,7 @@ int main(void)
         TEST(where_a_connection_idles_its_host_comes_first),
         TEST(what_tls_was_like_is_kept_in_detail),
         TEST(what_dnssec_does_not_vouch_for_is_counted),
+        TEST(why_a_handshake_failed_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
