@@ -9,10 +9,28 @@
 
 /* One process, one transport: takes jobs from qmgr and answers each once. */
 
+/* What a server is asked. */
+enum delivery_command {
+    COMMAND_GREETING, /* by connecting */
+    COMMAND_EHLO,     /* and HELO, LHLO */
+    COMMAND_STARTTLS,
+    COMMAND_AUTH, /* each of its steps */
+    COMMAND_MAIL,
+    COMMAND_RCPT,
+    COMMAND_DATA,
+    COMMAND_BDAT, /* but for the last chunk */
+    COMMAND_DOT,  /* the message; over LMTP for each recipient */
+    COMMAND_RSET,
+    COMMAND_QUIT,
+    DELIVERY_COMMANDS
+};
+
 enum delivery_counter {
     COUNT_JOBS,
-    COUNT_CONNECTIONS,
-    COUNT_CONNECT_FAILED,
+    COUNT_CONNECTED,
+    COUNT_CONNECT_TIMEOUT,
+    COUNT_CONNECT_ERROR,
+    COUNT_SESSIONS_FAILED, /* before anything was said of a message */
     COUNT_REUSED,
     COUNT_TLS,
     COUNT_TLS_RESUMED,
@@ -35,7 +53,10 @@ enum delivery_counter {
     COUNT_FAILED,
     COUNT_AUTH_OK,
     COUNT_AUTH_REFUSED,
-    GAUGE_SESSIONS,
+    /* Of each command and class of reply, 2 to 5, how long they took and how many. */
+    COUNT_COMMANDS,
+    COUNT_COMMANDS_END = COUNT_COMMANDS + DELIVERY_COMMANDS * 4 * 2,
+    GAUGE_SESSIONS = COUNT_COMMANDS_END,
     DELIVERY_COUNTERS
 };
 

@@ -153,6 +153,7 @@ static void put_chunk(struct session *s)
     buf_put_span(conn_output(s->conn), buf_span(&t->chunk));
     buf_clear(&t->chunk);
     t->chunks_sent++;
+    session_asks(s);
     if (t->chunk_last) {
         await_final(s);
         return;

@@ -122,10 +122,17 @@ static const char *const syscalls[] = {
     "unlinkat", "fsync",   "ioctl", "getdents64", NULL,
 };
 
+#define CLASS(cmd, class)                                                                          \
+    "command_duration_seconds_sum cmd=" cmd " class=" class,                                       \
+        "command_duration_seconds_count cmd=" cmd " class=" class
+#define COMMAND(cmd) CLASS(cmd, "2"), CLASS(cmd, "3"), CLASS(cmd, "4"), CLASS(cmd, "5")
+
 static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "jobs_total",
-    "connections_total",
-    "connect_failed_total",
+    "connections_total result=ok",
+    "connections_total result=timeout",
+    "connections_total result=error",
+    "sessions_failed_total",
     "connections_reused_total",
     "tls_total",
     "tls_resumed_total",
@@ -148,6 +155,17 @@ static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "recipients_failed_total",
     "auth_ok_total",
     "auth_refused_total",
+    COMMAND("greeting"),
+    COMMAND("ehlo"),
+    COMMAND("starttls"),
+    COMMAND("auth"),
+    COMMAND("mail"),
+    COMMAND("rcpt"),
+    COMMAND("data"),
+    COMMAND("bdat"),
+    COMMAND("dot"),
+    COMMAND("rset"),
+    COMMAND("quit"),
     "connections",
     NULL,
 };

@@ -356,7 +356,7 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
      * often. */
     bool unable = f->permanent && f->code == 0, unwanted = strcmp(f->stage, "auth") == 0;
     if (!unable)
-        service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
+        service_count(r->agent->service, COUNT_SESSIONS_FAILED, 1);
     bool again = falls_back(r, f);
     r->clear = again ? f->why_clear : SESSION_NOT_CLEAR;
     if (again)

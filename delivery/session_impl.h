@@ -84,6 +84,7 @@ struct session {
     const struct session_handler *handler;
     void *arg;
     enum step step;
+    int64_t asked_ms;               /* monotonic: what is yet to be answered was asked */
     const struct tlspolicy *policy; /* of the message at hand, or the last one; a reference */
     enum session_clear clear;       /* why it is in clear, or is to be */
     bool in_clear;                  /* and that is settled */
@@ -122,6 +123,7 @@ struct session {
 
 void session_enter(struct session *s, enum step step); /* the one place where the step changes */
 void session_put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void session_asks(struct session *s); /* something of the server, now: it is timed */
 /* Ends the session with on_failed. r: the reply it is for, whose code says whether it is permanent,
  * or NULL. enhanced: without a reply, or where that has none; its class says it then. */
 void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced,
@@ -181,6 +183,8 @@ void auth_end(struct session *s);
 void transaction_begin(struct session *s, struct job *j);
 /* The message has been looked at. */
 void transaction_go_on(struct session *s);
+/* What a reply that comes now is for. */
+enum delivery_command transaction_command(const struct session *s);
 void transaction_on_reply(struct session *s, const struct reply *r);
 /* Why its deadline passed: a sentence. */
 const char *transaction_lateness(const struct session *s);

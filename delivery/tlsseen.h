@@ -44,10 +44,10 @@ void tlsseen_domain_forged(struct tlsseen *s, int ede);
 void tlsseen_host_forged(struct tlsseen *s, const char *host, int ede);
 
 enum tlsseen_end {
-    TLSSEEN_GOOD,    /* a handshake that came to its end and was not regretted */
-    TLSSEEN_FAILED,  /* STARTTLS was refused, or the handshake failed, as detail says */
-    TLSSEEN_WITHOUT, /* STARTTLS was not offered, and need not be: no session of TLS, but a detail
-                      */
+    TLSSEEN_GOOD,     /* a handshake that came to its end and was not regretted */
+    TLSSEEN_FAILED,   /* STARTTLS was refused, or the handshake failed, as detail says */
+    TLSSEEN_WITHOUT,  /* STARTTLS was not offered, and need not be: no session of TLS, but a detail
+                       */
     TLSSEEN_DOUBTFUL, /* a good one; and a detail about what a policy that asks for an authority's
                          word, had it been enforced, would have refused */
 };

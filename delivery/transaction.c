@@ -512,6 +512,14 @@ static void on_command_reply(struct session *s, const struct reply *r)
     }
 }
 
+enum delivery_command transaction_command(const struct session *s)
+{
+    const struct transaction *t = &s->t;
+    return t->answered == 0             ? COMMAND_MAIL
+           : t->answered <= t->takers_n ? COMMAND_RCPT
+                                        : COMMAND_DATA;
+}
+
 /* What the server was asked last and has not answered. */
 static const char *stage(const struct session *s)
 {

@@ -207,6 +207,11 @@ class TlsPolicies(case.LanCase):
             self.assertEqual(self.outcome(name)[2]["dsn"], "4.7.4")
         for reason in ("starttls_refused", "connection_cut"):
             self.counted(f'plaintext_fallback_total{{reason="{reason}"}} 1')
+        for line in ("starttls_not_offered_total 1", 'connections_total{result="ok"} 14', "sessions_failed_total 11",
+                     'command_duration_seconds_count{cmd="starttls",class="5"} 7',
+                     'command_duration_seconds_count{cmd="mail",class="2"} 3',
+                     'command_duration_seconds_count{cmd="data",class="3"} 3'):
+            self.counted(line)
         self.suite.stop()
 
     def test_what_a_message_asks_for_and_what_the_operator_says(self):

@@ -376,7 +376,7 @@ static void what_cannot_be_converted_is_not_sent(void **state)
         "failed 0 5.6.3 mail (the server does not take 8BITMIME, and the message cannot "
         "be converted: 8-bit octets in a part that is signed or encrypted as it stands)");
     assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n");
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 0);
     order_free(&o);
 }
 
@@ -406,7 +406,7 @@ static void who_goes_away_meanwhile_is_not_sent_to(void **state)
     assert_outcome(&o, 0, "deferred 0 4.4.2 mail (closed by the peer)");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     /* As of a connection over which nothing was said of the message: another address may do. */
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 2);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 2);
     order_free(&o);
     buf_free(&body);
 }

@@ -451,16 +451,16 @@ static void where_a_connection_idles_its_host_comes_first(void **state)
     lab_reload_direct("tls opportunistic  idle-timeout 1m");
     order_run(&first);
     assert_string_equal(first.results[0].remote_host, "mx1.test");
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     order_run(&second);
     assert_outcome(&second, 0, DELIVERED);
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     order_run(&strict); /* of which no less is asked, and no more */
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     /* Where it is of no use after all they are tried from the preferred one on. */
     order_run(&third);
     assert_outcome(&third, 0, DELIVERED);
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 4);
+    assert_int_equal(lab_connections(), 4);
     order_free(&strict);
     order_free(&third);
     mem_free(&tlsa_value);

@@ -129,7 +129,7 @@ static void what_a_server_cannot_take_it_is_not_asked_to(void **state)
     }
     assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n2 EHLO us.test\n2 QUIT\n"
                                "3 EHLO us.test\n3 QUIT\n4 EHLO us.test\n4 QUIT\n");
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 0);
 }
 
 static void one_address_that_needs_smtputf8_does_not_keep_the_message_from_the_others(void **state)
