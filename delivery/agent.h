@@ -111,6 +111,7 @@ struct job {
     uint64_t channel, request;
     struct deliver_job *order;
     int body;
+    uint64_t begins; /* at this octet of it the message begins that goes out */
     struct deliver_result
         *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled; /* which are final for this attempt */

@@ -217,6 +217,8 @@ bool takers_refused(const struct session *s, const char **enhanced, const char *
 void takers_clear(struct session *s);
 
 /* content.c */
+/* Settles where the message begins that is sent. */
+void content_settle_begin(const struct session *s, struct job *j);
 /* Whether it need not be looked at (content_look) before it is sent here. */
 bool content_is_known(const struct session *s);
 /* Finds out what converting it takes. Goes on with transaction_go_on. */

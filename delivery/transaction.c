@@ -307,6 +307,7 @@ void transaction_go_on(struct session *s)
 void transaction_begin(struct session *s, struct job *j)
 {
     s->t.job = j;
+    content_settle_begin(s, j);
     /* A server that takes few recipients at once gets as much time for all of them. */
     if (j->until_ms == 0)
         j->until_ms =

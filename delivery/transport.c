@@ -54,6 +54,7 @@ static void read_relay(struct transport *t, const struct conf_block *b)
     t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
                                       DESCRIPTORS_A_DELIVERY);
     t->tls_sessions = (unsigned)conf_int(b, "tls-sessions");
+    t->dkim = conf_bool(b, "dkim");
     t->transaction_recipients = conf_int(b, "transaction-recipients");
     read_timeouts(&t->timeouts, b);
 }

@@ -56,6 +56,7 @@ struct transport {
     size_t sources_n;
     int connections, max_hosts;
     int transaction_recipients;
+    bool dkim; /* signatures of ours go out with messages */
     bool allow_loopback, allow_private;
     struct ownaddr own; /* TRANSPORT_DIRECT: a host that has one of them is this system */
     bool localserve;    /* what recipients' names ask for is acted out */

@@ -22,6 +22,14 @@
      .doc = "Recipients of a message in one transaction, where the server does not announce how "  \
             "many it takes (RFC 9422). Further ones follow in transactions of their own over the " \
             "same connection; a lower limit that a server shows is kept to for an hour."},         \
+        {"dkim",                                                                                   \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("dkim", "yes"),                                                                         \
+         .doc = "Whether the DKIM signatures that were made here when a message was taken go out " \
+                "with it. Without them where a server signs itself, or changes messages so that "  \
+                "none holds."},                                                                    \
         {"connect-timeout",                                                                        \
          CONF_DURATION,                                                                            \
          0,                                                                                        \
