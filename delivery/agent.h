@@ -78,7 +78,10 @@ struct agent {
     uint64_t qmgr_number;  /* which of the channels there have been */
     struct ipc *vault;     /* where the transport logs in somewhere; NULL while it is not there */
     uint64_t vault_number; /* goes up with each new one: a login cannot go on with another */
-    struct ipc *hooks;     /* where the transport looks for MX hosts; NULL while it is not there */
+    int signs;             /* where vault signs handshakes with our certificate's key, and this
+                              process waits for it; -1: nowhere */
+    struct event *signs_end;
+    struct ipc *hooks; /* where the transport looks for MX hosts; NULL while it is not there */
     LIST_HEAD(, stsfetch) fetches; /* see stslookup.c */
     struct learned learned;        /* what qmgr is yet to be told */
     char *socket_folder; /* which this process works in: settled by its first configuration */
@@ -133,6 +136,12 @@ void agent_close(struct agent *a);
 void agent_link(struct agent *a, int fd);
 /* A channel to vault, whose descriptor it takes; the one before is over. */
 void agent_link_vault(struct agent *a, int fd);
+/* Where vault signs, likewise. */
+void agent_link_sign(struct agent *a, int fd);
+/* The certificate of the transport in use, if it has one, is shown to servers from now on, or
+ * already is. Returns 0; -1 with a sentence while vault cannot sign for it. there: for another
+ * reason than that vault is not there. */
+int agent_identify(struct agent *a, struct transport *t, bool *there, struct fail *f);
 /* A channel to hooks, whose descriptor it takes; the one before is over. */
 void agent_link_hooks(struct agent *a, int fd);
 /* Tells qmgr what has been learned, before it is answered. */

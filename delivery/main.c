@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "pool.h"
 #include "tls.h"
+#include "tlscert.h"
 #include "tlsclient.h"
 
 #define RESOLV_CONF_MAX 65536
@@ -64,13 +65,32 @@ static int check_folder(struct agent *a, const struct transport *t, struct fail 
     return rc;
 }
 
+/* The one that is shown to servers, where there is one. */
+static int read_certificate(const struct service_hand *hands, size_t n, struct buf *pem,
+                            struct fail *f)
+{
+    static const char purpose[] = "client-certificate ";
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(hands[i].purpose, purpose, strlen(purpose)) == 0 &&
+            file_read_fd(hands[i].fd, TLSCERT_PEM_MAX, pem, f) != 0) {
+            buf_free(pem);
+            return fail_prefix(f, "%s", hands[i].purpose);
+        }
+    }
+    return 0;
+}
+
 static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
                      size_t hands_n, struct fail *f)
 {
     struct agent *a = service_user(s);
+    struct buf certificate = {0};
+    if (read_certificate(hands, hands_n, &certificate, f) != 0)
+        return NULL;
     const struct transport_machine machine = {buf_span(&a->resolv_conf), a->roots, a->interfaces,
-                                              a->interfaces_n};
+                                              a->interfaces_n, buf_span(&certificate)};
     struct transport *t = transport_new(conf, a->label, a->base, &machine, f);
+    buf_free(&certificate);
     if (t != NULL && check_folder(a, t, f) != 0) {
         t->conf = NULL; /* master's frame frees it */
         transport_drop(&t);
@@ -98,6 +118,10 @@ static void on_link(struct service *s, const char *name, int fd)
     }
     if (strcmp(name, "secret") == 0) {
         agent_link_vault(a, fd);
+        return;
+    }
+    if (strcmp(name, "sign") == 0) {
+        agent_link_sign(a, fd);
         return;
     }
     if (strcmp(name, "fetch") == 0) {

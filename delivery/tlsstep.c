@@ -185,6 +185,19 @@ static void go_on_in_clear(struct session *s)
     session_after_tls(s);
 }
 
+/* Without its certificate the server would not know us, and say so of each message. */
+static bool cannot_identify(struct session *s)
+{
+    struct fail f;
+    bool there;
+    if (agent_identify(s->agent, s->transport, &there, &f) == 0)
+        return false;
+    if (there)
+        auth_alarm(s, NULL, f.text);
+    session_defer(s, "auth", NULL, there ? "4.7.8" : "4.7.0", f.text);
+    return true;
+}
+
 void tlsstep_after_hello(struct session *s)
 {
     enum tlspolicy_event event = s->ehlo.starttls ? TLSPOLICY_GREETED : TLSPOLICY_NOT_OFFERED;
@@ -192,6 +205,8 @@ void tlsstep_after_hello(struct session *s)
         see_good(s);
         session_after_tls(s);
     } else if (tlspolicy_after(s->policy, s->retry, event) == TLSPOLICY_START_TLS) {
+        if (cannot_identify(s))
+            return;
         session_enter(s, STEP_STARTTLS);
         session_put(s, "STARTTLS");
         conn_deadline(s->conn, s->transport->timeouts.command_ms);
@@ -227,6 +242,8 @@ static void on_info(const SSL *ssl, int where, int value)
 void tlsstep_begin(struct session *s)
 {
     struct fail f;
+    if (!s->greeted && cannot_identify(s))
+        return;
     s->no_retry = true;
     /* RFC 3207 section 6: it must not count as said under TLS. */
     if (session_has_unread(s)) {

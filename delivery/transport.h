@@ -66,7 +66,9 @@ struct transport {
     bool requiretls_by_dnssec; /* DNSSEC and an authority will do for REQUIRETLS */
     bool tls_results;          /* how TLS went is counted for reports */
     struct tlsdane *tlsdane;
-    unsigned tls_sessions; /* that it keeps to be resumed */
+    struct buf certificate; /* that is shown to servers, a PEM chain; empty: none */
+    bool identified;        /* tlsdane has it */
+    unsigned tls_sessions;  /* that it keeps to be resumed */
 };
 
 /* Whether all its mail goes to servers that the operator named. */
@@ -80,6 +82,7 @@ struct transport_machine {
     X509_STORE *roots;                /* for verified TLS */
     const struct dnsaddr *interfaces; /* addresses, interfaces_n of them */
     size_t interfaces_n;
+    struct span certificate; /* of this transport, as PEM; empty: none */
 };
 
 /* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration. */

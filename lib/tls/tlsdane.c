@@ -258,6 +258,13 @@ struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f
     return d;
 }
 
+int tlsdane_identify(struct tlsdane *d, struct span pem, const struct tls_remote *remote,
+                     struct fail *f)
+{
+    return tlsremote_use(d->any, pem, remote, f) == 0 ? tlsremote_use(d->judge, pem, remote, f)
+                                                      : -1;
+}
+
 void tlsdane_free(struct tlsdane **d)
 {
     if (*d == NULL)

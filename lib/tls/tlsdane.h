@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "tlsa.h"
 #include "tlspolicy.h"
+#include "tlsremote.h"
 #include "tlsresult.h"
 
 /* The client side of TLS under a policy (tlspolicy.h): DANE (RFC 7671, RFC 7672), a certificate of
@@ -24,6 +25,11 @@ struct tlsdane;
  * sessions: how many sessions of TLS are kept to be resumed (tlsresume.h). Returns it
  * (tlsdane_free), or NULL with a sentence. */
 struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f);
+
+/* From now on its connections show this certificate to servers that ask for one (tlsremote_use).
+ * Returns 0, or -1 with a sentence. */
+int tlsdane_identify(struct tlsdane *d, struct span pem, const struct tls_remote *remote,
+                     struct fail *f);
 
 /* Connections made from it stay good until they end. *d may be NULL, and is NULL afterwards. */
 void tlsdane_free(struct tlsdane **d);
