@@ -203,6 +203,13 @@ static void take_name(struct hostlookup *l)
     decide(l);
 }
 
+/* Without MX records it is the domain's own name that is resolved: whether its alias is secure
+ * shows only from there. */
+static const char *name_to_resolve(const struct hostlookup_order *order)
+{
+    return order->hosts != NULL && order->hosts->implicit ? order->hosts->domain : order->host;
+}
+
 void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *order,
                       hostlookup_fn *fn, void *arg)
 {
@@ -220,7 +227,7 @@ void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *o
     else if (t->socket != NULL || (t->proxy.remote_dns && strlen(order->host) <= SOCKS_NAME_MAX))
         take_name(l);
     else
-        l->resolving = dnsaddr_find(t->dns, order->host, &options, on_addresses, l);
+        l->resolving = dnsaddr_find(t->dns, name_to_resolve(order), &options, on_addresses, l);
 }
 
 void hostlookup_cancel(struct hostlookup **l)

@@ -44,11 +44,13 @@ static void add_name(struct tlspolicy *p, const char *name)
 }
 
 /* RFC 7672 sections 2.2.1, 2.2.2 and 3.2.2: the name the records were found at, the host's own, and
- * where an MX record led to the host the next hop's, both ways. */
+ * where an MX record led to the host the next hop's, both ways. What is not secure is no name. */
 static void add_names(struct making *m)
 {
     const struct tlspolicy_facts *facts = m->facts;
     add_name(m->p, facts->tlsa_base);
+    if (!facts->route_secure)
+        return;
     add_name(m->p, facts->host);
     add_name(m->p, facts->next_hop);
     add_name(m->p, or_else(facts->expanded, facts->next_hop));
