@@ -355,8 +355,8 @@ void agent_close(struct agent *a)
     drop_signs(a);
     mem_free(&a->socket_folder);
     recent_free(&a->recent);
-    welcome_free(&a->welcome);
-    hostlimits_free(&a->limits);
+    memo_free(&a->welcome);
+    memo_free(&a->limits);
     if (a->resume != NULL)
         event_free(a->resume);
     if (a->patience != NULL)
@@ -473,7 +473,7 @@ void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
-    welcome_clear(a->welcome);
+    memo_clear(a->welcome);
     warn_of_resolver(a, t);
     /* Credentials that were not there before: so it had no link. */
     if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)

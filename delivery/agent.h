@@ -61,10 +61,9 @@ enum delivery_counter {
 };
 
 struct mailbox;
-struct hostlimits;
+struct memo;
 struct mailcharset;
 struct pool;
-struct welcome;
 struct sevenbit_plan;
 
 enum { AGENT_SWEEPS = 256 };
@@ -86,10 +85,10 @@ struct agent {
     struct learned learned;        /* what qmgr is yet to be told */
     char *socket_folder; /* which this process works in: settled by its first configuration */
     struct pool *pool;
-    struct hostlimits *limits;
+    struct memo *limits;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
-    struct welcome *welcome;
+    struct memo *welcome;
     struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;

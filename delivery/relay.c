@@ -234,7 +234,7 @@ static void try_other_family(struct relay *r, int family)
 /* The host has had its say over this family. */
 static void learn_family(struct relay *r, int family)
 {
-    struct welcome *w = r->agent->welcome;
+    struct memo *w = r->agent->welcome;
     if (family == 0 || has_policy_refusal(r->job))
         return;
     welcome_taken(w, r->host_name, family);

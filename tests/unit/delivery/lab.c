@@ -602,7 +602,7 @@ static void run_play(const struct play *play)
 {
     struct order o = {.destination = "[127.0.0.1]", .n = play->recipients};
     /* What the one before has shown of its limits was another server's. */
-    hostlimits_free(&lab.agent.limits);
+    memo_free(&lab.agent.limits);
     lab.agent.limits = hostlimits_new();
     peer_reset(&lab.peer);
     set_script(&lab.peer, play);

@@ -321,7 +321,7 @@ static void who_announces_chunking_and_does_not_know_it_gets_data_next_time(void
     static const char *const codes[] = {"500 5.5.1 what", "502 5.5.1 what"};
     for (size_t i = 0; i < 2; i++) {
         struct order o = {.destination = "[127.0.0.1]"}, next = {.destination = "[127.0.0.1]"};
-        hostlimits_free(&lab.agent.limits);
+        memo_free(&lab.agent.limits);
         lab.agent.limits = hostlimits_new();
         peer_reset(&lab.peer);
         lab.peer.extensions = CHUNKING;

@@ -263,7 +263,7 @@ static void too_many_may_be_said_by_the_enhanced_code_alone(void **state)
     take_few(20, "451 4.5.3 Too many recipients");
     assert_int_equal(deliver_to(100), 5);
     take_few(20, "550 5.5.3 Too many recipients");
-    hostlimits_free(&lab.agent.limits);
+    memo_free(&lab.agent.limits);
     lab.agent.limits = hostlimits_new();
     assert_int_equal(deliver_to(100), 5);
 }
@@ -274,7 +274,7 @@ static void who_refuses_the_message_for_one_too_many_gets_it_within_the_limit(vo
     static const char *const extensions[] = {"PIPELINING", "PIPELINING\nCHUNKING"};
     for (size_t i = 0; i < 2; i++) {
         struct order o = {.destination = "[127.0.0.1]", .n = 6};
-        hostlimits_free(&lab.agent.limits);
+        memo_free(&lab.agent.limits);
         lab.agent.limits = hostlimits_new();
         peer_reset(&lab.peer);
         lab.peer.extensions = extensions[i];
