@@ -163,6 +163,11 @@ static void put_attempt(struct jsonwrite *w, const struct deliver_result *r)
     put_text(w, "remote_host", r->remote_host);
     put_text(w, "remote_address", r->remote_address);
     put_text(w, "tls", r->tls);
+    put_text(w, "tls_name", r->tls_name);
+    put_text(w, "tls_peer", r->tls_peer);
+    put_text(w, "tls_record", r->tls_record);
+    jsonwrite_key(w, "octets");
+    jsonwrite_uint64(w, r->octets);
     put_text(w, "rcpt_reply", r->rcpt_reply);
     put_text(w, "transport", r->transport);
     jsonwrite_object_end(w);
@@ -217,6 +222,23 @@ static void print_json(bool retired, const struct admin_item *i)
     ctl_print(&b);
 }
 
+/* The part of TLS that only some attempts have, and what was sent. */
+static void print_details(const struct deliver_result *r)
+{
+    const struct {
+        const char *what, *value;
+    } details[] = {
+        {"Server name", r->tls_name}, {"Certificate", r->tls_peer}, {"Matches", r->tls_record}};
+    for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
+        char *line = mem_format("%s: %s", details[i].what, details[i].value);
+        if (details[i].value[0] != '\0')
+            ctl_print_safely("  ", line);
+        mem_free(&line);
+    }
+    if (r->octets > 0)
+        (void)printf("  %llu octets sent\n", (unsigned long long)r->octets);
+}
+
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
@@ -225,6 +247,7 @@ static void print_attempt(uint32_t n, const struct deliver_result *r)
                  r->stage, r->transport[0] == '\0' ? "" : ", over ", r->transport);
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
+    print_details(r);
     if (r->error[0] != '\0')
         ctl_print_safely("  ", r->error);
     if (r->rcpt_reply[0] != '\0')

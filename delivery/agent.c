@@ -10,6 +10,7 @@
 #include "maildir.h"
 #include "mem.h"
 #include "pool.h"
+#include "proto_secret.h"
 #include "proto_submit.h"
 #include "proto_types.h"
 #include "qid.h"
@@ -62,7 +63,11 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     submit_set(&r->stage, o->stage);
     submit_set(&r->remote_host, o->remote_host);
     submit_set(&r->remote_address, o->remote_address);
-    submit_set(&r->tls, o->tls);
+    submit_set(&r->tls, o->tls.text);
+    submit_set(&r->tls_name, o->tls.name);
+    submit_set(&r->tls_peer, o->tls.peer);
+    submit_set(&r->tls_record, o->tls.record);
+    r->octets = o->octets;
     submit_set(&r->stored_folder, o->stored_folder);
     submit_set(&r->stored_name, o->stored_name);
     r->stored_inode = o->stored_inode;
@@ -274,8 +279,61 @@ static void on_patience_over(evutil_socket_t fd, short what, void *arg)
     service_done(a->service);
 }
 
+/* ---- our certificate ---- */
+
+static void drop_signs(struct agent *a)
+{
+    if (a->signs_end != NULL)
+        event_free(a->signs_end);
+    a->signs_end = NULL;
+    file_close(&a->signs);
+}
+
+static void on_signs_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct agent *a = arg;
+    drop_signs(a);
+    service_link_lost(a->service, "sign");
+}
+
+/* What is to be read there belongs to the handshake that waits for it: only the end shows here. */
+void agent_link_sign(struct agent *a, int fd)
+{
+    drop_signs(a);
+    a->signs = fd;
+    a->signs_end = event_new(a->base, fd, EV_CLOSED | EV_PERSIST, on_signs_end, a);
+    assert(a->signs_end != NULL);
+    (void)event_add(a->signs_end, NULL);
+}
+
+/* OpenSSL asks in the middle of a handshake. Whose key it is vault knows by the link. */
+static int sign(void *arg, int key_type, int nid_or_padding, struct span input, struct buf *out,
+                struct fail *f)
+{
+    const struct agent *a = arg;
+    if (a->signs < 0)
+        return fail_set(f, "the vault is not there");
+    return secret_tls_sign(a->signs, a->label, (uint32_t)key_type, (uint32_t)nid_or_padding, input,
+                           out, f);
+}
+
+int agent_identify(struct agent *a, struct transport *t, bool *there, struct fail *f)
+{
+    const struct tls_remote remote = {sign, a};
+    *there = a->signs >= 0;
+    if (t->certificate.n == 0)
+        return 0;
+    if (a->signs < 0)
+        return fail_set(f, "the vault is not there");
+    if (t->identified)
+        return 0;
+    t->identified = tlsdane_identify(t->tlsdane, buf_span(&t->certificate), &remote, f) == 0;
+    return t->identified ? 0 : -1;
+}
+
 void agent_open(struct agent *a)
 {
+    a->signs = -1;
     a->recent = recent_new(RECENT_OCTETS);
     a->welcome = welcome_new(WELCOME_HOSTS);
     a->limits = hostlimits_new();
@@ -294,10 +352,11 @@ void agent_close(struct agent *a)
     learned_clear(&a->learned);
     ipc_free(&a->qmgr);
     ipc_free(&a->vault);
+    drop_signs(a);
     mem_free(&a->socket_folder);
     recent_free(&a->recent);
-    welcome_free(&a->welcome);
-    hostlimits_free(&a->limits);
+    memo_free(&a->welcome);
+    memo_free(&a->limits);
     if (a->resume != NULL)
         event_free(a->resume);
     if (a->patience != NULL)
@@ -414,11 +473,13 @@ void agent_reload(struct agent *a, struct transport *t)
 {
     struct transport *before = a->transport;
     a->transport = t;
-    welcome_clear(a->welcome);
+    memo_clear(a->welcome);
     warn_of_resolver(a, t);
     /* Credentials that were not there before: so it had no link. */
     if (before != NULL && (t->auth || t->proxy.auth) && a->vault == NULL)
         service_link_lost(a->service, "secret");
+    if (before != NULL && t->certificate.n > 0 && a->signs < 0)
+        service_link_lost(a->service, "sign");
     if (before != NULL && t->kind == TRANSPORT_DIRECT && a->hooks == NULL)
         service_link_lost(a->service, "fetch");
     transport_drop(&before);

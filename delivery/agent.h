@@ -9,10 +9,28 @@
 
 /* One process, one transport: takes jobs from qmgr and answers each once. */
 
+/* What a server is asked. */
+enum delivery_command {
+    COMMAND_GREETING, /* by connecting */
+    COMMAND_EHLO,     /* and HELO, LHLO */
+    COMMAND_STARTTLS,
+    COMMAND_AUTH, /* each of its steps */
+    COMMAND_MAIL,
+    COMMAND_RCPT,
+    COMMAND_DATA,
+    COMMAND_BDAT, /* but for the last chunk */
+    COMMAND_DOT,  /* the message; over LMTP for each recipient */
+    COMMAND_RSET,
+    COMMAND_QUIT,
+    DELIVERY_COMMANDS
+};
+
 enum delivery_counter {
     COUNT_JOBS,
-    COUNT_CONNECTIONS,
-    COUNT_CONNECT_FAILED,
+    COUNT_CONNECTED,
+    COUNT_CONNECT_TIMEOUT,
+    COUNT_CONNECT_ERROR,
+    COUNT_SESSIONS_FAILED, /* before anything was said of a message */
     COUNT_REUSED,
     COUNT_TLS,
     COUNT_TLS_RESUMED,
@@ -35,15 +53,17 @@ enum delivery_counter {
     COUNT_FAILED,
     COUNT_AUTH_OK,
     COUNT_AUTH_REFUSED,
-    GAUGE_SESSIONS,
+    /* Of each command and class of reply, 2 to 5, how long they took and how many. */
+    COUNT_COMMANDS,
+    COUNT_COMMANDS_END = COUNT_COMMANDS + DELIVERY_COMMANDS * 4 * 2,
+    GAUGE_SESSIONS = COUNT_COMMANDS_END,
     DELIVERY_COUNTERS
 };
 
 struct mailbox;
-struct hostlimits;
+struct memo;
 struct mailcharset;
 struct pool;
-struct welcome;
 struct sevenbit_plan;
 
 enum { AGENT_SWEEPS = 256 };
@@ -57,15 +77,18 @@ struct agent {
     uint64_t qmgr_number;  /* which of the channels there have been */
     struct ipc *vault;     /* where the transport logs in somewhere; NULL while it is not there */
     uint64_t vault_number; /* goes up with each new one: a login cannot go on with another */
-    struct ipc *hooks;     /* where the transport looks for MX hosts; NULL while it is not there */
+    int signs;             /* where vault signs handshakes with our certificate's key, and this
+                              process waits for it; -1: nowhere */
+    struct event *signs_end;
+    struct ipc *hooks; /* where the transport looks for MX hosts; NULL while it is not there */
     LIST_HEAD(, stsfetch) fetches; /* see stslookup.c */
     struct learned learned;        /* what qmgr is yet to be told */
     char *socket_folder; /* which this process works in: settled by its first configuration */
     struct pool *pool;
-    struct hostlimits *limits;
+    struct memo *limits;
     struct event *patience; /* with a qmgr that went away */
     struct recent *recent;
-    struct welcome *welcome;
+    struct memo *welcome;
     struct mailbox *mailbox; /* NULL but in the process of the transport "local" */
     struct event *resume;
     unsigned jobs;
@@ -90,6 +113,7 @@ struct job {
     uint64_t channel, request;
     struct deliver_job *order;
     int body;
+    uint64_t begins; /* at this octet of it the message begins that goes out */
     struct deliver_result
         *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled; /* which are final for this attempt */
@@ -111,6 +135,12 @@ void agent_close(struct agent *a);
 void agent_link(struct agent *a, int fd);
 /* A channel to vault, whose descriptor it takes; the one before is over. */
 void agent_link_vault(struct agent *a, int fd);
+/* Where vault signs, likewise. */
+void agent_link_sign(struct agent *a, int fd);
+/* The certificate of the transport in use, if it has one, is shown to servers from now on, or
+ * already is. Returns 0; -1 with a sentence while vault cannot sign for it. there: for another
+ * reason than that vault is not there. */
+int agent_identify(struct agent *a, struct transport *t, bool *there, struct fail *f);
 /* A channel to hooks, whose descriptor it takes; the one before is over. */
 void agent_link_hooks(struct agent *a, int fd);
 /* Tells qmgr what has been learned, before it is answered. */
@@ -127,14 +157,21 @@ void agent_stop(struct agent *a);
  * where that can be had, else without. */
 bool job_insists_on_tls(const struct job *j);
 
+/* What TLS was like, as in struct deliver_result. Texts may be NULL for "". */
+struct job_tls {
+    const char *text, *name, *peer, *record;
+};
+
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
 struct job_outcome {
     enum deliver_status status;
     int code;
     const char *enhanced, *reply, *error, *stage;
-    const char *remote_host, *remote_address, *tls;
-    bool reports;   /* the next hop tells the sender of success, if that is wished for */
-    bool complaint; /* as in struct deliver_result */
+    const char *remote_host, *remote_address;
+    struct job_tls tls;
+    uint64_t octets; /* sent of the message */
+    bool reports;    /* the next hop tells the sender of success, if that is wished for */
+    bool complaint;  /* as in struct deliver_result */
     const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
     uint64_t stored_inode;
 };

@@ -132,6 +132,12 @@ static void on_login(struct session *s, const struct secret_login *login)
         put(s, "", login->message);
         return;
     }
+    if (login->mechanism[0] == '\0') {
+        /* The certificate is all that this server is to see. */
+        a->done = true;
+        session_become_ready(s);
+        return;
+    }
     (void)snprintf(a->mechanism, sizeof a->mechanism, "%s", login->mechanism);
     put_command(s, login);
 }

@@ -15,6 +15,40 @@
 #define PIECE 65536     /* of the message at a time */
 #define LOOK (1u << 20) /* of it in one turn of the loop, while it is looked at */
 
+/* ---- what is left out ---- */
+
+#define SIGNATURE "DKIM-Signature:"
+
+/* Octets of the field at the front, with the lines it goes on in; 0 when its end is not there. */
+static size_t field_size(struct span s)
+{
+    size_t at = 0;
+    do {
+        ssize_t lf = span_find(span_of(s.p + at, s.n - at), '\n');
+        if (lf < 0)
+            return 0;
+        at += (size_t)lf + 1;
+    } while (at < s.n && (s.p[at] == ' ' || s.p[at] == '\t'));
+    return at < s.n ? at : 0;
+}
+
+/* Signatures at the very front were put there here. Those that a client sent along, which are no
+ * business of ours, stand behind the trace field that every message gets. */
+void content_settle_begin(const struct session *s, struct job *j)
+{
+    if (s->transport->dkim)
+        return;
+    unsigned char *front = mem_alloc(PIECE);
+    ssize_t got = pread(j->body, front, PIECE, 0);
+    struct span rest = span_of(front, got > 0 ? (size_t)got : 0);
+    size_t n = 1;
+    for (j->begins = 0; n > 0 && span_starts_nocase(rest, SIGNATURE); j->begins += n) {
+        n = field_size(rest);
+        rest = span_of(rest.p + n, rest.n - n);
+    }
+    mem_free(&front);
+}
+
 /* ---- what it takes to convert it ---- */
 
 static bool is_to_convert(const struct session *s)
@@ -35,7 +69,8 @@ bool content_is_stuck(const struct session *s)
 uint64_t content_size(const struct session *s)
 {
     const struct job *j = s->t.job;
-    return is_to_convert(s) && j->seven != NULL ? sevenbit_size(j->seven) : j->order->size;
+    return is_to_convert(s) && j->seven != NULL ? sevenbit_size(j->seven)
+                                                : j->order->size - j->begins;
 }
 
 /* The next octets of the message; how many, 0 at its end, or -1 when it is not what it should be.
@@ -94,7 +129,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 void content_look(struct session *s)
 {
     struct transaction *t = &s->t;
-    t->at = 0;
+    t->at = t->job->begins;
     t->seven = sevenbit_look();
     t->turn = evtimer_new(s->agent->base, on_look, s);
     assert(t->turn != NULL);
@@ -117,6 +152,7 @@ void content_clear(struct session *s)
 static void to_output(void *arg, struct span run)
 {
     struct session *s = arg;
+    s->t.octets += run.n;
     buf_put_span(s->t.chunking ? &s->t.chunk : conn_output(s->conn), run);
 }
 
@@ -152,6 +188,7 @@ static void put_chunk(struct session *s)
     buf_put_span(conn_output(s->conn), buf_span(&t->chunk));
     buf_clear(&t->chunk);
     t->chunks_sent++;
+    session_asks(s);
     if (t->chunk_last) {
         await_final(s);
         return;
@@ -211,7 +248,7 @@ void content_on_drained(struct session *s)
 void content_begin(struct session *s)
 {
     struct transaction *t = &s->t;
-    t->at = 0;
+    t->at = t->job->begins;
     t->chunks_sent = t->chunks_answered = 0;
     t->chunk_held = t->chunk_refused = false;
     content_clear(s);

@@ -72,6 +72,8 @@ static void explain(struct hostlookup *l, const struct dnsaddr_result *r)
     const struct transport *t = l->order.transport;
     bool left_out =
         r->status == DNSADDR_NONE && !r->nxdomain && r->name[0] != '\0' && leaves_out(t) != 0;
+    if (r->status == DNSADDR_TEMPORARY && dnsede_is_authentication(r->ede))
+        l->found.forged = r->ede;
     if (r->status == DNSADDR_TEMPORARY)
         finish_without(l, DELIVER_DEFERRED, "4.4.3", r->text);
     else if (transport_is_named(t)) /* a matter between the operator and it */
@@ -201,6 +203,13 @@ static void take_name(struct hostlookup *l)
     decide(l);
 }
 
+/* Without MX records it is the domain's own name that is resolved: whether its alias is secure
+ * shows only from there. */
+static const char *name_to_resolve(const struct hostlookup_order *order)
+{
+    return order->hosts != NULL && order->hosts->implicit ? order->hosts->domain : order->host;
+}
+
 void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *order,
                       hostlookup_fn *fn, void *arg)
 {
@@ -218,7 +227,7 @@ void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *o
     else if (t->socket != NULL || (t->proxy.remote_dns && strlen(order->host) <= SOCKS_NAME_MAX))
         take_name(l);
     else
-        l->resolving = dnsaddr_find(t->dns, order->host, &options, on_addresses, l);
+        l->resolving = dnsaddr_find(t->dns, name_to_resolve(order), &options, on_addresses, l);
 }
 
 void hostlookup_cancel(struct hostlookup **l)

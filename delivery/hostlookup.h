@@ -17,8 +17,9 @@ struct hostfound {
     struct dnsaddr *list;           /* NULL where by_name */
     struct dnstlsa_result *tlsa;    /* NULL: not looked for */
     bool is_self;                   /* there is one: this system's own */
-    struct job_outcome none;        /* all but the sentence */
-    char text[400];                 /* which is this */
+    int forged; /* there may be one, and DNSSEC does not vouch for it: the extended error; else 0 */
+    struct job_outcome none; /* all but the sentence */
+    char text[400];          /* which is this */
 };
 /* Frees what it holds; it is all-zero then. */
 void hostfound_clear(struct hostfound *f);

@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "pool.h"
 #include "tls.h"
+#include "tlscert.h"
 #include "tlsclient.h"
 
 #define RESOLV_CONF_MAX 65536
@@ -64,13 +65,32 @@ static int check_folder(struct agent *a, const struct transport *t, struct fail 
     return rc;
 }
 
+/* The one that is shown to servers, where there is one. */
+static int read_certificate(const struct service_hand *hands, size_t n, struct buf *pem,
+                            struct fail *f)
+{
+    static const char purpose[] = "client-certificate ";
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(hands[i].purpose, purpose, strlen(purpose)) == 0 &&
+            file_read_fd(hands[i].fd, TLSCERT_PEM_MAX, pem, f) != 0) {
+            buf_free(pem);
+            return fail_prefix(f, "%s", hands[i].purpose);
+        }
+    }
+    return 0;
+}
+
 static void *prepare(struct service *s, struct conf *conf, struct service_hand *hands,
                      size_t hands_n, struct fail *f)
 {
     struct agent *a = service_user(s);
+    struct buf certificate = {0};
+    if (read_certificate(hands, hands_n, &certificate, f) != 0)
+        return NULL;
     const struct transport_machine machine = {buf_span(&a->resolv_conf), a->roots, a->interfaces,
-                                              a->interfaces_n};
+                                              a->interfaces_n, buf_span(&certificate)};
     struct transport *t = transport_new(conf, a->label, a->base, &machine, f);
+    buf_free(&certificate);
     if (t != NULL && check_folder(a, t, f) != 0) {
         t->conf = NULL; /* master's frame frees it */
         transport_drop(&t);
@@ -100,6 +120,10 @@ static void on_link(struct service *s, const char *name, int fd)
         agent_link_vault(a, fd);
         return;
     }
+    if (strcmp(name, "sign") == 0) {
+        agent_link_sign(a, fd);
+        return;
+    }
     if (strcmp(name, "fetch") == 0) {
         agent_link_hooks(a, fd);
         return;
@@ -122,10 +146,17 @@ static const char *const syscalls[] = {
     "unlinkat", "fsync",   "ioctl", "getdents64", NULL,
 };
 
+#define CLASS(cmd, class)                                                                          \
+    "command_duration_seconds_sum cmd=" cmd " class=" class,                                       \
+        "command_duration_seconds_count cmd=" cmd " class=" class
+#define COMMAND(cmd) CLASS(cmd, "2"), CLASS(cmd, "3"), CLASS(cmd, "4"), CLASS(cmd, "5")
+
 static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "jobs_total",
-    "connections_total",
-    "connect_failed_total",
+    "connections_total result=ok",
+    "connections_total result=timeout",
+    "connections_total result=error",
+    "sessions_failed_total",
     "connections_reused_total",
     "tls_total",
     "tls_resumed_total",
@@ -148,6 +179,17 @@ static const char *const counters[DELIVERY_COUNTERS + 1] = {
     "recipients_failed_total",
     "auth_ok_total",
     "auth_refused_total",
+    COMMAND("greeting"),
+    COMMAND("ehlo"),
+    COMMAND("starttls"),
+    COMMAND("auth"),
+    COMMAND("mail"),
+    COMMAND("rcpt"),
+    COMMAND("data"),
+    COMMAND("bdat"),
+    COMMAND("dot"),
+    COMMAND("rset"),
+    COMMAND("quit"),
     "connections",
     NULL,
 };

@@ -19,11 +19,12 @@ static void keep(char **to, const char **field)
 static void note(struct outcome *o, const struct job_outcome *what, bool is_refusal)
 {
     struct job_outcome n = *what;
-    const char **fields[] = {&n.enhanced,    &n.reply,          &n.error,
-                             &n.remote_host, &n.remote_address, &n.tls};
+    const char **fields[OUTCOME_TEXTS] = {&n.enhanced,    &n.reply,          &n.error,
+                                          &n.remote_host, &n.remote_address, &n.tls.text,
+                                          &n.tls.name,    &n.tls.peer,       &n.tls.record};
     if (rank(what) < rank(&o->best))
         return;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+    for (size_t i = 0; i < OUTCOME_TEXTS; i++)
         keep(&o->texts[i], fields[i]);
     o->best = n;
     o->is_refusal = is_refusal;
@@ -63,7 +64,7 @@ void outcome_settle(const struct outcome *o, bool more, struct job *j)
 
 void outcome_clear(struct outcome *o)
 {
-    for (size_t i = 0; i < sizeof o->texts / sizeof o->texts[0]; i++)
+    for (size_t i = 0; i < OUTCOME_TEXTS; i++)
         mem_free(&o->texts[i]);
     *o = (struct outcome){.is_refusal = false};
 }

@@ -6,9 +6,11 @@
 
 /* What an attempt came to, host by host, until one takes the message: the outcome that tells most
  * is what the recipients get if none does. All-zero is a start. */
+#define OUTCOME_TEXTS 9
+
 struct outcome {
     struct job_outcome best; /* stage is NULL: nothing was noted yet */
-    char *texts[6];
+    char *texts[OUTCOME_TEXTS];
     bool is_refusal;              /* best is that a host cannot have what REQUIRETLS asks for */
     struct tlspolicy_tally tally; /* of the hosts that came to nothing */
 };

@@ -62,7 +62,8 @@ static size_t size_of(const struct deliver_result *r)
 {
     return sizeof(struct entry) + strlen(r->enhanced) + strlen(r->reply) + strlen(r->error) +
            strlen(r->remote_host) + strlen(r->remote_address) + strlen(r->tls) + strlen(r->stage) +
-           strlen(r->stored_folder) + strlen(r->stored_name) + strlen(r->rcpt_reply);
+           strlen(r->stored_folder) + strlen(r->stored_name) + strlen(r->rcpt_reply) +
+           strlen(r->tls_name) + strlen(r->tls_peer) + strlen(r->tls_record);
 }
 
 void recent_note(struct recent *r, uint16_t attempt, const struct deliver_result *result)

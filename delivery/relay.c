@@ -234,7 +234,7 @@ static void try_other_family(struct relay *r, int family)
 /* The host has had its say over this family. */
 static void learn_family(struct relay *r, int family)
 {
-    struct welcome *w = r->agent->welcome;
+    struct memo *w = r->agent->welcome;
     if (family == 0 || has_policy_refusal(r->job))
         return;
     welcome_taken(w, r->host_name, family);
@@ -356,7 +356,7 @@ static void on_failed(struct session *s, void *arg, const struct session_failure
      * often. */
     bool unable = f->permanent && f->code == 0, unwanted = strcmp(f->stage, "auth") == 0;
     if (!unable)
-        service_count(r->agent->service, COUNT_CONNECT_FAILED, 1);
+        service_count(r->agent->service, COUNT_SESSIONS_FAILED, 1);
     bool again = falls_back(r, f);
     r->clear = again ? f->why_clear : SESSION_NOT_CLEAR;
     if (again)
@@ -442,6 +442,15 @@ static void note_host(struct relay *r)
     tlsseen_policy(&r->seen, r->found.policy, r->host_name, r->found.tlsa);
 }
 
+/* It cannot even be looked for, since somebody may have forged its addresses. */
+static void note_forged(struct relay *r)
+{
+    if (r->found.forged == 0)
+        return;
+    tlsseen_host(&r->seen, r->host_name, NULL, &r->agent->learned);
+    tlsseen_host_forged(&r->seen, r->host_name, r->found.forged);
+}
+
 /* The policy does not let the host be tried. */
 static void pass_over(struct relay *r)
 {
@@ -452,7 +461,7 @@ static void pass_over(struct relay *r)
                             .enhanced = "4.7.5",
                             .stage = "policy",
                             .error = p->why,
-                            .tls = tls,
+                            .tls = {.text = tls},
                             .remote_host = r->host_name};
     log_info(NULL, "host passed over", LS("host", r->host_name), LS("policy", p->label),
              LS("why", p->why));
@@ -523,6 +532,7 @@ static void on_host(struct hostfound *found, void *arg)
         struct job_outcome o = r->found.none;
         o.error = r->found.text;
         outcome_note(&r->outcome, &o);
+        note_forged(r);
         /* Neither this one nor those that are no better than this one (RFC 5321 section 5.1). */
         if (r->found.is_self)
             r->host = hosts_n(r);
@@ -589,15 +599,31 @@ static void start_hosts(struct relay *r)
 
 /* ---- domains ---- */
 
+/* There are none. */
+static void end_without_hosts(struct relay *r)
+{
+    const struct dnshosts_result *h = r->hosts;
+    const char *enhanced;
+    bool later = h->status == DNSHOSTS_TEMPORARY;
+    if (later && dnsede_is_authentication(h->ede))
+        tlsseen_domain_forged(&r->seen, h->ede);
+    (void)dnshosts_reply(h->status, &enhanced);
+    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, enhanced, "dns", h->text);
+}
+
 /* MX hosts and policy are looked for side by side. */
 static void on_both(struct relay *r)
 {
     if (r->finding != NULL || r->asking != NULL)
         return;
-    /* What others published does not count: so it is not counted how they do by it. */
+    /* Where the sender or the operator has said that what others published does not count, it is
+     * not counted how they do by it. */
     if (r->ask.wants_sts && r->transport->tls_results)
         tlsseen_open(&r->seen, r->domain, &r->sts, tlsresult_day(clock_wall_ms()));
-    start_hosts(r);
+    if (r->hosts->status == DNSHOSTS_OK)
+        start_hosts(r);
+    else
+        end_without_hosts(r);
 }
 
 static void on_sts(struct stsfound *found, void *arg)
@@ -611,16 +637,13 @@ static void on_sts(struct stsfound *found, void *arg)
 static void on_hosts(struct dnshosts_result *result, void *arg)
 {
     struct relay *r = arg;
-    const char *enhanced;
     r->finding = NULL;
     r->hosts = result;
-    if (result->status == DNSHOSTS_OK) {
+    /* Its policy is of interest only where there is something to count under it. */
+    if (result->status == DNSHOSTS_OK || dnsede_is_authentication(result->ede))
         on_both(r);
-        return;
-    }
-    (void)dnshosts_reply(result->status, &enhanced);
-    bool later = result->status == DNSHOSTS_TEMPORARY;
-    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, enhanced, "dns", result->text);
+    else
+        end_without_hosts(r);
 }
 
 static void begin_domain(struct relay *r)

@@ -11,6 +11,7 @@
 
 #include <openssl/err.h>
 
+#include "clock.h"
 #include "mem.h"
 #include "session_impl.h"
 
@@ -21,8 +22,59 @@ static const char *const step_names[STEPS] = {
     "ready",   "look",    "transaction", "data", "dot",  "rset",     "quit",     "dead",
 };
 
+/* ---- what is counted ---- */
+
+static void count_connection(const struct session *s, enum step next)
+{
+    bool connecting = s->step == STEP_CONNECT || s->step == STEP_PROXY;
+    if (!connecting || next == STEP_PROXY)
+        return;
+    service_count(s->agent->service,
+                  next != STEP_DEAD ? COUNT_CONNECTED
+                  : s->late         ? COUNT_CONNECT_TIMEOUT
+                                    : COUNT_CONNECT_ERROR,
+                  1);
+}
+
+void session_asks(struct session *s)
+{
+    s->asked_ms = clock_mono_ms();
+}
+
+/* The command that a reply is for; DELIVERY_COMMANDS when nothing was asked. */
+static enum delivery_command command_of(const struct session *s)
+{
+    static const enum delivery_command commands[STEPS] = {
+        [STEP_CONNECT] = DELIVERY_COMMANDS,   [STEP_PROXY] = DELIVERY_COMMANDS,
+        [STEP_GREETING] = COMMAND_GREETING,   [STEP_EHLO] = COMMAND_EHLO,
+        [STEP_HELO] = COMMAND_EHLO,           [STEP_STARTTLS] = COMMAND_STARTTLS,
+        [STEP_HANDSHAKE] = DELIVERY_COMMANDS, [STEP_AUTH] = COMMAND_AUTH,
+        [STEP_READY] = DELIVERY_COMMANDS,     [STEP_LOOK] = DELIVERY_COMMANDS,
+        [STEP_BODY] = COMMAND_BDAT,           [STEP_DOT] = COMMAND_DOT,
+        [STEP_RSET] = COMMAND_RSET,           [STEP_QUIT] = COMMAND_QUIT,
+        [STEP_DEAD] = DELIVERY_COMMANDS,
+    };
+    if (s->step == STEP_TRANSACTION)
+        return transaction_command(s);
+    return s->step == STEP_BODY && !s->t.chunking ? DELIVERY_COMMANDS : commands[s->step];
+}
+
+/* What was sent in one go was asked for at one time; else each command after the reply before. */
+static void count_reply(struct session *s, const struct reply *r)
+{
+    unsigned command = command_of(s), class = (unsigned)r->code / 100;
+    int64_t now = clock_mono_ms();
+    if (command < DELIVERY_COMMANDS && class >= 2 && class <= 5)
+        service_count_time(s->agent->service, COUNT_COMMANDS + (command * 4 + class - 2) * 2, NULL,
+                           0, now - s->asked_ms);
+    if (s->step != STEP_TRANSACTION || !s->ehlo.pipelining)
+        s->asked_ms = now;
+}
+
 void session_enter(struct session *s, enum step step)
 {
+    count_connection(s, step);
+    session_asks(s);
     log_debug(&s->log, "step", LS("from", step_names[s->step]), LS("to", step_names[step]));
     s->step = step;
 }
@@ -64,7 +116,7 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     struct session_failure f = {.stage = stage,
                                 .error = error,
                                 .enhanced = enhanced,
-                                .tls = s->tls_text,
+                                .tls = session_tls(s),
                                 .address = s->address};
     if (r != NULL) {
         reply_text(&text, r, "\n");
@@ -177,6 +229,7 @@ static void on_hello(struct session *s, const struct reply *r)
 
 static void on_reply(struct session *s, const struct reply *r)
 {
+    count_reply(s, r);
     switch (s->step) {
     case STEP_GREETING:
         on_greeting(s, r);
@@ -457,7 +510,6 @@ struct session *session_open(const struct session_order *order,
     describe(s);
     tlsstep_describe(s);
     log_ctx_add(&s->log, "relay", s->host);
-    service_count(a->service, COUNT_CONNECTIONS, 1);
     int fd = start_connecting(s);
     if (fd < 0) {
         s->stillborn_errno = errno;
@@ -489,9 +541,12 @@ void session_set_owner(struct session *s, const struct tlspolicy *policy,
     tlsstep_describe(s);
 }
 
-const char *session_tls(const struct session *s)
+struct job_tls session_tls(const struct session *s)
 {
-    return s->tls_text;
+    return (struct job_tls){.text = s->tls_text,
+                            .name = s->handshake == NULL ? NULL : s->policy->sni,
+                            .peer = s->tls_peer,
+                            .record = s->tls_record};
 }
 
 const char *session_host(const struct session *s)

@@ -37,7 +37,7 @@ struct session_failure {
     bool retry_in_clear;          /* the policy lets the host be tried again, without TLS */
     enum session_clear why_clear; /* of retry_in_clear */
     bool no_requiretls;           /* the host cannot have what REQUIRETLS asks for */
-    const char *tls;              /* as session_tls */
+    struct job_tls tls;           /* as session_tls */
     const char *address;          /* "192.0.2.1:25" */
 };
 
@@ -73,9 +73,8 @@ struct session_order {
 /* Connects. */
 struct session *session_open(const struct session_order *order,
                              const struct session_handler *handler, void *arg);
-/* What TLS is like, for people: "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 verified; policy dane",
- * "clear, STARTTLS not offered; policy may". Valid as long as the session. */
-const char *session_tls(const struct session *s);
+/* What TLS is like. Texts are valid as long as the session. */
+struct job_tls session_tls(const struct session *s);
 const char *session_host(const struct session *s);
 int session_family(const struct session *s); /* AF_INET, AF_INET6; 0: the address is not known */
 const struct tlspolicy *session_policy(const struct session *s);

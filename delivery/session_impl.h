@@ -53,8 +53,9 @@ struct transaction {
     struct sevenbit *seven; /* the message is looked at, or converted */
     struct event *turn;     /* STEP_LOOK */
     struct data_encoder encoder;
-    uint64_t at;   /* of the body, what was read */
-    bool chunking; /* it goes in chunks, without DATA and dot */
+    uint64_t octets; /* sent of it */
+    uint64_t at;     /* of the body, what was read */
+    bool chunking;   /* it goes in chunks, without DATA and dot */
     uint32_t chunks_sent, chunks_answered;
     struct buf chunk; /* to be sent next */
     bool chunk_last;  /* it is the last one */
@@ -83,6 +84,7 @@ struct session {
     const struct session_handler *handler;
     void *arg;
     enum step step;
+    int64_t asked_ms;               /* monotonic: what is yet to be answered was asked */
     const struct tlspolicy *policy; /* of the message at hand, or the last one; a reference */
     enum session_clear clear;       /* why it is in clear, or is to be */
     bool in_clear;                  /* and that is settled */
@@ -98,6 +100,7 @@ struct session {
     char *tls_name;    /* what the server is called to vault */
     char address[280]; /* "192.0.2.1:25" */
     char tls_text[240];
+    char tls_peer[PROTO_NAME_MAX + 1], tls_record[PROTO_NAME_MAX + 1];
     bool by_name;      /* the proxy is to find the address */
     struct dnsaddr to; /* not by_name */
     bool greeted;
@@ -120,6 +123,7 @@ struct session {
 
 void session_enter(struct session *s, enum step step); /* the one place where the step changes */
 void session_put(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void session_asks(struct session *s); /* something of the server, now: it is timed */
 /* Ends the session with on_failed. r: the reply it is for, whose code says whether it is permanent,
  * or NULL. enhanced: without a reply, or where that has none; its class says it then. */
 void session_fail(struct session *s, const char *stage, const struct reply *r, const char *enhanced,
@@ -157,7 +161,7 @@ bool tlsstep_lets_pass(const struct session *s);
  * NULL; why: our sentence. */
 void tlsstep_on_failure(struct session *s, const struct reply *r, const char *why,
                         struct session_failure *f);
-/* Says anew in s->tls_text what TLS is like. */
+/* Says anew in s->tls_text and beside it what TLS is like. */
 void tlsstep_describe(struct session *s);
 
 /* Connected to the proxy: tells it where to connect to. Goes on with session_greet. */
@@ -179,6 +183,8 @@ void auth_end(struct session *s);
 void transaction_begin(struct session *s, struct job *j);
 /* The message has been looked at. */
 void transaction_go_on(struct session *s);
+/* What a reply that comes now is for. */
+enum delivery_command transaction_command(const struct session *s);
 void transaction_on_reply(struct session *s, const struct reply *r);
 /* Why its deadline passed: a sentence. */
 const char *transaction_lateness(const struct session *s);
@@ -211,6 +217,8 @@ bool takers_refused(const struct session *s, const char **enhanced, const char *
 void takers_clear(struct session *s);
 
 /* content.c */
+/* Settles where the message begins that is sent. */
+void content_settle_begin(const struct session *s, struct job *j);
 /* Whether it need not be looked at (content_look) before it is sent here. */
 bool content_is_known(const struct session *s);
 /* Finds out what converting it takes. Goes on with transaction_go_on. */

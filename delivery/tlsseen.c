@@ -9,6 +9,8 @@
 #include "dnsede.h"
 #include "mem.h"
 
+#define REASON_SIZE 80
+
 /* ---- policies as reports show them ---- */
 
 /* The lines of a policy (RFC 8461 section 3.2), as they may have been written. */
@@ -138,13 +140,10 @@ static void add(struct tlsresult_entry *e, enum tlsresult_type type, const char 
     e->failure += failed ? 1 : 0;
 }
 
-/* "extended-dns-error-6-dnssec-bogus", or without an extended error "lookup-failed". */
-static void put_lookup_failure(int ede, char *out, size_t size)
+/* "extended-dns-error-6-dnssec-bogus". */
+static void put_ede(const char *what, int ede, char *out, size_t size)
 {
-    if (ede == DNSEDE_NONE)
-        (void)snprintf(out, size, "lookup-failed");
-    else
-        (void)snprintf(out, size, "extended-dns-error-%d-%s", ede, dnsede_name(ede));
+    (void)snprintf(out, size, "%s-%d-%s", what, ede, dnsede_name(ede));
     ascii_lower_text(out);
     for (char *at = out; *at != '\0'; at++)
         *at = *at == ' ' ? '-' : *at;
@@ -152,11 +151,32 @@ static void put_lookup_failure(int ede, char *out, size_t size)
 
 static void add_lookup_failure(struct tlsseen *s, const char *host, int ede)
 {
-    char reason[80];
-    put_lookup_failure(ede, reason, sizeof reason);
+    char reason[REASON_SIZE] = "lookup-failed";
+    if (ede != DNSEDE_NONE)
+        put_ede("extended-dns-error", ede, reason, sizeof reason);
     add(s->by_host,
         dnsede_is_authentication(ede) ? TLSRESULT_DNSSEC_INVALID : TLSRESULT_TLSA_INVALID, host,
         reason, true);
+}
+
+static void add_forged(struct tlsresult_entry *e, const char *host, int ede)
+{
+    char reason[REASON_SIZE];
+    put_ede("dns-extended-error", ede, reason, sizeof reason);
+    add(e, TLSRESULT_VALIDATION_FAILURE, host, reason, true);
+}
+
+void tlsseen_domain_forged(struct tlsseen *s, int ede)
+{
+    if (s->domain != NULL)
+        add_forged(s->by_domain, NULL, ede);
+}
+
+/* Of a domain that is its own host, what says nothing of a policy is not told of the host. */
+void tlsseen_host_forged(struct tlsseen *s, const char *host, int ede)
+{
+    if (s->host != NULL)
+        add_forged(strcmp(host, s->name) == 0 ? s->by_domain : s->by_host, host, ede);
 }
 
 void tlsseen_policy(struct tlsseen *s, const struct tlspolicy *p, const char *host,
@@ -181,10 +201,10 @@ void tlsseen_session(struct tlsseen *s, enum tlsseen_end end, const struct tlsre
     if (s->host == NULL)
         return;
     for (size_t i = 0; i < 2; i++) {
-        both[i]->success += end == TLSSEEN_GOOD || end == TLSSEEN_TESTING ? 1 : 0;
+        both[i]->success += end == TLSSEEN_GOOD || end == TLSSEEN_DOUBTFUL ? 1 : 0;
         both[i]->failure += end == TLSSEEN_FAILED ? 1 : 0;
         bool told = end == TLSSEEN_FAILED || end == TLSSEEN_WITHOUT ||
-                    (end == TLSSEEN_TESTING && both[i] == s->by_domain);
+                    (end == TLSSEEN_DOUBTFUL && both[i] == s->by_domain);
         if (told)
             tlsresult_detail_add(both[i], detail);
     }

@@ -38,13 +38,18 @@ void tlsseen_close(struct tlsseen *s, struct learned *out);
 void tlsseen_policy(struct tlsseen *s, const struct tlspolicy *p, const char *host,
                     const struct dnstlsa_result *tlsa);
 
+/* Nobody was asked, since DNSSEC does not vouch for the domain's MX records, or for the host's
+ * addresses, as ede says (dnsede_is_authentication): a session that failed. */
+void tlsseen_domain_forged(struct tlsseen *s, int ede);
+void tlsseen_host_forged(struct tlsseen *s, const char *host, int ede);
+
 enum tlsseen_end {
-    TLSSEEN_GOOD,    /* a handshake that came to its end and was not regretted */
-    TLSSEEN_FAILED,  /* STARTTLS was refused, or the handshake failed, as detail says */
-    TLSSEEN_WITHOUT, /* STARTTLS was not offered, and need not be: no session of TLS, but a detail
-                      */
-    TLSSEEN_TESTING, /* a good one, and a detail about what a policy in testing would have refused
-                      */
+    TLSSEEN_GOOD,     /* a handshake that came to its end and was not regretted */
+    TLSSEEN_FAILED,   /* STARTTLS was refused, or the handshake failed, as detail says */
+    TLSSEEN_WITHOUT,  /* STARTTLS was not offered, and need not be: no session of TLS, but a detail
+                       */
+    TLSSEEN_DOUBTFUL, /* a good one; and a detail about what a policy that asks for an authority's
+                         word, had it been enforced, would have refused */
 };
 
 /* How a session went. detail: type, reason, info and whose session it was; its texts are copied. */

@@ -29,8 +29,11 @@ void tlsstep_describe(struct session *s)
 {
     struct buf text = {0};
     struct tls_info info;
+    s->tls_peer[0] = s->tls_record[0] = '\0';
     if (s->conn != NULL && conn_is_secure(s->conn)) {
         tls_info_fill(&info, conn_ssl(s->conn));
+        (void)snprintf(s->tls_peer, sizeof s->tls_peer, "%s", info.peer);
+        (void)tlsdane_matched(conn_ssl(s->conn), s->tls_record, sizeof s->tls_record);
         tls_info_text(&info, &text);
         buf_puts(&text, info.verified ? "; " : " unverified; ");
     } else if (s->in_clear) {
@@ -88,25 +91,41 @@ static void see(struct session *s, enum tlsseen_end end, enum tlsresult_type typ
     s->seen = NULL;
 }
 
-/* RFC 8461 section 5: under a policy in testing it is told what would have been refused. */
+/* What an authority says is looked at also where it does not count: under a policy in testing (RFC
+ * 8461 section 5), and where there is none yet, for whoever thinks of one. */
 static void see_good(struct session *s)
 {
     enum tlsresult_type type = TLSRESULT_VALIDATION_FAILURE;
     const char *reason = "";
-    const struct stsfound *sts = s->seen == NULL ? NULL : s->seen->sts;
     bool doubtful =
-        sts != NULL && sts->policy != NULL && sts->policy->mode == MTASTS_TESTING &&
+        s->seen != NULL && !s->policy->pkix &&
         !tlsdane_would_verify(s->transport->tlsdane, conn_ssl(s->conn), s->host, &type, &reason);
-    see(s, doubtful ? TLSSEEN_TESTING : TLSSEEN_GOOD, type, reason, NULL);
+    see(s, doubtful ? TLSSEEN_DOUBTFUL : TLSSEEN_GOOD, type, reason, NULL);
+}
+
+static const char *alert_name(int alert)
+{
+    /* RFC 8446 section 6: those that OpenSSL has no name for. */
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{109, "missing extension"},
+                 {116, "certificate required"},
+                 {120, "no application protocol"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((alert & 0xff) == names[i].number)
+            return names[i].name;
+    }
+    return SSL_alert_desc_string_long(alert);
 }
 
 /* "tls-remote-alert-40-handshake-failure". */
 static void put_alert(const struct session *s, char *text, size_t size)
 {
     (void)snprintf(text, size, "tls-%s-alert-%d-%s", s->alert_is_remote ? "remote" : "local",
-                   s->alert & 0xff, SSL_alert_desc_string_long(s->alert));
+                   s->alert & 0xff, alert_name(s->alert));
     for (char *at = text; *at != '\0'; at++)
-        *at = *at == ' ' ? '-' : *at;
+        *at = *at == ' ' || *at == '_' ? '-' : *at;
 }
 
 static void see_handshake_failure(struct session *s, const char *why)
@@ -166,6 +185,19 @@ static void go_on_in_clear(struct session *s)
     session_after_tls(s);
 }
 
+/* Without its certificate the server would not know us, and say so of each message. */
+static bool cannot_identify(struct session *s)
+{
+    struct fail f;
+    bool there;
+    if (agent_identify(s->agent, s->transport, &there, &f) == 0)
+        return false;
+    if (there)
+        auth_alarm(s, NULL, f.text);
+    session_defer(s, "auth", NULL, there ? "4.7.8" : "4.7.0", f.text);
+    return true;
+}
+
 void tlsstep_after_hello(struct session *s)
 {
     enum tlspolicy_event event = s->ehlo.starttls ? TLSPOLICY_GREETED : TLSPOLICY_NOT_OFFERED;
@@ -173,6 +205,8 @@ void tlsstep_after_hello(struct session *s)
         see_good(s);
         session_after_tls(s);
     } else if (tlspolicy_after(s->policy, s->retry, event) == TLSPOLICY_START_TLS) {
+        if (cannot_identify(s))
+            return;
         session_enter(s, STEP_STARTTLS);
         session_put(s, "STARTTLS");
         conn_deadline(s->conn, s->transport->timeouts.command_ms);
@@ -208,6 +242,8 @@ static void on_info(const SSL *ssl, int where, int value)
 void tlsstep_begin(struct session *s)
 {
     struct fail f;
+    if (!s->greeted && cannot_identify(s))
+        return;
     s->no_retry = true;
     /* RFC 3207 section 6: it must not count as said under TLS. */
     if (session_has_unread(s)) {

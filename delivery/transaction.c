@@ -35,7 +35,8 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                 .stage = stage,
                                 .remote_host = s->host,
                                 .remote_address = s->address,
-                                .tls = s->tls_text};
+                                .tls = session_tls(s),
+                                .octets = s->t.octets};
 }
 
 /* What a reply can do to a recipient. */
@@ -253,6 +254,7 @@ static void start_one(struct session *s)
     t->sent = t->answered = t->accepted = 0;
     t->mail_refused = t->discard = t->full = false;
     t->told = 0;
+    t->octets = 0;
     t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
     session_enter(s, STEP_TRANSACTION);
     send_commands(s);
@@ -305,6 +307,7 @@ void transaction_go_on(struct session *s)
 void transaction_begin(struct session *s, struct job *j)
 {
     s->t.job = j;
+    content_settle_begin(s, j);
     /* A server that takes few recipients at once gets as much time for all of them. */
     if (j->until_ms == 0)
         j->until_ms =
@@ -508,6 +511,14 @@ static void on_command_reply(struct session *s, const struct reply *r)
     } else if (!t->mail_refused) {
         send_commands(s);
     }
+}
+
+enum delivery_command transaction_command(const struct session *s)
+{
+    const struct transaction *t = &s->t;
+    return t->answered == 0             ? COMMAND_MAIL
+           : t->answered <= t->takers_n ? COMMAND_RCPT
+                                        : COMMAND_DATA;
 }
 
 /* What the server was asked last and has not answered. */

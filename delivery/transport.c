@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "dnsconf.h"
 #include "fdlimit.h"
 #include "mem.h"
+#include "tlscert.h"
 
 #define DESCRIPTORS_A_DELIVERY 2 /* the connection and the message */
 
@@ -54,6 +56,7 @@ static void read_relay(struct transport *t, const struct conf_block *b)
     t->connections = (int)fdlimit_fit("connections", (unsigned)conf_int(b, "connections"),
                                       DESCRIPTORS_A_DELIVERY);
     t->tls_sessions = (unsigned)conf_int(b, "tls-sessions");
+    t->dkim = conf_bool(b, "dkim");
     t->transaction_recipients = conf_int(b, "transaction-recipients");
     read_timeouts(&t->timeouts, b);
 }
@@ -227,6 +230,12 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
         t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, machine->resolv_conf, f);
         rc = t->dns != NULL ? 0 : -1;
     }
+    if (rc == 0 && machine->certificate.n > 0) {
+        buf_put_span(&t->certificate, machine->certificate);
+        rc = tlscert_check_chain(machine->certificate, clock_wall_ms(), f);
+        if (rc != 0)
+            (void)fail_prefix(f, "certificate of transport %s", label);
+    }
     if (rc == 0 && t->kind == TRANSPORT_DIRECT)
         ownaddr_read(&t->own, conf, t->port, machine->interfaces, machine->interfaces_n, t->sources,
                      t->sources_n);
@@ -248,6 +257,7 @@ static void release(evutil_socket_t fd, short what, void *arg)
     struct transport *t = arg;
     dns_close(&t->dns);
     tlsdane_free(&t->tlsdane);
+    buf_free(&t->certificate);
     mem_free(&t->hosts);
     ownaddr_clear(&t->own);
     conf_free(&t->conf);

@@ -56,6 +56,7 @@ struct transport {
     size_t sources_n;
     int connections, max_hosts;
     int transaction_recipients;
+    bool dkim; /* signatures of ours go out with messages */
     bool allow_loopback, allow_private;
     struct ownaddr own; /* TRANSPORT_DIRECT: a host that has one of them is this system */
     bool localserve;    /* what recipients' names ask for is acted out */
@@ -65,7 +66,9 @@ struct transport {
     bool requiretls_by_dnssec; /* DNSSEC and an authority will do for REQUIRETLS */
     bool tls_results;          /* how TLS went is counted for reports */
     struct tlsdane *tlsdane;
-    unsigned tls_sessions; /* that it keeps to be resumed */
+    struct buf certificate; /* that is shown to servers, a PEM chain; empty: none */
+    bool identified;        /* tlsdane has it */
+    unsigned tls_sessions;  /* that it keeps to be resumed */
 };
 
 /* Whether all its mail goes to servers that the operator named. */
@@ -79,6 +82,7 @@ struct transport_machine {
     X509_STORE *roots;                /* for verified TLS */
     const struct dnsaddr *interfaces; /* addresses, interfaces_n of them */
     size_t interfaces_n;
+    struct span certificate; /* of this transport, as PEM; empty: none */
 };
 
 /* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration. */

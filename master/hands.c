@@ -140,6 +140,25 @@ static int send_passwords(struct process *p, const struct conf *conf, struct fai
     return rc;
 }
 
+/* vault has the keys, and with them the certificates, to see that they fit; a transport its own
+ * certificate. */
+static int send_client_certificates(struct process *p, const struct conf *conf, struct fail *f)
+{
+    const struct conf_block *transport = NULL;
+    int rc = 0;
+    while (rc == 0 && (transport = conf_next(conf_root(conf), "transport", transport)) != NULL) {
+        const char *name = conf_label(transport);
+        bool vault = p->role == ROLE_VAULT;
+        if (!conftransport_has_certificate(conf, name) || (!vault && strcmp(p->label, name) != 0))
+            continue;
+        const struct conf_block *auth = conftransport_auth(conf, name);
+        rc = send_file(p, auth, "certificate-file", f, "client-certificate %s", name);
+        if (rc == 0 && vault)
+            rc = send_file(p, auth, "key-file", f, "client-key %s", name);
+    }
+    return rc;
+}
+
 /* A suite without accounts has no such file. */
 static int send_credentials(struct process *p, const struct conf *conf, struct fail *f)
 {
@@ -166,5 +185,7 @@ int hands_send(struct process *p, const struct conf *conf, struct fail *f)
         rc = send_webhook_keys(p, conf, f);
     if (rc == 0 && p->role == ROLE_VAULT)
         rc = send_passwords(p, conf, f);
+    if (rc == 0 && (p->role == ROLE_VAULT || p->role == ROLE_DELIVERY))
+        rc = send_client_certificates(p, conf, f);
     return rc;
 }

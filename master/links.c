@@ -34,6 +34,8 @@ static const struct edge {
     {ROLE_HOOKS, ROLE_VAULT, "secret", false, NULL},
     /* Of the transports those alone that log in somewhere. */
     {ROLE_DELIVERY, ROLE_VAULT, "secret", false, NULL},
+    /* Of these those alone that have a certificate to show. */
+    {ROLE_DELIVERY, ROLE_VAULT, "sign", false, NULL},
     /* Those alone that look for MX hosts: policies of MTA-STS are about these. */
     {ROLE_DELIVERY, ROLE_HOOKS, "fetch", false, NULL},
 };
@@ -49,11 +51,13 @@ unsigned links_vaults(const struct world *w)
     return n;
 }
 
-static bool transport_asks(const struct process *p, enum role whom)
+static bool transport_asks(const struct process *p, const struct edge *e)
 {
     const struct conf *conf = p->world->conf;
-    return whom == ROLE_VAULT ? conftransport_auth(conf, p->label) != NULL
-                              : conftransport_finds_mx(conf, p->label);
+    if (e->answers != ROLE_VAULT)
+        return conftransport_finds_mx(conf, p->label);
+    return strcmp(e->name, "sign") == 0 ? conftransport_has_certificate(conf, p->label)
+                                        : conftransport_auth(conf, p->label) != NULL;
 }
 
 /* Workers that ask share out the vaults; everywhere else all of a role are meant. */
@@ -61,7 +65,7 @@ static bool joins(const struct edge *e, const struct process *asks, const struct
 {
     if (asks->role != e->asks || answers->role != e->answers)
         return false;
-    if (e->asks == ROLE_DELIVERY && !transport_asks(asks, e->answers))
+    if (e->asks == ROLE_DELIVERY && !transport_asks(asks, e))
         return false;
     if (e->label != NULL && strcmp(answers->label, e->label) != 0)
         return false;

@@ -38,7 +38,8 @@ struct question {
 /* A counter's name taken apart; the parts are in one buffer. */
 struct parts {
     char text[256];
-    const char *scope, *name, *label, *value; /* "" for no scope, no label */
+    char labels[256];         /* ",code=\"404\""; "" for none */
+    const char *scope, *name; /* "" for no scope */
 };
 
 static bool is_word(const char *s, const char *more)
@@ -59,6 +60,23 @@ static char *cut(char *s, int c)
     return at == NULL ? NULL : at + 1;
 }
 
+/* "label=value label=value". */
+static bool take_labels(struct parts *p, char *text)
+{
+    size_t n = 0;
+    p->labels[0] = '\0';
+    while (text != NULL) {
+        char *next = cut(text, ' '), *value = cut(text, '=');
+        if (value == NULL || !is_word(text, "_") || !is_word(value, "_.+"))
+            return false;
+        n += (size_t)snprintf(p->labels + n, sizeof p->labels - n, ",%s=\"%s\"", text, value);
+        if (n >= sizeof p->labels)
+            return false;
+        text = next;
+    }
+    return true;
+}
+
 /* A name from a process is put into the text, so it must be one: "things_total", "scope:things",
  * "things label=value". */
 static bool take_apart(struct parts *p, const char *counter)
@@ -66,13 +84,11 @@ static bool take_apart(struct parts *p, const char *counter)
     if (strlen(counter) >= sizeof p->text)
         return false;
     memcpy(p->text, counter, strlen(counter) + 1);
-    char *label = cut(p->text, ' '), *value = cut(label, '='), *name = cut(p->text, ':');
+    char *labels = cut(p->text, ' '), *name = cut(p->text, ':');
     p->scope = name == NULL ? "" : p->text;
     p->name = name == NULL ? p->text : name;
-    p->label = value == NULL ? "" : label;
-    p->value = value == NULL ? "" : value;
     return is_word(p->name, "_") && (name == NULL || is_word(p->scope, "_")) &&
-           (label == NULL || (value != NULL && is_word(label, "_") && is_word(value, "_.+")));
+           take_labels(p, labels);
 }
 
 static struct family *reach(struct metrics *m, const char *name)
@@ -111,15 +127,13 @@ static void add_counter(struct metrics *m, enum role role, const struct control_
     struct parts p;
     if (!take_apart(&p, c->name))
         return;
-    if (p.label[0] != '\0' && c->value == 0 && !ends_with(p.name, "_bucket"))
+    if (p.labels[0] != '\0' && c->value == 0 && !ends_with(p.name, "_bucket"))
         return;
     char *name =
         mem_format("quartermaster_%s_%s", p.scope[0] == '\0' ? role_names[role] : p.scope, p.name);
     struct family *f = reach(m, name);
     if (f != NULL) {
-        buf_putf(&f->samples, "%s{process=\"%s\"", name, process);
-        if (p.label[0] != '\0')
-            buf_putf(&f->samples, ",%s=\"%s\"", p.label, p.value);
+        buf_putf(&f->samples, "%s{process=\"%s\"%s", name, process, p.labels);
         if (ends_with(p.name, "_seconds_sum"))
             buf_putf(&f->samples, "} %" PRIu64 ".%06" PRIu64 "\n", c->value / 1000000,
                      c->value % 1000000);
@@ -139,11 +153,19 @@ static void clear(struct metrics *m)
     m->families_n = 0;
 }
 
-/* The families of a histogram stand one behind the other, that of its buckets first. */
-static void put_type(struct buf *text, const char *name)
+static void put_type_of(struct buf *text, const char *name, const char *part, const char *type)
+{
+    buf_putf(text, "# TYPE %.*s %s\n", (int)(strlen(name) - strlen(part)), name, type);
+}
+
+/* The families of a histogram stand one behind the other, that of its buckets first; those of times
+ * without buckets likewise. */
+static void put_type(struct buf *text, const char *name, const char *before)
 {
     if (ends_with(name, "_bucket"))
-        buf_putf(text, "# TYPE %.*s histogram\n", (int)(strlen(name) - strlen("_bucket")), name);
+        put_type_of(text, name, "_bucket", "histogram");
+    else if (ends_with(name, "_seconds_sum") && !ends_with(before, "_bucket"))
+        put_type_of(text, name, "_sum", "summary");
     else if (!ends_with(name, "_seconds_sum") && !ends_with(name, "_seconds_count"))
         buf_putf(text, "# TYPE %s %s\n", name, ends_with(name, "_total") ? "counter" : "gauge");
 }
@@ -154,7 +176,7 @@ static void publish(struct metrics *m)
     struct process *p;
     for (size_t i = 0; i < m->families_n; i++) {
         struct family *f = &m->families[i];
-        put_type(&text, f->name);
+        put_type(&text, f->name, i == 0 ? "" : m->families[i - 1].name);
         buf_put_span(&text, buf_span(&f->samples));
     }
     TAILQ_FOREACH (p, &m->world->processes, next) {

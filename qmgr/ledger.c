@@ -14,7 +14,6 @@
 #include "mem.h"
 #include "rand.h"
 #include "tables.h"
-#include "upgrade.h"
 #include "wire.h"
 
 /* A new store begins its ids with the time, so that a store made anew after a loss does not repeat
@@ -24,7 +23,7 @@
 /* sys row: a name, and a number u64 ("next_id", "next_event", "next_rule", "schema":
  * "\x00\x00\x00\x00\x00\x00\x00\x01") or octets
  * ("secret": 16, "fromid-key": 32). */
-bool ledger_get_number(struct store_txn *t, const char *name, uint64_t *v)
+static bool get_number(struct store_txn *t, const char *name, uint64_t *v)
 {
     struct span value;
     if (!store_get(t, TABLE_SYS, span_text(name), &value))
@@ -34,7 +33,7 @@ bool ledger_get_number(struct store_txn *t, const char *name, uint64_t *v)
     return wire_end(&w) == 0;
 }
 
-void ledger_put_number(struct store_txn *t, const char *name, uint64_t v)
+static void put_number(struct store_txn *t, const char *name, uint64_t v)
 {
     struct buf b = {0};
     wire_put_u64(&b, v);
@@ -47,9 +46,9 @@ static void begin_anew(struct ledger *l, struct store_txn *t)
     rand_bytes(l->secret, sizeof l->secret);
     l->next_id = (uint64_t)(clock_wall_ms() / 1000) << IDS_A_SECOND_SHIFT;
     l->next_event = 1;
-    ledger_put_number(t, "schema", LEDGER_SCHEMA);
-    ledger_put_number(t, "next_id", l->next_id);
-    ledger_put_number(t, "next_event", l->next_event);
+    put_number(t, "schema", LEDGER_SCHEMA);
+    put_number(t, "next_id", l->next_id);
+    put_number(t, "next_event", l->next_event);
     store_put(t, TABLE_SYS, span_text("secret"), span_of(l->secret, sizeof l->secret));
 }
 
@@ -73,18 +72,16 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
     uint64_t schema;
     struct span secret;
     *l = (struct ledger){.store = store, .dirfd = dirfd};
-    if (upgrade_store(store, f) != 0)
-        return -1;
     struct store_txn *t = store_begin(store, true);
-    if (!ledger_get_number(t, "schema", &schema)) {
+    if (!get_number(t, "schema", &schema)) {
         begin_anew(l, t);
     } else if (schema != LEDGER_SCHEMA) {
         char why[80];
         (void)snprintf(why, sizeof why, "the store has schema %llu, this program knows %d",
                        (unsigned long long)schema, LEDGER_SCHEMA);
         store_fail(t, why);
-    } else if (!ledger_get_number(t, "next_id", &l->next_id) ||
-               !ledger_get_number(t, "next_event", &l->next_event) ||
+    } else if (!get_number(t, "next_id", &l->next_id) ||
+               !get_number(t, "next_event", &l->next_event) ||
                !store_get(t, TABLE_SYS, span_text("secret"), &secret) ||
                secret.n != sizeof l->secret) {
         store_fail(t, "the store's own numbers are damaged");
@@ -102,16 +99,16 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
 uint64_t ledger_take_id(struct ledger *l, struct store_txn *t)
 {
     uint64_t id = l->next_id++;
-    ledger_put_number(t, "next_id", l->next_id);
+    put_number(t, "next_id", l->next_id);
     return id;
 }
 
 uint64_t ledger_take_rule_id(struct store_txn *t)
 {
     uint64_t id;
-    if (!ledger_get_number(t, "next_rule", &id))
+    if (!get_number(t, "next_rule", &id))
         id = 1;
-    ledger_put_number(t, "next_rule", id + 1);
+    put_number(t, "next_rule", id + 1);
     return id;
 }
 
@@ -243,6 +240,9 @@ static struct event_item event_of(const struct submit_envelope *e, uint64_t mess
                                .remote_host = (char *)"",
                                .remote_address = (char *)"",
                                .tls = (char *)"",
+                               .tls_name = (char *)"",
+                               .tls_peer = (char *)"",
+                               .tls_record = (char *)"",
                                .extra = e->extra,
                                .extra_n = e->extra_n};
 }
@@ -284,8 +284,8 @@ uint64_t ledger_stage(struct ledger *l, struct store_txn *t, const struct submit
             put_event(l, t, account, &event);
     }
     holdrule_clear(&rules);
-    ledger_put_number(t, "next_id", l->next_id);
-    ledger_put_number(t, "next_event", l->next_event);
+    put_number(t, "next_id", l->next_id);
+    put_number(t, "next_event", l->next_event);
     buf_free(&b);
     return id;
 }
@@ -357,7 +357,7 @@ void ledger_message_close(struct ledger *l, struct store_txn *t, struct ledger_m
         store_put(t, TABLE_MSG, key_span(&k), buf_span(&b));
         buf_free(&b);
     }
-    ledger_put_number(t, "next_event", l->next_event);
+    put_number(t, "next_event", l->next_event);
     msg_row_clear(&m->row);
 }
 
@@ -479,6 +479,9 @@ void ledger_tell(struct ledger *l, struct store_txn *t, const struct settings *s
         event.remote_host = last->remote_host;
         event.remote_address = last->remote_address;
         event.tls = last->tls;
+        event.tls_name = last->tls_name;
+        event.tls_peer = last->tls_peer;
+        event.tls_record = last->tls_record;
     }
     put_event(l, t, n->account, &event);
     mem_free(&line);

@@ -12,7 +12,7 @@
 #include "store.h"
 #include "tables.h"
 
-#define LEDGER_SCHEMA 5         /* of the store; a later one is refused (upgrade.h) */
+#define LEDGER_SCHEMA 5         /* of the store; another one is refused */
 #define LEDGER_IDS (1ull << 53) /* all are below: numbers of JSON, exact wherever they are read */
 
 /* The changes of a message's state, each inside a write transaction that the caller began: the one
@@ -38,10 +38,6 @@ int ledger_open(struct ledger *l, struct store *store, int dirfd, struct fail *f
 
 /* An id that nothing had before, for something that is neither a message nor a webhook. */
 uint64_t ledger_take_id(struct ledger *l, struct store_txn *t);
-
-/* A number of the store's own, in the table sys. get: false when it is not there. */
-bool ledger_get_number(struct store_txn *t, const char *name, uint64_t *v);
-void ledger_put_number(struct store_txn *t, const char *name, uint64_t v);
 
 /* Where a new message's octets come from. */
 struct body_source {

@@ -9,11 +9,12 @@
 #define ATTEMPTS_MAX 1000
 
 #define EVENT_VERSION 2
-#define EVENT_WITH_WAY 3
+#define EVENT_WITH_WAY 4
 
-/* event row: version u8 (2, or 3 of one about an attempt) | the octets of the event
- * (proto_events.c), which begin with type u8 | DSN, suppressed (bools) | when i64 | version 3: of
- * the attempt: host, address, TLS (texts). e.g. "\x02" "\x01" "\x00\x00"
+/* event row: version u8 (2, or 4 of one about an attempt) | the octets of the event
+ * (proto_events.c), which begin with type u8 | DSN, suppressed (bools) | when i64 | version 4: of
+ * the attempt: host, address, TLS, name sent over it, subject of the certificate, record that it
+ * matched (texts). e.g. "\x02" "\x01" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00\x06\x40\x00\x00\x00\x00\x01"
  * "\x00\x00\x00\x07billing" ... "\x00\xfa" "\x00\x00\x00\x052.0.0" "\x00\x00\x00\x02ok"

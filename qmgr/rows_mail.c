@@ -6,8 +6,8 @@
 #include "wire.h"
 
 #define VERSION 1
-#define RCPT_VERSION 3
-#define RETIRED_VERSION 2
+#define RCPT_VERSION 4
+#define RETIRED_VERSION 3
 #define TLS_SHIFT 4 /* of enum admin_tls in a recipient's flags */
 #define RCPT_FLAGS (ADMIN_TLSES << TLS_SHIFT)
 #define RESULTS_MAX 1000
@@ -79,10 +79,10 @@ void msg_row_clear(struct msg_row *r)
     submit_envelope_free(&r->envelope);
 }
 
-/* rcpt row: version u8 (3) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
+/* rcpt row: version u8 (4) | message u64 | flags u8 (1 held, 2 delay told, 4 put off before, 8
  * ordinary; 16 the operator wants TLS, 32 can do without: not both) | account hash u64 | notify u8
  * | attempts u16 | next_ms i64 | address, orcpt, from_id, transport (texts) | count u32 of results
- * (proto_deliver.c). e.g. "\x03"
+ * (proto_deliver.c). e.g. "\x04"
  * "\x00\x06\x40\x00\x00\x00\x00\x01" "\x00" "\x99\xaa\xbb\xcc\xdd\xee\xff\x00" "\x00" "\x00\x00"
  * "\x00\x00\x01\x93\x6f\x1a\x2b\x3c"
  *      "\x00\x00\x00\x0bc@d.example" "\x00\x00\x00\x00" "\x00\x00\x00\x00" "\x00\x00\x00\x00"
@@ -123,11 +123,24 @@ static size_t cut_text(char *text, size_t keep)
     return n - at - marked;
 }
 
+/* Of all but the last attempt, leaves out what TLS was like in detail, until the row fits. Returns
+ * how much too long it still is. */
+static size_t leave_out_details(struct deliver_result *results, uint32_t n, size_t too_long)
+{
+    for (uint32_t i = 0; i + 1 < n && too_long > 0; i++) {
+        size_t saved = cut_text(results[i].tls_peer, 0) + cut_text(results[i].tls_record, 0) +
+                       cut_text(results[i].tls_name, 0);
+        too_long -= saved < too_long ? saved : too_long;
+    }
+    return too_long;
+}
+
 /* Cuts reply, error and rcpt_reply, the oldest results first, until the row, too long by that much,
  * fits or nothing is left to cut. The last attempt is what people ask for: it keeps eight times as
  * much as those before it. */
 static void shorten(struct deliver_result *results, uint32_t n, size_t too_long)
 {
+    too_long = leave_out_details(results, n, too_long);
     for (size_t keep = TEXT_KEPT;; keep /= 2) {
         for (uint32_t i = 0; i < n && too_long > 0; i++) {
             size_t most = i + 1 == n ? 8 * keep : keep;
@@ -160,7 +173,7 @@ void rcpt_row_put(struct buf *b, const struct rcpt_row *r)
 
 static void get_results(struct wire *w, struct deliver_result **results, uint32_t *n)
 {
-    *n = wire_count(w, RESULTS_MAX, 59);
+    *n = wire_count(w, RESULTS_MAX, 79);
     *results = mem_array(*n, sizeof **results);
     for (uint32_t i = 0; i < *n; i++)
         deliver_result_get(w, &(*results)[i]);
@@ -278,7 +291,7 @@ const char *address_domain(const char *address)
     return at == NULL ? "" : at + 1;
 }
 
-/* retired row: version u8 (2) | keep_until i64 | item (proto_admin.c). e.g. "\x02"
+/* retired row: version u8 (3) | keep_until i64 | item (proto_admin.c). e.g. "\x03"
  * "\x00\x00\x01\x93\x7f\x00\x00\x00" "..." */
 void retired_row_put(struct buf *b, const struct retired_row *r)
 {

@@ -289,11 +289,15 @@ static void log_result(const struct settle *c, const struct deliver_result *r, c
 {
     static const char *const names[] = {"delivered", "deferred", "failed"};
     char id[QID_SIZE];
+    /* Where there was no TLS the list ends before what that was like. */
+    const struct log_kv name =
+        r->tls_name[0] == '\0' ? (struct log_kv){0} : LS("tls_name", r->tls_name);
     log_info(NULL, names[r->status], LS("qid", qid_text(c->message, id)), LS("rcpt", address),
              LS("relay", r->remote_host), LS("address", r->remote_address), LU("code", r->code),
              LS("dsn", r->enhanced), LI("delay_ms", c->now_ms - c->received_ms),
-             LU("ms", r->duration_ms), LS("tls", r->tls), LS("transport", r->transport),
-             LS("stage", r->stage), LS("reply", r->reply), LS("why", r->error));
+             LU("ms", r->duration_ms), LU("octets", r->octets), LS("transport", r->transport),
+             LS("stage", r->stage), LS("reply", r->reply), LS("why", r->error), LS("tls", r->tls),
+             name, LS("tls_peer", r->tls_peer), LS("tls_record", r->tls_record));
 }
 
 static void send_notices(const struct settle *c, const struct settle_told *told)

@@ -36,23 +36,13 @@ static int sign(void *arg, int key_type, int nid_or_padding, struct span input, 
     return -1;
 }
 
-static int check_chain(struct span chain, struct fail *f)
-{
-    STACK_OF(X509) *certificates = tlscert_parse(chain, f);
-    if (certificates == NULL)
-        return -1;
-    int rc = tlscert_check_dates(sk_X509_value(certificates, 0), clock_wall_ms(), f);
-    tlscert_free(&certificates);
-    return rc;
-}
-
 struct site *site_new(const char *label, int fd, struct signing *signing, struct fail *f)
 {
     struct site *s = mem_zero(sizeof *s);
     s->label = mem_text(label);
     s->signing = signing;
     if (file_read_fd(fd, TLSCERT_PEM_MAX, &s->chain, f) == 0 &&
-        check_chain(buf_span(&s->chain), f) == 0)
+        tlscert_check_chain(buf_span(&s->chain), clock_wall_ms(), f) == 0)
         return s;
     (void)fail_prefix(f, "certificate of listener %s", label);
     site_free(&s);

@@ -49,14 +49,20 @@ static int take_credentials(struct keyring *k, const struct service_hand *h, str
     return k->credentials != NULL ? 0 : fail_prefix(f, "credentials");
 }
 
-static int take_tls_key(struct keyring *k, const struct service_hand *h, const char *listener,
-                        struct fail *f)
+static struct tlskey *read_tls_key(const struct service_hand *h, struct fail *f)
 {
     struct buf pem = {0};
     if (read_hand(h, PEM_MAX, &pem, f) != 0)
-        return -1;
+        return NULL;
     struct tlskey *key = tlskey_load(buf_span(&pem), f);
     buf_wipe(&pem);
+    return key;
+}
+
+static int take_tls_key(struct keyring *k, const struct service_hand *h, const char *listener,
+                        struct fail *f)
+{
+    struct tlskey *key = read_tls_key(h, f);
     if (key == NULL)
         return fail_prefix(f, "key-file of listen %s", listener);
     k->tls = mem_resize(k->tls, (k->tls_n + 1) * sizeof *k->tls);
@@ -132,6 +138,7 @@ static void free_login(struct keyring_login *l)
     mem_free(&l->transport);
     buf_wipe(&l->password);
     file_close(&l->token_fd);
+    tlskey_free(&l->key);
 }
 
 /* Every transport that has an auth block; passwords and tokens come afterwards. */
@@ -209,6 +216,16 @@ static int take_token(struct keyring *k, struct service_hand *h, const char *tra
     return 0;
 }
 
+static int take_client_key(struct keyring *k, const struct service_hand *h, const char *transport,
+                           struct fail *f)
+{
+    struct keyring_login *l = find_login(k, transport);
+    if (l == NULL || l->key != NULL)
+        return fail_set(f, "no such transport: %s", h->purpose);
+    l->key = read_tls_key(h, f);
+    return l->key != NULL ? 0 : fail_prefix(f, "key-file of transport %s", transport);
+}
+
 static int take(struct keyring *k, struct service_hand *h, struct fail *f)
 {
     const char *rest;
@@ -224,13 +241,19 @@ static int take(struct keyring *k, struct service_hand *h, struct fail *f)
         return take_password(k, h, rest, f);
     if ((rest = behind(h->purpose, "token ")) != NULL)
         return take_token(k, h, rest, f);
+    if ((rest = behind(h->purpose, "client-key ")) != NULL)
+        return take_client_key(k, h, rest, f);
     return 0; /* certificates come after their keys */
 }
 
 static int check_certificate(const struct keyring *k, const struct service_hand *h, struct fail *f)
 {
-    const char *listener = behind(h->purpose, "certificate ");
-    const struct tlskey *key = listener == NULL ? NULL : keyring_tls(k, listener);
+    const char *listener = behind(h->purpose, "certificate "),
+               *transport = behind(h->purpose, "client-certificate ");
+    const struct keyring_login *l = transport == NULL ? NULL : find_login(k, transport);
+    const struct tlskey *key = listener != NULL ? keyring_tls(k, listener)
+                               : l != NULL      ? l->key
+                                                : NULL;
     struct buf pem = {0};
     if (key == NULL)
         return 0;
@@ -238,7 +261,9 @@ static int check_certificate(const struct keyring *k, const struct service_hand 
         return -1;
     int rc = tlskey_fits(key, buf_span(&pem), f);
     buf_free(&pem);
-    return rc == 0 ? 0 : fail_prefix(f, "listen %s", listener);
+    if (rc != 0 && listener != NULL)
+        return fail_prefix(f, "listen %s", listener);
+    return rc == 0 ? 0 : fail_prefix(f, "transport %s", transport);
 }
 
 struct keyring *keyring_new(struct conf *conf, struct service_hand *hands, size_t hands_n,
@@ -336,6 +361,11 @@ size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct sp
 const struct keyring_login *keyring_login(const struct keyring *k, const char *transport)
 {
     return find_login(k, transport);
+}
+
+bool keyring_login_is_silent(const struct keyring_login *l)
+{
+    return l->key != NULL && l->order_n == 0 && l->password.n == 0 && l->token_fd < 0;
 }
 
 int keyring_token(const struct keyring_login *l, struct buf *out, struct fail *f)

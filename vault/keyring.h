@@ -36,6 +36,7 @@ struct keyring_login {
     const struct conf_block *auth; /* of the configuration */
     struct buf password;           /* empty: none */
     int token_fd;                  /* read each time it is used; -1: none */
+    struct tlskey *key;            /* of the certificate that is shown there; NULL: none */
     enum saslclient_mechanism order[SASLCLIENT_MECHANISMS];
     size_t order_n;
 };
@@ -77,6 +78,8 @@ size_t keyring_sign_hook(const struct keyring *k, const char *webhook, struct sp
 
 /* The login of a transport, or NULL; valid as long as the keyring. */
 const struct keyring_login *keyring_login(const struct keyring *k, const char *transport);
+/* Whether its certificate is all that is to be shown there. */
+bool keyring_login_is_silent(const struct keyring_login *l);
 /* Reads the token of today into *out, which the caller wipes. Returns 0, or -1 with a sentence. */
 int keyring_token(const struct keyring_login *l, struct buf *out, struct fail *f);
 

@@ -30,7 +30,8 @@ enum kind {
     SMTPD_SIGN = 2,
     WEBAPI_SECRET = 4,
     DELIVERY_SECRET = 8,
-    HOOKS_SECRET = 16
+    HOOKS_SECRET = 16,
+    DELIVERY_SIGN = 32
 };
 
 static const struct {
@@ -39,7 +40,7 @@ static const struct {
 } kinds[] = {
     {"secret smtpd/", SMTPD_SECRET},   {"sign smtpd/", SMTPD_SIGN},
     {"secret webapi/", WEBAPI_SECRET}, {"secret delivery/", DELIVERY_SECRET},
-    {"secret hooks", HOOKS_SECRET},
+    {"secret hooks", HOOKS_SECRET},    {"sign delivery/", DELIVERY_SIGN},
 };
 
 static void answer_auth(struct peer *p, uint64_t request, struct secret_auth *a)
@@ -126,9 +127,24 @@ static void on_dkim_list(struct peer *p, uint64_t request, const struct secret_r
     mem_free(&keys);
 }
 
+/* Which transport it is its link says, so that none can use the credentials of another. */
+static const char *transport_of(const struct peer *p)
+{
+    return strchr(p->name, '/') + 1;
+}
+
+static const struct tlskey *key_for(const struct peer *p, const struct secret_request *r)
+{
+    const struct keyring *k = p->vault->keyring;
+    if (p->kind != DELIVERY_SIGN)
+        return keyring_tls(k, r->key);
+    const struct keyring_login *l = keyring_login(k, transport_of(p));
+    return l == NULL ? NULL : l->key;
+}
+
 static void on_tls_sign(struct peer *p, uint64_t request, const struct secret_request *r)
 {
-    const struct tlskey *key = keyring_tls(p->vault->keyring, r->key);
+    const struct tlskey *key = key_for(p, r);
     struct buf signature = {0};
     struct fail f = {{0}};
     if (key == NULL)
@@ -152,12 +168,6 @@ static void on_hook_sign(struct peer *p, uint64_t request, const struct secret_r
         secret_answer_signature(p->channel, request, buf_span(&signatures));
     }
     buf_free(&signatures);
-}
-
-/* Which transport it is its link says, so that none can use the credentials of another. */
-static const char *transport_of(const struct peer *p)
-{
-    return strchr(p->name, '/') + 1;
 }
 
 static void answer_login(struct peer *p, uint64_t request, int rc, const struct secret_login *login,
@@ -215,7 +225,7 @@ static const struct {
     {MSG_SECRET_DKIM_SIGN, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_sign},
     {MSG_SECRET_DKIM_LIST, SMTPD_SECRET | WEBAPI_SECRET, on_dkim_list},
     {MSG_SECRET_HOOK_SIGN, HOOKS_SECRET, on_hook_sign},
-    {MSG_SECRET_TLS_SIGN, SMTPD_SIGN, on_tls_sign},
+    {MSG_SECRET_TLS_SIGN, SMTPD_SIGN | DELIVERY_SIGN, on_tls_sign},
 };
 
 static int on_message(struct ipc *ch, void *arg, struct ipc_message *m, struct fail *f)

@@ -51,6 +51,9 @@ static const char example_response[] =
     "     \"SMTPCode\": 250, \"SMTPEnhancedCode\": \"2.0.0\", \"Reply\": \"250 2.0.0 queued\",\n"
     "     \"RemoteMTA\": \"mx.example.net\", \"RemoteAddress\": \"192.0.2.25:25\",\n"
     "     \"TLS\": \"TLSv1.3 TLS_AES_256_GCM_SHA384 x25519 verified; policy dane\",\n"
+    "     \"TLSName\": \"mx.example.net\", \"TLSPeer\": \"CN=mx.example.net\",\n"
+    "     \"TLSRecord\": "
+    "\"3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3\",\n"
     "     \"Extra\": {\"order\": \"1042\"}}\n"
     "  ],\n"
     "  \"Next\": 18,\n"
@@ -116,6 +119,9 @@ static void put_event(struct jsonwrite *w, const struct event_at *at)
     put_text(w, "RemoteMTA", e->remote_host);
     put_text(w, "RemoteAddress", e->remote_address);
     put_text(w, "TLS", e->tls);
+    put_text(w, "TLSName", e->tls_name);
+    put_text(w, "TLSPeer", e->tls_peer);
+    put_text(w, "TLSRecord", e->tls_record);
     jsonwrite_key(w, "Extra");
     jsonwrite_object(w);
     for (uint32_t i = 0; i < e->extra_n; i++)

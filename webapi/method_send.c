@@ -277,18 +277,18 @@ static void on_saved(void *arg, enum sent_result result)
     call_refuse(c, &c->refusal);
 }
 
-static void save(struct call *c, int file, uint64_t trace)
+static void save(struct call *c, int file, uint64_t front)
 {
     struct sending *s = c->work;
     const struct sent_once once = {c->once_key, s->id, s->again};
     enum sent_result result;
-    s->sent = sent_save(c->webapi->peers, c->account, file, trace, buf_span(&s->bcc),
+    s->sent = sent_save(c->webapi->peers, c->account, file, front, buf_span(&s->bcc),
                         c->once_key[0] == '\0' ? NULL : &once, on_saved, c, &result);
     if (s->sent == NULL)
         on_saved(c, result);
 }
 
-static void accepted(struct call *c, const struct submit_reply *reply, int file, uint64_t trace)
+static void accepted(struct call *c, const struct submit_reply *reply, int file, uint64_t front)
 {
     const struct draft_request *r = c->parameters;
     struct sending *s = c->work;
@@ -303,7 +303,7 @@ static void accepted(struct call *c, const struct submit_reply *reply, int file,
     write_response(&s->json, r, s->message_id, reply);
     s->id = reply->id;
     if (r->save_sent) {
-        save(c, file, trace);
+        save(c, file, front);
         return;
     }
     file_close(&file);
@@ -390,10 +390,10 @@ static void explain(enum outgoing_result result, const struct submit_reply *repl
 }
 
 /* The message was made for its copy. */
-static void save_again(struct call *c, enum outgoing_result result, int file, uint64_t trace)
+static void save_again(struct call *c, enum outgoing_result result, int file, uint64_t front)
 {
     if (result == OUTGOING_MADE) {
-        save(c, file, trace);
+        save(c, file, front);
         return;
     }
     file_close(&file);
@@ -414,8 +414,8 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
 {
     struct call *c = arg;
     struct sending *s = c->work;
-    uint64_t trace;
-    int file = outgoing_take_file(s->outgoing, &trace);
+    uint64_t front;
+    int file = outgoing_take_file(s->outgoing, &front);
     s->outgoing = NULL;
     if (result == OUTGOING_ACCEPTED && reply->message_id != NULL) {
         file_close(&file);
@@ -423,11 +423,11 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
         return;
     }
     if (result == OUTGOING_ACCEPTED) {
-        accepted(c, reply, file, trace);
+        accepted(c, reply, file, front);
         return;
     }
     if (s->again) {
-        save_again(c, result, file, trace);
+        save_again(c, result, file, front);
         return;
     }
     if (reply == NULL || reply->why == SUBMIT_WHY_OTHER)

@@ -17,6 +17,7 @@ struct outgoing {
     struct composed message;
     char *domain;
     struct buf trace;
+    uint64_t front;                /* octets before the message: signatures, and that */
     struct composed_reader reader; /* of what is hashed or written */
     struct buf piece;
     struct dkim_body *hash;     /* NULL: no step of that kind is under way */
@@ -139,11 +140,11 @@ static void submit(struct outgoing *o)
     }
 }
 
-int outgoing_take_file(struct outgoing *o, uint64_t *trace)
+int outgoing_take_file(struct outgoing *o, uint64_t *front)
 {
     int fd = o->fd;
     o->fd = -1;
-    *trace = o->trace.n;
+    *front = o->front;
     return fd;
 }
 
@@ -170,7 +171,9 @@ static void write_on(struct outgoing *o)
 static void begin_file(struct outgoing *o, struct span signatures)
 {
     o->fd = file_memory("message", &o->why);
-    if (o->fd < 0 || put_piece(o, buf_span(&o->trace)) != 0 || put_piece(o, signatures) != 0) {
+    o->front = signatures.n + o->trace.n;
+    /* As smtpd has it: signatures of ours are the first thing in a message, or not there. */
+    if (o->fd < 0 || put_piece(o, signatures) != 0 || put_piece(o, buf_span(&o->trace)) != 0) {
         settle_soon(o, OUTGOING_FAILED);
         return;
     }

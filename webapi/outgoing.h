@@ -12,7 +12,7 @@
  *
  *     hash     its body, piece by piece, if the domain of From has a key
  *     sign     the vault signs it with every such key
- *     write    trace field, signatures and message, piece by piece, into a sealed memory file
+ *     write    signatures, trace field and message, piece by piece, into a sealed memory file
  *     submit   that goes to qmgr, for all recipients at once, unless it was only to be made
  *     settled  qmgr has it on stable storage, or has refused it
  *
@@ -36,7 +36,7 @@ typedef void outgoing_on_settled(void *arg, enum outgoing_result result,
 
 /* Takes the envelope (NULL: the message is only made) and the message, which is all-zero
  * afterwards; what its files point to must stay until it is over. domain: that of From, which
- * signs. trace: the Received field, put before all. on_settled comes once, from the loop and never
+ * signs. trace: the Received field, put before it. on_settled comes once, from the loop and never
  * before this returns, unless outgoing_cancel comes first; *outgoing is gone then. */
 struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
                                 struct submit_envelope *envelope, struct composed *message,
@@ -44,8 +44,8 @@ struct outgoing *outgoing_start(struct event_base *base, struct peers *peers,
                                 outgoing_on_settled *on_settled, void *arg);
 
 /* The message as it was handed over, a sealed memory file that is the caller's from now on; its
- * first *trace octets are the trace field. For on_settled, once the message is accepted or made. */
-int outgoing_take_file(struct outgoing *o, uint64_t *trace);
+ * first *front octets are signatures and the trace field. For on_settled, once the message is accepted or made. */
+int outgoing_take_file(struct outgoing *o, uint64_t *front);
 
 /* on_settled will not come. What qmgr already has it may keep. *o may be NULL. */
 void outgoing_cancel(struct outgoing **o);

@@ -69,6 +69,11 @@ static const struct method_field event_fields[] = {
     {"TLS", "string",
      "How the connection was protected, and what policy held: version, cipher, key exchange, "
      "whether the server proved who it is; or that all went in clear, and why."},
+    {"TLSName", "string", "What the server was called in TLS (SNI); empty in clear."},
+    {"TLSPeer", "string", "The subject of its certificate; likewise."},
+    {"TLSRecord", "string",
+     "The TLSA record that the certificate matched; empty where there was none, and where TLS was "
+     "resumed from an earlier connection that had met it."},
     {"Extra", "{string: string}", "What was given to Send."},
     {NULL, NULL, NULL},
 };

@@ -78,15 +78,21 @@ void confcheck_blocks(const struct conf *conf, struct conferror *errors)
 static const char *const ports[] = {"smtp", "submission", "submissions", "http"};
 #define PORTS (sizeof ports / sizeof ports[0])
 
-static void check_certificate(const struct conf_block *listen, struct conferror *errors)
+/* A certificate and its key. Returns whether there is any of it. */
+static bool check_pair(const struct conf_block *b, struct conferror *errors)
 {
-    bool certificate = conf_is_set(listen, "certificate-file");
-    bool key = conf_is_set(listen, "key-file");
+    bool certificate = conf_is_set(b, "certificate-file");
+    bool key = conf_is_set(b, "key-file");
     if (certificate != key)
-        conferror_add(errors, setting_at(listen, certificate ? "certificate-file" : "key-file"),
+        conferror_add(errors, setting_at(b, certificate ? "certificate-file" : "key-file"),
                       "%s needs %s beside it", certificate ? "certificate-file" : "key-file",
                       certificate ? "key-file" : "certificate-file");
-    if (certificate || key)
+    return certificate || key;
+}
+
+static void check_certificate(const struct conf_block *listen, struct conferror *errors)
+{
+    if (check_pair(listen, errors))
         return;
     if (conf_is_set(listen, "submissions"))
         conferror_warn(errors, setting_at(listen, "submissions"),
@@ -228,6 +234,8 @@ static void check_auth(const struct conf_block *auth, struct conferror *errors)
     if (strcmp(conf_name(auth->parent), "socks") == 0)
         return;
     const struct conf_value *mechanisms = conf_list(auth, "mechanisms", &n);
+    bool certificate = check_pair(auth, errors);
+    bool secret = conf_is_set(auth, "password-file") || conf_is_set(auth, "token-file");
     for (size_t i = 0; i < n; i++) {
         const char *needed = needed_for(mechanisms[i].text);
         needs_user = needs_user || needed != NULL;
@@ -235,10 +243,11 @@ static void check_auth(const struct conf_block *auth, struct conferror *errors)
             conferror_add(errors, value_at(auth, "mechanisms", i), "%s needs %s",
                           mechanisms[i].text, needed);
     }
-    if (n == 0 && !conf_is_set(auth, "password-file") && !conf_is_set(auth, "token-file"))
-        conferror_add(errors, auth->at,
-                      "auth needs password-file, token-file or mechanisms EXTERNAL");
-    else if (!user && (n == 0 || needs_user))
+    if (n == 0 && !secret && !certificate)
+        conferror_add(
+            errors, auth->at,
+            "auth needs password-file, token-file, certificate-file or mechanisms EXTERNAL");
+    else if (!user && (n == 0 ? secret : needs_user))
         conferror_add(errors, auth->at, "auth needs user");
 }
 

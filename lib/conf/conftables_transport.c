@@ -22,6 +22,14 @@
      .doc = "Recipients of a message in one transaction, where the server does not announce how "  \
             "many it takes (RFC 9422). Further ones follow in transactions of their own over the " \
             "same connection; a lower limit that a server shows is kept to for an hour."},         \
+        {"dkim",                                                                                   \
+         CONF_BOOL,                                                                                \
+         0,                                                                                        \
+         OUT,                                                                                      \
+         D("dkim", "yes"),                                                                         \
+         .doc = "Whether the DKIM signatures that were made here when a message was taken go out " \
+                "with it. Without them where a server signs itself, or changes messages so that "  \
+                "none holds."},                                                                    \
         {"connect-timeout",                                                                        \
          CONF_DURATION,                                                                            \
          0,                                                                                        \
@@ -332,6 +340,13 @@ static const struct conf_setting auth_settings[] = {
      .doc = "File with an OAuth 2.0 access token in its first line, for OAUTHBEARER (RFC 7628) and "
             "XOAUTH2. It is read anew when it changes or is replaced; whatever renews the token "
             "writes it there."},
+    {"certificate-file", CONF_PATH, 0, CONF_DELIVERY | CONF_VAULT,
+     .doc =
+         "A certificate chain of ours, PEM, our own first. It is shown to a server that asks for "
+         "one under TLS. With nothing else in the block that is all there is to it; with "
+         "mechanisms EXTERNAL we also log in as who it says we are."},
+    {"key-file", CONF_PATH, CONF_SECRET_FILE, CONF_VAULT,
+     .doc = "Private key of that certificate, PEM. Only the vault process gets to see it."},
     {"mechanisms", CONF_WORD, CONF_LIST, CONF_VAULT, .words = MECHANISMS,
      .doc = "The SASL mechanisms that may be used: the first of them that the server offers is. "
             "Without any, the strongest that is offered and that the credentials fit, in the order "

@@ -15,6 +15,15 @@ const struct conf_block *conftransport_auth(const struct conf *conf, const char 
     return NULL;
 }
 
+bool conftransport_has_certificate(const struct conf *conf, const char *transport)
+{
+    const struct conf_block *block = conf_find(conf_root(conf), "transport", transport);
+    const struct conf_block *auth = conftransport_auth(conf, transport);
+    /* At a proxy there is none. */
+    return auth != NULL && conf_child(block, "socks") == NULL &&
+           conf_is_set(auth, "certificate-file");
+}
+
 bool conftransport_finds_mx(const struct conf *conf, const char *transport)
 {
     const struct conf_block *block = conf_find(conf_root(conf), "transport", transport);

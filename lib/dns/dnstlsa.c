@@ -42,9 +42,14 @@ static struct dnstlsa_bases bases_of(const char *host, const struct dnsaddr_resu
 struct dnstlsa_bases dnstlsa_bases_of(const struct dnshosts_result *hosts, size_t i,
                                       const struct dnsaddr_result *addresses)
 {
+    struct dnstlsa_bases b = {.n = 0};
+    /* What the alias of a domain without MX records leads to nobody may vouch for, nor that it has
+     * none: the domain's own name is secure all the same. */
+    if (!hosts->authentic && hosts->implicit && addresses->alias_authentic)
+        add(&b, hosts->domain);
     if (!hosts->authentic)
-        return (struct dnstlsa_bases){.n = 0};
-    struct dnstlsa_bases b = bases_of(hosts->list[i].name, addresses);
+        return b;
+    b = bases_of(hosts->list[i].name, addresses);
     /* Without MX records the host is where the domain's own alias led. */
     if (hosts->implicit && b.n > 0)
         add(&b, hosts->domain);

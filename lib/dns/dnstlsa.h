@@ -22,8 +22,9 @@ struct dnstlsa_bases {
 };
 
 /* Of a host that a domain's MX records, or its own addresses, led to: the i-th of hosts, with its
- * addresses. None unless all of MX records, aliases and addresses are secure; but a host whose
- * alias is secure and leads to where nothing is has its own name (section 2.2.2). */
+ * addresses; without MX records, those of the domain's name. None unless all of MX records, aliases
+ * and addresses are secure; but a host, or a domain without MX records, whose alias is secure and
+ * leads to where nothing is has its own name (section 2.2.2). */
 struct dnstlsa_bases dnstlsa_bases_of(const struct dnshosts_result *hosts, size_t i,
                                       const struct dnsaddr_result *addresses);
 

@@ -28,9 +28,9 @@ void quotedprintable_octet(struct buf *out, unsigned char octet)
     buf_put(out, code, sizeof code);
 }
 
-void quotedprintable_encode(struct buf *out, struct span text)
+/* From that column on. */
+static void encode(struct buf *out, struct span text, size_t column)
 {
-    size_t column = 0;
     for (size_t i = 0; i < text.n; i++) {
         if (is_line_end(text, i)) {
             buf_puts(out, "\r\n");
@@ -55,6 +55,21 @@ void quotedprintable_encode(struct buf *out, struct span text)
             buf_putc(out, text.p[i]);
         column += n;
     }
+}
+
+void quotedprintable_encode(struct buf *out, struct span text)
+{
+    encode(out, text, 0);
+}
+
+void quotedprintable_go_on(struct buf *out, struct span text)
+{
+    bool dash = text.n > 0 && text.p[0] == '-';
+    if (dash) {
+        quotedprintable_octet(out, '-');
+        text = span_of(text.p + 1, text.n - 1);
+    }
+    encode(out, text, dash ? 3 : 0);
 }
 
 /* A line's end, white space before it included: its length, or 0. */

@@ -12,6 +12,9 @@ void quotedprintable_octet(struct buf *out, unsigned char octet);
  * ends, a CR or LF by itself is encoded, and so is a "-" where a line was broken. */
 void quotedprintable_encode(struct buf *out, struct span text);
 
+/* Goes on with a line that was broken before text, as quotedprintable_encode breaks them. */
+void quotedprintable_go_on(struct buf *out, struct span text);
+
 /* Appends the octets that encoded text stands for. Lenient, as section 6.7 recommends: a "=" that
  * begins no valid sequence stays as it is, white space before a line end is dropped, line ends stay
  * what they are. */

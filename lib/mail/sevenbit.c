@@ -11,6 +11,8 @@
 #include "mimefield.h"
 #include "quotedprintable.h"
 
+#define LINE_OF_7BIT 998 /* RFC 2045 section 2.7, octets */
+
 /* How a part is written. */
 enum form {
     FORM_KEEP,
@@ -24,6 +26,7 @@ enum label { LABEL_7BIT, LABEL_8BIT, LABEL_ENCODED };
 
 struct part {
     bool text, fixed; /* fixed: it cannot be encoded */
+    bool odd;         /* it has NULs, or longer lines than 7bit and 8bit have */
     enum label label;
     enum form form;
     uint64_t octets, high, quoted, pieces; /* of its content; quoted: that would be written "=XX" */
@@ -54,6 +57,7 @@ struct sevenbit {
     struct buf out, line;
     bool inside; /* of a line: some of it was taken */
     bool finished;
+    bool unended; /* of a line some was written, and not its end */
     const char *why;
     struct level levels[SEVENBIT_DEPTH_MAX];
     size_t depth;
@@ -101,6 +105,7 @@ static void put_line(struct sevenbit *s, struct span text, bool ends)
     buf_put_span(&s->out, text);
     if (ends)
         buf_puts(&s->out, "\r\n");
+    s->unended = !ends;
 }
 
 /* ---- the content of a part ---- */
@@ -120,6 +125,7 @@ static void look_at(struct sevenbit *s, struct span text, bool ends)
     p->octets += text.n + (ends ? 2 : 0);
     p->high += high;
     p->quoted += count_quoted(text);
+    p->odd = p->odd || s->inside || text.n > LINE_OF_7BIT || span_find(text, '\0') >= 0;
     p->pieces++;
     if (high == 0)
         return;
@@ -148,10 +154,10 @@ static void take_content(struct sevenbit *s, struct span text, bool ends)
     }
     switch (form(s)) {
     case FORM_QUOTED:
-        /* Where a line is broken no delimiter may come into being. */
-        for (; s->inside && text.n > 0 && text.p[0] == '-'; text = span_of(text.p + 1, text.n - 1))
-            buf_puts(&s->out, "=2D=\r\n");
-        quotedprintable_encode(&s->out, text);
+        if (s->inside)
+            quotedprintable_go_on(&s->out, text);
+        else
+            quotedprintable_encode(&s->out, text);
         buf_puts(&s->out, ends ? "\r\n" : "=\r\n");
         break;
     case FORM_BASE64:
@@ -302,6 +308,8 @@ static void put_fields(struct sevenbit *s)
         [FORM_RELABEL] = "7bit", [FORM_QUOTED] = "quoted-printable", [FORM_BASE64] = "base64"};
     if (form(s) == FORM_KEEP)
         return;
+    if (s->unended) /* the header's last line, and the message's */
+        buf_puts(&s->out, "\r\n");
     if (s->message && !s->seen[FIELD_VERSION])
         buf_puts(&s->out, "MIME-Version: 1.0\r\n");
     /* RFC 1428: nobody has said which characters these are. */
@@ -383,15 +391,22 @@ static bool is_delimiter(const struct level *l, struct span line, bool *last)
     return ascii_trim(rest).n == 0;
 }
 
+/* How deep the multipart is whose delimiter the line is, the innermost first; 0: of none. */
+static size_t delimited(const struct sevenbit *s, struct span line, bool *last)
+{
+    size_t k = s->depth;
+    if (line.n < 3 || line.p[0] != '-' || line.p[1] != '-')
+        return 0;
+    while (k > 0 && !is_delimiter(&s->levels[k - 1], line, last))
+        k--;
+    return k;
+}
+
 /* A delimiter of an outer multipart ends those within. */
 static bool take_delimiter(struct sevenbit *s, struct span line, bool ends)
 {
     bool last = false;
-    size_t k = s->depth;
-    if (line.n < 3 || line.p[0] != '-' || line.p[1] != '-')
-        return false;
-    while (k > 0 && !is_delimiter(&s->levels[k - 1], line, &last))
-        k--;
+    size_t k = delimited(s, line, &last);
     if (k == 0)
         return false;
     end_content(s, true);
@@ -419,6 +434,12 @@ static void take_line(struct sevenbit *s, struct span text, bool begins, bool en
         s->plan->octets += text.n + 2;
     if (s->why != NULL || (begins && (ends || s->finished) && take_delimiter(s, text, ends)))
         return;
+    /* White space without end, perhaps. */
+    bool last;
+    if (begins && !ends && delimited(s, text, &last) > 0) {
+        refuse(s, "a delimiter that is too long");
+        return;
+    }
     if (s->in_header && begins && ends && text.n == 0)
         end_header(s, true);
     else if (s->in_header)
@@ -513,10 +534,11 @@ struct sevenbit *sevenbit_convert(const struct sevenbit_plan *plan, sevenbit_sin
     return s;
 }
 
-/* What is mostly ASCII can be read by people in quoted-printable; of the rest base64 makes less. */
+/* What is mostly ASCII can be read by people in quoted-printable; of the rest base64 makes less.
+ * What is said to be binary, and is odd, is no 7bit either. */
 static void choose_form(struct part *p)
 {
-    if (p->high > 0)
+    if (p->high > 0 || (p->form == FORM_RELABEL && p->odd && !p->fixed))
         p->form = p->text && p->quoted <= p->octets / 3 ? FORM_QUOTED : FORM_BASE64;
 }
 
@@ -559,11 +581,11 @@ void sevenbit_free(struct sevenbit **s)
 /* The fields that are added, too. */
 static uint64_t growth(const struct part *p)
 {
-    enum { FIELDS = 160, SOFT = 72 };
+    enum { FIELDS = 160, SOFT = 72, BREAK = 5 }; /* a break: "=", CR LF, and a "-" quoted */
     uint64_t written = p->octets + 2 * p->quoted;
     switch (p->form) {
     case FORM_QUOTED:
-        return FIELDS + 2 * p->quoted + 3 * (p->pieces + written / SOFT);
+        return FIELDS + 2 * p->quoted + BREAK * (p->pieces + written / SOFT);
     case FORM_BASE64:
         return FIELDS + (p->octets / 57 + 1) * 78 - p->octets;
     default:

@@ -6,8 +6,9 @@
 #include "buf.h"
 #include "fail.h"
 
-/* A message for a server without 8BITMIME (RFC 6152 section 3): parts with octets above 127 are
- * written as quoted-printable or base64 (RFC 2045), whatever else is in it stays as it is. What it
+/* A message for a server without 8BITMIME (RFC 6152 section 3): parts with octets above 127, and
+ * those said to be binary that have NULs or long lines, are written as quoted-printable or base64
+ * (RFC 2045), whatever else is in it stays as it is. What it
  * says stays the same; a signature over the octets, as DKIM has one, does not hold any more.
  *
  * The message is gone through twice, in pieces of any size: once to see what is in each part, once
@@ -16,8 +17,8 @@
  * What cannot be converted: octets above 127 in a header, a part's or an attached message's too; in
  * a part that was signed or encrypted as it stands (multipart/signed, multipart/encrypted); in one
  * that is said to be encoded already, or may not be (RFC 2046 section 5.2); in a structure that
- * cannot be read. In what stands before or behind the parts of a multipart, which nobody is shown,
- * they become question marks. */
+ * cannot be read, a delimiter with white space without end among it. In what stands before or
+ * behind the parts of a multipart, which nobody is shown, they become question marks. */
 
 enum {
     SEVENBIT_PARTS_MAX = 1000, /* attached messages counted; with more a message is not converted */

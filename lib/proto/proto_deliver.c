@@ -26,13 +26,13 @@ void deliver_job_free(struct deliver_job **jp)
     mem_free(jp);
 }
 
-#define RESULT_TEXTS 11
-#define ROW_TEXTS 9 /* of these, in the octets of a row */
+#define RESULT_TEXTS 14
+#define ROW_TEXTS 12 /* of these, in the octets of a row */
 
 /* Of each text, in the order of texts_of. */
-static const size_t text_max[ROW_TEXTS] = {PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX,
-                                           PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX,
-                                           PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX};
+static const size_t text_max[ROW_TEXTS] = {
+    PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX,
+    PROTO_NAME_MAX, PROTO_TEXT_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX, PROTO_NAME_MAX};
 
 static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
 {
@@ -45,8 +45,11 @@ static void texts_of(struct deliver_result *r, char **texts[RESULT_TEXTS])
     texts[6] = &r->stage;
     texts[7] = &r->rcpt_reply;
     texts[8] = &r->transport;
-    texts[9] = &r->stored_folder;
-    texts[10] = &r->stored_name;
+    texts[9] = &r->tls_name;
+    texts[10] = &r->tls_peer;
+    texts[11] = &r->tls_record;
+    texts[12] = &r->stored_folder;
+    texts[13] = &r->stored_name;
 }
 
 void deliver_result_clear(struct deliver_result *r)
@@ -97,7 +100,7 @@ static void status_get(struct wire *w, struct deliver_result *r)
     r->complaint = (bits & DONE_COMPLAINT) != 0;
 }
 
-/* id u64, status u8, code u16, the nine texts, start i64, duration u32. */
+/* id u64, status u8, code u16, the twelve texts, start i64, duration u32, octets u64. */
 void deliver_result_put(struct buf *b, const struct deliver_result *r)
 {
     struct deliver_result alias = *r;
@@ -110,6 +113,7 @@ void deliver_result_put(struct buf *b, const struct deliver_result *r)
         wire_put_span(b, span_of(*texts[i], strnlen(*texts[i], text_max[i])));
     wire_put_i64(b, r->start_ms);
     wire_put_u32(b, r->duration_ms);
+    wire_put_u64(b, r->octets);
 }
 
 void deliver_result_get(struct wire *w, struct deliver_result *r)
@@ -123,6 +127,7 @@ void deliver_result_get(struct wire *w, struct deliver_result *r)
         *texts[i] = wire_text(w, text_max[i]);
     r->start_ms = wire_i64(w);
     r->duration_ms = wire_u32(w);
+    r->octets = wire_u64(w);
     r->stored_folder = mem_text("");
     r->stored_name = mem_text("");
 }

@@ -63,9 +63,13 @@ struct deliver_result {
     char *error; /* our own sentence when it was not plain success; "" */
     char *remote_host;    /* name as MX or configuration gave it; "" */
     char *remote_address; /* "192.0.2.1:25"; "" */
-    char *tls; /* what TLS was like, and the policy: "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519
-                  verified; policy dane", "clear, STARTTLS not offered; policy may", "policy
-                  sts-mismatch" when nobody was connected to; "" where no policy was made */
+    char *tls;        /* what TLS was like, and the policy: "TLSv1.3 TLS_AES_256_GCM_SHA384 x25519
+                         verified; policy dane", "clear, STARTTLS not offered; policy may", "policy
+                         sts-mismatch" when nobody was connected to; "" where no policy was made */
+    char *tls_name;   /* that was sent as the server's (SNI); "" */
+    char *tls_peer;   /* subject of the server's certificate (RFC 2253), cut; "" */
+    char *tls_record; /* TLSA record, or fingerprint as one, that the certificate matched:
+                         "3 1 1 0b9f..."; "" */
     /* Of one that is done: the next hop took the sender's wish to hear of success (NOTIFY, RFC 3461
      * section 5.2.1) along with the message, and is the one to tell it. */
     bool reports;
@@ -79,6 +83,8 @@ struct deliver_result {
     char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */
     int64_t start_ms; /* wall clock */
     uint32_t duration_ms;
+    uint64_t octets; /* of the message that the server was sent, stuffed or converted as they went
+                        out; 0 where it did not come to that */
     /* Of one that is done and in a mailbox here: its folder, the base of its file's name and its
      * inode, as in mailplace.h. Elsewhere stored_name is "". They are no part of the octets in a
      * row. */

@@ -7,6 +7,27 @@ const char *const event_names[EVENT_TYPES] = {
     "suppressed", "relayed",   "expanded", "unrecognized", "received", "complained",
 };
 
+#define WAY_TEXTS 6
+
+/* What is of the attempt. */
+static void way_texts(struct event_item *e, char **texts[WAY_TEXTS])
+{
+    texts[0] = &e->remote_host;
+    texts[1] = &e->remote_address;
+    texts[2] = &e->tls;
+    texts[3] = &e->tls_name;
+    texts[4] = &e->tls_peer;
+    texts[5] = &e->tls_record;
+}
+
+static void way_clear(struct event_item *e)
+{
+    char **texts[WAY_TEXTS];
+    way_texts(e, texts);
+    for (int i = 0; i < WAY_TEXTS; i++)
+        mem_free(texts[i]);
+}
+
 void event_item_clear(struct event_item *e)
 {
     mem_free(&e->account);
@@ -16,9 +37,7 @@ void event_item_clear(struct event_item *e)
     mem_free(&e->from_id);
     mem_free(&e->enhanced);
     mem_free(&e->text);
-    mem_free(&e->remote_host);
-    mem_free(&e->remote_address);
-    mem_free(&e->tls);
+    way_clear(e);
     submit_extra_free(&e->extra, &e->extra_n);
 }
 
@@ -46,6 +65,7 @@ void event_item_put(struct buf *b, const struct event_item *e)
 
 void event_item_get(struct wire *w, struct event_item *e)
 {
+    char **texts[WAY_TEXTS];
     *e = (struct event_item){.type = (enum event_type)wire_enum(w, EVENT_TYPES)};
     e->dsn = wire_bool(w);
     e->suppressed = wire_bool(w);
@@ -61,27 +81,29 @@ void event_item_get(struct wire *w, struct event_item *e)
     e->enhanced = wire_text(w, PROTO_NAME_MAX);
     e->text = wire_text(w, PROTO_TEXT_MAX);
     submit_extra_get(w, &e->extra, &e->extra_n);
-    e->remote_host = mem_text("");
-    e->remote_address = mem_text("");
-    e->tls = mem_text("");
+    way_texts(e, texts);
+    for (int i = 0; i < WAY_TEXTS; i++)
+        *texts[i] = mem_text("");
 }
 
-/* Behind an event's octets: host, address, TLS (texts). */
+/* Behind an event's octets: host, address, TLS, name sent over it, subject of the certificate,
+ * record that it matched (texts). */
 void event_way_put(struct buf *b, const struct event_item *e)
 {
-    wire_put_text(b, e->remote_host);
-    wire_put_text(b, e->remote_address);
-    wire_put_text(b, e->tls);
+    struct event_item alias = *e;
+    char **texts[WAY_TEXTS];
+    way_texts(&alias, texts);
+    for (int i = 0; i < WAY_TEXTS; i++)
+        wire_put_text(b, *texts[i] == NULL ? "" : *texts[i]);
 }
 
 void event_way_get(struct wire *w, struct event_item *e)
 {
-    mem_free(&e->remote_host);
-    mem_free(&e->remote_address);
-    mem_free(&e->tls);
-    e->remote_host = wire_text(w, PROTO_NAME_MAX);
-    e->remote_address = wire_text(w, PROTO_NAME_MAX);
-    e->tls = wire_text(w, PROTO_TEXT_MAX);
+    char **texts[WAY_TEXTS];
+    way_clear(e);
+    way_texts(e, texts);
+    for (int i = 0; i < WAY_TEXTS; i++)
+        *texts[i] = wire_text(w, PROTO_NAME_MAX);
 }
 
 static bool is_empty(const char *text)

@@ -47,7 +47,7 @@ struct event_item {
     struct submit_extra *extra;
     uint32_t extra_n;
     /* Of the attempt it is about, as in struct deliver_result, each "" where there is none: */
-    char *remote_host, *remote_address, *tls;
+    char *remote_host, *remote_address, *tls, *tls_name, *tls_peer, *tls_record;
 };
 void event_item_clear(struct event_item *e); /* frees the texts */
 /* Its octets, on the wire and in the row: all but what is of the attempt, and then that; what get

@@ -29,9 +29,9 @@ struct service_spec {
     unsigned reader;             /* CONF_SMTPD ...: whose share it gets */
     const char *const *syscalls; /* beyond what everyone may; NULL-terminated, or NULL */
     /* Names, NULL-terminated, or NULL; see service_count. Shown as quartermaster_<process>_<name>,
-     * or with a scope in place of the process: "scope:name". One label may follow: "name code=404".
+     * or with a scope in place of the process: "scope:name". Labels may follow: "name code=404".
      * A histogram is "x_seconds_bucket le=0.5" and so on, as Prometheus counts them, then
-     * "x_seconds_sum", in microseconds, and "x_seconds_count". */
+     * "x_seconds_sum", in microseconds, and "x_seconds_count"; these two alone are a summary. */
     const char *const *counters;
 
     /* While still privileged and unconfined: libraries that open files at their start. arg is what
@@ -84,7 +84,7 @@ void service_done(struct service *s); /* ends the loop: the process exits 0 */
 /* Adds n to the counter of that index in spec->counters. They go to master when it asks. */
 void service_count(struct service *s, unsigned counter, int64_t n);
 /* Puts a time into a histogram: n buckets from the counter first on, whose upper bounds in
- * milliseconds these are, the last INT64_MAX; then its sum and its count. */
+ * milliseconds these are, the last INT64_MAX; then its sum and its count. n may be 0: a summary. */
 void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
                         int64_t ms);
 void service_gauge(struct service *s, unsigned counter, uint64_t value);

@@ -73,6 +73,16 @@ static int64_t time_ms(const ASN1_TIME *when)
     return (int64_t)timegm(&tm) * 1000;
 }
 
+int tlscert_check_chain(struct span pem, int64_t now_ms, struct fail *f)
+{
+    STACK_OF(X509) *chain = tlscert_parse(pem, f);
+    if (chain == NULL)
+        return -1;
+    int rc = tlscert_check_dates(sk_X509_value(chain, 0), now_ms, f);
+    tlscert_free(&chain);
+    return rc;
+}
+
 int64_t tlscert_expires_ms(const X509 *cert)
 {
     return time_ms(X509_get0_notAfter(cert));

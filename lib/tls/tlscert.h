@@ -25,6 +25,10 @@ void tlscert_free(STACK_OF(X509) * *chain);
  * sentence that names it and the date. */
 int tlscert_check_dates(const X509 *cert, int64_t now_ms, struct fail *f);
 
+/* Whether a PEM chain can be read and its first certificate is valid at now_ms. Returns 0, or -1
+ * with a sentence. */
+int tlscert_check_chain(struct span pem, int64_t now_ms, struct fail *f);
+
 /* The last moment at which the certificate is valid, in milliseconds since 1970. */
 int64_t tlscert_expires_ms(const X509 *cert);
 

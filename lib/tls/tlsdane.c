@@ -1,6 +1,7 @@
 #include "tlsdane.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
@@ -169,6 +170,20 @@ bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reaso
     return true;
 }
 
+bool tlsdane_matched(const SSL *ssl, char *out, size_t size)
+{
+    struct tlsa r = {0};
+    struct buf text = {0};
+    out[0] = '\0';
+    if (SSL_get0_dane_tlsa((SSL *)ssl, &r.usage, &r.selector, &r.matching, &r.data.p, &r.data.n) <
+        0)
+        return false;
+    tlsa_text(&r, &text);
+    (void)snprintf(out, size, "%s", buf_text(&text));
+    buf_free(&text);
+    return true;
+}
+
 bool tlsdane_would_verify(struct tlsdane *d, SSL *ssl, const char *name, enum tlsresult_type *type,
                           const char **reason)
 {
@@ -241,6 +256,13 @@ struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f
     if (roots != NULL && X509_STORE_up_ref(roots) == 1)
         d->roots = roots;
     return d;
+}
+
+int tlsdane_identify(struct tlsdane *d, struct span pem, const struct tls_remote *remote,
+                     struct fail *f)
+{
+    return tlsremote_use(d->any, pem, remote, f) == 0 ? tlsremote_use(d->judge, pem, remote, f)
+                                                      : -1;
 }
 
 void tlsdane_free(struct tlsdane **d)

@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "tlsa.h"
 #include "tlspolicy.h"
+#include "tlsremote.h"
 #include "tlsresult.h"
 
 /* The client side of TLS under a policy (tlspolicy.h): DANE (RFC 7671, RFC 7672), a certificate of
@@ -24,6 +25,11 @@ struct tlsdane;
  * sessions: how many sessions of TLS are kept to be resumed (tlsresume.h). Returns it
  * (tlsdane_free), or NULL with a sentence. */
 struct tlsdane *tlsdane_new(X509_STORE *roots, unsigned sessions, struct fail *f);
+
+/* From now on its connections show this certificate to servers that ask for one (tlsremote_use).
+ * Returns 0, or -1 with a sentence. */
+int tlsdane_identify(struct tlsdane *d, struct span pem, const struct tls_remote *remote,
+                     struct fail *f);
 
 /* Connections made from it stay good until they end. *d may be NULL, and is NULL afterwards. */
 void tlsdane_free(struct tlsdane **d);
@@ -51,6 +57,11 @@ bool tlsdane_offers_session(const SSL *ssl);
  * true with the type and reason code for a report (RFC 8460 section 4.3; reason "" or a constant),
  * or false when it failed for some other reason. */
 bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reason);
+
+/* Writes the record of the policy that the certificate of a finished handshake matched, as
+ * tlsa_text has it and cut where it does not fit in size octets: true; or false and "" where none
+ * had to, or the handshake resumed an earlier one, in which that was seen to. */
+bool tlsdane_matched(const SSL *ssl, char *out, size_t size);
 
 /* Judges the certificates that the host showed in a finished handshake as if a trusted authority
  * had to vouch for name, a policy in testing mode for one (RFC 8461 section 5). Returns true when

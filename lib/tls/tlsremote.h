@@ -2,6 +2,7 @@
 #define QM_TLSREMOTE_H
 
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 
 #include "buf.h"
 #include "fail.h"
@@ -38,5 +39,12 @@ EVP_PKEY *tlsremote_key(const EVP_PKEY *public_key, const struct tls_remote *rem
  * does not belong to the certificate shows at start and not with the first peer. Returns 0 or -1
  * with a sentence. */
 int tlsremote_prove(EVP_PKEY *remote_key, EVP_PKEY *public_key, struct fail *f);
+
+/* Adds to a context, of a server or a client, a certificate to show: a PEM chain, its own first,
+ * and how to reach its private key, as *remote, which is copied, says. One signature is asked for,
+ * to see that the key fits. Returns 0, or -1 with a sentence: the chain cannot be read, the
+ * certificate is expired or not yet valid, its key is of a kind that is not supported (Ed25519
+ * among them), or the key does not fit. */
+int tlsremote_use(SSL_CTX *ctx, struct span pem, const struct tls_remote *remote, struct fail *f);
 
 #endif

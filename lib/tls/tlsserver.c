@@ -153,50 +153,10 @@ void tlsserver_free(SSL_CTX **ctx)
     *ctx = NULL;
 }
 
-static int install(SSL_CTX *ctx, STACK_OF(X509) * chain, EVP_PKEY *key)
-{
-    if (SSL_CTX_use_certificate(ctx, sk_X509_value(chain, 0)) != 1 ||
-        SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_clear_chain_certs(ctx) != 1)
-        return -1;
-    for (int i = 1; i < sk_X509_num(chain); i++) {
-        if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(chain, i)) != 1)
-            return -1;
-    }
-    return 0;
-}
-
 int tlsserver_add_certificate(SSL_CTX *ctx, struct span pem, const struct tls_remote *remote,
                               struct fail *f)
 {
-    char name[128];
-    int result = -1;
-    EVP_PKEY *key = NULL;
-    STACK_OF(X509) *chain = tlscert_parse(pem, f);
-    if (chain == NULL)
-        return -1;
-    X509 *own = sk_X509_value(chain, 0);
-    EVP_PKEY *public_key = X509_get0_pubkey(own);
-    tlscert_name(own, name, sizeof name);
-    if (public_key == NULL) {
-        (void)tls_error(f, NULL, "cannot read the certificate's key");
-        goto named;
-    }
-    if (tlscert_check_dates(own, clock_wall_ms(), f) != 0)
-        goto done;
-    if ((key = tlsremote_key(public_key, remote, f)) == NULL ||
-        tlsremote_prove(key, public_key, f) != 0)
-        goto named;
-    if (install(ctx, chain, key) == 0) {
-        result = 0;
-        goto done;
-    }
-    (void)tls_error(f, NULL, "cannot use it");
-named:
-    (void)fail_prefix(f, "certificate for %s", name);
-done:
-    EVP_PKEY_free(key);
-    tlscert_free(&chain);
-    return result;
+    return tlsremote_use(ctx, pem, remote, f);
 }
 
 SSL *tlsserver_accept(SSL_CTX *ctx)

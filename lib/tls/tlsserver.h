@@ -34,11 +34,8 @@ SSL_CTX *tlsserver_new(const struct tlsserver_options *options, struct fail *f);
  * NULL afterwards. */
 void tlsserver_free(SSL_CTX **ctx);
 
-/* Adds a certificate: a PEM chain, the server's own certificate first, and how to reach its private
- * key. At most one RSA and one EC certificate; the EC one is preferred where the peer takes both.
- * *remote is copied. One signature is asked for, to see that the key fits. Returns 0, or -1 with a
- * sentence: the chain cannot be read, the certificate is expired or not yet valid, its key is of a
- * kind that is not supported (Ed25519 among them), or the key does not fit. */
+/* Adds a certificate (tlsremote_use). At most one RSA and one EC certificate; the EC one is
+ * preferred where the peer takes both. */
 int tlsserver_add_certificate(SSL_CTX *ctx, struct span pem, const struct tls_remote *remote,
                               struct fail *f);
 

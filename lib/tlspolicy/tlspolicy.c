@@ -28,7 +28,7 @@ static void conclude(struct making *m, enum tlspolicy_verdict verdict, const cha
 {
     m->p->verdict = verdict;
     m->p->tls = TLSPOLICY_ALWAYS;
-    m->p->retry_in_clear = m->p->dane = m->p->pkix = false;
+    m->p->dane = m->p->pkix = false;
     say(m, label);
     (void)snprintf(m->p->why, sizeof m->p->why, "%s", why);
 }
@@ -44,11 +44,13 @@ static void add_name(struct tlspolicy *p, const char *name)
 }
 
 /* RFC 7672 sections 2.2.1, 2.2.2 and 3.2.2: the name the records were found at, the host's own, and
- * where an MX record led to the host the next hop's, both ways. */
+ * where an MX record led to the host the next hop's, both ways. What is not secure is no name. */
 static void add_names(struct making *m)
 {
     const struct tlspolicy_facts *facts = m->facts;
     add_name(m->p, facts->tlsa_base);
+    if (!facts->route_secure)
+        return;
     add_name(m->p, facts->host);
     add_name(m->p, facts->next_hop);
     add_name(m->p, or_else(facts->expanded, facts->next_hop));
@@ -114,7 +116,6 @@ static void decide_by_operator(struct making *m)
     switch (m->facts->level) {
     case TLSPOLICY_NONE:
         m->p->tls = TLSPOLICY_CLEAR;
-        m->p->retry_in_clear = false;
         say(m, "none");
         break;
     case TLSPOLICY_ENCRYPT:
@@ -212,7 +213,6 @@ static void decide(struct making *m)
 {
     const struct tlspolicy_facts *facts = m->facts;
     m->p->tls = TLSPOLICY_WHEN_OFFERED;
-    m->p->retry_in_clear = !facts->report || facts->wish == TLSPOLICY_OPTIONAL;
     say(m, "may");
     if (is_replaced(facts))
         decide_by_operator(m);
@@ -225,8 +225,6 @@ static void decide(struct making *m)
         m->p->tls = TLSPOLICY_ALWAYS;
         say(m, "encrypt");
     }
-    if (m->p->tls == TLSPOLICY_ALWAYS)
-        m->p->retry_in_clear = false;
 }
 
 const struct tlspolicy *tlspolicy_new(const struct tlspolicy_facts *facts)
@@ -238,7 +236,6 @@ const struct tlspolicy *tlspolicy_new(const struct tlspolicy_facts *facts)
     if (!facts->is_address)
         m.p->sni = mem_text(m.p->dane ? m.p->names[0] : facts->host);
     /* What everything else rests on. */
-    assert(m.p->tls != TLSPOLICY_ALWAYS || !m.p->retry_in_clear);
     assert(!(m.p->dane || m.p->pkix || m.p->requiretls) || m.p->tls == TLSPOLICY_ALWAYS);
     return m.p;
 }
@@ -286,15 +283,16 @@ bool tlspolicy_same_connection(const struct tlspolicy *a, const struct tlspolicy
 
 /* ---- in the conversation ---- */
 
-static enum tlspolicy_action after_failure(const struct tlspolicy *p)
+/* Where nothing is demanded. */
+static bool lets_retry_in_clear(const struct tlspolicy *p)
 {
-    return p->retry_in_clear ? TLSPOLICY_RETRY_IN_CLEAR : TLSPOLICY_NEXT_HOST;
+    return p->tls == TLSPOLICY_WHEN_OFFERED;
 }
 
 enum tlspolicy_action tlspolicy_after(const struct tlspolicy *p, bool retrying,
                                       enum tlspolicy_event event)
 {
-    assert(p->verdict == TLSPOLICY_TRY && (!retrying || p->retry_in_clear));
+    assert(p->verdict == TLSPOLICY_TRY && (!retrying || lets_retry_in_clear(p)));
     bool clear = p->tls == TLSPOLICY_CLEAR || retrying;
     switch (event) {
     case TLSPOLICY_GREETED:
@@ -304,7 +302,7 @@ enum tlspolicy_action tlspolicy_after(const struct tlspolicy *p, bool retrying,
         return p->tls == TLSPOLICY_ALWAYS ? TLSPOLICY_START_TLS : TLSPOLICY_SEND_IN_CLEAR;
     case TLSPOLICY_STARTTLS_REFUSED:
     case TLSPOLICY_HANDSHAKE_FAILED:
-        return after_failure(p);
+        return lets_retry_in_clear(p) ? TLSPOLICY_RETRY_IN_CLEAR : TLSPOLICY_NEXT_HOST;
     case TLSPOLICY_SECURE:
         return TLSPOLICY_SEND;
     case TLSPOLICY_SECURE_PLAIN:

@@ -52,7 +52,6 @@ enum tlspolicy_tlsa {
 struct tlspolicy_facts {
     /* the message and its sender */
     enum tlspolicy_wish wish;
-    bool report; /* a report on mail: it is not worth a second try without TLS */
 
     /* the operator */
     enum tlspolicy_level level;
@@ -72,7 +71,8 @@ struct tlspolicy_facts {
     bool is_address;      /* the host is an IP address: no name, no DANE, no MTA-STS */
     bool route_secure;    /* DNSSEC secures all from the next hop to the host's name */
 
-    /* TLSA records; looked for only where route_secure and the host's addresses are secure */
+    /* TLSA records; looked for only where route_secure and the host's addresses are secure, and at
+     * a next hop that is a secure alias of a host which is not */
     enum tlspolicy_tlsa tlsa;
     const char *tlsa_base;     /* FOUND: the name they were found at */
     const struct tlsa *usable; /* FOUND: those that can be used (tlsdane_usable), usable_n */
@@ -94,9 +94,9 @@ enum tlspolicy_verdict {
 };
 
 enum tlspolicy_tls {
-    TLSPOLICY_CLEAR, /* STARTTLS is not to be used */
-    TLSPOLICY_WHEN_OFFERED,
-    TLSPOLICY_ALWAYS, /* nothing of the message goes out in clear, whatever happens */
+    TLSPOLICY_CLEAR,        /* STARTTLS is not to be used */
+    TLSPOLICY_WHEN_OFFERED, /* and in clear where STARTTLS or the handshake fails */
+    TLSPOLICY_ALWAYS,       /* nothing of the message goes out in clear, whatever happens */
 };
 
 /* The decision. Read it as it is; it is changed by nobody. */
@@ -104,8 +104,7 @@ struct tlspolicy {
     unsigned references;
     enum tlspolicy_verdict verdict;
     enum tlspolicy_tls tls;
-    bool retry_in_clear; /* when STARTTLS or the handshake fails; never with TLSPOLICY_ALWAYS */
-    bool requiretls;     /* the host must announce REQUIRETLS under TLS, and is told it with MAIL */
+    bool requiretls; /* the host must announce REQUIRETLS under TLS, and is told it with MAIL */
     /* What the certificate must be like; all of them together. Neither: anything will do. */
     bool dane; /* one of tlsa matches; of usage 2, for one of the names too */
     bool pkix; /* a trusted authority says that it is for pkix_name */

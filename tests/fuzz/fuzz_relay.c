@@ -32,6 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ---- the frame of a process ---- */
 
+void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
+                        int64_t ms)
+{
+}
+
 void service_count(struct service *s, unsigned counter, int64_t n)
 {
     assert(counter < DELIVERY_COUNTERS);

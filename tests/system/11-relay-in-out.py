@@ -19,6 +19,8 @@ listen public {
 domain us.test {
 %s}
 account ann { address ann@us.test }
+transport bare { direct { dkim no } }
+route { to c.test  transport bare }
 """
 PASSWORD = "correct horse"
 
@@ -92,8 +94,10 @@ class RelayInOut(case.LanCase):
 
     def test_a_user_submits_and_postfix_takes_it_signed(self):
         mailboxes = ["x@b.test", "y@b.test", "z@b.test"]
-        receiver = self.postfix("b", "b.test", mailboxes)
-        self.world(dnszone.Zone("b.test").mx("@", 10, "mx").address("mx", receiver.host.v4, receiver.host.v6))
+        host = self.lan.host("b", software=["postfix"])
+        receiver = postfix.Postfix(host, ["b.test", "c.test"], mailboxes=[*mailboxes, "x@c.test"])
+        self.world(dnszone.Zone("b.test").mx("@", 10, "mx").address("mx", receiver.host.v4, receiver.host.v6),
+                   dnszone.Zone("c.test").mx("@", 10, "mx.b.test."))
         receiver.start()
         self.submit("x@b.test")
         with client.connect(self.us.v6, 587, starttls=True) as smtp:
@@ -106,6 +110,12 @@ class RelayInOut(case.LanCase):
             self.assertEqual(self.keys.verify(octets, self.dns.host.v4), {"r": True, "e": True})
             spoiled = octets.replace(b"Subject: ", b"Subject: not ")
             self.assertEqual(self.keys.verify(spoiled, self.dns.host.v4), {"r": False, "e": False})
+        # The transport to the other domain leaves them out, and nothing else.
+        client.send(self.us.v4, 587, "ann@us.test", ["x@c.test"], b"DKIM-Signature: v=1; d=theirs.test\r\n" +
+                    self.message("x@c.test"), login=("ann@us.test", PASSWORD), starttls=True)
+        bare, = receiver.mailbox("x@c.test").wait()
+        self.assertEqual(bare.get_all("DKIM-Signature"), ["v=1; d=theirs.test"])
+        self.assertEqual(len(bare.get_all("Received")), 2)
         got = receiver.mailbox("x@b.test").messages()[0]
         self.assertEqual(got["Return-Path"], "<ann@us.test>")
         self.assertIn("from mx.us.test", got.get_all("Received")[0])
@@ -114,7 +124,7 @@ class RelayInOut(case.LanCase):
         receiver.wait_log("nrcpt=3 (queue active)")
         self.assertEqual(self.suite.qmctl("status")["queue"]["messages"], 0)
         retired = self.suite.qmctl("retired", "list")
-        self.assertEqual([(one["success"], one["attempts"]) for one in retired], [(True, 1)] * 5)
+        self.assertEqual([(one["success"], one["attempts"]) for one in retired], [(True, 1)] * 6)
         self.suite.stop()
 
     def test_mail_goes_to_the_host_that_can_be_reached(self):

@@ -4,7 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
+import smtplib
 import ssl
 import time
 import uuid
@@ -66,6 +69,12 @@ class Login(case.LanCase):
             client.plain(smtp, "ann@us.test", "secret")
             smtp.sendmail("ann@us.test", to, client.message(to[0], token, sender="ann@us.test"))
         return token
+
+    def submitted(self):
+        try:
+            return self.submit()
+        except smtplib.SMTPAuthenticationError:
+            return None
 
     def counter(self, name, value):
         """Waits until delivery's counter of that name is at least so much: master asks now and then."""
@@ -196,6 +205,94 @@ plain:
         server.mailbox().wait(2)
         self.assertEqual(self.mechanism(2), "PLAIN")
         self.assertEqual(len(re.findall(r"A=(?:cram|plain):out@relay.test", server.log_path.read_text())), 2)
+        self.suite.stop()
+
+    def our_certificate(self):
+        """Settings that have ours shown, once `start` has made the suite's folder."""
+        cert, key = self.ca.issue("client", "us.client.test")
+        self.files = {"client.pem": cert.read_text(), "client.key": key.read_text()}
+        return cert
+
+    def start_with_certificate(self, transport):
+        self.suite = suite.Suite(CONFIG % transport, host=self.us)
+        self.suite.add_file("state/credentials", api.credentials({"ann": "secret"}))
+        for name, text in self.files.items():
+            self.suite.add_file(name, text)
+        self.suite.start()
+        self.addCleanup(lambda: self.suite.process and self.suite.kill())
+
+    def test_exim_knows_us_by_our_certificate(self):
+        host = self.lan.host("exim", software=["exim"])
+        self.tls(host, "exim.relay.test")
+        host.run(["chmod", "644", "/etc/tls.key"])
+        host.write("/etc/ca.pem", self.ca.root.read_text())
+        drivers = """
+begin authenticators
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = $tls_in_certificate_verified
+  server_param2 = ${certextract {subj_altname,dns,>:} {$tls_in_peercert}}
+  server_condition = ${if forany {$auth2} {eq {$item}{$auth1}}}
+  server_set_id = $auth1
+"""
+        server = exim.Exim(host, ["example.net"], settings="tls_certificate = /etc/tls.pem\n"
+                           "tls_privatekey = /etc/tls.key\ntls_verify_certificates = /etc/ca.pem\n"
+                           "tls_try_verify_hosts = *\ntls_on_connect_ports = 465",
+                           rcpt_rules="  deny !authenticated = *\n")
+        host.write("/etc/exim4/exim4.conf", host.path("/etc/exim4/exim4.conf").read_text() + drivers)
+        server.start(465)
+        self.names(exim=host)
+        self.our_certificate()
+        way = """submissions { host exim.relay.test  auth { %s
+    certificate-file client.pem  key-file client.key  mechanisms EXTERNAL } }"""
+        self.start_with_certificate(way % "user us.client.test")
+        self.submit()
+        server.mailbox().wait(1)
+        self.assertEqual(self.mechanism(1), "EXTERNAL")
+        self.assertEqual(len(re.findall("A=external:us.client.test", server.log_path.read_text())), 1)
+        # Who it says we are, and nobody else.
+        self.suite.allow_error("cannot log in at the server")
+        self.change(way % "user somebody.else.test")
+        self.submit()
+        self.suite.wait_log(m="deferred", stage="auth")
+        self.suite.stop()
+
+    def test_postfix_lets_our_certificate_in_without_a_login(self):
+        host = self.lan.host("relay", software=["postfix"])
+        self.tls(host, "relay.relay.test")
+        cert = self.our_certificate()
+        der = ssl.PEM_cert_to_DER_cert(cert.read_text().split("-----END CERTIFICATE-----")[0] +
+                                       "-----END CERTIFICATE-----\n")
+        host.write("/etc/postfix/clients", ":".join(re.findall("..", hashlib.sha256(der).hexdigest().upper())) + " us\n")
+        server = postfix.Postfix(host, ["example.net"], listeners="587 inet n - n - - smtpd", settings={
+            "smtpd_tls_security_level": "encrypt", "smtpd_tls_cert_file": "/etc/tls.pem",
+            "smtpd_tls_key_file": "/etc/tls.key", "smtpd_tls_ask_ccert": "yes",
+            "smtpd_tls_fingerprint_digest": "sha256", "relay_clientcerts": "texthash:/etc/postfix/clients",
+            "smtpd_relay_restrictions": "permit_tls_clientcerts, reject",
+            "smtpd_recipient_restrictions": "permit_tls_clientcerts, reject"}).start(587)
+        self.names(relay=host)
+        way = "submission { host relay.relay.test  %s }"
+        known = "auth { certificate-file client.pem  key-file client.key }"
+        self.start_with_certificate(way % "")
+        self.submit()
+        self.suite.wait_log(m="failed", code="554")
+        # A reload shows it, and another takes it away; and it is shown again when the vault was started anew.
+        self.change(way % known)
+        self.submit()
+        server.mailbox().wait(1)
+        self.suite.allow_error("process ended")
+        os.kill(next(pid for pid, line in self.suite.processes().items() if "--name=vault/0" in line), signal.SIGKILL)
+        wait.until(self.submitted, 20, "a vault that is back")
+        server.mailbox().wait(2, timeout=60)
+        self.change(way % "")
+        self.submit()
+        self.suite.wait_log(m="failed", code="554", count=2)
+        self.suite.add_file("client.key", self.ca.issue("other", "us.client.test")[1].read_text())
+        self.suite.write_config(CONFIG % (way % known))
+        self.suite.allow_error("configuration not reloaded")
+        refused = self.suite.qmctl("reload", check=False)
+        self.assertIn("transport relay: the private key does not belong to the certificate", refused.stdout + refused.stderr)
         self.suite.stop()
 
     def test_one_suite_logs_in_at_another_and_binds_to_the_channel(self):

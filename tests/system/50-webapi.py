@@ -292,7 +292,7 @@ class Send(WebapiCase):
         self.assertEqual(mail.sender.split()[0], "<mjl@mox.example>")
         self.assertEqual([one.split()[0] for one in mail.recipients], [f"<{one}>" for one in addresses])
         names = [name.lower() for name in message.keys()]
-        self.assertEqual(names[:2], ["received", "dkim-signature"])
+        self.assertEqual(names[:2], ["dkim-signature", "received"])
         self.assertEqual(names[2:], ["from", "reply-to", "to", "cc", "subject", "date", "message-id", "references",
                                      "in-reply-to", "mime-version", "x-custom", "user-agent", "content-type",
                                      "content-transfer-encoding"])

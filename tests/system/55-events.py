@@ -61,13 +61,15 @@ class Events(case.LanCase):
         self.assertRegex(delivered["Reply"], "^250 ")
         self.assertRegex(delivered["RemoteAddress"], r"^192\.0\.2\.\d+:25$")
         self.assertRegex(delivered["TLS"], "^clear, .*; policy ")
+        self.assertEqual([delivered[name] for name in ("TLSName", "TLSPeer", "TLSRecord")], ["", "", ""])
         metrics = wait.until(lambda: (lambda text: text if "attempt_duration_seconds" in text else None)(
             self.anybody.get("/metrics").text), what="how long attempts took")
         self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_bucket\{process="qmgr",le="\+Inf"\} [1-9]')
         self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_count\{process="qmgr"\} [1-9]')
         for event in page["Events"]:
             self.assertRegex(event.pop("Time"), r"^20\d\d-\d\d-\d\dT")
-            for name in ("Cursor", "Reply", "SMTPEnhancedCode", "RemoteMTA", "RemoteAddress", "TLS"):
+            for name in ("Cursor", "Reply", "SMTPEnhancedCode", "RemoteMTA", "RemoteAddress", "TLS", "TLSName", "TLSPeer",
+                         "TLSRecord"):
                 event.pop(name)
         same = {"DSN": False, "Suppressing": False, "QueueMsgID": number, "FromID": "", "MessageID": message_id,
                 "Subject": "hello", "Recipient": "a@example.net", "Extra": {"order": "1042"}}

@@ -163,7 +163,13 @@ class TlsPolicies(case.LanCase):
         peer.wait_log("TLS connection established", count=9)
         row, = self.suite.qmctl("queue", "list", "--to", "a@wrong.test")
         shown = self.suite.qmctl("queue", "show", row["id"])
-        self.assertEqual([one["tls"] for one in shown["history"]], ["policy dane"])
+        self.assertEqual([(one["tls"], one["tls_name"], one["tls_peer"], one["tls_record"], one["octets"])
+                          for one in shown["history"]], [("policy dane", "mx.wrong.test", "", "", 0)])
+        for name, record in (("dane", good), ("anchor", anchor), ("enforce", "")):
+            entry = self.outcome(f"{name}.test")[2]
+            self.assertEqual((entry["tls_name"], entry["tls_record"]), (f"mx.{name}.test", record.lower()))
+            self.assertRegex(entry["tls_peer"], "CN=mx")
+            self.assertGreater(int(entry["octets"]), 100)
         # The policies are known now: the next message goes by them without the web server.
         fetched = len(self.web.requests())
         self.assertEqual(fetched, 6)
@@ -201,6 +207,11 @@ class TlsPolicies(case.LanCase):
             self.assertEqual(self.outcome(name)[2]["dsn"], "4.7.4")
         for reason in ("starttls_refused", "connection_cut"):
             self.counted(f'plaintext_fallback_total{{reason="{reason}"}} 1')
+        for line in ("starttls_not_offered_total 1", 'connections_total{result="ok"} 14', "sessions_failed_total 11",
+                     'command_duration_seconds_count{cmd="starttls",class="5"} 7',
+                     'command_duration_seconds_count{cmd="mail",class="2"} 3',
+                     'command_duration_seconds_count{cmd="data",class="3"} 3'):
+            self.counted(line)
         self.suite.stop()
 
     def test_what_a_message_asks_for_and_what_the_operator_says(self):

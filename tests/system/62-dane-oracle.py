@@ -32,16 +32,13 @@ ALIAS = ("own", "alias", "leaving", "loose")
 TLSA = {"absent": NO_DANE, "key": VERIFIED, "otherkey": MISMATCH, "anchor": VERIFIED, "anchorkey512": VERIFIED, "pkix": ANY,
         "short": ANY, "unknown": ANY, "garbage": ANY, "mixed": VERIFIED, "servfail": LOOKUP, "bogus": LOOKUP,
         "elsewhere": VERIFIED, "insecure": NO_DANE, "nothing": NO_DANE}
-SECURE = [("secure", "own"), ("secure", "alias"), ("secure", "leaving"), ("none", "own"), ("none", "alias")]
+SECURE = [(mx, alias) for mx in ("secure", "none") for alias in ("own", "alias", "leaving")]
 
 # Where we mean to differ: domain -> (ours, Postfix's).
 DIFFERENT = {
     # A certificate for the MX record's name, records where the alias of that leads: both are secure, and we take
     # either; RFC 7672 section 3.2.2 asks for the latter alone.
     "d.mxname.domains.test": (VERIFIED, MISMATCH),
-    # A domain without MX records that is a secure alias of a name in an unsigned zone. That this name has no MX records nobody has
-    # signed, and who can forge one leads past the records; Postfix looks at them all the same.
-    **{f"none-leaving-{kind}.hosts.test": (NO_DANE, verdict) for kind, verdict in TLSA.items()},
 }
 
 
@@ -166,6 +163,10 @@ class DaneOracle(case.LanCase):
             self.fixture(label, "secure", alias, "anchor", address)
             self.fixture(f"{label}-key", "secure", alias, "absent", address)
             self.put_tlsa_data(f"{label}-key", alias, certs.tlsa(cert[0]))
+        # A domain without MX records that is an alias of a name which is not secure: its own name counts, and that one does not.
+        for label, certified, verdict in (("nomx", "nomx.hosts.test", VERIFIED), ("nomx2", "nomx2.unsigned.test", MISMATCH)):
+            address = self.sink(label, self.ca.issue(label, certified), extensions=["STARTTLS"])
+            self.expected[self.fixture(label, "none", "leaving", "anchor", address)] = verdict
         # A domain that is an alias, secure or not, of one that has MX records, and a certificate for the one or the other.
         for label, certified in (("from", "from.domains.test"), ("to", "d.to.domains.test")):
             self.fixture(label, "secure", "own", "anchor", self.sink(label, self.ca.issue(label, certified), extensions=["STARTTLS"]))

@@ -91,7 +91,14 @@ static const struct {
      "f:2:29: lmtp has a host already, and cannot have a socket too\n"},
     {HOST "transport t { smtp { port 25 } }", "f:2:15: smtp needs host\n"},
     {HOST "transport t { submission { host a.b auth { user x } } }",
-     "f:2:37: auth needs password-file, token-file or mechanisms EXTERNAL\n"},
+     "f:2:37: auth needs password-file, token-file, certificate-file or mechanisms EXTERNAL\n"},
+    {HOST "transport t { submission { host a.b auth { certificate-file x } } }",
+     "f:2:44: certificate-file needs key-file beside it\n"},
+    {HOST "transport t { submission { host a.b auth { key-file x mechanisms EXTERNAL } } }",
+     "f:2:44: key-file needs certificate-file beside it\n"},
+    {HOST "transport t { submission { host a.b auth { certificate-file x key-file y\n"
+          "password-file z } } }",
+     "f:2:37: auth needs user\n"},
     {HOST "transport t { submission { host a.b auth { password-file x } } }",
      "f:2:37: auth needs user\n"},
     {HOST "transport t { submissions { host a.b auth { user x password-file y\n"

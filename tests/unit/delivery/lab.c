@@ -22,6 +22,15 @@ struct lab lab;
 
 /* ---- the frame of a process ---- */
 
+void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
+                        int64_t ms)
+{
+    assert_int_equal(n, 0);
+    /* Where a test has time go back, it is nothing. */
+    service_count(s, first, ms > 0 ? ms * 1000 : 0);
+    service_count(s, first + 1, 1);
+}
+
 void service_count(struct service *s, unsigned counter, int64_t n)
 {
     assert_true(counter < DELIVERY_COUNTERS);
@@ -111,6 +120,12 @@ static int find_deadline(const struct event_base *base, const struct event *e, v
         return 0;
     x->found = (struct event *)e;
     return 1;
+}
+
+uint64_t lab_connections(void)
+{
+    return lab.counters[COUNT_CONNECTED] + lab.counters[COUNT_CONNECT_TIMEOUT] +
+           lab.counters[COUNT_CONNECT_ERROR];
 }
 
 bool lab_expire(int minutes)
@@ -587,7 +602,7 @@ static void run_play(const struct play *play)
 {
     struct order o = {.destination = "[127.0.0.1]", .n = play->recipients};
     /* What the one before has shown of its limits was another server's. */
-    hostlimits_free(&lab.agent.limits);
+    memo_free(&lab.agent.limits);
     lab.agent.limits = hostlimits_new();
     peer_reset(&lab.peer);
     set_script(&lab.peer, play);

@@ -117,6 +117,9 @@ void lab_fill(struct buf *body, size_t n);
 
 void lab_fail_unless(bool condition, const char *what, const char *file, int line);
 
+/* How many there were, whatever became of them. */
+uint64_t lab_connections(void);
+
 void lab_turn(void); /* one turn of the loop, which may wait for something */
 
 /* Runs the loop until the condition holds; fails the test when that takes too long. */

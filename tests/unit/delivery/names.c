@@ -94,7 +94,9 @@ static size_t read_name(const unsigned char *p, char name[256])
     return at + 1;
 }
 
-/* Appends what there is of this type. Returns how many records, or -1 for a failure; *known: the
+enum { FAILED = -1, FORGED = -2 };
+
+/* Appends what there is of this type. Returns how many records, or FAILED, or FORGED; *known: the
  * name exists. */
 static int put_answers(const struct names *n, struct buf *b, const char *name, int type,
                        bool *known)
@@ -106,7 +108,9 @@ static int put_answers(const struct names *n, struct buf *b, const char *name, i
             continue;
         *known = true;
         if (strcmp(r->type, "FAIL") == 0 && type_number(r->value) == type)
-            return -1;
+            return FAILED;
+        if (strcmp(r->type, "FORGED") == 0 && type_number(r->value) == type)
+            return FORGED;
         int own = type_number(r->type);
         if (own != type && own != TYPE_CNAME)
             continue;
@@ -147,10 +151,13 @@ static void on_query(evutil_socket_t fd, short what, void *arg)
     wire_put_u8(&b, (uint8_t)(0x80 | (authentic ? 0x20 : 0) | rcode));
     wire_put_u16(&b, 1);
     wire_put_u16(&b, (uint16_t)(count > 0 ? count : 0));
-    wire_put_u32(&b, 0);
+    wire_put_u16(&b, 0);
+    wire_put_u16(&b, count == FORGED ? 1 : 0);
     buf_put(&b, p + HEAD, name_n + 4);
     if (count > 0)
         buf_put_span(&b, buf_span(&answers));
+    if (count == FORGED)
+        buf_put(&b, "\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0f\0\x02\0\x06", 17);
     (void)!sendto(fd, buf_span(&b).p, b.n, 0, (struct sockaddr *)&from, len);
     buf_free(&b);
     buf_free(&answers);

@@ -27,8 +27,9 @@ struct names {
 void names_open(struct names *n, struct event_base *base); /* on 127.0.0.1 */
 void names_close(struct names *n);
 /* type: "A", "AAAA", "CNAME", "TXT", "TLSA" with value "3 1 1 0b9f...", "MX" with value "10
- * mx.test" ("0 ." for a null MX); or "FAIL" with the type that fails as value. A name without rows
- * does not exist. The texts are not copied. */
+ * mx.test" ("0 ." for a null MX); or "FAIL" with the type that fails as value; or "FORGED" with one
+ * that fails because DNSSEC says so (extended error 6). A name without rows does not exist. The
+ * texts are not copied. */
 void names_add(struct names *n, const char *name, const char *type, const char *value);
 
 #endif

@@ -1,5 +1,6 @@
 #include "words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,49 @@ static void dots_are_stuffed_across_the_pieces_it_is_read_in(void **state)
     buf_free(&wire);
 }
 
+/* Those that came with the message are no business of ours. */
+static void where_no_signature_is_to_go_out_ours_are_left_out(void **state)
+{
+#define OURS "DKIM-Signature: v=1; s=r;\r\n\tb=one\r\n two\r\ndkim-signature: v=1; s=e\r\n"
+#define REST "Received: by us.test\r\nDKIM-Signature: v=1; s=theirs\r\nSubject: hi\r\n\r\n"
+    static const struct {
+        const char *settings, *extensions, *body, *wire, *mail;
+        uint32_t flags;
+    } cases[] = {
+        {"dkim no", "SIZE", OURS REST "x\r\n", REST "x\r\n.\r\n", "SIZE=71\n", 0},
+        {"dkim yes", "SIZE", OURS REST "x\r\n", OURS REST "x\r\n.\r\n", "SIZE=138\n", 0},
+        {"dkim no", "SIZE\nCHUNKING", OURS REST "x\r\n", REST "x\r\n", "SIZE=71\n", 0},
+        {"dkim no", "SIZE", REST "x\r\n", REST "x\r\n.\r\n", "SIZE=71\n", 0},
+        {"dkim no", "SIZE\n8BITMIME", OURS REST "\xc3\xa9\r\n", REST "\xc3\xa9\r\n.\r\n",
+         "BODY=8BITMIME\n", SUBMIT_EIGHT_BIT},
+        {"dkim no", "SIZE", OURS REST "\xc3\xa9\r\n",
+         "Received: by us.test\r\nDKIM-Signature: v=1; s=theirs\r\nSubject: hi\r\n"
+         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
+         "Content-Transfer-Encoding: base64\r\n\r\nw6kNCg==\r\n.\r\n",
+         NULL, SUBMIT_EIGHT_BIT},
+        /* One that has no end is not understood to be a field. */
+        {"dkim no", "SIZE", "DKIM-Signature: v=1\r\n", "DKIM-Signature: v=1\r\n.\r\n", NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {
+            .destination = "[127.0.0.1]", .body = cases[i].body, .flags = cases[i].flags};
+        char settings[80];
+        (void)snprintf(settings, sizeof settings, "idle-timeout 0  tls none  %s",
+                       cases[i].settings);
+        lab_reload_direct(settings);
+        peer_reset(&lab.peer);
+        lab.peer.extensions = cases[i].extensions;
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_string_equal(buf_text(&lab.peer.data), cases[i].wire);
+        assert_int_equal(o.results[0].octets, lab.peer.data.n);
+        if (cases[i].mail != NULL)
+            assert_non_null(strstr(buf_text(&lab.peer.commands), cases[i].mail));
+        order_free(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+    }
+}
+
 static void an_empty_message_is_a_lone_dot(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]", .body = "", .empty = true};
@@ -277,7 +321,7 @@ static void who_announces_chunking_and_does_not_know_it_gets_data_next_time(void
     static const char *const codes[] = {"500 5.5.1 what", "502 5.5.1 what"};
     for (size_t i = 0; i < 2; i++) {
         struct order o = {.destination = "[127.0.0.1]"}, next = {.destination = "[127.0.0.1]"};
-        hostlimits_free(&lab.agent.limits);
+        memo_free(&lab.agent.limits);
         lab.agent.limits = hostlimits_new();
         peer_reset(&lab.peer);
         lab.peer.extensions = CHUNKING;
@@ -376,7 +420,7 @@ static void what_cannot_be_converted_is_not_sent(void **state)
         "failed 0 5.6.3 mail (the server does not take 8BITMIME, and the message cannot "
         "be converted: 8-bit octets in a part that is signed or encrypted as it stands)");
     assert_commands(&lab.peer, "1 EHLO us.test\n1 QUIT\n");
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 0);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 0);
     order_free(&o);
 }
 
@@ -406,7 +450,7 @@ static void who_goes_away_meanwhile_is_not_sent_to(void **state)
     assert_outcome(&o, 0, "deferred 0 4.4.2 mail (closed by the peer)");
     assert_null(strstr(buf_text(&lab.peer.commands), "MAIL"));
     /* As of a connection over which nothing was said of the message: another address may do. */
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 2);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 2);
     order_free(&o);
     buf_free(&body);
 }
@@ -422,6 +466,7 @@ int main(void)
         TEST(octets_of_every_value_pass),
         TEST(dots_are_stuffed_across_the_pieces_it_is_read_in),
         TEST(an_empty_message_is_a_lone_dot),
+        TEST(where_no_signature_is_to_go_out_ours_are_left_out),
         TEST(who_has_chunking_gets_the_message_without_data),
         TEST(a_large_message_goes_in_several_chunks),
         TEST(in_a_chunk_dots_stay_and_an_empty_one_ends_an_empty_message),

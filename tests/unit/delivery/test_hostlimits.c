@@ -10,7 +10,7 @@
 
 static void what_a_host_has_shown_is_kept_for_a_while(void **state)
 {
-    struct hostlimits *h = hostlimits_new();
+    struct memo *h = hostlimits_new();
     assert_int_equal(hostlimits_recipients(h, "a", 0), 0);
     hostlimits_note_recipients(h, "a", 30, 1000);
     hostlimits_note_no_chunking(h, "b", 1000);
@@ -28,13 +28,13 @@ static void what_a_host_has_shown_is_kept_for_a_while(void **state)
     hostlimits_note_recipients(h, "a", 7, 3000 + HOSTLIMITS_MS);
     assert_int_equal(hostlimits_recipients(h, "a", 3000 + HOSTLIMITS_MS), 7);
     assert_false(hostlimits_no_chunking(h, "a", 3000 + HOSTLIMITS_MS));
-    hostlimits_free(&h);
-    hostlimits_free(&h);
+    memo_free(&h);
+    memo_free(&h);
 }
 
 static void the_oldest_makes_room(void **state)
 {
-    struct hostlimits *h = hostlimits_new();
+    struct memo *h = hostlimits_new();
     char host[20];
     for (unsigned i = 0; i < HOSTLIMITS + 10; i++) {
         (void)snprintf(host, sizeof host, "h%u", i);
@@ -46,7 +46,7 @@ static void the_oldest_makes_room(void **state)
         unsigned known = hostlimits_recipients(h, host, HOSTLIMITS + 10);
         assert_int_equal(known, i > 0 && i < 11 ? 0 : i + 1);
     }
-    hostlimits_free(&h);
+    memo_free(&h);
 }
 
 int main(void)

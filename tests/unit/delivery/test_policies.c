@@ -127,17 +127,19 @@ static void what_dane_says_holds(void **state)
         {"none", .server = UNTRUSTED, .outcome = DELIVERED, .tls = "unverified; policy may"},
         {"match", .tlsa = GOOD, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = " verified; policy dane",
-         .learned = "example.net: no-policy-found 1 good 0 failed\n"
-                    "example.net at mx1.test: tlsa 1 good 0 failed\n"},
+         .learned =
+             "example.net: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"
+             "example.net at mx1.test: tlsa 1 good 0 failed\n"},
         {"no match", .tlsa = WRONG, .server = UNTRUSTED, .outcome = NO_MATCH, .tls = "policy dane",
          .learned =
              "example.net: no-policy-found 0 good 1 failed, validation-failure dane-no-match\n"
              "example.net at mx1.test: tlsa 0 good 1 failed, validation-failure dane-no-match\n"},
         {"unusable", .tlsa = UNUSABLE, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = "unverified; policy dane-unusable",
-         .learned = "example.net: no-policy-found 1 good 0 failed\n"
-                    "example.net at mx1.test: tlsa 1 good 0 failed, tlsa-invalid "
-                    "all-unusable-records+ignored\n"},
+         .learned =
+             "example.net: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"
+             "example.net at mx1.test: tlsa 1 good 0 failed, tlsa-invalid "
+             "all-unusable-records+ignored\n"},
         {"lookup fails", .tlsa = FAILS, .server = UNTRUSTED,
          .outcome = "deferred 0 4.7.5 policy (the host's TLSA records cannot be looked up)",
          .tls = "policy dane-failed",
@@ -202,7 +204,7 @@ static void what_mta_sts_says_holds(void **state)
                          "starttls-not-supported \n"},
         {"none", .sts = OFF, .server = UNTRUSTED, .outcome = DELIVERED,
          .tls = "unverified; policy may",
-         .learned = USED "example.net: sts 1 good 0 failed\n"
+         .learned = USED "example.net: sts 1 good 0 failed, certificate-not-trusted self-signed\n"
                          "example.net at mx1.test: no-policy-found 1 good 0 failed\n"},
         {"both", .tlsa = GOOD, .sts = ENFORCE, .server = TRUSTED, .outcome = DELIVERED,
          .tls = " verified; policy dane+sts"},
@@ -449,21 +451,173 @@ static void where_a_connection_idles_its_host_comes_first(void **state)
     lab_reload_direct("tls opportunistic  idle-timeout 1m");
     order_run(&first);
     assert_string_equal(first.results[0].remote_host, "mx1.test");
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     order_run(&second);
     assert_outcome(&second, 0, DELIVERED);
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     order_run(&strict); /* of which no less is asked, and no more */
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
+    assert_int_equal(lab_connections(), 2);
     /* Where it is of no use after all they are tried from the preferred one on. */
     order_run(&third);
     assert_outcome(&third, 0, DELIVERED);
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 4);
+    assert_int_equal(lab_connections(), 4);
     order_free(&strict);
     order_free(&third);
     mem_free(&tlsa_value);
     order_free(&first);
     order_free(&second);
+}
+
+/* Beside the sentence there is what it was made of: which name, whose certificate, which record,
+ * and how much of the message went over it. */
+static void what_tls_was_like_is_kept_in_detail(void **state)
+{
+    static const struct {
+        enum records tlsa;
+        enum server server;
+        const char *name, *peer;
+        bool matches;
+        uint64_t octets;
+    } cases[] = {
+        {GOOD, UNTRUSTED, "mx1.test", "CN=127.0.0.1", true, 27},
+        {NONE, TRUSTED, "mx1.test", "CN=127.0.0.1", false, 27},
+        {WRONG, UNTRUSTED, "mx1.test", "", false, 0}, /* the handshake failed */
+        {NONE, CLEAR, "", "", false, 27},
+        {FAILS, TRUSTED, "", "", false, 0}, /* nobody was connected to */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.body = "Subject: hi\r\n\r\n.hello\r\n"}; /* 23, a dot, the end */
+        const struct trial t = {.tlsa = cases[i].tlsa, .server = cases[i].server};
+        lab_reload_direct("tls opportunistic  idle-timeout 0");
+        publish(&t);
+        serve(&t);
+        order_run(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+        const struct deliver_result *r = &o.results[0];
+        assert_string_equal(r->tls_name, cases[i].name);
+        assert_string_equal(r->tls_peer, cases[i].peer);
+        assert_string_equal(r->tls_record, cases[i].matches ? tlsa_value : "");
+        assert_int_equal(r->octets, cases[i].octets);
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
+}
+
+/* Somebody may have put it there who wants the mail. Nobody is asked then, but it is told. */
+static void what_dnssec_does_not_vouch_for_is_counted(void **state)
+{
+    static const struct {
+        const char *name, *type; /* what fails so */
+        const char *sts, *learned;
+    } cases[] = {
+        {"example.net", "MX", NULL,
+         "example.net: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"example.net", "MX", ENFORCE,
+         USED "example.net: sts 0 good 1 failed, validation-failure "
+              "dns-extended-error-6-dnssec-bogus\n"},
+        {"mx1.test", "A", NULL,
+         "example.net at mx1.test: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"example.net", "A", NULL,
+         "example.net: no-policy-found 0 good 1 failed, validation-failure "
+         "dns-extended-error-6-dnssec-bogus\n"},
+        {"_65535._tcp.mx1.test", "TLSA", NULL,
+         "example.net at mx1.test: tlsa 0 good 1 failed, dnssec-invalid "
+         "extended-dns-error-6-dnssec-bogus\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.sts = cases[i].sts};
+        const struct trial t = {.sts = cases[i].sts, .server = TRUSTED};
+        bool mx = strcmp(cases[i].type, "MX") == 0, records = strcmp(cases[i].type, "TLSA") == 0;
+        lab_reload_direct("tls opportunistic  idle-timeout 0");
+        publish(&t);
+        serve(&t);
+        if (!mx && strcmp(cases[i].name, "example.net") == 0)
+            lab.names.n = 0; /* without MX records the domain is its own host */
+        names_add(&lab.names, records ? tlsa_name : cases[i].name, "FORGED", cases[i].type);
+        order_run(&o);
+        assert_int_equal(o.results[0].status, DELIVER_DEFERRED);
+        assert_int_equal(lab.peer.opened, 0);
+        if (strcmp(buf_text(&lab.learned), cases[i].learned) != 0)
+            fail_msg("%s %s: learned\n%s\ninstead of\n%s", cases[i].type, cases[i].name,
+                     buf_text(&lab.learned), cases[i].learned);
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
+}
+
+/* ---- why a handshake failed ---- */
+
+/* After its 220, in clear: octets of its own, or nothing until the time is over. */
+static void break_off(const char *octets)
+{
+    RUN_UNTIL(strstr(buf_text(&lab.peer.commands), "STARTTLS") != NULL);
+    lab_settle();
+    if (octets != NULL)
+        peer_interject(&lab.peer, octets);
+    else
+        assert_true(lab_expire(25));
+}
+
+static void alert_at_once(void)
+{
+    lab.peer.tls = lab.trusted;
+    (void)SSL_CTX_set_max_proto_version(lab.trusted, TLS1_1_VERSION);
+}
+
+/* It is known to the server alone, after the client has had its last word of the handshake. */
+static void alert_late(void)
+{
+    lab.peer.tls = lab.trusted;
+    (void)SSL_CTX_set_max_proto_version(lab.trusted, 0);
+    SSL_CTX_set_verify(lab.trusted, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+}
+
+static void why_a_handshake_failed_is_told(void **state)
+{
+    static char odd[300] = "=\x16\x03\x03\x01\x01"; /* a message of the handshake of type 'A' */
+    static const struct {
+        void (*serve)(void);
+        const char *octets, *reason;
+    } cases[] = {
+        {alert_at_once, NULL, "tls-remote-alert-70-protocol-version"},
+        {alert_late, NULL, "tls-remote-alert-116-certificate-required"},
+        {NULL, odd, "tls-local-alert-10-unexpected-message"},
+        {NULL, "=454 4.7.0 not now\r\n", "tls-record-header-error"},
+        {NULL, "!", "connection-closed-during-handshake"},
+        {NULL, NULL, "io-timeout-during-handshake"},
+    };
+    memset(odd + 6, 'A', 257);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.sts = ENFORCE};
+        const struct trial t = {.sts = ENFORCE};
+        char expected[400];
+        lab_reload_direct("tls opportunistic  idle-timeout 0  command-timeout 25m");
+        publish(&t);
+        serve(&t);
+        lab.peer.extensions = "SIZE\nSTARTTLS";
+        if (cases[i].serve != NULL) {
+            cases[i].serve();
+            lab.peer.extensions = "SIZE";
+        }
+        peer_say(&lab.peer, SAY_STARTTLS, "220 go", NULL);
+        peer_say(&lab.peer, SAY_OTHER, "~", NULL); /* to a handshake that has a line feed in it */
+        order_send(&o);
+        if (cases[i].serve == NULL)
+            break_off(cases[i].octets);
+        RUN_UNTIL(o.done);
+        assert_int_equal(o.results[0].status, DELIVER_DEFERRED);
+        (void)snprintf(expected, sizeof expected,
+                       USED "example.net: sts 0 good 1 failed, validation-failure %s\n"
+                            "example.net at mx1.test: no-policy-found 0 good 1 failed, "
+                            "validation-failure %s\n",
+                       cases[i].reason, cases[i].reason);
+        if (strcmp(buf_text(&lab.learned), expected) != 0)
+            fail_msg("%s: learned\n%s", cases[i].reason, buf_text(&lab.learned));
+        mem_free(&tlsa_value);
+        order_free(&o);
+    }
 }
 
 int main(void)
@@ -480,6 +634,9 @@ int main(void)
         TEST(a_host_that_may_not_be_tried_leaves_it_to_the_next),
         TEST(a_connection_serves_only_what_goes_under_the_same_policy),
         TEST(where_a_connection_idles_its_host_comes_first),
+        TEST(what_tls_was_like_is_kept_in_detail),
+        TEST(what_dnssec_does_not_vouch_for_is_counted),
+        TEST(why_a_handshake_failed_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -609,7 +609,7 @@ static void an_attempt_is_over_after_so_many_connections(void **state)
     struct order o = {0};
     order_run(&o);
     assert_outcome(&o, 0, "deferred 0 4.4.1 connect (Connection refused)");
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 20);
+    assert_int_equal(lab_connections(), 20);
     order_free(&o);
 }
 

@@ -1,6 +1,8 @@
 #include "lab.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mem.h"
 
@@ -169,14 +171,80 @@ static void a_very_long_reply_is_kept_in_part_and_breaks_nothing(void **state)
     buf_free(&reply);
 }
 
+/* How often a command was answered with a code of this class; *ms: how long it took. */
+static uint64_t answers(enum delivery_command command, unsigned class, uint64_t *ms)
+{
+    const uint64_t *c = &lab.counters[COUNT_COMMANDS + (command * 4 + class - 2) * 2];
+    *ms = c[0] / 1000;
+    return c[1];
+}
+
+static void every_answer_is_counted_and_timed(void **state)
+{
+    static const struct {
+        const char *extensions;
+        uint64_t rcpts_ms; /* the least that the three of them took */
+    } cases[] = {{"SIZE", 150}, {"PIPELINING", 150 + 100}};
+    for (size_t i = 0; i < 2; i++) {
+        struct order o = {.destination = "[127.0.0.1]", .n = 3};
+        uint64_t ms;
+        memset(lab.counters, 0, sizeof lab.counters);
+        peer_reset(&lab.peer);
+        lab.peer.extensions = cases[i].extensions;
+        peer_say(&lab.peer, SAY_RCPT, "@100 250 2.1.5 good", "550 5.1.1 no", "@50 250 2.1.5 good",
+                 NULL);
+        order_run(&o);
+        RUN_UNTIL(lab.peer.closed == lab.peer.opened);
+        static const enum delivery_command once[] = {COMMAND_GREETING, COMMAND_EHLO, COMMAND_MAIL,
+                                                     COMMAND_DOT, COMMAND_QUIT};
+        for (size_t k = 0; k < sizeof once / sizeof once[0]; k++) {
+            assert_int_equal(answers(once[k], 2, &ms), 1);
+            assert_true(ms < 50);
+        }
+        assert_int_equal(answers(COMMAND_DATA, 3, &ms), 1);
+        assert_int_equal(answers(COMMAND_RCPT, 2, &ms), 2);
+        /* Of those in one go the second waits behind the first. */
+        assert_true(ms >= cases[i].rcpts_ms - 10);
+        assert_int_equal(answers(COMMAND_RCPT, 5, &ms), 1);
+        assert_true(i == 0 ? ms < 50 : ms >= 90);
+        assert_int_equal(answers(COMMAND_RCPT, 4, &ms), 0);
+        order_free(&o);
+    }
+}
+
+/* Somebody listens there whose queue is full: nothing is said at all. */
+static void a_connection_that_takes_too_long_is_counted(void **state)
+{
+    struct order o = {.destination = "[127.0.0.3]"};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)lab.peer.port)};
+    int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+        first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(inet_pton(AF_INET, "127.0.0.3", &to.sin_addr), 1);
+    assert_int_equal(bind(full, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(full, 0), 0);
+    assert_int_equal(connect(first, (struct sockaddr *)&to, sizeof to), 0);
+    lab_reload_direct("idle-timeout 0  connect-timeout 9m  tls none");
+    order_send(&o);
+    RUN_UNTIL(lab_expire(9));
+    RUN_UNTIL(o.done);
+    assert_outcome(&o, 0, "deferred 0 4.4.1 connect (timed out)");
+    assert_int_equal(lab.counters[COUNT_CONNECT_TIMEOUT], 1);
+    assert_int_equal(lab_connections(), 1);
+    order_free(&o);
+    (void)close(full);
+    (void)close(first);
+}
+
 static void every_connection_is_counted(void **state)
 {
     struct order o = {.destination = "[127.0.0.1]"}, refused = {.destination = "[127.0.0.2]"};
     order_run(&o);
     order_run(&refused);
     assert_int_equal(lab.counters[COUNT_JOBS], 2);
-    assert_int_equal(lab.counters[COUNT_CONNECTIONS], 2);
-    assert_int_equal(lab.counters[COUNT_CONNECT_FAILED], 1);
+    assert_int_equal(lab.counters[COUNT_CONNECTED], 1);
+    assert_int_equal(lab.counters[COUNT_CONNECT_ERROR], 1);
+    assert_int_equal(lab.counters[COUNT_CONNECT_TIMEOUT], 0);
+    assert_int_equal(lab.counters[COUNT_SESSIONS_FAILED], 1);
     assert_int_equal(lab.counters[COUNT_DELIVERED], 1);
     assert_int_equal(lab.counters[COUNT_DEFERRED], 1);
     assert_int_equal(lab.counters[COUNT_FAILED], 0);
@@ -195,6 +263,8 @@ int main(void)
         TEST(an_address_that_cannot_be_reached_from_here_is_a_deferral),
         TEST(a_very_long_reply_is_kept_in_part_and_breaks_nothing),
         TEST(every_connection_is_counted),
+        TEST(every_answer_is_counted_and_timed),
+        TEST(a_connection_that_takes_too_long_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

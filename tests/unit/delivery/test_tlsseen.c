@@ -60,7 +60,7 @@ static void a_session_counts_for_the_domain_and_for_the_host(void **state)
     tlsseen_session(&s, TLSSEEN_GOOD, &detail);
     tlsseen_session(&s, TLSSEEN_FAILED, &detail);
     tlsseen_host(&s, "mx2.example.net", NULL, &l);
-    tlsseen_session(&s, TLSSEEN_TESTING, &detail);
+    tlsseen_session(&s, TLSSEEN_DOUBTFUL, &detail);
     tlsseen_session(&s, TLSSEEN_WITHOUT, &detail);
     tlsseen_close(&s, &l);
     describe(&l, &text);
@@ -127,7 +127,8 @@ static void what_went_wrong_with_the_policy_itself_is_told_without_a_session(voi
                                          "example.net at mx.example.net: tlsa 0/1 1\n");
     assert_string_equal(l.results[0]->entries[0].details[0].reason, "http-status-404");
     assert_int_equal(l.results[1]->entries[0].details[0].type, TLSRESULT_DNSSEC_INVALID);
-    assert_string_equal(l.results[1]->entries[0].details[0].reason, "extended-dns-error-6-dnssec-bogus");
+    assert_string_equal(l.results[1]->entries[0].details[0].reason,
+                        "extended-dns-error-6-dnssec-bogus");
     learned_clear(&l);
     buf_free(&text);
     dnstlsa_result_free(&tlsa);

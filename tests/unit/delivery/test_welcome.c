@@ -12,7 +12,7 @@
 
 static void test_a_verdict_is_for_a_host_and_some_hours(void **state)
 {
-    struct welcome *w = welcome_new(10);
+    struct memo *w = welcome_new(10);
     assert_int_equal(welcome_last(w, "a", NOW), 0);
     welcome_refused(w, "a", AF_INET6, NOW);
     assert_int_equal(welcome_last(w, "a", NOW), AF_INET6);
@@ -21,14 +21,14 @@ static void test_a_verdict_is_for_a_host_and_some_hours(void **state)
     assert_int_equal(welcome_last(w, "a", NOW + WELCOME_MS), 0);
     welcome_refused(w, "a", AF_INET, NOW + WELCOME_MS);
     assert_int_equal(welcome_last(w, "a", NOW + WELCOME_MS), AF_INET);
-    welcome_free(&w);
+    memo_free(&w);
     assert_null(w);
-    welcome_free(&w);
+    memo_free(&w);
 }
 
 static void test_mail_that_was_taken_takes_it_back(void **state)
 {
-    struct welcome *w = welcome_new(10);
+    struct memo *w = welcome_new(10);
     welcome_refused(w, "a", AF_INET6, NOW);
     welcome_taken(w, "a", AF_INET);
     welcome_taken(w, "b", AF_INET6);
@@ -36,14 +36,14 @@ static void test_mail_that_was_taken_takes_it_back(void **state)
     welcome_taken(w, "a", AF_INET6);
     assert_int_equal(welcome_last(w, "a", NOW), 0);
     welcome_refused(w, "a", AF_INET6, NOW);
-    welcome_clear(w);
+    memo_clear(w);
     assert_int_equal(welcome_last(w, "a", NOW), 0);
-    welcome_free(&w);
+    memo_free(&w);
 }
 
 static void test_the_oldest_make_room(void **state)
 {
-    struct welcome *w = welcome_new(2);
+    struct memo *w = welcome_new(2);
     welcome_refused(w, "a", AF_INET6, NOW);
     welcome_refused(w, "b", AF_INET6, NOW);
     welcome_refused(w, "a", AF_INET6, NOW); /* is younger now */
@@ -51,7 +51,7 @@ static void test_the_oldest_make_room(void **state)
     assert_int_equal(welcome_last(w, "a", NOW), AF_INET6);
     assert_int_equal(welcome_last(w, "b", NOW), 0);
     assert_int_equal(welcome_last(w, "c", NOW), AF_INET6);
-    welcome_free(&w);
+    memo_free(&w);
 }
 
 int main(void)

@@ -139,6 +139,24 @@ static void lines_of_any_length_are_written_in_short_ones(void **state)
     buf_free(&first);
 }
 
+/* Where a line is broken a dash is quoted; that is not to be so of each that follows it. */
+static void dashes_cost_little_more_than_others_do(void **state)
+{
+    static const size_t lengths[] = {70, 300, SEVENBIT_LINE + 10, 100000};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct buf in = {0}, out = {0};
+        struct fail f;
+        buf_puts(&in, "MIME-Version: 1.0\r\n" TEXT "\r\n" E);
+        for (size_t n = 0; n < 200000; n++)
+            buf_puts(&in, n % lengths[i] == 0 ? "\r\n" : "-");
+        assert_true(convert(buf_span(&in), 70000, &out, &f)); /* and no more than was said */
+        assert_true(out.n < in.n + in.n / 10);
+        assert_null(strstr(buf_text(&out), "=\r\n-"));
+        buf_free(&in);
+        buf_free(&out);
+    }
+}
+
 /* A line that is broken in two, and the second half reads as the delimiter. */
 static void no_delimiter_comes_into_being(void **state)
 {
@@ -160,6 +178,41 @@ static void no_delimiter_comes_into_being(void **state)
             buf_free(&out);
         }
     }
+}
+
+static void check_binary(const char *label, struct span content, const char *type)
+{
+    struct buf in = {0}, out = {0};
+    struct fail f;
+    buf_putf(&in, "MIME-Version: 1.0\r\n" TEXT "%s\r\n", label);
+    buf_put_span(&in, content);
+    assert_true(convert(buf_span(&in), 1000, &out, &f));
+    if (strstr(buf_text(&out), type) == NULL)
+        fail_msg("%s\ninstead of %s", buf_text(&out), type);
+    buf_free(&in);
+    buf_free(&out);
+}
+
+/* RFC 2045 section 2.7: it has no NUL and no line of more than 998 octets. */
+static void what_is_binary_without_such_octets_is_no_7bit_either(void **state)
+{
+    static const char binary[] = "Content-Transfer-Encoding: binary\r\n";
+    char text[3000];
+    memset(text, 'x', sizeof text);
+    check_binary(binary, span_of("a\0b\r\n", 5), QP);
+    check_binary(binary, span_of(text, sizeof text), QP);
+    check_binary(binary, span_of(text, 999), QP);
+    check_binary(binary, span_of(text, 998), AS7);
+    check_binary(binary, span_of("\0\0\0\r\n", 5), B64);
+    check_binary("", span_of(text, 999), TEXT "\r\nxxx"); /* which has said nothing of it */
+}
+
+static void a_header_that_ends_with_the_message_is_ended(void **state)
+{
+    check("MIME-Version: 1.0\r\n" MIXED "\r\n--b\r\n" TEXT "\r\nnot much: " E "\r\n--b\r\n" AS8
+          "X-Last: field",
+          "MIME-Version: 1.0\r\n" MIXED "\r\n--b\r\n" TEXT QP
+          "\r\nnot much: =C3=A9\r\n--b\r\nX-Last: field\r\n" AS7);
 }
 
 static void what_has_no_such_octets_stays_as_it_is(void **state)
@@ -238,6 +291,14 @@ static void nothing_grows_without_bounds(void **state)
         buf_puts(&many, "--b\r\n\r\nx\r\n");
     assert_false(convert(buf_span(&many), 1000, &out, &f));
     assert_string_equal(f.text, "too many parts");
+    /* A delimiter with more white space behind it than is looked at together. */
+    buf_clear(&many);
+    buf_puts(&many, MIXED "\r\n--b");
+    for (int i = 0; i < SEVENBIT_LINE; i++)
+        buf_putc(&many, ' ');
+    buf_puts(&many, "\r\n\r\n" E "\r\n--b--\r\n");
+    assert_false(convert(buf_span(&many), 1000, &out, &f));
+    assert_string_equal(f.text, "a delimiter that is too long");
     for (int i = 0; i < SEVENBIT_DEPTH_MAX + 1; i++)
         buf_putf(&deep, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i);
     assert_true(convert(buf_span(&deep), 1000, &out, &f));
@@ -258,7 +319,10 @@ int main(void)
         cmocka_unit_test(what_is_within_is_found_and_ends_where_what_is_around_it_does),
         cmocka_unit_test(a_message_within_the_message_is_converted_itself),
         cmocka_unit_test(lines_of_any_length_are_written_in_short_ones),
+        cmocka_unit_test(dashes_cost_little_more_than_others_do),
         cmocka_unit_test(no_delimiter_comes_into_being),
+        cmocka_unit_test(what_is_binary_without_such_octets_is_no_7bit_either),
+        cmocka_unit_test(a_header_that_ends_with_the_message_is_ended),
         cmocka_unit_test(what_has_no_such_octets_stays_as_it_is),
         cmocka_unit_test(what_cannot_be_converted_is_said_to_be_so),
         cmocka_unit_test(nothing_grows_without_bounds),

@@ -152,10 +152,14 @@ static void on_counters(struct child *c, uint64_t request)
         "own:took_seconds_bucket le=+Inf",
         "own:took_seconds_sum",
         "own:took_seconds_count",
+        "own:asked_seconds_sum cmd=mail class=2",
+        "own:asked_seconds_count cmd=mail class=2",
+        "own:asked_seconds_sum cmd=mail class=5",
+        "own:asked_seconds_count cmd=mail class=5",
         "bad}name",
         "bad label=\"",
     };
-    const uint64_t values[] = {7, 3, 2, 0, 0, 4, 1500001, 4, 1, 1};
+    const uint64_t values[] = {7, 3, 2, 0, 0, 4, 1500001, 4, 250000, 2, 0, 0, 1, 1};
     c->counters++;
     if (!c->silent)
         control_counters_are(c->control, request, names, values, sizeof values / sizeof values[0]);

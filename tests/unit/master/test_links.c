@@ -1,6 +1,7 @@
 #include "lab.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,9 +12,12 @@
 
 /* Who may talk to whom. */
 
+static char file[32]; /* a certificate and its key */
+
 static int teardown(void **state)
 {
     lab_close();
+    (void)unlink(file);
     return 0;
 }
 
@@ -64,11 +68,18 @@ static bool are_joined(const char *one, const char *link, const char *other, con
 
 static int setup(void **state)
 {
+    /* Whatever is in it: nobody here reads it. */
+    (void)snprintf(file, sizeof file, "/tmp/links.XXXXXX");
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    (void)close(fd);
     lab_open("workers { smtpd 2  vault 2 }\n"
              "transport relay { fail { } }\n"
              "transport login { submission { host a.test  auth { mechanisms EXTERNAL } } }\n"
+             "transport known { submission { host b.test\n"
+             "  auth { certificate-file \"%s\"  key-file \"%s\" } } }\n"
              "listen web { address 127.0.0.1  http %d }\n",
-             lab_port());
+             file, file, lab_port());
     lab_start();
     return 0;
 }
@@ -78,17 +89,19 @@ static void every_edge_has_its_two_ends(void **state)
     expect("smtpd/0", "secret, sign, submit");
     expect("smtpd/1", "secret, sign, submit");
     expect("webapi/0", "secret, mailbox, submit, account");
-    expect(
-        "qmgr",
-        "deliver direct, deliver local, mailbox, deliver relay, deliver login, hook, fetch, submit "
-        "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
-    expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
+    expect("qmgr", "deliver direct, deliver local, mailbox, deliver relay, deliver login, deliver "
+                   "known, hook, fetch, submit "
+                   "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
+    expect("vault/0", "secret delivery/login, secret delivery/known, sign delivery/known, secret "
+                      "hooks, secret smtpd/0, sign smtpd/0, secret "
                       "webapi/0");
     expect("vault/1", "secret smtpd/1, sign smtpd/1");
     expect("delivery/direct", "fetch, deliver qmgr"); /* it has MX hosts, and their policies */
     expect("delivery/local", "deliver qmgr, mailbox qmgr, mailbox webapi/0");
     expect("delivery/relay", "deliver qmgr");
-    expect("delivery/login", "secret, deliver qmgr"); /* it alone has something to ask vault */
+    /* These alone have something to ask vault. */
+    expect("delivery/login", "secret, deliver qmgr");
+    expect("delivery/known", "secret, sign, deliver qmgr");
     expect("hooks", "secret, fetch delivery/direct, hook qmgr, fetch qmgr");
 }
 
@@ -113,6 +126,7 @@ static void and_they_are_joined(void **state)
         {"webapi/0", "secret", "vault/0", "secret webapi/0"},
         {"hooks", "secret", "vault/0", "secret hooks"},
         {"delivery/login", "secret", "vault/0", "secret delivery/login"},
+        {"delivery/known", "sign", "vault/0", "sign delivery/known"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (!are_joined(pairs[i][0], pairs[i][1], pairs[i][2], pairs[i][3]))
@@ -128,10 +142,9 @@ static void who_starts_anew_is_linked_anew(void **state)
     RUN_UNTIL(lab_child("qmgr") != NULL);
     lab_settle();
     /* In the order of the list now: everybody was there before. */
-    expect(
-        "qmgr",
-        "deliver direct, deliver local, mailbox, deliver relay, deliver login, hook, fetch, submit "
-        "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
+    expect("qmgr", "deliver direct, deliver local, mailbox, deliver relay, deliver login, deliver "
+                   "known, hook, fetch, submit "
+                   "smtpd/0, submit smtpd/1, submit webapi/0, account webapi/0");
     assert_true(are_joined("smtpd/1", "submit", "qmgr", "submit smtpd/1"));
     assert_true(are_joined("qmgr", "deliver relay", "delivery/relay", "deliver qmgr"));
     lab_reap(lab_child("delivery/relay"), 0);
@@ -174,7 +187,8 @@ static void who_asked_a_vault_that_goes_is_linked_to_one_that_stays(void **state
     assert_string_equal(o.why, "");
     lab_settle();
     assert_int_equal(lab_child("vault/1")->stops, 1);
-    expect("vault/0", "secret delivery/login, secret hooks, secret smtpd/0, sign smtpd/0, secret "
+    expect("vault/0", "secret delivery/login, secret delivery/known, sign delivery/known, secret "
+                      "hooks, secret smtpd/0, sign smtpd/0, secret "
                       "webapi/0, secret smtpd/1, sign smtpd/1");
     assert_true(are_joined("smtpd/1", "secret", "vault/0", "secret smtpd/1"));
     assert_true(are_joined("smtpd/1", "sign", "vault/0", "sign smtpd/1"));

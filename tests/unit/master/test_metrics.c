@@ -62,6 +62,13 @@ static void a_name_can_have_a_scope_and_a_label(void **state)
     assert_non_null(
         strstr(text(), "\nquartermaster_own_took_seconds_sum{process=\"hooks\"} 1.500001\n"));
     assert_null(strstr(text(), "TYPE quartermaster_own_took_seconds_sum"));
+    assert_non_null(strstr(text(), "# TYPE quartermaster_own_asked_seconds summary\n"
+                                   "quartermaster_own_asked_seconds_sum{process="));
+    assert_non_null(strstr(text(), "\nquartermaster_own_asked_seconds_sum{process=\"hooks\","
+                                   "cmd=\"mail\",class=\"2\"} 0.250000\n"));
+    assert_non_null(strstr(text(), "\nquartermaster_own_asked_seconds_count{process=\"hooks\","
+                                   "cmd=\"mail\",class=\"2\"} 2\n"));
+    assert_null(strstr(text(), "class=\"5\""));
     assert_null(strstr(text(), "bad"));
 }
 

@@ -57,6 +57,10 @@ static struct deliver_result full_result(uint64_t id)
     submit_set(&r.transport, "relay");
     r.start_ms = 1732700000123;
     r.duration_ms = 812;
+    submit_set(&r.tls_name, "mx.example.net");
+    submit_set(&r.tls_peer, "CN=mx.example.net");
+    submit_set(&r.tls_record, "3 1 1 0b9f");
+    r.octets = 123456789012;
     return r;
 }
 
@@ -164,9 +168,9 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     struct deliver_result r = deliver_result_new(1, DELIVER_FAILED), got;
     char *text = repeated('x', 100000);
     struct buf b = {0};
-    char **const fields[] = {&r.enhanced,    &r.reply,          &r.error,
-                             &r.remote_host, &r.remote_address, &r.tls,
-                             &r.stage,       &r.rcpt_reply,     &r.transport};
+    char **const fields[] = {&r.enhanced,       &r.reply,    &r.error,    &r.remote_host,
+                             &r.remote_address, &r.tls,      &r.stage,    &r.rcpt_reply,
+                             &r.transport,      &r.tls_name, &r.tls_peer, &r.tls_record};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         submit_set(fields[i], text);
     deliver_result_put(&b, &r);
@@ -178,6 +182,8 @@ static void test_long_texts_of_a_result_are_cut_and_do_not_break_the_channel(voi
     assert_int_equal(strlen(got.rcpt_reply), PROTO_TEXT_MAX);
     assert_int_equal(strlen(got.transport), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.enhanced), PROTO_NAME_MAX);
+    assert_int_equal(strlen(got.tls_peer), PROTO_NAME_MAX);
+    assert_int_equal(strlen(got.tls_record), PROTO_NAME_MAX);
     assert_int_equal(strlen(got.stage), PROTO_NAME_MAX);
     deliver_result_clear(&r);
     deliver_result_clear(&got);

@@ -30,6 +30,9 @@ static struct event_item sample_event(void)
                                .remote_host = (char *)"mx.d.example",
                                .remote_address = (char *)"192.0.2.1:25",
                                .tls = (char *)"TLSv1.3; policy may",
+                               .tls_name = (char *)"mx.d.example",
+                               .tls_peer = (char *)"CN=mx.d.example",
+                               .tls_record = (char *)"3 1 1 0b9f",
                                .extra = extra,
                                .extra_n = 2};
 }

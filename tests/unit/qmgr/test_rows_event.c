@@ -47,7 +47,10 @@ static void test_an_event_row_stands_the_battery(void **state)
     buf_free(&b);
     r.remote_host = (char *)"mx.d.example";
     r.remote_address = (char *)"192.0.2.1:25";
-    r.tls = (char *)"clear; policy may";
+    r.tls = (char *)"TLSv1.3; policy may";
+    r.tls_name = (char *)"mx.d.example";
+    r.tls_peer = (char *)"CN=mx.d.example";
+    r.tls_record = (char *)"3 1 1 0b9f";
     event_row_put(&b, &r);
     stand_battery("event of an attempt", 0, buf_span(&b), event_again);
     buf_free(&b);

@@ -310,6 +310,30 @@ static void test_a_hundred_attempts_are_kept_if_not_their_words(void **state)
     buf_free(&b);
 }
 
+/* The words of servers are worth more than what TLS was like long ago. */
+static void test_details_of_tls_go_before_replies_do(void **state)
+{
+    struct rcpt_row r = a_recipient(12, 200), got;
+    struct buf b = {0};
+    char *record = mem_format("3 1 1 %064d", 0);
+    for (uint32_t i = 0; i < r.results_n; i++) {
+        submit_set(&r.results[i].tls_peer, "CN=mx.d.example");
+        submit_set(&r.results[i].tls_record, record);
+    }
+    rcpt_row_put(&b, &r);
+    assert_true(b.n <= ROW_MAX);
+    assert_int_equal(rcpt_row_read(buf_span(&b), &got), 0);
+    for (uint32_t i = 0; i < got.results_n; i++)
+        assert_int_equal(strlen(got.results[i].reply), 200);
+    assert_string_equal(got.results[0].tls_peer, "");
+    assert_string_equal(got.results[11].tls_peer, "CN=mx.d.example");
+    assert_string_equal(got.results[11].tls_record, record);
+    mem_free(&record);
+    rcpt_row_clear(&got);
+    rcpt_row_clear(&r);
+    buf_free(&b);
+}
+
 static void expect_last_line(const char *reply, const char *error, const char *line)
 {
     struct rcpt_row r = a_recipient(1, 5);
@@ -466,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_a_text_is_not_cut_within_a_character),
         cmocka_unit_test(test_a_row_is_cut_only_as_far_as_it_must),
         cmocka_unit_test(test_a_hundred_attempts_are_kept_if_not_their_words),
+        cmocka_unit_test(test_details_of_tls_go_before_replies_do),
         cmocka_unit_test(test_the_last_line_is_the_first_of_the_last_reply),
         cmocka_unit_test(test_the_domain_is_what_follows_the_last_at),
         cmocka_unit_test(test_a_retired_row_stands_the_battery),

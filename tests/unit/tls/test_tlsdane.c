@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "tls.h"
 #include "tlsdane.h"
+#include "tlskey.h"
 
 /* A small world of certificates: an authority, an intermediate below it, hosts below that. */
 
@@ -591,6 +592,66 @@ static void test_sessions_are_few_and_do_not_last(void **state)
     tlspolicy_drop(&policy);
 }
 
+/* ---- our own certificate ---- */
+
+
+static int take_any(int good, X509_STORE_CTX *ctx)
+{
+    return 1;
+}
+
+/* Who the server takes us for: the subject of what it was shown, "" for nothing. */
+static void show(struct tlsdane *d, const struct tlspolicy *policy, int version, bool asks,
+                 char subject[256])
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    struct fail f = {""};
+    struct pair pair;
+    struct tls_info info;
+    assert_int_equal(SSL_CTX_use_certificate(ctx, host.cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, host.key), 1);
+    assert_int_equal(SSL_CTX_add1_chain_cert(ctx, middle.cert), 1);
+    SSL_CTX_set_max_proto_version(ctx, version);
+    if (asks)
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
+    SSL *ssl = tlsdane_connect(d, policy, NULL, &f), *accept = SSL_new(ctx);
+    assert_non_null(ssl);
+    SSL_set_accept_state(accept);
+    pair_open(&pair, accept, ssl);
+    assert_int_equal(pair_shake(&pair, &f), 0);
+    tls_info_fill(&info, accept);
+    (void)snprintf(subject, 256, "%s", info.peer);
+    pair_close(&pair);
+    SSL_CTX_free(ctx);
+    tlspolicy_drop(&policy);
+}
+
+static void test_our_certificate_is_shown_to_who_asks_for_it(void **state)
+{
+    static const char *const names[] = {"us.example"};
+    struct tlskey *key = tlskey_generate(), *other = tlskey_generate();
+    const struct tls_remote right = {sign_here, key}, wrong = {sign_here, other};
+    struct buf pem = {0};
+    struct fail f = {""};
+    struct tlsdane *d = tlsdane_new(roots, 4, &f);
+    char subject[256];
+    assert_int_equal(tlskey_self_sign(key, names, 1, 10, &pem, &f), 0);
+    assert_int_equal(tlsdane_identify(d, buf_span(&pem), &wrong, &f), -1);
+    assert_int_equal(tlsdane_identify(d, buf_span(&pem), &right, &f), 0);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        show(d, plain_policy(TLSPOLICY_MAY, "mx.example"), version, true, subject);
+        assert_string_equal(subject, "CN=us.example");
+        show(d, plain_policy(TLSPOLICY_VERIFY, "mx.example"), version, true, subject);
+        assert_string_equal(subject, "CN=us.example");
+        show(d, plain_policy(TLSPOLICY_VERIFY, "mx.example"), version, false, subject);
+        assert_string_equal(subject, "");
+    }
+    tlsdane_free(&d);
+    tlskey_free(&key);
+    tlskey_free(&other);
+    buf_free(&pem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_a_session_made_under_another_policy_is_not_resumed),
         cmocka_unit_test(test_a_changed_record_is_looked_at_though_there_is_a_session),
         cmocka_unit_test(test_sessions_are_few_and_do_not_last),
+        cmocka_unit_test(test_our_certificate_is_shown_to_who_asks_for_it),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

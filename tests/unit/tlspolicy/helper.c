@@ -12,8 +12,7 @@
 #include "tlspolicy.h"
 
 struct cell {
-    char sts[16], tlsa[16], wish[16], server[16], requiretls[8], level[16], report[8], always[8],
-        dnssec[8];
+    char sts[16], tlsa[16], wish[16], server[16], requiretls[8], level[16], always[8], dnssec[8];
 };
 
 static unsigned find(const char *word, const char *const *words)
@@ -47,7 +46,6 @@ static const struct tlspolicy *policy_of(const struct cell *c)
                                    .mx = sts == 3 ? mx + 1 : mx};
     struct tlspolicy_facts facts = {
         .wish = (enum tlspolicy_wish)find(c->wish, wishes),
-        .report = strcmp(c->report, "yes") == 0,
         .level = (enum tlspolicy_level)find(c->level, levels),
         .always_encrypt = strcmp(c->always, "yes") == 0,
         .fingerprints = (const unsigned char(*)[TLSPOLICY_DIGEST])digest,
@@ -114,8 +112,8 @@ static const char *converse(const struct cell *c, const struct tlspolicy *p)
 int main(void)
 {
     struct cell c;
-    while (scanf("%15s %15s %15s %15s %7s %15s %7s %7s %7s", c.sts, c.tlsa, c.wish, c.server,
-                 c.requiretls, c.level, c.report, c.always, c.dnssec) == 9) {
+    while (scanf("%15s %15s %15s %15s %7s %15s %7s %7s", c.sts, c.tlsa, c.wish, c.server,
+                 c.requiretls, c.level, c.always, c.dnssec) == 8) {
         const struct tlspolicy *p = policy_of(&c);
         const char *end = p->verdict == TLSPOLICY_SKIP     ? "skip"
                           : p->verdict == TLSPOLICY_REFUSE ? "refuse"

@@ -1,5 +1,7 @@
 #include "vault_help.h"
 
+#include <openssl/evp.h>
+
 #include "proto_secret.h"
 #include "proto_types.h"
 #include "wire.h"
@@ -126,6 +128,14 @@ static int on_raw(void *arg, struct ipc_message *m, struct fail *f)
     return 0;
 }
 
+static uint16_t signed_as;
+
+static int on_signed(void *arg, struct ipc_message *m, struct fail *f)
+{
+    signed_as = m == NULL ? 0 : m->type;
+    return 0;
+}
+
 static void ask_tls(struct ipc *ch)
 {
     struct buf b = {0};
@@ -169,19 +179,20 @@ static void ask_proxy(struct ipc *ch)
 
 static void test_who_may_ask_what(void **state)
 {
-    static const char *const names[] = {"secret smtpd/0", "sign smtpd/0", "secret webapi/0",
-                                        "secret delivery/direct", "secret hooks"};
+    static const char *const names[] = {"secret smtpd/0",  "sign smtpd/0",
+                                        "secret webapi/0", "secret delivery/direct",
+                                        "secret hooks",    "sign delivery/known"};
     static const struct {
         void (*ask)(struct ipc *ch);
         const char *may; /* a letter for each of names */
     } table[] = {
-        {ask_start, "y----"},      {ask_step, "y----"},  {ask_cancel, "y--y-"},
-        {ask_password, "--y--"},   {ask_dkim, "y-y--"},  {ask_list, "y-y--"},
-        {ask_tls, "-y---"},        {ask_hook, "----y"},  {ask_login, "---y-"},
-        {ask_login_step, "---y-"}, {ask_proxy, "---y-"},
+        {ask_start, "y-----"},      {ask_step, "y-----"},  {ask_cancel, "y--y--"},
+        {ask_password, "--y---"},   {ask_dkim, "y-y---"},  {ask_list, "y-y---"},
+        {ask_tls, "-y---y"},        {ask_hook, "----y-"},  {ask_login, "---y--"},
+        {ask_login_step, "---y--"}, {ask_proxy, "---y--"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        for (size_t k = 0; k < 5; k++) {
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
             struct ipc *ch = link_as(names[k]);
             table[i].ask(ch);
             turn();
@@ -225,6 +236,47 @@ static void test_a_transport_has_its_own_credentials_and_no_others(void **state)
     ipc_free(&proxy);
     ipc_free(&direct);
     buf_free(&message_got);
+    turn();
+}
+
+static const char *signs(const char *link, const char *key)
+{
+    struct ipc *ch = link_as(link);
+    struct buf b = {0};
+    answered = 0;
+    wire_put_text(&b, key);
+    wire_put_u32(&b, EVP_PKEY_EC);
+    wire_put_u32(&b, NID_X9_62_prime256v1);
+    wire_put_span(&b, span_of(digest, 32));
+    signed_as = 0;
+    (void)ipc_request(ch, MSG_SECRET_TLS_SIGN, buf_span(&b), NULL, 0, on_signed, NULL);
+    turn();
+    ipc_free(&ch);
+    turn();
+    buf_free(&b);
+    return signed_as == MSG_SECRET_SIGNATURE ? "signed" : "refused";
+}
+
+/* Whatever key it names. */
+static void test_a_handshake_is_signed_with_the_key_of_the_link(void **state)
+{
+    assert_string_equal(signs("sign smtpd/0", "public"), "signed");
+    assert_string_equal(signs("sign smtpd/0", "known"), "refused");
+    assert_string_equal(signs("sign delivery/known", ""), "signed");
+    assert_string_equal(signs("sign delivery/bare", "known"), "refused");
+    assert_string_equal(signs("sign delivery/relay", "public"), "refused");
+}
+
+static void test_who_shows_a_certificate_and_no_more_has_nothing_to_say(void **state)
+{
+    struct ipc *known = link_as("secret delivery/known");
+    (void)snprintf(mechanism_got, sizeof mechanism_got, "none yet");
+    buf_clear(&message_got);
+    ask_login(known);
+    turn();
+    assert_string_equal(mechanism_got, "");
+    assert_int_equal(message_got.n, 0);
+    ipc_free(&known);
     turn();
 }
 
@@ -317,6 +369,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         EACH(test_who_may_ask_what),
         EACH(test_a_transport_has_its_own_credentials_and_no_others),
+        EACH(test_a_handshake_is_signed_with_the_key_of_the_link),
+        EACH(test_who_shows_a_certificate_and_no_more_has_nothing_to_say),
         EACH(test_links_of_unknown_names_are_closed),
         EACH(test_answers_are_given_as_they_should_be),
         EACH(test_exchanges_end_with_the_peer_that_began_them),

@@ -38,6 +38,8 @@ static inline struct conf *help_conf(void)
         "transport relay { submission { host smtp.test  auth { user me  password-file p\n"
         "  token-file t  mechanisms XOAUTH2 SCRAM-SHA-256 PLAIN } } }\n"
         "transport proxy { socks { address 127.0.0.1:1080  auth { user me  password-file p } } }\n"
+        "transport known { submission { host smtp.test\n"
+        "  auth { certificate-file c  key-file k } } }\n"
         "transport bare { submission { host smtp.test } }\n";
     struct conf_errors errors;
     struct buf share = {0}, said = {0};
@@ -102,7 +104,7 @@ static inline void help_close(struct service_hand *hands, size_t n)
     }
 }
 
-#define HANDS 8
+#define HANDS 10
 #define RELAY_PASSWORD "open sesame"
 
 /* Everything there is: credentials, two DKIM keys, a TLS key with its certificate, passwords and a
@@ -123,6 +125,8 @@ static inline size_t help_hands(struct service_hand hands[HANDS])
     hands[5] = help_hand("password relay", span_text(RELAY_PASSWORD "\r\nmore\n"));
     hands[6] = help_hand("token relay", span_text("tok\n"));
     hands[7] = help_hand("password proxy", span_text("pw"));
+    hands[8] = help_hand("client-certificate known", buf_span(&chain));
+    hands[9] = help_hand("client-key known", buf_span(&pem));
     tlskey_free(&key);
     buf_wipe(&pem);
     buf_free(&chain);

@@ -24,7 +24,7 @@ struct fixture {
     struct ipc *qmgr, *vault; /* the ends that answer */
     bool has_key, signs;
     int file; /* what was taken of it */
-    uint64_t trace;
+    uint64_t front;
     unsigned signatures;
     enum { ANSWER_ACCEPT, ANSWER_REFUSE, ANSWER_NOT } answer;
     struct submit_envelope *envelope; /* as it arrived */
@@ -134,7 +134,7 @@ static void on_settled(void *arg, enum outgoing_result result, const struct subm
     fx->settled++;
     fx->result = result;
     file_close(&fx->file);
-    fx->file = outgoing_take_file(fx->outgoing, &fx->trace);
+    fx->file = outgoing_take_file(fx->outgoing, &fx->front);
     fx->id = reply == NULL ? 0 : reply->id;
     fx->code = reply == NULL ? 0 : reply->code;
     (void)snprintf(fx->why, sizeof fx->why, "%s", why == NULL ? "" : why);
@@ -175,7 +175,7 @@ static void test_a_message_without_a_key_goes_as_it_is(void **state)
     mem_free(&whole);
 }
 
-static void test_the_signature_stands_between_trace_and_message(void **state)
+static void test_the_signature_stands_before_all(void **state)
 {
     struct fixture *fx = *state;
     fx->signs = true;
@@ -184,11 +184,12 @@ static void test_the_signature_stands_between_trace_and_message(void **state)
     turn(fx, 1);
     assert_int_equal(fx->result, OUTGOING_ACCEPTED);
     assert_int_equal(fx->signatures, 1);
-    const char *body = buf_text(&fx->body), *field = strstr(body, "\r\nDKIM-Signature: "),
+    const char *body = buf_text(&fx->body), *received = strstr(body, "\r\nReceived: here\r\n"),
                *from = strstr(body, "\r\nFrom: ");
-    assert_int_equal(strncmp(body, "Received: here\r\n", 16), 0);
-    assert_ptr_equal(field, body + 14);
-    assert_true(from > field);
+    assert_int_equal(strncmp(body, "DKIM-Signature: ", 16), 0);
+    assert_non_null(received);
+    assert_ptr_equal(from, received + 16);
+    assert_int_equal(fx->front, from + 2 - body);
     assert_string_equal(from + 2, header_and_body);
     /* SHA-256 of "hello\r\n" */
     assert_non_null(strstr(body, "bh=zS7KNTV0HyeorkDDGwxB1AV6enuRKzO5rthkhdHIRnY="));
@@ -390,7 +391,8 @@ static void test_what_is_cancelled_is_heard_of_no_more(void **state)
     assert_int_equal(fx->settled, 0);
 }
 
-static void test_what_was_handed_over_can_be_had_with_the_length_of_its_trace_field(void **state)
+static void
+test_what_was_handed_over_can_be_had_with_the_length_of_what_stands_before_it(void **state)
 {
     struct fixture *fx = *state;
     struct buf octets = {0};
@@ -399,7 +401,7 @@ static void test_what_was_handed_over_can_be_had_with_the_length_of_its_trace_fi
     turn(fx, 1);
     assert_int_equal(fx->result, OUTGOING_ACCEPTED);
     assert_true(fx->file >= 0);
-    assert_int_equal(fx->trace, strlen("Received: here\r\n"));
+    assert_int_equal(fx->front, strlen("Received: here\r\n"));
     assert_int_equal(file_read_fd(fx->file, 1 << 20, &octets, &f), 0);
     assert_string_equal(buf_text(&octets), buf_text(&fx->body));
     buf_free(&octets);
@@ -410,7 +412,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_a_message_without_a_key_goes_as_it_is),
-        TEST(test_the_signature_stands_between_trace_and_message),
+        TEST(test_the_signature_stands_before_all),
         TEST(test_a_large_message_lets_others_have_their_turn),
         TEST(test_nothing_goes_out_unsigned),
         TEST(test_the_queue_may_refuse),
@@ -418,7 +420,7 @@ int main(void)
         TEST(test_a_new_channel_answers_for_the_old_one),
         TEST(test_without_a_descriptor_left_the_message_fails_and_the_channel_stays),
         TEST(test_what_is_cancelled_is_heard_of_no_more),
-        TEST(test_what_was_handed_over_can_be_had_with_the_length_of_its_trace_field),
+        TEST(test_what_was_handed_over_can_be_had_with_the_length_of_what_stands_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
