@@ -27,6 +27,7 @@ PACKAGES = {
     "exim": ["exim4-daemon-heavy"],
     "dovecot": ["dovecot-core", "dovecot-imapd"],
     "opensmtpd": ["opensmtpd"],
+    "sendmail": ["sendmail-bin"],
     "lmtpd": ["dovecot-lmtpd"],
     "dante": ["dante-server"],
     "callers": ["cron", "s-nail"],
