@@ -25,6 +25,7 @@ PACKAGES = {
     "nsd": ["nsd"],
     "unbound": ["unbound"],
     "exim": ["exim4-daemon-heavy"],
+    "cyrus-sasl": ["libsasl2-modules", "libsasl2-modules-db", "sasl2-bin"],
     "dovecot": ["dovecot-core", "dovecot-imapd"],
     "opensmtpd": ["opensmtpd"],
     "sendmail": ["sendmail-bin"],

@@ -198,6 +198,42 @@ plain:
         self.assertEqual(len(re.findall(r"A=(?:cram|plain):out@relay.test", server.log_path.read_text())), 2)
         self.suite.stop()
 
+    def test_exim_takes_what_a_password_proves(self):
+        # Debian builds Exim without gsasl, so that nothing binds a login there to the channel; with Cyrus's SASL it has SCRAM.
+        host = self.lan.host("exim", software=["exim", "cyrus-sasl"])
+        self.tls(host, "exim.relay.test")
+        host.run(["chmod", "644", "/etc/tls.key"])
+        server = exim.Exim(host, ["example.net"], settings="tls_certificate = /etc/tls.pem\nauth_advertise_hosts = *\n"
+                           "tls_privatekey = /etc/tls.key\ntls_on_connect_ports = 465",
+                           rcpt_rules="  deny !authenticated = *\n")
+        plain_text = host.path("/etc/exim4/exim4.conf").read_text()
+        host.run(["saslpasswd2", "-p", "-c", "-u", "relay.test", "out"], input=PASSWORD)
+        host.run(["chown", "Debian-exim", "/etc/sasldb2"])
+        mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1"]
+
+        def offer(*names):
+            drivers = "".join(f"{name.lower().replace('-', '_')}:\n  driver = cyrus_sasl\n  public_name = {name}\n"
+                              "  server_realm = relay.test\n  server_set_id = $auth1\n" for name in names)
+            host.write("/etc/exim4/exim4.conf", plain_text + "\nbegin authenticators\n" + drivers)
+
+        self.assertNotIn("gsasl", re.search("Authenticators: (.*)", host.run(["exim4", "-bV"], check=False).stdout)[1])
+        offer("SCRAM-SHA-256-PLUS")
+        self.assertIn("Cyrus SASL doesn't know about mechanism SCRAM-SHA-256-PLUS", host.run(["exim4", "-bh", "192.0.2.9"], check=False).stderr)
+        offer(*mechanisms)
+        server.start(465)
+        self.names(exim=host)
+        way = ('submissions { host exim.relay.test  auth { user "out@relay.test"  password-file "relay.pw"  %s } }')
+        self.start(way % "")
+        self.submit()
+        server.mailbox().wait(1)
+        self.assertEqual(self.mechanism(1), mechanisms[0])
+        self.change(way % "mechanisms SCRAM-SHA-1")
+        self.submit()
+        server.mailbox().wait(2)
+        self.assertEqual(self.mechanism(2), mechanisms[1])
+        self.assertEqual(re.findall(r" A=(\S+) ", server.log()), [f"{name.lower().replace('-', '_')}:out@relay.test" for name in mechanisms])
+        self.suite.stop()
+
     def test_one_suite_logs_in_at_another_and_binds_to_the_channel(self):
         host = self.lan.host("other")
         other = suite.Suite("""
