@@ -58,6 +58,10 @@ class Login(case.LanCase):
     def change(self, transport):
         self.suite.write_config(CONFIG % transport)
         self.suite.qmctl("reload")
+        self.try_now()
+
+    def try_now(self):
+        self.suite.qmctl("queue", "kick", "--all", check=False)
 
     def submit(self, *to):
         token = uuid.uuid4().hex
@@ -122,6 +126,7 @@ class Login(case.LanCase):
         self.assertIn("535", str(row))
         self.suite.add_file("relay.pw", PASSWORD + "\n")
         self.suite.qmctl("reload")
+        self.try_now()
         server.mailbox().wait(1, timeout=60)
         wait.until(lambda: self.suite.qmctl("status")["queue"]["messages"] == 0, what="an empty queue")
         self.suite.stop()
@@ -345,6 +350,7 @@ passdb {
         self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism="OAUTHBEARER")
         path.with_name("next").write_text(self.token("out@relay.test") + "\n")
         path.with_name("next").rename(path)
+        self.try_now()
         server.mailbox().wait(1, timeout=60)
         self.assertEqual(self.mechanism(1), "OAUTHBEARER")
         self.change(way % ("relay.relay.test", "mechanisms XOAUTH2"))
@@ -357,6 +363,7 @@ passdb {
         self.submit()
         self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism="XOAUTH2")
         path.write_text(self.token("out@relay.test") + "\n")
+        self.try_now()
         server.mailbox().wait(3, timeout=60)
         self.suite.stop()
 
