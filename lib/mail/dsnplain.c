@@ -206,17 +206,26 @@ static void find_sendmail(struct dsnread *d, struct span text)
     }
 }
 
+/* The text for people, as much of it as is looked at; false when there is none. */
+static bool take_text(const struct mimeread *m, const struct mailcharset *charsets,
+                      struct buf *text)
+{
+    const struct mimeread_part *part, *html;
+    mimeread_texts(m, &part, &html);
+    if (part == NULL)
+        return false;
+    mimedecode_text(part, charsets, text);
+    if (text->n > LOOKED_AT)
+        buf_cut(text, LOOKED_AT);
+    return true;
+}
+
 void dsnplain_read(struct dsnread *d, const struct mimeread *m, const struct mailcharset *charsets)
 {
     struct header_field failed;
-    const struct mimeread_part *part, *html;
     struct buf text = {0};
-    mimeread_texts(m, &part, &html);
-    if (part == NULL)
+    if (!take_text(m, charsets, &text))
         return;
-    mimedecode_text(part, charsets, &text);
-    if (text.n > LOOKED_AT)
-        buf_cut(&text, LOOKED_AT);
     struct span s = ascii_trim(buf_span(&text));
     if (header_find(mimeread_header(&m->parts[0]), "X-Failed-Recipients", 0, &failed))
         read_exim(d, failed.value, s);
@@ -224,5 +233,41 @@ void dsnplain_read(struct dsnread *d, const struct mimeread *m, const struct mai
         read_qmail(d, s);
     else
         find_sendmail(d, s);
+    buf_free(&text);
+}
+
+/* What stands behind "address: " at the beginning of a line, if that begins with a reply code. */
+static struct span reply_about(struct span text, const char *address)
+{
+    size_t n = strlen(address);
+    struct span line;
+    while (n > 0 && next_line(&text, &line)) {
+        if (line.n < n + 2 || !span_starts_nocase(line, address) || line.p[n] != ':')
+            continue;
+        struct span reply = ascii_trim(span_of(line.p + n + 1, line.n - n - 1));
+        if (reply.n > 3 && dsncode_scan(span_of(reply.p, 4)).code != 0)
+            return reply;
+    }
+    return span_of(text.p, 0);
+}
+
+void dsnplain_complete(struct dsnread *d, const struct mimeread *m,
+                       const struct mailcharset *charsets)
+{
+    struct buf text = {0};
+    bool there = false;
+    for (size_t i = 0; i < d->n && i < RECIPIENTS_MAX; i++) {
+        struct dsnread_recipient *r = &d->recipients[i];
+        if (r->diagnostic[0] != '\0')
+            continue;
+        if (!there && !take_text(m, charsets, &text))
+            break;
+        there = true;
+        struct span reply = reply_about(buf_span(&text), r->final);
+        if (reply.n == 0)
+            continue;
+        dsnread_set(&r->diagnostic, reply);
+        r->code = dsncode_merge(dsncode_scan(reply), dsncode_status(span_text(r->status)));
+    }
     buf_free(&text);
 }

@@ -16,4 +16,9 @@
  * kind. */
 void dsnplain_read(struct dsnread *d, const struct mimeread *m, const struct mailcharset *charsets);
 
+/* Completes a report whose fields have no diagnostic, as those of OpenSMTPD, which says what the
+ * server replied in the text alone: a line "address: 550 5.1.1 No such user". */
+void dsnplain_complete(struct dsnread *d, const struct mimeread *m,
+                       const struct mailcharset *charsets);
+
 #endif

@@ -238,6 +238,7 @@ void dsnread_parse(struct dsnread *d, const struct mimeread *m, const struct mai
         d->kind = DSNREAD_REPORT;
         read_status(d, buf_span(&text));
         buf_free(&text);
+        dsnplain_complete(d, m, charsets);
         return;
     }
     dsnplain_read(d, m, charsets);

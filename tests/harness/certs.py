@@ -22,14 +22,14 @@ class Authority:
                  "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.root,
                  "-addext", "basicConstraints=critical,CA:TRUE")
 
-    def issue(self, file, *names, days=30, start=None, end=None):
+    def issue(self, file, *names, days=30, start=None, end=None, rsa=False):
         """Makes folder/file.pem (certificate, then the authority's) and file.key; returns both paths.
 
-        names: DNS names, the first is the subject's. start, end: YYYYMMDDHHMMSSZ, for one that is not
+        names: DNS names, the first is the subject's. rsa: with a key of that kind. start, end: YYYYMMDDHHMMSSZ, for one that is not
         valid now, instead of `days` from now."""
         cert, key, request = (self.folder / f"{file}.{kind}" for kind in ("pem", "key", "csr"))
-        _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                 "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
+        kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        _openssl("req", "-new", "-newkey", *kind, "-nodes", "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
         config = self.folder / f"{file}.cnf"
         (self.folder / "index").write_text("")
         config.write_text(f"""[ca]

@@ -13,7 +13,7 @@ exim_group = Debian-exim
 log_file_path = {work}/exim.%s.log
 log_selector = +all
 domainlist local_domains = {domains}
-hostlist relay_from = 127.0.0.1 : ::1 : {relay_from}
+hostlist relay_from = <; 127.0.0.1 ; ::1 ; {relay_from}
 acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = accept_all
 tls_advertise_hosts =
@@ -44,6 +44,7 @@ mailboxes:
   no_more
 outside:
   driver = dnslookup
+  domains = ! +local_domains
   transport = remote
   ignore_target_hosts = 0.0.0.0 : 127.0.0.0/8
   no_more

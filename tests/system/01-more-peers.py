@@ -1,8 +1,8 @@
-"""Exim, OpenSMTPD and Dovecot as peers, each reached from this test over the network."""
+"""Exim, OpenSMTPD, Sendmail and Dovecot as peers, each reached from this test over the network."""
 
 import smtplib
 
-from harness import case, dnszone, dovecot, exim, opensmtpd, postfix
+from harness import case, dnszone, dovecot, exim, opensmtpd, postfix, sendmail
 
 TEXT = "From: a@example.org\r\nTo: b@example.net\r\nSubject: hello\r\n\r\nbody\r\n"
 
@@ -40,6 +40,25 @@ class MorePeers(case.LanCase):
         self.assertEqual(got["Subject"], "hello")
         with self.assertRaises(smtplib.SMTPRecipientsRefused):
             submit(peer.host.v6, recipient="b@example.com")
+
+    def test_sendmail_takes_mail_for_its_domain_only(self):
+        peer = sendmail.Sendmail(self.lan.host("mx", software=["sendmail"]), ["example.net"],
+                                 mailboxes=["b@example.net"]).start()
+        submit(peer.host.v4)
+        got, = peer.mailbox("b@example.net").wait()
+        self.assertEqual(got["Subject"], "hello")
+        with self.assertRaises(smtplib.SMTPRecipientsRefused):
+            submit(peer.host.v6, recipient="b@example.com")
+
+    def test_sendmail_sends_by_mx(self):
+        receiver = postfix.Postfix(self.lan.host("mx", software=["postfix"]), ["example.net"]).start()
+        sender = sendmail.Sendmail(self.lan.host("out", software=["sendmail"])).start()
+        zone = dnszone.Zone("example.net").mx("@", 10, "mx").address("mx", receiver.host.v4)
+        dns = dnszone.Nsd(self.lan.host("dns", software=["nsd"]),
+                          [zone, dnszone.Zone("example.org").address("@", "192.0.2.9")]).start()
+        self.lan.resolve_through(dns.host)
+        sender.send("a@example.org", ["b@example.net"], TEXT.replace("\r\n", "\n"))
+        receiver.mailbox().wait()
 
     def test_dovecot_shows_a_maildir_over_imap_and_checks_passwords_for_postfix(self):
         host = self.lan.host("mail", software=["postfix", "dovecot"])

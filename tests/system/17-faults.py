@@ -106,13 +106,13 @@ class Faults(case.LanCase):
     def test_a_nearly_full_disk_refuses_new_mail_and_keeps_the_rest(self):
         self.assertEqual(self.mount("-t", "tmpfs", "-o", "size=24m", "qm").returncode, 0)
         self.lan.hosts["sink"].unplug()
-        self.start("minimum-free 6M  slow-down 2s")
+        self.start("minimum-free 6M  slow-down 600ms")
         taken = self.fill(600_000)
         self.assertGreater(len(taken), 10)
         self.suite.wait_log(m=REFUSED)
         said = [line["m"] for line in self.suite.log() if line.get("m") in (SLOWER, REFUSED)]
         self.assertEqual(said, [SLOWER, REFUSED])
-        self.assertGreater(min(self.took[-2:]), 1)  # nearly the 2 s, shortly before the first refusal
+        self.assertGreater(min(self.took[-2:]), 0.3)  # nearly the 600 ms, shortly before the first refusal
         self.check_refusals(1000)
         self.assertEqual(self.suite.qmctl("status")["queue"]["messages"], len(taken))
         # What goes out leaves free pages in the store, which are room though the disk is as full as before.
@@ -132,8 +132,7 @@ class Faults(case.LanCase):
         self.lan.hosts["sink"].unplug()
         self.start("minimum-free 0")
         self.suite.allow_error('m="message not queued" .*why="(cannot write bodies/.*No space left|no room is left but)')
-        taken = self.fill()
-        taken += self.fill(size=3000)
+        taken = [one for size in (800_000, 100_000, 20_000, 3000) for one in self.fill(size)]
         self.check_refusals(200_000)
         self.check_refusals(3_000_000)  # of those that are files
         # What becomes of deliveries is written into the store's reserve, and makes room.

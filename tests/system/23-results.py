@@ -26,10 +26,14 @@ TAKEN, QUEUED = "250 2.1.5 Ok", "250 2.0.0 Ok: queued as SINK"
 DELIVERED = ("delivered", 250, "2.0.0", "dot", QUEUED, TAKEN)
 
 
-def expected(step, wrong, recipients, number):
-    """(result, code, enhanced code, stage, reply, reply to RCPT) of one recipient, number 0 for the first."""
+def expected(step, wrong, recipients, number, required=False):
+    """(result, code, enhanced code, stage, reply, reply to RCPT) of one recipient, number 0 for the first.
+
+    required: whether nothing may go in clear."""
     stage = step.split()[-1]
-    if step == "starttls":
+    if step == "starttls" and required and wrong in REPLIES:  # whatever the code, not for good
+        return "deferred", {"4xx": 451, "5xx": 554}[wrong], "4.7.4", stage, REPLIES[wrong], ""
+    if step == "starttls" and not required:
         return DELIVERED  # in clear: what is offered need not be, and who takes it amiss is asked without
     lost = ("deferred", 0, "4.5.0" if wrong == "garbage" else "4.4.2", stage, "")
     hit = {"first rcpt": number == 0, "last rcpt": number == recipients - 1}.get(step, True)
@@ -51,8 +55,10 @@ def reply_of(wrong):
     return smtpsink.Reply(REPLIES.get(wrong), drop=wrong == "EOF", reset=wrong == "RST", delay=0.3)
 
 
-def told_of_tls(step, wrong):
+def told_of_tls(step, wrong, required=False):
     """That there was none, and why."""
+    if required:
+        return "policy encrypt"
     if step in ("greeting", "ehlo"):
         return "policy may"
     refused = "STARTTLS was refused" if wrong in REPLIES else "the connection was cut over STARTTLS"
@@ -62,8 +68,8 @@ def told_of_tls(step, wrong):
 class Cell:
     """One server, and the message that is sent there."""
 
-    def __init__(self, host, number, step, wrong, recipients, pipelining):
-        self.step, self.wrong, self.recipients = step, wrong, recipients
+    def __init__(self, host, number, step, wrong, recipients, pipelining, required=False):
+        self.step, self.wrong, self.recipients, self.required = step, wrong, recipients, required
         self.address = f"127.0.{1 + number // 200}.{1 + number % 200}"
         self.name = f"{step}, {wrong}, {recipients} recipients, {'' if pipelining else 'no '}pipelining"
         extensions = ["8BITMIME", "ENHANCEDSTATUSCODES"] + ["PIPELINING"] * pipelining
@@ -86,7 +92,7 @@ class Cell:
         return [f"r{number}@[{self.address}]" for number in range(self.recipients)]
 
     def wanted(self):
-        return [expected(self.step, self.wrong, self.recipients, number) for number in range(self.recipients)]
+        return [expected(self.step, self.wrong, self.recipients, number, self.required) for number in range(self.recipients)]
 
 
 class Results(case.LanCase):
@@ -97,9 +103,9 @@ class Results(case.LanCase):
         self.suite.add_file("state/credentials", api.credentials({"ann": "secret"}))
         self.inbox = mailbox.Maildir(self.suite.folder / "state/mail/ann")
 
-    def make_cells(self, steps=tuple(STEPS)):
+    def make_cells(self, steps=tuple(STEPS), required=False):
         rows = itertools.product(steps, WRONG, RECIPIENTS, PIPELINING)
-        cells = [Cell(self.us, number, *row) for number, row in enumerate(rows)]
+        cells = [Cell(self.us, number, *row, required) for number, row in enumerate(rows)]
         for cell in cells:
             self.addCleanup(cell.sink.close)
         return cells
@@ -132,8 +138,8 @@ class Results(case.LanCase):
         self.assertEqual(got, wanted, cell.name)
         self.assertEqual(kind, "queue" if wanted[0] == "deferred" else "retired", cell.name)
         self.assertEqual((record["remote_host"], record["remote_address"], record["tls"], record["transport"]),
-                         (f"[{cell.address}]", f"{cell.address}:25", told_of_tls(cell.step, cell.wrong), "direct"), cell.name)
-        self.assertEqual(bool(record["error"]), not record["reply"] or record["stage"] in ("greeting", "ehlo"),
+                         (f"[{cell.address}]", f"{cell.address}:25", told_of_tls(cell.step, cell.wrong, cell.required), "direct"), cell.name)
+        self.assertEqual(bool(record["error"]), not record["reply"] or record["stage"] in ("greeting", "ehlo", "starttls"),
                          f"{cell.name}: {record['error']}")
         self.assertLess(record["duration_ms"], 60_000)
 
@@ -167,6 +173,17 @@ class Results(case.LanCase):
         self.suite.start()
         cells = self.make_cells()
         self.assertEqual(len(cells), len(STEPS) * len(WRONG) * 4)
+        self.check_cells(cells)
+
+    def test_starttls_can_go_wrong_in_every_way_where_it_is_required(self):
+        self.suite.config_text = CONFIG.replace("tls opportunistic", "tls required")
+        self.suite.start()
+        cells = self.make_cells(["starttls"], required=True)
+        self.check_cells(cells)
+        self.assertEqual([cell.name for cell in cells if any("MAIL" in line for one in cell.sink.sessions for line in one.lines)], [])
+
+    def check_cells(self, cells):
+        """Sends each its message, and looks at what becomes of it."""
         self.send(cells)
         total = sum(cell.recipients for cell in cells)
         wait.until(lambda: self.attempts() >= total, 60, "an attempt of each")

@@ -61,6 +61,10 @@ class Login(case.LanCase):
     def change(self, transport):
         self.suite.write_config(CONFIG % transport)
         self.suite.qmctl("reload")
+        self.try_now()
+
+    def try_now(self):
+        self.suite.qmctl("queue", "kick", "--all", check=False)
 
     def submit(self, *to):
         token = uuid.uuid4().hex
@@ -131,6 +135,7 @@ class Login(case.LanCase):
         self.assertIn("535", str(row))
         self.suite.add_file("relay.pw", PASSWORD + "\n")
         self.suite.qmctl("reload")
+        self.try_now()
         server.mailbox().wait(1, timeout=60)
         wait.until(lambda: self.suite.qmctl("status")["queue"]["messages"] == 0, what="an empty queue")
         self.suite.stop()
@@ -293,6 +298,41 @@ external:
         self.suite.allow_error("configuration not reloaded")
         refused = self.suite.qmctl("reload", check=False)
         self.assertIn("transport relay: the private key does not belong to the certificate", refused.stdout + refused.stderr)
+
+    def test_exim_takes_what_a_password_proves(self):
+        # Debian builds Exim without gsasl, so that nothing binds a login there to the channel; with Cyrus's SASL it has SCRAM.
+        host = self.lan.host("exim", software=["exim", "cyrus-sasl"])
+        self.tls(host, "exim.relay.test")
+        host.run(["chmod", "644", "/etc/tls.key"])
+        server = exim.Exim(host, ["example.net"], settings="tls_certificate = /etc/tls.pem\nauth_advertise_hosts = *\n"
+                           "tls_privatekey = /etc/tls.key\ntls_on_connect_ports = 465",
+                           rcpt_rules="  deny !authenticated = *\n")
+        plain_text = host.path("/etc/exim4/exim4.conf").read_text()
+        host.run(["saslpasswd2", "-p", "-c", "-u", "relay.test", "out"], input=PASSWORD)
+        host.run(["chown", "Debian-exim", "/etc/sasldb2"])
+        mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1"]
+
+        def offer(*names):
+            drivers = "".join(f"{name.lower().replace('-', '_')}:\n  driver = cyrus_sasl\n  public_name = {name}\n"
+                              "  server_realm = relay.test\n  server_set_id = $auth1\n" for name in names)
+            host.write("/etc/exim4/exim4.conf", plain_text + "\nbegin authenticators\n" + drivers)
+
+        self.assertNotIn("gsasl", re.search("Authenticators: (.*)", host.run(["exim4", "-bV"], check=False).stdout)[1])
+        offer("SCRAM-SHA-256-PLUS")
+        self.assertIn("Cyrus SASL doesn't know about mechanism SCRAM-SHA-256-PLUS", host.run(["exim4", "-bh", "192.0.2.9"], check=False).stderr)
+        offer(*mechanisms)
+        server.start(465)
+        self.names(exim=host)
+        way = ('submissions { host exim.relay.test  auth { user "out@relay.test"  password-file "relay.pw"  %s } }')
+        self.start(way % "")
+        self.submit()
+        server.mailbox().wait(1)
+        self.assertEqual(self.mechanism(1), mechanisms[0])
+        self.change(way % "mechanisms SCRAM-SHA-1")
+        self.submit()
+        server.mailbox().wait(2)
+        self.assertEqual(self.mechanism(2), mechanisms[1])
+        self.assertEqual(re.findall(r" A=(\S+) ", server.log()), [f"{name.lower().replace('-', '_')}:out@relay.test" for name in mechanisms])
         self.suite.stop()
 
     def test_one_suite_logs_in_at_another_and_binds_to_the_channel(self):
@@ -406,6 +446,7 @@ passdb {
         self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism="OAUTHBEARER")
         path.with_name("next").write_text(self.token("out@relay.test") + "\n")
         path.with_name("next").rename(path)
+        self.try_now()
         server.mailbox().wait(1, timeout=60)
         self.assertEqual(self.mechanism(1), "OAUTHBEARER")
         self.change(way % ("relay.relay.test", "mechanisms XOAUTH2"))
@@ -418,6 +459,7 @@ passdb {
         self.submit()
         self.suite.wait_log(m="cannot log in at the server: mail waits", mechanism="XOAUTH2")
         path.write_text(self.token("out@relay.test") + "\n")
+        self.try_now()
         server.mailbox().wait(3, timeout=60)
         self.suite.stop()
 

@@ -5,7 +5,7 @@ import email.message
 import email.policy
 import re
 
-from harness import api, case, client, dnszone, dsn, exim, mailbox, opensmtpd, postfix, smtpsink, suite, wait
+from harness import api, case, client, dnszone, dsn, exim, mailbox, opensmtpd, postfix, sendmail, smtpsink, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -42,7 +42,8 @@ def contents(octets):
 
 class Transactions(case.LanCase):
     def start(self, zone, more=""):
-        dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone]).start()
+        ours = dnszone.Zone("us.test").address("@", "192.0.2.1")
+        dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), [zone, ours]).start()
         self.us = self.lan.host("us", 1)
         self.suite = suite.Suite(CONFIG + more, host=self.us)
         self.suite.add_file("state/credentials", api.credentials({"ann": "secret"}))
@@ -135,6 +136,16 @@ class Transactions(case.LanCase):
         wait.until(lambda: sum(len(box.files()) for box in boxes.values()) >= MANY, 100, "the last of them")
         found = [one for one, box in boxes.items() for _ in box.files()]
         self.assertEqual(sorted(re.findall(r"smtp message .*nrcpts?=(\d+)", mx.log()), key=int), ["20"] + ["30"] * 16)
+        self.check_once(to, found)
+
+    def test_sendmail_takes_thirty(self):
+        host = self.lan.host("mx", 2, software=["sendmail"])
+        mx = sendmail.Sendmail(host, ["p.test"], settings="define(`confMAX_RCPTS_PER_MESSAGE', `30')dnl\n").start()
+        host.resolver("192.0.2.53")  # there from now on
+        to = self.send_many()
+        found = [message["Envelope-To"] for message in mx.mailbox().wait(MANY, 100)]
+        session, = [one for one in mx.sessions() if "<<< MAIL" in one]
+        self.assertEqual([part.count("Recipient ok") for part in session.split("<<< DATA")], [30] * 16 + [20, 0])
         self.check_once(to, found)
 
     def test_what_is_announced_is_kept(self):

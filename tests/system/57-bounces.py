@@ -4,7 +4,7 @@ say at once and by what they send back later."""
 import pathlib
 import smtplib
 
-from harness import api, capture, case, client, dnszone, exim, httpsink, mailbox, postfix, suite, wait
+from harness import api, capture, case, client, dnszone, exim, httpsink, mailbox, opensmtpd, postfix, sendmail, suite, wait
 
 CONFIG = """
 hostname mx.us.test
@@ -172,6 +172,21 @@ class Bounces(case.LanCase):
         self.assertEqual([one[:2] for one in events], [("delivered", False), ("failed", True)])
         self.assertEqual(sorted(self.listed()), ["late@example.net", "list@example.net"])
         self.assertEqual([one for one in self.hooks.requests if one.path == "/in"], [])
+        self.suite.stop()
+
+    def test_bounces_of_sendmail_and_of_opensmtpd(self):
+        hosts = {"example.edu": self.lan.host("sm", software=["sendmail"]), "example.info": self.lan.host("osmtpd", software=["opensmtpd"])}
+        self.dns.stop()
+        self.dns.zones += [dnszone.Zone(name).mx("@", 10, "mx").address("mx", host.v4) for name, host in hosts.items()]
+        self.dns.start()
+        self.lan.resolve_through(self.dns.host)
+        sendmail.Sendmail(hosts["example.edu"], ["example.edu"], ["someone@example.edu"]).start()
+        opensmtpd.OpenSmtpd(hosts["example.info"], settings=f'action "on" relay host smtp://{self.late.host.v4}\n'
+                            'match from any for domain "example.info" action "on"').start()
+        # The one has a status and no reply; the other a reply in its text alone.
+        for to, code, enhanced in (("nobody@example.edu", 500, "5.1.1"), ("gone@example.info", 550, "5.1.1")):
+            self.assertEqual(self.told(self.send(to), 2), [("delivered", False, False, 0, ""), ("failed", True, True, code, enhanced)])
+        self.assertEqual(sorted(self.listed()), ["gone@example.info", "nobody@example.edu"])
         self.suite.stop()
 
     def test_a_bounce_of_exim_s_own(self):

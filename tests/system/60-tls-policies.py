@@ -180,6 +180,35 @@ class TlsPolicies(case.LanCase):
             self.counted(line)
         self.suite.stop()
 
+    def test_an_alias_is_one_name_to_dane_and_another_to_the_policy(self):
+        real = self.tree.zone("real.test")
+        wanted, asked = {}, {}
+        # What the certificate names, its TLSA record, whether there is a policy for mx.<domain>; what comes of it.
+        for name, names, record, policy, outcome in (
+                ("both", ["mx.both.test"], "good", True, ("delivered", " verified; policy dane+sts")),
+                ("anchor", ["mx.anchor.test", "anchor.real.test"], "anchor", True, ("delivered", " verified; policy dane+sts")),
+                ("base", ["base.real.test"], "good", True, ("deferred", "policy dane+sts")),
+                ("alone", ["alone.real.test"], "good", False, ("delivered", " verified; policy dane")),
+                ("wrong", ["mx.wrong.test"], "bad", True, ("deferred", "policy dane+sts"))):
+            cert, key = self.ca.issue(name, *names)
+            sink = self.sink(name, (cert, key), extensions=["STARTTLS"])
+            sink._tls.sni_callback = lambda sock, said, context, name=name: asked.setdefault(name, said) and None
+            zone = self.tree.zone(f"{name}.test").mx("@", 10, "mx").cname("mx", f"{name}.real.test.")
+            real.address(name, sink.address).add(f"_25._tcp.{name}", "TLSA", {
+                "good": certs.tlsa(cert), "bad": certs.tlsa(self.ca.root), "anchor": certs.tlsa(self.ca.root, usage=2, selector=0)}[record])
+            if policy:
+                self.web.publish(zone, "enforce", [f"mx.{name}.test"])
+            wanted[f"{name}.test"] = outcome
+        self.start(policies=True)
+        with capture.Capture() as link:
+            self.submit(wanted)
+            self.expect(wanted)
+        self.assertNotIn(b"MAIL FROM", link.stream(to_port=25))
+        self.assertEqual(asked, {name: f"{name}.real.test" for name in self.sinks})
+        self.assertEqual({name: len(sink.mails) for name, sink in self.sinks.items()},
+                         {"both": 1, "anchor": 1, "base": 0, "alone": 1, "wrong": 0})
+        self.suite.stop()
+
     def test_starttls_that_is_refused_or_cut(self):
         refuses = self.sink("refuses", extensions=["STARTTLS"], script={"STARTTLS": "502 5.5.1 what is that"})
         cuts = self.sink("cuts", extensions=["STARTTLS"], script={"STARTTLS": smtpsink.Reply(drop=True)})

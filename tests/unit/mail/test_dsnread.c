@@ -72,6 +72,31 @@ static const struct {
     {"sendmail-old", DSNREAD_BOUNCE,
      "failed 550 5.1.1 nobody@example.org, failed 550 5.7.1 second@example.org, "
      "delayed 0  slow@example.org"},
+    /* Written by the servers themselves: tests/harness/reports.py. */
+    {"postfix-3.7-refused", DSNREAD_REPORT, "failed 550 5.1.1 nobody@other.test"},
+    {"postfix-3.7-two", DSNREAD_REPORT,
+     "failed 552 5.2.2 full@other.test, failed 550 5.1.1 nobody@other.test"},
+    {"postfix-3.7-unknown", DSNREAD_REPORT, "failed 500 5.1.1 who@here.test"},
+    {"postfix-3.7-delayed", DSNREAD_REPORT, "delayed 451 4.3.0 slow@other.test"},
+    {"postfix-3.7-relayed", DSNREAD_REPORT, "relayed 250 2.0.0 fine@other.test"},
+    {"exim-4.96-refused", DSNREAD_REPORT, "failed 550 5.1.1 nobody@other.test"},
+    {"exim-4.96-two", DSNREAD_REPORT,
+     "failed 550 5.1.1 nobody@other.test, failed 552 5.2.2 full@other.test"},
+    {"exim-4.96-unknown", DSNREAD_REPORT, "failed 500 5.0.0 who@here.test"},
+    {"exim-4.96-delayed", DSNREAD_REPORT, "delayed 400 4.0.0 slow@other.test"},
+    {"exim-4.96-relayed", DSNREAD_REPORT, "delivered 250 2.0.0 fine@other.test"},
+    {"sendmail-8.17-refused", DSNREAD_REPORT, "failed 550 5.1.1 nobody@other.test"},
+    {"sendmail-8.17-two", DSNREAD_REPORT,
+     "failed 550 5.1.1 nobody@other.test, failed 552 5.2.2 full@other.test"},
+    {"sendmail-8.17-unknown", DSNREAD_REPORT, "failed 500 5.1.1 who@here.test"},
+    {"sendmail-8.17-delayed", DSNREAD_REPORT, "delayed 451 4.3.0 slow@other.test"},
+    {"sendmail-8.17-relayed", DSNREAD_REPORT, "relayed 250 2.1.5 fine@other.test"},
+    {"opensmtpd-6.8-refused", DSNREAD_REPORT, "failed 550 5.1.1 nobody@other.test"},
+    {"opensmtpd-6.8-two", DSNREAD_REPORT,
+     "failed 552 5.2.2 full@other.test, failed 550 5.1.1 nobody@other.test"},
+    {"opensmtpd-6.8-unknown", DSNREAD_REPORT, "failed 500 5.0.0 who@here.test"},
+    {"opensmtpd-6.8-delayed", DSNREAD_REPORT, "delayed 451 4.3.0 slow@other.test"},
+    {"opensmtpd-6.8-relayed", DSNREAD_REPORT, "relayed 0 2.0.0 fine@other.test"},
     {"vacation", DSNREAD_NONE, ""},
     {"disposition", DSNREAD_NONE, ""},
 };
@@ -198,6 +223,19 @@ static void test_recipients_and_texts_are_bounded(void **state)
     buf_free(&message);
 }
 
+static void test_a_report_without_a_diagnostic_is_completed_from_its_text(void **state)
+{
+    struct dsnread d;
+    read_file(&d, "opensmtpd-6.8-refused");
+    assert_string_equal(d.recipients[0].diagnostic,
+                        "550-5.1.1 <nobody@other.test>: User unknown in local recipient table");
+    assert_string_equal(d.recipients[0].status, "5.0.0");
+    dsnread_clear(&d);
+    read_file(&d, "opensmtpd-6.8-unknown"); /* what it says there is no reply */
+    assert_string_equal(d.recipients[0].diagnostic, "");
+    dsnread_clear(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_line_ends_make_no_difference),
         cmocka_unit_test(test_all_that_a_report_says_of_a_recipient_is_kept),
         cmocka_unit_test(test_a_bounce_without_fields_keeps_what_its_text_says),
+        cmocka_unit_test(test_a_report_without_a_diagnostic_is_completed_from_its_text),
         cmocka_unit_test(test_recipients_and_texts_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
