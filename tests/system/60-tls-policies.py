@@ -170,6 +170,12 @@ class TlsPolicies(case.LanCase):
             self.assertEqual((entry["tls_name"], entry["tls_record"]), (f"mx.{name}.test", record.lower()))
             self.assertRegex(entry["tls_peer"], "CN=mx")
             self.assertGreater(int(entry["octets"]), 100)
+        row, = self.suite.qmctl("retired", "list", "--to", "a@dane.test")
+        for words in (["retired", "show", row["id"]], ["message", "show", row["qid"]]):
+            shown = self.us.run([str(self.suite.qmctl_program), "-c", str(self.suite.config_path), *words]).stdout
+            for line in ("Server name: mx.dane.test", "Certificate: CN=mx.dane.test", f"Matches: {good.lower()}"):
+                self.assertIn(f"\n  {line}\n", shown)
+            self.assertRegex(shown, r"\n  \d+ octets sent\n")
         # The policies are known now: the next message goes by them without the web server.
         fetched = len(self.web.requests())
         self.assertEqual(fetched, 6)
