@@ -98,7 +98,7 @@ static unsigned room(unsigned most, unsigned used)
     return used < most ? most - used : 0;
 }
 
-unsigned agents_room(struct agents *a, const char *transport, enum due_class class)
+unsigned agents_room(struct agents *a, const char *transport, enum due_class class, bool idle)
 {
     const struct agent *g = find(a, transport);
     if (g == NULL || g->channel == NULL)
@@ -107,7 +107,7 @@ unsigned agents_room(struct agents *a, const char *transport, enum due_class cla
      * whatever their class. */
     unsigned most = settings_deliveries(a->queue->settings, transport);
     unsigned in_all = room(most, g->inflight[DUE_FIRST] + g->inflight[DUE_AGAIN]);
-    unsigned here = room((unsigned)window_part(class, most), g->inflight[class]);
+    unsigned here = room((unsigned)window_part_of(class, most, idle), g->inflight[class]);
     return in_all < here ? in_all : here;
 }
 

@@ -138,17 +138,16 @@ int body_put_file(int dirfd, uint64_t token, int fd, uint64_t size, struct fail 
     return rc;
 }
 
-void body_delete_file(int dirfd, uint64_t token)
+bool body_delete_file(int dirfd, uint64_t token)
 {
     char path[48];
     file_path(path, sizeof path, token);
-    (void)unlinkat(dirfd, path, 0);
+    return unlinkat(dirfd, path, 0) == 0;
 }
 
-static int sweep_folder(int dirfd, const char *path, bool (*is_known)(void *arg, uint64_t token),
-                        void *arg, struct fail *f)
+/* Their tokens are appended, 8 octets each. */
+static int list_folder(int dirfd, const char *path, struct buf *tokens, struct fail *f)
 {
-    int removed = 0;
     int folder = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = folder < 0 ? NULL : fdopendir(folder);
     if (d == NULL) {
@@ -160,27 +159,31 @@ static int sweep_folder(int dirfd, const char *path, bool (*is_known)(void *arg,
         char *end;
         if (e->d_name[0] == '.')
             continue;
-        unsigned long long token = strtoull(e->d_name, &end, 16);
-        bool ours = strlen(e->d_name) == TOKEN_DIGITS && *end == '\0';
-        if (ours && !is_known(arg, token) && unlinkat(folder, e->d_name, 0) == 0)
-            removed++;
+        uint64_t token = strtoull(e->d_name, &end, 16);
+        if (strlen(e->d_name) == TOKEN_DIGITS && *end == '\0')
+            buf_put(tokens, &token, sizeof token);
     }
     (void)closedir(d);
-    return removed;
+    return 0;
 }
 
-int body_sweep(int dirfd, bool (*is_known)(void *arg, uint64_t token), void *arg, struct fail *f)
+int body_list(int dirfd, uint64_t **tokens, size_t *n, struct fail *f)
 {
-    int total = 0;
+    struct buf all = {0};
     for (unsigned i = 0; i < BODY_FOLDERS; i++) {
         char path[32];
         (void)snprintf(path, sizeof path, "bodies/%02x", i);
-        int n = sweep_folder(dirfd, path, is_known, arg, f);
-        if (n < 0)
+        if (list_folder(dirfd, path, &all, f) != 0) {
+            buf_free(&all);
             return -1;
-        total += n;
+        }
     }
-    return total;
+    *n = all.n / sizeof **tokens;
+    *tokens = mem_array(*n, sizeof **tokens);
+    if (all.n > 0)
+        memcpy(*tokens, buf_span(&all).p, all.n);
+    buf_free(&all);
+    return 0;
 }
 
 /* Calls take with the chunks' octets one after the other, up to max octets. */

@@ -25,9 +25,10 @@ void body_delete_chunks(struct store_txn *t, uint64_t id, uint64_t size);
 /* Files. token names the file. */
 int body_make_folders(int dirfd, struct fail *f);
 int body_put_file(int dirfd, uint64_t token, int fd, uint64_t size, struct fail *f);
-void body_delete_file(int dirfd, uint64_t token);
-/* Removes every file for which is_known says no. Returns how many went, or -1. */
-int body_sweep(int dirfd, bool (*is_known)(void *arg, uint64_t token), void *arg, struct fail *f);
+bool body_delete_file(int dirfd, uint64_t token); /* whether it was there */
+/* Those that are there, in no order; *tokens is the caller's to free. -1 with a sentence, and
+ * nothing to free, when a folder cannot be read. Other files are passed over. */
+int body_list(int dirfd, uint64_t **tokens, size_t *n, struct fail *f);
 
 /* A new sealed memory file with the whole message, or -1. May wait for the disk. */
 int body_load(struct store_txn *t, int dirfd, uint64_t id, const struct msg_row *row,

@@ -330,8 +330,9 @@ static void want_incoming(const struct delivery *v, const struct route *route, u
 /* For the transport, or for the server that it leads to. */
 static bool has_to_wait(const struct delivery *v, const char *transport)
 {
-    return agents_room(v->queue->agents, transport, v->class) == 0 ||
-           sites_room(v->server, v->class) == 0 ||
+    bool idle = v->stream->owner->trying == 0;
+    return agents_room(v->queue->agents, transport, v->class, idle) == 0 ||
+           sites_room(v->server, v->class, idle) == 0 ||
            window_is_behind(v->window, v->stream, transport);
 }
 
@@ -357,7 +358,7 @@ static void park(struct delivery *v, struct item *i, const struct rcpt_row *r,
     do {
         i = next;
         next = TAILQ_NEXT(i, next);
-        window_park(v->window, i, transport, most);
+        window_park(v->window, i, r->message, transport, most);
     } while (all && next != NULL && is_of_message(v, next));
 }
 

@@ -350,10 +350,10 @@ static bool take(void *arg, const struct due *due, const struct stream_id *id)
 static void refill(struct hookq *h, struct stream *stream, int *rows)
 {
     int64_t now = clock_wall_ms();
-    struct key from = key_due((struct due){stream->class, stream->more_ms, stream->more_id});
+    struct key from = key_due((struct due){stream->class, stream->more.next_ms, stream->more.id});
     struct store_txn *t = store_begin(h->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_HOOKDUE);
-    stream->more = false;
+    stream->more.any = false;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         struct stream_id id;
         struct due due;
@@ -435,7 +435,7 @@ static bool may_go(const struct hookq *h, enum due_class c)
  * when there are many of them the rest of the round is for the next turn of the loop. */
 static struct stream *next_of(struct hookq *h, enum due_class c)
 {
-    struct stream *stream = may_go(h, c) ? window_next(&h->window, c) : NULL;
+    struct stream *stream = may_go(h, c) ? window_next(&h->window, c, false) : NULL;
     unsigned n = 0;
     while (stream != NULL && c == DUE_FIRST && is_slow(h, stream->destination) &&
            !may_go(h, DUE_AGAIN)) {
@@ -446,7 +446,7 @@ static struct stream *next_of(struct hookq *h, enum due_class c)
             pump(h);
             return NULL;
         }
-        stream = window_next(&h->window, c);
+        stream = window_next(&h->window, c, false);
     }
     return stream;
 }
@@ -473,7 +473,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     (void)what;
     while (!h->stopped && h->channel != NULL && h->unwritten < UNWRITTEN_MAX &&
            h->octets < OCTETS_MAX && (stream = next_stream(h)) != NULL) {
-        if (stream->waiting == 0 && stream->more)
+        if (stream->waiting == 0 && stream->more.any)
             refill(h, stream, &rows);
         begin_one(h, stream);
         window_update(&h->window, stream);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "body.h"
 #include "clock.h"
 #include "failure.h"
 #include "ledger.h"
@@ -352,59 +351,4 @@ void janitor_free(struct janitor **jp)
         return;
     event_free((*jp)->timer);
     mem_free(jp);
-}
-
-/* Tokens of the files that messages own. */
-struct owned {
-    uint64_t *tokens;
-    size_t n;
-};
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static bool is_owned(void *arg, uint64_t token)
-{
-    const struct owned *o = arg;
-    return o->n > 0 && bsearch(&token, o->tokens, o->n, sizeof token, by_value) != NULL;
-}
-
-/* Rows are not decoded: there can be millions. And of one that does not decode the file is kept, as
- * the row itself is, for whoever wants to save the message. */
-static void gather_owned(struct owned *o, struct store_txn *t, unsigned table, const char *prefix)
-{
-    struct span from = span_text(prefix);
-    struct store_cursor c = store_cursor(t, table);
-    for (bool at = store_seek(&c, from); at; at = store_next(&c)) {
-        uint64_t file;
-        if (c.key.n < from.n || memcmp(c.key.p, from.p, from.n) != 0)
-            break;
-        if (!msg_row_names_file(c.value, &file))
-            continue;
-        o->tokens = mem_resize(o->tokens, (o->n + 1) * sizeof *o->tokens);
-        o->tokens[o->n++] = file;
-    }
-    store_cursor_close(&c);
-}
-
-int janitor_sweep(struct queue *q, struct fail *f)
-{
-    struct owned owned = {0};
-    struct store_txn *t = store_begin(q->store, false);
-    gather_owned(&owned, t, TABLE_MSG, "");
-    gather_owned(&owned, t, TABLE_SYS, "bad/msg/");
-    if (store_commit(&t, f) != 0) {
-        mem_free(&owned.tokens);
-        return -1;
-    }
-    if (owned.n > 0)
-        qsort(owned.tokens, owned.n, sizeof *owned.tokens, by_value);
-    int removed = body_sweep(q->dirfd, is_owned, &owned, f);
-    if (removed > 0)
-        log_info(NULL, "left-over message files removed", LU("files", (uint64_t)removed));
-    mem_free(&owned.tokens);
-    return removed < 0 ? -1 : 0;
 }

@@ -26,6 +26,7 @@
 #include "room.h"
 #include "schedule.h"
 #include "stsrefresh.h"
+#include "sweep.h"
 #include "tables.h"
 
 #define STOP_TIMEOUT_S 8 /* of the ten that master gives everyone */
@@ -37,6 +38,7 @@ struct qmgr {
     struct account *account;
     struct admin *admin;
     struct janitor *janitor;
+    struct sweep *sweep;
     struct stsrefresh *stsrefresh;
     struct mailcheck *mailcheck;
     struct event *stopping;
@@ -45,14 +47,16 @@ struct qmgr {
     int polls;
 };
 
-static int open_store(struct queue *q, uint64_t map_size, struct fail *f)
+static int open_store(struct qmgr *m, uint64_t map_size, struct fail *f)
 {
+    struct queue *q = &m->queue;
     if (file_make_path(q->dirfd, "store", 0700, f) != 0 || body_make_folders(q->dirfd, f) != 0)
         return -1;
     q->store = store_open("store", table_names, TABLES, map_size, f);
     if (q->store == NULL || ledger_open(&q->ledger, q->store, q->dirfd, f) != 0)
         return -1;
-    return janitor_sweep(q, f);
+    m->sweep = sweep_new(q, f);
+    return m->sweep == NULL ? -1 : 0;
 }
 
 /* All of this needs a store that opened; it lives as long as the process. */
@@ -74,6 +78,7 @@ static void open_parts(struct qmgr *m)
     q->eventlog = eventlog_new(q);
     m->admin = admin_new(q);
     m->janitor = janitor_new(q);
+    sweep_begin(m->sweep, SWEEP_SLICE_US);
     m->stsrefresh = stsrefresh_new(q);
     m->mailcheck = mailcheck_new(q);
 }
@@ -97,7 +102,7 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
 {
     struct qmgr *m = service_user(s);
     uint64_t map_size = conf_size(conf_child(conf_root(conf), "queue"), "map-size");
-    if (m->queue.store == NULL && open_store(&m->queue, map_size, f) != 0)
+    if (m->queue.store == NULL && open_store(m, map_size, f) != 0)
         return NULL;
     for (size_t i = 0; i < hands_n; i++) {
         long long uid, gid;
@@ -223,6 +228,7 @@ static void close_parts(struct qmgr *m)
 {
     struct queue *q = &m->queue;
     worker_free(&q->reader);
+    sweep_free(&m->sweep);
     worker_free(&q->worker);
     agents_free(&q->agents);
     mailcheck_stop(m->mailcheck);

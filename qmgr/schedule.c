@@ -16,7 +16,9 @@
 
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
 #define STREAM_PART 2  /* and an account half of that */
-#define FIRST_PART 4   /* a fourth of the deliveries is for destinations that have none yet */
+#define GULP_PART 16   /* what was passed over is fetched when so much of a half is free for it */
+#define ROWS_A_TURN 400
+#define FIRST_PART 4 /* a fourth of the deliveries is for destinations that have none yet */
 #define STEPS_A_TURN 50
 /* Results that stand aside on their way to the disk, beyond which what was put off before waits:
  * two transactions of them. */
@@ -109,19 +111,25 @@ static uint64_t places(const struct schedule *s)
     return (uint64_t)s->queue->settings->window / DUE_CLASSES;
 }
 
-/* Streams without any item in memory are bounded like items are. */
-static bool is_full(const struct schedule *s, enum due_class c)
+/* Whether an account may have another item, and keep this many free: no more than it leaves to
+ * others of its half, but one at least, however full that is. Streams without any item in memory
+ * are bounded like items are. */
+static bool has_place(const struct schedule *s, enum due_class c, const struct owner *o,
+                      uint64_t free)
 {
     const struct half *half = &s->window.halves[c];
-    return half->count >= places(s) || half->streams >= 2 * places(s);
+    return o == NULL || (o->count == 0 && o->streams == 0) ||
+           (half->count + o->count + free < places(s) &&
+            half->streams + o->streams < 2 * places(s));
 }
 
-/* Whether the walk is to rest, since what it brings is turned away. Nothing else finds what was put
- * off before, and a second more is nothing to it; new mail is not made to wait for that. */
-static bool is_resting(struct schedule *s, enum due_class c)
+/* Whether what is fetched of the account is to rest, since it is turned away. Nothing else finds
+ * what was put off before, and a second more is nothing to it; new mail is not made to wait for
+ * that. */
+static bool is_resting(struct schedule *s, const struct owner *o)
 {
     const struct timeval second = {1, 0};
-    if (c == DUE_FIRST || s->window.halves[c].turned_away < TURNED_AWAY_MAX)
+    if (o == NULL || o->class == DUE_FIRST || o->turned_away < TURNED_AWAY_MAX)
         return false;
     if (!s->stopped && !evtimer_pending(s->second, NULL))
         (void)evtimer_add(s->second, &second);
@@ -134,8 +142,9 @@ static bool has_its_share(const struct schedule *s, const struct stream *stream)
     uint64_t used = s->window.halves[stream->class].count;
     uint64_t left = used < places(s) ? places(s) - used : 0;
     uint64_t share = left / WINDOW_PART, own = share / STREAM_PART;
-    return side->waiting + side->parked >= (share < 1 ? 1 : share) ||
-           stream->waiting + stream->parked >= (own < 1 ? 1 : own);
+    uint64_t its = stream->waiting + stream->parked;
+    return side->waiting + side->parked >= (share < 1 ? 1 : share) || its >= (own < 1 ? 1 : own) ||
+           (its > 0 && !has_place(s, stream->class, stream->owner, 0));
 }
 
 static void set_limits(struct schedule *s)
@@ -156,14 +165,25 @@ static void put(struct schedule *s, const struct due *due, const struct stream_i
     window_update(&s->window, stream);
 }
 
+/* Into the window, or it is noted that more is in the store: of the stream, or, where that would
+ * have to be made for it, of the account. */
+static void put_or_pass_over(struct schedule *s, const struct due *due, const struct stream_id *id)
+{
+    const struct owner *o = window_owner(&s->window, id->account, due->class);
+    bool may = o == NULL || (!o->more.any && has_place(s, due->class, o, 0)) ||
+               window_stream(&s->window, *id, due->class) != NULL;
+    if (may && !is_resting(s, o))
+        put(s, due, id);
+    else
+        window_pass_over(&s->window, id->account, due->class, due->next_ms, due->id);
+}
+
+/* The walk goes on to the last row, so that nobody's is behind all of another's. */
 static bool take(void *arg, const struct due *due, const struct stream_id *stream)
 {
     struct schedule *s = arg;
-    if (window_find(&s->window, due->id) != NULL)
-        return true;
-    if (is_full(s, due->class) || is_resting(s, due->class))
-        return false;
-    put(s, due, stream);
+    if (window_find(&s->window, due->id) == NULL)
+        put_or_pass_over(s, due, stream);
     return true;
 }
 
@@ -173,10 +193,10 @@ static void refill(struct schedule *s, struct stream *stream)
 {
     int64_t now = clock_wall_ms();
     struct key from =
-        key_dest(stream->id, (struct due){stream->class, stream->more_ms, stream->more_id});
+        key_dest(stream->id, (struct due){stream->class, stream->more.next_ms, stream->more.id});
     struct store_txn *t = store_begin(s->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_DEST);
-    stream->more = false;
+    stream->more.any = false;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         struct stream_id id;
         struct due due;
@@ -192,6 +212,54 @@ static void refill(struct schedule *s, struct stream *stream)
     }
     store_cursor_close(&c);
     store_abort(&t);
+}
+
+/* Fetches what was passed over of an account. There is no index by account: it goes on from where
+ * the first one was, over those of others, for so many rows in this turn of the loop. */
+static void catch_up(struct schedule *s, struct owner *o, int *rows)
+{
+    int64_t now = clock_wall_ms();
+    struct key from = key_due((struct due){o->class, o->more.next_ms, o->more.id});
+    struct store_txn *t = store_begin(s->queue->store, false);
+    struct store_cursor c = store_cursor(t, TABLE_DUE);
+    window_catch_up(&s->window, o);
+    for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
+        struct stream_id id;
+        struct due due;
+        if (key_read_due(c.key, &due) != 0)
+            continue; /* the walk reports it */
+        if (due.class != o->class || due.next_ms > now)
+            break;
+        bool its = due_value_read(c.value, &id) == 0 && id.account == o->account &&
+                   window_find(&s->window, due.id) == NULL;
+        if (--*rows < 0 || (its && !has_place(s, o->class, o, 0))) {
+            window_pass_over(&s->window, o->account, o->class, due.next_ms, due.id);
+            break;
+        }
+        if (its)
+            put(s, &due, &id);
+    }
+    store_cursor_close(&c);
+    store_abort(&t);
+    window_update_owner(&s->window, o);
+}
+
+static bool may_catch_up(struct schedule *s, const struct owner *o)
+{
+    return has_place(s, o->class, o, places(s) / GULP_PART) && !is_resting(s, o);
+}
+
+/* The accounts of whose mail some was passed over and that have a place again, in turn. Returns
+ * whether there were any. */
+static bool catch_up_some(struct schedule *s, enum due_class c)
+{
+    struct owner *o, *next;
+    int rows = ROWS_A_TURN;
+    TAILQ_FOREACH_SAFE (o, &s->window.halves[c].behind, behind, next) {
+        if (rows > 0 && may_catch_up(s, o))
+            catch_up(s, o, &rows);
+    }
+    return rows < ROWS_A_TURN;
 }
 
 /* ---- deliveries ---- */
@@ -213,21 +281,12 @@ static void pump(void *arg)
     pump_after(s, 0);
 }
 
-static void unstick(struct schedule *s, struct parking *p, unsigned runs)
-{
-    window_unstick(&s->window, p, runs);
-    if (p->more && TAILQ_EMPTY(&p->items)) {
-        p->more = false;
-        duewalk_look_at(&s->courses[p->class].walk, p->more_ms, p->more_id);
-    }
-}
-
 void schedule_pump(struct schedule *s)
 {
     struct parking *p;
     set_limits(s);
     SLIST_FOREACH (p, &s->window.parkings, next)
-        unstick(s, p, UINT_MAX);
+        window_unstick(&s->window, p, UINT_MAX, false);
     pump(s);
 }
 
@@ -246,13 +305,13 @@ static bool is_at_most(const struct schedule *s, enum due_class c)
 
 /* How many deliveries more those that wait in the parking may have: through the transport that it
  * is named after, and to its server. When that is suspended none has to wait. */
-static unsigned room_for(struct schedule *s, const struct parking *p)
+static unsigned room_for(struct schedule *s, const struct parking *p, bool idle)
 {
     struct server *server = sites_server(&s->sites, s->queue->settings, p->name);
     if (server != NULL && server->site.pause != NULL)
         return UINT_MAX;
-    unsigned room = agents_room(s->queue->agents, p->name, p->class);
-    unsigned here = sites_room(server, p->class);
+    unsigned room = agents_room(s->queue->agents, p->name, p->class, idle);
+    unsigned here = sites_room(server, p->class, idle);
     return room < here ? room : here;
 }
 
@@ -270,13 +329,14 @@ static unsigned left_to_begin(const struct schedule *s, enum due_class c)
     return BEGUN_MAX - course->begun;
 }
 
-/* The same of those that wait in the parking. */
-static unsigned may_leave(struct schedule *s, const struct parking *p)
+/* The same of those that wait in the parking, of all accounts or only such as have nothing being
+ * tried. */
+static unsigned may_leave(struct schedule *s, const struct parking *p, bool idle)
 {
     unsigned most = left_to_begin(s, p->class), unstuck = s->courses[p->class].unstuck;
     if (p->class == DUE_AGAIN && most > 0)
         most = unstuck < UNSTUCK_MAX ? UNSTUCK_MAX - unstuck : 0;
-    unsigned room = most == 0 ? 0 : room_for(s, p);
+    unsigned room = most == 0 ? 0 : room_for(s, p, idle);
     return room < most ? room : most;
 }
 
@@ -287,11 +347,11 @@ static void begin_tick(struct schedule *s)
         (void)evtimer_add(s->tick, &tick);
 }
 
-static void unstick_first(struct schedule *s, struct parking *p, unsigned n)
+static void unstick_first(struct schedule *s, struct parking *p, unsigned n, bool idle)
 {
-    unsigned left = n < p->n ? n : (unsigned)p->n; /* there may be none, but more in the store */
+    unsigned left = n < p->n ? n : (unsigned)p->n;
     s->courses[p->class].unstuck += left;
-    unstick(s, p, n);
+    window_unstick(&s->window, p, n, idle);
     if (p->class == DUE_AGAIN && left > 0)
         begin_tick(s);
 }
@@ -310,9 +370,11 @@ static void unstick_some(struct schedule *s)
     if (p == NULL)
         return;
     do {
-        unsigned n = may_leave(s, p);
+        unsigned n = may_leave(s, p, false);
+        bool idle = n == 0 && p->idle_n > 0;
+        n = idle ? may_leave(s, p, true) : n;
         if (n > 0)
-            unstick_first(s, p, n);
+            unstick_first(s, p, n, idle);
         p = parking_after(s, p);
     } while (p != s->first);
 }
@@ -322,7 +384,7 @@ static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        if (!TAILQ_EMPTY(&p->items) && !s->courses[p->class].no_room && may_leave(s, p) > 0)
+        if (p->n > 0 && !s->courses[p->class].no_room && may_leave(s, p, p->idle_n > 0) > 0)
             return true;
     }
     return false;
@@ -385,7 +447,8 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     struct destination *d = stream->destination;
     struct course *course = &s->courses[stream->class];
     /* Before it is empty, so that the next delivery has as many recipients as may be. */
-    if (stream->more && stream->waiting < (unsigned)s->queue->settings->destination_recipients &&
+    if (stream->more.any &&
+        stream->waiting < (unsigned)s->queue->settings->destination_recipients &&
         (stream->waiting == 0 || !has_its_share(s, stream)))
         refill(s, stream);
     if (stream->waiting == 0)
@@ -413,12 +476,19 @@ static bool may_go(struct schedule *s, enum due_class c)
            course->held_back <= s->window.halves[c].round_n;
 }
 
+/* Whether the deliveries that are left are for accounts that have none. */
+static bool is_for_idle(const struct schedule *s, enum due_class c)
+{
+    uint64_t most = (uint64_t)s->queue->settings->concurrency;
+    return s->courses[c].inflight >= window_part_of(c, most, false);
+}
+
 /* The stream whose turn it is. The classes take turns, as long as each may have deliveries. */
 static struct stream *next_stream(struct schedule *s)
 {
     for (int i = 0; i < DUE_CLASSES; i++) {
         enum due_class c = s->next;
-        struct stream *stream = may_go(s, c) ? window_next(&s->window, c) : NULL;
+        struct stream *stream = may_go(s, c) ? window_next(&s->window, c, is_for_idle(s, c)) : NULL;
         s->next = (enum due_class)((c + 1) % DUE_CLASSES);
         if (stream != NULL)
             return stream;
@@ -450,21 +520,27 @@ static void start_some(struct schedule *s)
         pump_after(s, 0);
 }
 
-/* Where the walks may go on. */
+static bool is_any_behind(const struct schedule *s)
+{
+    return !TAILQ_EMPTY(&s->window.halves[DUE_FIRST].behind) ||
+           !TAILQ_EMPTY(&s->window.halves[DUE_AGAIN].behind);
+}
+
+/* What was passed over and has a place now. */
 static void fill(struct schedule *s)
 {
-    for (int c = 0; c < DUE_CLASSES; c++) {
-        if (!is_full(s, (enum due_class)c) && !is_resting(s, (enum due_class)c))
-            duewalk_go_on(&s->courses[c].walk);
-    }
+    bool any = false;
+    for (int c = 0; c < DUE_CLASSES; c++)
+        any |= catch_up_some(s, (enum due_class)c);
+    if (any)
+        pump(s);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
     struct schedule *s = arg;
-    for (int c = 0; c < DUE_CLASSES; c++)
-        s->window.halves[c].turned_away = 0;
-    fill(s);
+    window_forget_turned_away(&s->window);
+    pump_after(s, 0);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)
@@ -490,16 +566,15 @@ void schedule_add(struct schedule *s, uint64_t id, int64_t next_ms, const char *
                   const char *account)
 {
     const struct due due = {DUE_FIRST, next_ms, id};
-    bool there = window_find(&s->window, id) != NULL;
-    if (next_ms > clock_wall_ms() || (is_full(s, DUE_FIRST) && !there)) {
+    if (next_ms > clock_wall_ms()) {
         duewalk_look_at(&s->courses[DUE_FIRST].walk, next_ms, id);
         return;
     }
-    if (there)
+    if (window_find(&s->window, id) != NULL)
         return;
     const unsigned char *secret = s->queue->ledger.secret;
     const struct stream_id stream = {name_hash(secret, domain), name_hash(secret, account)};
-    put(s, &due, &stream);
+    put_or_pass_over(s, &due, &stream);
     pump(s);
 }
 
@@ -517,8 +592,7 @@ void schedule_settled(struct schedule *s, uint64_t id)
     struct stream *stream = i->stream;
     window_remove(&s->window, i);
     window_update(&s->window, stream);
-    fill(s);
-    if (s->courses[DUE_AGAIN].unwritten)
+    if (s->courses[DUE_AGAIN].unwritten || is_any_behind(s))
         pump_after(s, 0);
 }
 

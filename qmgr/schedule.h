@@ -11,10 +11,10 @@
  * What was never tried and what was put off before are two halves, each with its own walk through
  * the index and its own part of the window, of the deliveries and of the memory for messages, so
  * that a hundred thousand recipients that could not be reached do not delay one that can. Within a
- * half, a destination's turn comes round after every other's, none has more than a part of what is
- * left of the window, and a part of the connections is for those that have none; within a
- * destination, turns go round the accounts. How many deliveries a destination has at once is what
- * it is seen to take (sites.h).
+ * half, an account's turn comes round after every other's, and in its turns its destinations; none
+ * of either has more than a part of what is left of the window, and a part of the deliveries is for
+ * those that have none; at a destination, turns go round the accounts. How many deliveries a
+ * destination has at once is what it is seen to take (sites.h).
  *
  * The window is a hint and the store the truth: each recipient is read again just before it is
  * tried. */

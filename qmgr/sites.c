@@ -123,12 +123,13 @@ static unsigned limit_of(const struct server *server)
     return server->site.limit < server->most ? server->site.limit : server->most;
 }
 
-unsigned sites_room(const struct server *server, enum due_class class)
+unsigned sites_room(const struct server *server, enum due_class class, bool idle)
 {
     if (server == NULL)
         return UINT_MAX;
     unsigned in_all = room(limit_of(server), server->site.inflight);
-    unsigned here = room((unsigned)window_part(class, limit_of(server)), server->inflight[class]);
+    unsigned here =
+        room((unsigned)window_part_of(class, limit_of(server), idle), server->inflight[class]);
     return in_all < here ? in_all : here;
 }
 
@@ -228,12 +229,13 @@ static void grow(struct destination *d, unsigned most)
         d->site.limit++;
 }
 
-/* A class that has all of its part in use needs more, though the other may leave its own. */
+/* A class that has all of its part in use needs more, though the other may leave its own; but for
+ * what only other accounts may have. */
 static void grow_server(struct server *server, enum due_class class)
 {
     struct site *site = &server->site;
     bool used = site->inflight + 1 >= site->limit ||
-                server->inflight[class] + 1 >= window_part(class, site->limit);
+                server->inflight[class] + 1 >= window_part_of(class, site->limit, false);
     if (used && site->limit < server->most)
         site->limit++;
 }

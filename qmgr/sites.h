@@ -56,9 +56,9 @@ void sites_clear(struct sites *s); /* before window_clear */
  * delivery to it is counted. */
 struct server *sites_server(struct sites *s, const struct settings *settings,
                             const char *transport);
-/* How many deliveries of this class more it may have now, of which each class has its part; any
- * number when it is NULL. */
-unsigned sites_room(const struct server *server, enum due_class class);
+/* How many deliveries of this class more it may have now, of which each class has its part, and in
+ * it such accounts theirs as have nothing being tried (idle); any number when it is NULL. */
+unsigned sites_room(const struct server *server, enum due_class class, bool idle);
 /* One to it begins, or ends; nothing when it is NULL. */
 void sites_begin(struct server *server, enum due_class class);
 void sites_end(struct server *server, enum due_class class);

@@ -5,6 +5,8 @@
 
 #include "mem.h"
 
+#define IDLE_PART 16
+
 static int by_id(struct item *a, struct item *b)
 {
     return a->id < b->id ? -1 : a->id > b->id;
@@ -24,14 +26,28 @@ static int by_hash(struct destination *a, struct destination *b)
     return a->hash < b->hash ? -1 : a->hash > b->hash;
 }
 
+static int by_account(struct owner *a, struct owner *b)
+{
+    if (a->class != b->class)
+        return a->class < b->class ? -1 : 1;
+    return a->account < b->account ? -1 : a->account > b->account;
+}
+
 RB_GENERATE_STATIC(item_tree, item, by_id, by_id)
 RB_GENERATE_STATIC(stream_tree, stream, by_id, by_stream)
 RB_GENERATE_STATIC(destination_tree, destination, by_hash, by_hash)
+RB_GENERATE_STATIC(owner_tree, owner, by_id, by_account)
 
 uint64_t window_part(enum due_class class, uint64_t whole)
 {
     uint64_t part = class == DUE_AGAIN ? whole / 2 : whole - whole / 8;
     return part < 1 ? 1 : part;
+}
+
+uint64_t window_part_of(enum due_class class, uint64_t whole, bool idle)
+{
+    uint64_t part = window_part(class, whole);
+    return idle ? part : part - part / IDLE_PART;
 }
 
 void window_init(struct window *w)
@@ -40,9 +56,12 @@ void window_init(struct window *w)
     RB_INIT(&w->items);
     RB_INIT(&w->streams);
     RB_INIT(&w->destinations);
+    RB_INIT(&w->owners);
     SLIST_INIT(&w->parkings);
-    for (int c = 0; c < DUE_CLASSES; c++)
+    for (int c = 0; c < DUE_CLASSES; c++) {
         TAILQ_INIT(&w->halves[c].round);
+        TAILQ_INIT(&w->halves[c].behind);
+    }
 }
 
 void window_limit(struct window *w, unsigned begin, unsigned most)
@@ -57,6 +76,7 @@ void window_clear(struct window *w)
     struct stream *s;
     struct destination *d;
     struct parking *p;
+    struct owner *o;
     while ((i = RB_MIN(item_tree, &w->items)) != NULL)
         window_remove(w, i);
     while ((s = RB_MIN(stream_tree, &w->streams)) != NULL) {
@@ -66,6 +86,10 @@ void window_clear(struct window *w)
     while ((d = RB_MIN(destination_tree, &w->destinations)) != NULL) {
         RB_REMOVE(destination_tree, &w->destinations, d);
         mem_free(&d);
+    }
+    while ((o = RB_MIN(owner_tree, &w->owners)) != NULL) {
+        RB_REMOVE(owner_tree, &w->owners, o);
+        mem_free(&o);
     }
     while ((p = SLIST_FIRST(&w->parkings)) != NULL) {
         SLIST_REMOVE_HEAD(&w->parkings, next);
@@ -94,26 +118,51 @@ static struct destination *reach_destination(struct window *w, uint64_t hash)
     d = mem_zero(sizeof *d);
     d->hash = hash;
     d->site.limit = w->limit;
-    for (int c = 0; c < DUE_CLASSES; c++) {
-        d->sides[c].destination = d;
+    for (int c = 0; c < DUE_CLASSES; c++)
         TAILQ_INIT(&d->sides[c].turns);
-    }
     RB_INSERT(destination_tree, &w->destinations, d);
     return d;
 }
 
-struct stream *window_reach(struct window *w, struct stream_id id, enum due_class class)
+struct stream *window_stream(const struct window *w, struct stream_id id, enum due_class class)
 {
     struct stream like = {.id = id, .class = class};
-    struct stream *s = RB_FIND(stream_tree, &w->streams, &like);
+    return RB_FIND(stream_tree, (struct stream_tree *)&w->streams, &like);
+}
+
+struct owner *window_owner(const struct window *w, uint64_t account, enum due_class class)
+{
+    struct owner like = {.account = account, .class = class};
+    return RB_FIND(owner_tree, (struct owner_tree *)&w->owners, &like);
+}
+
+static struct owner *reach_owner(struct window *w, uint64_t account, enum due_class class)
+{
+    struct owner *o = window_owner(w, account, class);
+    if (o != NULL)
+        return o;
+    o = mem_zero(sizeof *o);
+    o->account = account;
+    o->class = class;
+    TAILQ_INIT(&o->turns);
+    SLIST_INIT(&o->lines);
+    RB_INSERT(owner_tree, &w->owners, o);
+    return o;
+}
+
+struct stream *window_reach(struct window *w, struct stream_id id, enum due_class class)
+{
+    struct stream *s = window_stream(w, id, class);
     if (s != NULL)
         return s;
     s = mem_zero(sizeof *s);
     s->id = id;
     s->class = class;
     s->destination = reach_destination(w, id.destination);
+    s->owner = reach_owner(w, id.account, class);
     TAILQ_INIT(&s->items);
     s->destination->streams++;
+    s->owner->streams++;
     w->halves[class].streams++;
     RB_INSERT(stream_tree, &w->streams, s);
     return s;
@@ -147,7 +196,52 @@ struct item *window_add(struct window *w, struct stream *s, uint64_t id, int64_t
     enter(s, i, false);
     w->count++;
     w->halves[s->class].count++;
+    s->owner->count++;
     return i;
+}
+
+static void note(struct more *m, int64_t next_ms, uint64_t id)
+{
+    if (!m->any || next_ms < m->next_ms || (next_ms == m->next_ms && id < m->id))
+        *m = (struct more){true, next_ms, id};
+}
+
+static void fall_behind(struct window *w, struct owner *o, int64_t next_ms, uint64_t id)
+{
+    struct owners *behind = &w->halves[o->class].behind;
+    if (!o->more.any)
+        TAILQ_INSERT_TAIL(behind, o, behind);
+    note(&o->more, next_ms, id);
+}
+
+/* When nothing of it waits any more, what had no place may be fetched. */
+static void leave_line(struct window *w, struct item *i)
+{
+    struct line *l = i->line;
+    TAILQ_REMOVE(&l->items, i, next);
+    l->parking->n--;
+    w->halves[l->parking->class].parked--;
+    if (--l->n > 0)
+        return;
+    if (l->more.any)
+        fall_behind(w, l->owner, l->more.next_ms, l->more.id);
+    TAILQ_REMOVE(&l->parking->lines, l, turn);
+    SLIST_REMOVE(&l->owner->lines, l, line, of_owner);
+    l->parking->idle_n -= l->owner->trying == 0;
+    mem_free(&l);
+}
+
+static void count_trying(struct window *w, struct owner *o, int more)
+{
+    struct line *l;
+    bool was_idle = o->trying == 0;
+    w->trying = (uint64_t)((int64_t)w->trying + more);
+    o->trying = (unsigned)((int)o->trying + more);
+    unsigned idle = (unsigned)(o->trying == 0) - (unsigned)was_idle; /* one more, or less */
+    if (o->in_round)
+        w->halves[o->class].idle_n += idle;
+    SLIST_FOREACH (l, &o->lines, of_owner)
+        l->parking->idle_n += idle;
 }
 
 /* Out of the list and the count of its state. */
@@ -161,15 +255,13 @@ static void leave(struct window *w, struct item *i)
         side_of(s)->waiting--;
         break;
     case ITEM_STUCK:
-        TAILQ_REMOVE(&i->parking->items, i, next);
-        i->parking->n--;
+        leave_line(w, i);
         s->parked--;
         side_of(s)->parked--;
-        w->halves[s->class].parked--;
         break;
     case ITEM_TRYING:
         s->trying--;
-        w->trying--;
+        count_trying(w, s->owner, -1);
         break;
     }
 }
@@ -180,6 +272,7 @@ void window_remove(struct window *w, struct item *i)
     RB_REMOVE(item_tree, &w->items, i);
     w->count--;
     w->halves[i->stream->class].count--;
+    i->stream->owner->count--;
     mem_free(&i);
 }
 
@@ -189,7 +282,7 @@ void window_set_trying(struct window *w, struct item *i)
     leave(w, i);
     i->state = ITEM_TRYING;
     i->stream->trying++;
-    w->trying++;
+    count_trying(w, i->stream->owner, 1);
 }
 
 static struct parking *find_parking(const struct window *w, const char *name, enum due_class class)
@@ -211,22 +304,58 @@ static struct parking *parking_of(struct window *w, const char *name, enum due_c
     p = mem_zero(sizeof *p + n);
     p->class = class;
     memcpy(p->name, name, n);
-    TAILQ_INIT(&p->items);
+    TAILQ_INIT(&p->lines);
     SLIST_INSERT_HEAD(&w->parkings, p, next);
     return p;
 }
 
+/* An account has as many of them as there are things to wait for. */
+static struct line *find_line(const struct owner *o, const struct parking *p)
+{
+    struct line *l;
+    SLIST_FOREACH (l, &o->lines, of_owner) {
+        if (l->parking == p)
+            return l;
+    }
+    return NULL;
+}
+
+static struct line *line_of(struct owner *o, struct parking *p)
+{
+    struct line *l = find_line(o, p);
+    if (l != NULL)
+        return l;
+    l = mem_zero(sizeof *l);
+    l->owner = o;
+    l->parking = p;
+    TAILQ_INIT(&l->items);
+    SLIST_INSERT_HEAD(&o->lines, l, of_owner);
+    TAILQ_INSERT_TAIL(&p->lines, l, turn);
+    p->idle_n += o->trying == 0;
+    return l;
+}
+
 void window_use_right(struct stream *s)
 {
-    if (s->right != NULL)
-        s->right->rights--;
-    s->right = NULL;
+    if (s->right == NULL)
+        return;
+    s->right->rights--;
+    if (--s->rights == 0)
+        s->right = NULL;
+}
+
+static void drop_rights(struct stream *s)
+{
+    while (s->right != NULL)
+        window_use_right(s);
 }
 
 static void give_right(struct stream *s, struct parking *p)
 {
-    window_use_right(s);
+    if (s->right != p)
+        drop_rights(s);
     s->right = p;
+    s->rights++;
     p->rights++;
 }
 
@@ -236,112 +365,167 @@ bool window_is_behind(const struct window *w, const struct stream *s, const char
     return p != NULL && s->right != p && (p->n > 0 || p->rights > 0);
 }
 
-static void turn_away(struct window *w, struct item *i, struct parking *p)
+static void turn_away(struct window *w, struct item *i, struct line *l)
 {
-    if (!p->more || i->next_ms < p->more_ms || (i->next_ms == p->more_ms && i->id < p->more_id)) {
-        p->more_ms = i->next_ms;
-        p->more_id = i->id;
-    }
-    p->more = true;
-    w->halves[p->class].turned_away++;
+    note(&l->more, i->next_ms, i->id);
+    l->owner->turned_away++;
     window_remove(w, i);
 }
 
-void window_park(struct window *w, struct item *i, const char *name, uint64_t most)
+void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+                 uint64_t most)
 {
-    struct half *half = &w->halves[i->stream->class];
-    struct parking *p = parking_of(w, name, i->stream->class);
-    uint64_t left = half->parked < most ? most - half->parked : 0;
+    struct stream *s = i->stream;
+    struct half *half = &w->halves[s->class];
+    struct parking *p = parking_of(w, name, s->class);
+    struct line *l = line_of(s->owner, p);
     assert(i->state == ITEM_WAITING);
-    if (i->stream->right == p)
-        window_use_right(i->stream);
-    if (p->n > 0 && p->n >= left) {
-        turn_away(w, i, p);
+    if (s->right == p)
+        drop_rights(s);
+    if (l->n > 0 && half->parked + l->n >= most) {
+        turn_away(w, i, l);
         return;
     }
     leave(w, i);
     i->state = ITEM_STUCK;
-    i->parking = p;
-    TAILQ_INSERT_TAIL(&p->items, i, next);
+    i->message = message;
+    i->line = l;
+    TAILQ_INSERT_TAIL(&l->items, i, next);
+    l->n++;
     p->n++;
-    i->stream->parked++;
-    side_of(i->stream)->parked++;
+    s->parked++;
+    side_of(s)->parked++;
     half->parked++;
 }
 
-/* The last item of the first runs, or NULL when there are none. */
-static struct item *end_of_runs(const struct parking *p, unsigned runs)
+/* Whether one delivery can take both, as neighbours: no other has recipients of a message again. */
+static bool go_together(const struct item *a, const struct item *b)
 {
-    struct item *i = runs == 0 ? NULL : TAILQ_FIRST(&p->items), *next;
-    for (; i != NULL && (next = TAILQ_NEXT(i, next)) != NULL; i = next) {
-        if (next->stream != i->stream && --runs == 0)
-            break;
+    return a->stream == b->stream && a->message == b->message;
+}
+
+/* Moves the first run of the account whose turn it is to the end of the list, in no state. */
+static void take_run(struct window *w, struct parking *p, bool idle, struct items *out)
+{
+    struct line *l = TAILQ_FIRST(&p->lines);
+    while (idle && l->owner->trying > 0)
+        l = TAILQ_NEXT(l, turn);
+    struct item *i = TAILQ_FIRST(&l->items), *next;
+    TAILQ_REMOVE(&p->lines, l, turn);
+    TAILQ_INSERT_TAIL(&p->lines, l, turn);
+    for (const struct item *first = i; i != NULL && go_together(i, first); i = next) {
+        next = TAILQ_NEXT(i, next);
+        leave(w, i); /* the last one frees the line */
+        TAILQ_INSERT_TAIL(out, i, next);
     }
-    return i;
 }
 
 /* It had its turn once, and could not use it. */
 static void have_next_turn(struct half *half, struct stream *s)
 {
-    struct side *side = side_of(s);
-    TAILQ_REMOVE(&side->turns, s, turn);
-    TAILQ_INSERT_HEAD(&side->turns, s, turn);
-    if (!side->in_round)
+    struct streams *turns = &side_of(s)->turns;
+    struct owner *o = s->owner;
+    TAILQ_REMOVE(turns, s, turn);
+    TAILQ_INSERT_HEAD(turns, s, turn);
+    if (!s->in_own_turns)
         return;
-    TAILQ_REMOVE(&half->round, side, round);
-    TAILQ_INSERT_HEAD(&half->round, side, round);
+    TAILQ_REMOVE(&o->turns, s, own_turn);
+    TAILQ_INSERT_HEAD(&o->turns, s, own_turn);
+    TAILQ_REMOVE(&half->round, o, round);
+    TAILQ_INSERT_HEAD(&half->round, o, round);
 }
 
-void window_unstick(struct window *w, struct parking *p, unsigned runs)
+void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle)
 {
-    struct item *before;
+    struct items out;
+    struct item *i, *before;
+    TAILQ_INIT(&out);
+    while (runs-- > 0 && (idle ? p->idle_n : p->n) > 0)
+        take_run(w, p, idle, &out);
     /* From the last to the first, each to the head of its list, which keeps their order. */
-    for (struct item *i = end_of_runs(p, runs); i != NULL; i = before) {
-        before = TAILQ_PREV(i, items, next);
-        leave(w, i);
+    while ((i = TAILQ_LAST(&out, items)) != NULL) {
+        TAILQ_REMOVE(&out, i, next);
         enter(i->stream, i, true);
+        if ((before = TAILQ_LAST(&out, items)) != NULL && go_together(before, i))
+            continue;
         give_right(i->stream, p);
         window_update(w, i->stream); /* which frees none that has items */
         have_next_turn(&w->halves[p->class], i->stream);
     }
 }
 
+void window_update_owner(struct window *w, struct owner *o)
+{
+    if (o->streams > 0 || o->more.any)
+        return;
+    RB_REMOVE(owner_tree, &w->owners, o);
+    mem_free(&o);
+}
+
 static void free_stream(struct window *w, struct stream *s)
 {
     s->destination->streams--;
+    s->owner->streams--;
     w->halves[s->class].streams--;
     RB_REMOVE(stream_tree, &w->streams, s);
+    window_update_owner(w, s->owner);
     mem_free(&s);
+}
+
+/* The owner is in the round while it has turns. */
+static void update_round(struct half *half, struct owner *o)
+{
+    bool wants = !TAILQ_EMPTY(&o->turns);
+    if (wants == o->in_round)
+        return;
+    if (wants)
+        TAILQ_INSERT_TAIL(&half->round, o, round);
+    else
+        TAILQ_REMOVE(&half->round, o, round);
+    half->idle_n += o->trying > 0 ? 0u : wants ? 1u : -1u;
+    o->in_round = wants;
+}
+
+/* In its owner's turns, or out of them. */
+static void set_own_turn(struct half *half, struct stream *s, bool wants)
+{
+    if (wants == s->in_own_turns)
+        return;
+    if (wants)
+        TAILQ_INSERT_TAIL(&s->owner->turns, s, own_turn);
+    else
+        TAILQ_REMOVE(&s->owner->turns, s, own_turn);
+    half->round_n += wants ? 1u : -1u;
+    s->in_own_turns = wants;
+    update_round(half, s->owner);
 }
 
 void window_update(struct window *w, struct stream *s)
 {
     struct destination *d = s->destination;
-    struct streams *turns = &side_of(s)->turns;
+    struct side *side = side_of(s);
     if (s->waiting == 0)
-        window_use_right(s);
-    bool wants = s->waiting > 0 || (s->more && s->parked == 0);
+        drop_rights(s);
+    bool wants = s->waiting > 0 || (s->more.any && s->parked == 0);
     if (wants && !s->in_turns)
-        TAILQ_INSERT_TAIL(turns, s, turn);
+        TAILQ_INSERT_TAIL(&side->turns, s, turn);
     else if (!wants && s->in_turns)
-        TAILQ_REMOVE(turns, s, turn);
+        TAILQ_REMOVE(&side->turns, s, turn);
     s->in_turns = wants;
-    if (s->waiting == 0 && s->parked == 0 && s->trying == 0 && !s->more)
+    set_own_turn(&w->halves[s->class], s, wants && side->may);
+    if (s->waiting == 0 && s->parked == 0 && s->trying == 0 && !s->more.any)
         free_stream(w, s);
     window_update_destination(w, d);
 }
 
 static void update_side(struct half *half, struct side *side, bool may)
 {
-    bool wants = may && !TAILQ_EMPTY(&side->turns);
-    if (wants && !side->in_round) {
-        TAILQ_INSERT_TAIL(&half->round, side, round);
-        half->round_n++;
-    } else if (!wants && side->in_round) {
-        TAILQ_REMOVE(&half->round, side, round);
-        half->round_n--;
-    }
-    side->in_round = wants;
+    struct stream *s;
+    if (may == side->may)
+        return;
+    side->may = may;
+    TAILQ_FOREACH (s, &side->turns, turn)
+        set_own_turn(half, s, may);
 }
 
 void window_update_destination(struct window *w, struct destination *d)
@@ -355,26 +539,53 @@ void window_update_destination(struct window *w, struct destination *d)
     }
 }
 
-struct stream *window_next(struct window *w, enum due_class class)
+static struct owner *next_owner(const struct half *half, bool idle)
+{
+    struct owner *o = idle && half->idle_n == 0 ? NULL : TAILQ_FIRST(&half->round);
+    while (o != NULL && idle && o->trying > 0)
+        o = TAILQ_NEXT(o, round);
+    return o;
+}
+
+struct stream *window_next(struct window *w, enum due_class class, bool idle)
 {
     struct half *half = &w->halves[class];
-    struct side *side = TAILQ_FIRST(&half->round);
-    if (side == NULL)
+    struct owner *o = next_owner(half, idle);
+    if (o == NULL)
         return NULL;
-    TAILQ_REMOVE(&half->round, side, round);
-    half->round_n--;
-    side->in_round = false;
-    struct stream *s = TAILQ_FIRST(&side->turns);
-    TAILQ_REMOVE(&side->turns, s, turn);
-    TAILQ_INSERT_TAIL(&side->turns, s, turn);
+    struct stream *s = TAILQ_FIRST(&o->turns);
+    struct streams *turns = &side_of(s)->turns;
+    if (!idle)
+        s = TAILQ_FIRST(turns);
+    TAILQ_REMOVE(turns, s, turn);
+    TAILQ_INSERT_TAIL(turns, s, turn);
+    TAILQ_REMOVE(&half->round, s->owner, round);
+    TAILQ_INSERT_TAIL(&half->round, s->owner, round);
+    set_own_turn(half, s, false);
     return s;
 }
 
 void window_note_more(struct stream *s, int64_t next_ms, uint64_t id)
 {
-    if (!s->more || next_ms < s->more_ms || (next_ms == s->more_ms && id < s->more_id)) {
-        s->more_ms = next_ms;
-        s->more_id = id;
-    }
-    s->more = true;
+    note(&s->more, next_ms, id);
+}
+
+void window_pass_over(struct window *w, uint64_t account, enum due_class class, int64_t next_ms,
+                      uint64_t id)
+{
+    fall_behind(w, reach_owner(w, account, class), next_ms, id);
+}
+
+void window_catch_up(struct window *w, struct owner *o)
+{
+    if (o->more.any)
+        TAILQ_REMOVE(&w->halves[o->class].behind, o, behind);
+    o->more.any = false;
+}
+
+void window_forget_turned_away(struct window *w)
+{
+    struct owner *o;
+    RB_FOREACH (o, owner_tree, &w->owners)
+        o->turned_away = 0;
 }

@@ -9,11 +9,20 @@
 #include "trees.h"
 
 /* A window of what is due, in memory: in streams (the mail of one account to one destination, or
- * the webhooks to one URL), grouped by destination. What was never tried and what was put off
- * before each have a round of the destinations that have such work; a destination's turn goes round
- * its streams. Who may have how much of the window is the business of whoever fills it. */
+ * the webhooks to one URL). What was never tried and what was put off before each have a round of
+ * the accounts that have such work; an account's turn goes round its destinations, and where more
+ * than one account waits for a destination, that one's turn goes round them. Who may have how much
+ * of the window is the business of whoever fills it. */
 
 struct destination;
+
+/* Some are in the store only; the first of them in the index is at this place, or none is before
+ * it. */
+struct more {
+    bool any;
+    int64_t next_ms;
+    uint64_t id;
+};
 
 enum item_state {
     ITEM_WAITING, /* in its stream's items */
@@ -25,40 +34,54 @@ struct item {
     RB_ENTRY(item) by_id;
     TAILQ_ENTRY(item) next;
     struct stream *stream;
-    struct parking *parking; /* while it is stuck */
-    uint64_t id;
-    int64_t next_ms; /* what the index said of it */
+    struct line *line;    /* while it is stuck */
+    uint64_t id, message; /* the latter is known once it was stuck */
+    int64_t next_ms;      /* what the index said of it */
     enum item_state state;
 };
 TAILQ_HEAD(items, item);
 
 struct stream {
     RB_ENTRY(stream) by_id;
-    TAILQ_ENTRY(stream) turn;
+    TAILQ_ENTRY(stream) turn, own_turn;
     struct destination *destination;
+    struct owner *owner;
     struct stream_id id;
     enum due_class class;
     struct items items;
     unsigned waiting; /* in items */
     unsigned parked;  /* in parkings */
     unsigned trying;
-    bool more;       /* the store has due ones that are not in the window */
-    int64_t more_ms; /* and none of those is before this place, where that is known */
-    uint64_t more_id;
-    bool in_turns;
-    struct parking *right; /* the last one that let items of this go on, for one delivery */
+    struct more more;      /* due ones that are not in the window */
+    bool in_turns;         /* of its destination */
+    bool in_own_turns;     /* of its owner */
+    struct parking *right; /* the last one that let items of this go on */
+    unsigned rights;       /* for so many deliveries */
 };
 TAILQ_HEAD(streams, stream);
 
+/* An account's work of one class. */
+struct owner {
+    RB_ENTRY(owner) by_id;
+    TAILQ_ENTRY(owner) round, behind;
+    uint64_t account;
+    enum due_class class;
+    struct streams turns; /* those that have something for a delivery, and may have one */
+    SLIST_HEAD(, line) lines;
+    uint64_t count, streams; /* items; streams */
+    unsigned trying;         /* items */
+    unsigned turned_away;    /* by window_park, since window_forget_turned_away */
+    bool in_round;
+    struct more more; /* due ones that were passed over, whatever their destinations */
+};
+TAILQ_HEAD(owners, owner);
+
 /* A destination's work of one class. */
 struct side {
-    TAILQ_ENTRY(side) round;
-    struct destination *destination;
     struct streams turns; /* those that have something for a delivery */
     unsigned waiting, parked;
-    bool in_round;
+    bool may; /* have another delivery */
 };
-TAILQ_HEAD(sides, side);
 
 /* How much one place takes (sites.h). */
 struct site {
@@ -77,36 +100,47 @@ struct destination {
 };
 
 /* Those of one class that wait for the same thing, such as a transport, whatever their
- * destinations. */
+ * destinations: a line of each account, which take turns. */
 struct parking {
     SLIST_ENTRY(parking) next;
     enum due_class class;
+    TAILQ_HEAD(, line) lines; /* such as have items; the first one has the next turn */
+    uint64_t n;
+    unsigned idle_n; /* lines of owners that have nothing being tried */
+    unsigned rights; /* of streams, through this one */
+    char name[];
+};
+
+struct line {
+    TAILQ_ENTRY(line) turn;
+    SLIST_ENTRY(line) of_owner;
+    struct owner *owner;
+    struct parking *parking;
     struct items items;
     uint64_t n;
-    unsigned rights; /* streams that have a right of this one */
-    bool more;       /* one had no place here; the first of them in the index was at this place */
-    int64_t more_ms;
-    uint64_t more_id;
-    char name[];
+    struct more more; /* had no place here */
 };
 
 RB_HEAD(item_tree, item);
 RB_HEAD(stream_tree, stream);
 RB_HEAD(destination_tree, destination);
+RB_HEAD(owner_tree, owner);
 
 /* What there is of one class. */
 struct half {
-    struct sides round;
-    unsigned round_n;
+    struct owners round;
+    unsigned round_n,
+        idle_n;             /* streams in its owners' turns; owners that have nothing being tried */
     uint64_t count, parked; /* items */
     uint64_t streams;
-    unsigned turned_away; /* by window_park; whoever looks at it sets it to 0 */
+    struct owners behind; /* of whose some were passed over */
 };
 
 struct window {
     struct item_tree items;
     struct stream_tree streams;
     struct destination_tree destinations;
+    struct owner_tree owners;
     struct half halves[DUE_CLASSES];
     uint64_t count, trying;
     uint64_t octets[DUE_CLASSES];   /* of the messages being tried; whoever begins counts them */
@@ -117,6 +151,9 @@ struct window {
 /* How much of a whole (places, connections) a class may have: what was put off before half of it,
  * new work all but an eighth, so that each always finds some, one at least. */
 uint64_t window_part(enum due_class class, uint64_t whole);
+/* The same of deliveries or connections, for an account that has some already (not idle): the last
+ * 16th of the part is for those that have none. */
+uint64_t window_part_of(enum due_class class, uint64_t whole, bool idle);
 
 void window_init(struct window *w);
 void window_clear(struct window *w);
@@ -125,37 +162,55 @@ void window_limit(struct window *w, unsigned begin, unsigned most);
 struct item *window_find(const struct window *w, uint64_t id);
 struct destination *window_destination(const struct window *w,
                                        uint64_t hash); /* NULL when it has nothing */
-/* The stream, made if need be, with its destination. To be followed by window_update. */
+struct stream *window_stream(const struct window *w, struct stream_id id,
+                             enum due_class class); /* NULL, likewise */
+struct owner *window_owner(const struct window *w, uint64_t account,
+                           enum due_class class); /* NULL, likewise */
+/* The stream, made if need be, with its destination and owner. To be followed by window_update. */
 struct stream *window_reach(struct window *w, struct stream_id id, enum due_class class);
 /* A new waiting item at the end of the stream's list; id is not in the window yet. */
 struct item *window_add(struct window *w, struct stream *s, uint64_t id, int64_t next_ms);
 void window_remove(struct window *w, struct item *i);
 void window_set_trying(struct window *w, struct item *i); /* a waiting one */
-/* The waiting item waits for what has this name, instead of its turn. A parking has no more than
- * what is left of most for all of its class together; where it has that, the item leaves the window
- * instead, and the parking notes where it was in the index. */
-void window_park(struct window *w, struct item *i, const char *name, uint64_t most);
-/* The first of those in the parking wait for their turn again, which is the next one, since they
- * had one that they could not use: so many runs of neighbours that have the same stream. Each such
- * stream has the right to a delivery, until it has begun one or waits in that parking again. */
-void window_unstick(struct window *w, struct parking *p, unsigned runs);
+/* The waiting item, of this message, waits for what has this name, instead of its turn. Of most for
+ * all of its class together an account has no more in a parking than is left to others, but one at
+ * least; where it has that, the item leaves the window instead, and when none of the account's
+ * waits there any more, that counts as passed over. */
+void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+                 uint64_t most);
+/* Some of those in the parking wait for their turn again, which is the next one, since they had one
+ * that they could not use: so many runs of neighbours that have the same stream and message, which
+ * is what a delivery can take, one of each account in turn. With each run the stream has the right
+ * to a delivery, until it has begun one or waits in that parking again. idle: only of accounts that
+ * have nothing being tried. */
+void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle);
 /* Whether others are before the stream in what has this name: some wait for it, or were let go on
  * and have not begun, and it was not its turn. Without this the destination whose delivery has just
  * ended would always be there first. */
 bool window_is_behind(const struct window *w, const struct stream *s, const char *name);
-/* The stream begins a delivery. */
+/* The stream begins a delivery: it has one right less. */
 void window_use_right(struct stream *s);
 /* The stream has changed: it is in its destination's turns exactly when it has waiting items, or
  * more to be fetched that are not kept back by stuck ones. Then as window_update_destination. Frees
  * a stream that has nothing. */
 void window_update(struct window *w, struct stream *s);
-/* The destination is in a round exactly when there are streams in its turns and it may have another
- * delivery. Frees one that has nothing and no pause. */
+/* Its streams that have something are in their owners' turns exactly when the destination may have
+ * another delivery. Frees one that has nothing and no pause. */
 void window_update_destination(struct window *w, struct destination *d);
-/* Takes the first destination out of the class's round, and returns its stream whose turn it is,
- * which goes to the end of those turns; NULL when the round is empty. */
-struct stream *window_next(struct window *w, enum due_class class);
+/* Takes the stream whose turn it is out of the class's round, for which window_update puts it back,
+ * behind others; NULL when the round is empty. It is the first of the destination that is the first
+ * of the account whose turn it is, though it may be another account's: then that one had its turn.
+ * idle: only of an account that has nothing being tried. */
+struct stream *window_next(struct window *w, enum due_class class, bool idle);
 /* The store has one of the stream's, due at next_ms, that is not in the window. */
 void window_note_more(struct stream *s, int64_t next_ms, uint64_t id);
+/* The same of an account's, where its stream is not in the window either. */
+void window_pass_over(struct window *w, uint64_t account, enum due_class class, int64_t next_ms,
+                      uint64_t id);
+/* What was passed over is fetched now: as far as is known, it is nothing. To be followed by
+ * window_update_owner. */
+void window_catch_up(struct window *w, struct owner *o);
+void window_update_owner(struct window *w, struct owner *o); /* frees one that has nothing */
+void window_forget_turned_away(struct window *w);            /* of all owners */
 
 #endif

@@ -19,6 +19,13 @@ struct handover {
     void *arg;
 };
 
+void handover_init(struct server *sv)
+{
+    TAILQ_INIT(&sv->waiting);
+    /* qmgr, which has the same limit, gets as many from each of us. */
+    sv->outstanding_max = fdlimit_room(HANDOVER_MAX, DESCRIPTORS_A_MESSAGE);
+}
+
 static void finish(struct handover *h, const struct submit_reply *reply)
 {
     server_hold(h->server, -(int64_t)h->held);
@@ -47,8 +54,7 @@ static void on_submitted(void *arg, const struct submit_reply *reply)
 
 static bool may_send(const struct server *sv)
 {
-    /* qmgr, which has the same limit, gets as many from each of us. */
-    return sv->queue != NULL && sv->outstanding < fdlimit_room(HANDOVER_MAX, DESCRIPTORS_A_MESSAGE);
+    return sv->queue != NULL && sv->outstanding < sv->outstanding_max;
 }
 
 static void submit(struct handover *h)

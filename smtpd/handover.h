@@ -17,6 +17,9 @@ struct handover;
  * handover_begin returns. */
 typedef void handover_on_reply(void *arg, const struct submit_reply *reply);
 
+/* The server's part of this file: nothing waits, and how many may be with qmgr. */
+void handover_init(struct server *sv);
+
 /* Both envelope and body, a sealed memory file, stay the caller's, and must stay as they are until
  * on_reply or handover_forget. held is the number of octets that the server stays accounted with
  * until qmgr has answered. Returns a handle that is valid until on_reply. */

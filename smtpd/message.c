@@ -30,6 +30,7 @@ struct message {
     int64_t until_ms;
     struct header_scan scan;
     struct buf header; /* as the client sent it, until its end; then with what it lacked */
+    struct buf lead;   /* goes into the file before what comes next */
     bool header_taken;
     bool refused; /* nothing more is kept */
     struct path_refusal why;
@@ -66,6 +67,7 @@ static void drop_header(struct message *m)
 static void let_go(struct message *m)
 {
     drop_header(m);
+    buf_free(&m->lead);
     unhold(m, m->held);
     file_close(&m->fd);
     dkim_body_free(&m->body_hash);
@@ -111,16 +113,21 @@ static bool hold(struct message *m, size_t n)
     return true;
 }
 
-static void keep(struct message *m, struct span octets)
+static void put(struct message *m, struct span octets)
 {
-    if (m->refused || octets.n == 0 || !hold(m, octets.n))
-        return;
-    if (file_write_all(m->fd, octets.p, octets.n) != 0) {
+    if (file_write_both(m->fd, buf_span(&m->lead), octets) != 0) {
         log_error(&m->session->log, "cannot keep the message in memory");
         refuse_for_now(m);
         return;
     }
-    m->size += octets.n;
+    m->size += m->lead.n + octets.n;
+    buf_free(&m->lead);
+}
+
+static void keep(struct message *m, struct span octets)
+{
+    if (!m->refused && octets.n > 0 && hold(m, octets.n))
+        put(m, octets);
 }
 
 /* ---- the header ---- */
@@ -214,7 +221,6 @@ static void complete(struct message *m, const struct headers *h)
 
 static void begin_file(struct message *m)
 {
-    struct buf trace = {0};
     struct fail f = {{0}};
     m->fd = file_memory("message", &f);
     if (m->fd < 0) {
@@ -222,11 +228,9 @@ static void begin_file(struct message *m)
         refuse_for_now(m);
         return;
     }
-    trace_received(m->session, &trace);
-    buf_put_span(&trace, buf_span(&m->header));
-    keep(m, buf_span(&trace));
-    buf_free(&trace);
-    if (m->domain == NULL)
+    trace_received(m->session, &m->lead);
+    buf_put_span(&m->lead, buf_span(&m->header));
+    if (hold(m, m->lead.n) && m->domain == NULL)
         drop_header(m);
 }
 
@@ -321,6 +325,8 @@ int message_end(struct message *m, struct path_refusal *why)
 {
     if (!m->refused && !m->header_taken)
         take_header(m); /* it had no body */
+    if (!m->refused && m->lead.n > 0)
+        put(m, span_of(NULL, 0));
     if (m->refused) {
         *why = m->why;
         return -1;

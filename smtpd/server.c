@@ -57,7 +57,7 @@ void server_open(struct server *sv, struct event_base *base, struct service *ser
     sv->base = base;
     sv->signing.fd = -1;
     TAILQ_INIT(&sv->sessions);
-    TAILQ_INIT(&sv->waiting);
+    handover_init(sv);
     sv->clients = clients_new();
     sv->signer = signer_new(sv->base);
     sv->relist = evtimer_new(sv->base, on_relist, sv);

@@ -8,6 +8,8 @@
 
 #include "mem.h"
 
+#define FORMAT_ROOM 100
+
 struct span span_of(const void *p, size_t n)
 {
     return (struct span){p, n};
@@ -116,12 +118,14 @@ void buf_put_span(struct buf *b, struct span s)
 
 void buf_vputf(struct buf *b, const char *fmt, va_list ap)
 {
+    /* Most texts fit at once. */
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    int n = vsnprintf((char *)buf_room(b, FORMAT_ROOM), FORMAT_ROOM + 1, fmt, again);
     va_end(again);
     assert(n >= 0);
-    (void)vsnprintf((char *)buf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
+    if (n > FORMAT_ROOM)
+        (void)vsnprintf((char *)buf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
     b->n += (size_t)n;
 }
 

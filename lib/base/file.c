@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mem.h"
@@ -68,6 +69,22 @@ int file_write_all(int fd, const void *p, size_t n)
         n -= (size_t)put;
     }
     return 0;
+}
+
+int file_write_both(int fd, struct span a, struct span b)
+{
+    const struct iovec iov[] = {{(void *)a.p, a.n}, {(void *)b.p, b.n}};
+    ssize_t put;
+    do
+        put = writev(fd, iov, 2);
+    while (put < 0 && errno == EINTR);
+    if (put < 0)
+        return -1;
+    size_t of_a = (size_t)put < a.n ? (size_t)put : a.n, of_b = (size_t)put - of_a;
+    return file_write_all(fd, a.p + of_a, a.n - of_a) == 0 &&
+                   file_write_all(fd, b.p + of_b, b.n - of_b) == 0
+               ? 0
+               : -1;
 }
 
 int file_replace(int dirfd, const char *name, mode_t mode, struct span content, struct fail *f)

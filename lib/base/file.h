@@ -20,6 +20,8 @@ int file_read(int dirfd, const char *path, size_t max, struct buf *out, struct f
 int file_replace(int dirfd, const char *name, mode_t mode, struct span content, struct fail *f);
 
 int file_write_all(int fd, const void *p, size_t n); /* 0, or -1 with errno */
+/* One after the other, in one call where the file takes all. */
+int file_write_both(int fd, struct span a, struct span b);
 
 /* A memory file that holds these octets and can never change again. Returns the descriptor. */
 int file_sealed(const char *name, struct span content, struct fail *f);

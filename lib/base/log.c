@@ -48,10 +48,25 @@ static bool is_plain(struct span v)
     return true;
 }
 
+/* How many octets from here on stand in quotes as they are. */
+static size_t plain_run(struct span v, size_t i)
+{
+    size_t from = i;
+    while (i < v.n && v.p[i] >= ' ' && v.p[i] < 0x7f && v.p[i] != '"' && v.p[i] != '\\')
+        i++;
+    return i - from;
+}
+
 static void put_quoted(struct buf *out, struct span v)
 {
     buf_putc(out, '"');
     for (size_t i = 0; i < v.n;) {
+        size_t plain = plain_run(v, i);
+        if (plain > 0) {
+            buf_put(out, v.p + i, plain);
+            i += plain;
+            continue;
+        }
         unsigned char c = v.p[i];
         size_t len = utf8_sequence(v.p + i, v.n - i);
         if (c == '"' || c == '\\')

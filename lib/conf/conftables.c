@@ -187,7 +187,7 @@ static const struct conf_setting queue_settings[] = {
             "one delivery at a time. An attempt that is due meanwhile is put off without a "
             "connection, and counts. 0 never leaves one alone. The server of a transport that "
             "has one is left alone as one destination, for all mail that goes there."},
-    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1200", .min = "1", .max = "10000",
+    {"transport-concurrency", CONF_INT, 0, CONF_QMGR, "1300", .min = "1", .max = "10000",
      .doc = "Deliveries in flight through one transport, no more than its connections either, so "
             "that one that is slow or does not answer leaves some of concurrency to the others. "
             "Half of them at most are for recipients that were put off before."},

@@ -116,7 +116,7 @@
 
 #define CONNECTIONS_SETTING(D)                                                                     \
     {                                                                                              \
-        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1200"),                       \
+        "connections", CONF_INT, 0, OUT_AND_QUEUE, D("connections", "1300"),                       \
             .min = "1", .max = "10000",                                                            \
             .doc = "Connections open at once over one transport that goes to MX hosts."            \
     }

@@ -368,7 +368,8 @@ static enum io_result write_some(struct conn *c, char *why, size_t size)
         if (put <= 0)
             return tls_outcome(c, (int)put, &c->write_wants_read, EV_READ, why, size);
     } else {
-        put = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+        /* The last octets go out together with the end of our side, in one packet. */
+        put = send(c->fd, s.p, s.n, MSG_NOSIGNAL | (c->finishing ? MSG_MORE : 0));
         if (put < 0)
             return socket_outcome(why, size);
     }
@@ -572,6 +573,18 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the owner's calls ---- */
 
+/* Most of the time the socket takes it all at once and the loop need not be asked. A failure is
+ * left for the loop to meet again, since no callback may come from here. */
+static void send_and_update(struct conn *c)
+{
+    char why[200];
+    bool free_to_send = !c->closed && !c->lingering && !c->connecting && !c->write_wants_read &&
+                        (c->tls == TLS_NONE || c->tls == TLS_UP);
+    while (free_to_send && c->out.n > 0 && write_some(c, why, sizeof why) == IO_DONE)
+        c->want_drained = c->handler->on_drained != NULL;
+    update(c);
+}
+
 void conn_pause(struct conn *c, bool paused)
 {
     check(c);
@@ -582,7 +595,7 @@ void conn_pause(struct conn *c, bool paused)
         c->input_waits = true;
         kick(c);
     }
-    update(c);
+    send_and_update(c);
 }
 
 struct span conn_input(const struct conn *c)
@@ -634,17 +647,9 @@ struct buf *conn_output(struct conn *c)
 
 void conn_flush(struct conn *c)
 {
-    char why[200];
     check(c);
-    if (c->closed || c->lingering || c->out.n == 0)
-        return;
-    /* Most of the time the socket takes it all at once and the loop need not be asked. A failure is
-     * left for the loop to meet again, since no callback may come from here. */
-    bool free_to_send =
-        !c->connecting && !c->write_wants_read && (c->tls == TLS_NONE || c->tls == TLS_UP);
-    while (free_to_send && c->out.n > 0 && write_some(c, why, sizeof why) == IO_DONE)
-        c->want_drained = c->handler->on_drained != NULL;
-    update(c);
+    if (c->out.n > 0)
+        send_and_update(c);
 }
 
 size_t conn_unsent(const struct conn *c)
@@ -669,7 +674,7 @@ void conn_finish(struct conn *c)
         c->tls = TLS_NONE;
     }
     c->finishing = true;
-    update(c);
+    send_and_update(c);
 }
 
 void conn_deadline(struct conn *c, int64_t ms)

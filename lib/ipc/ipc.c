@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <bsd/sys/queue.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -301,19 +302,50 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     on_writable(fd, what, arg);
 }
 
-/* 0, or -1 when no memory file could be had for a long payload. */
-static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
-                const int *fds, unsigned n, struct fail *f)
+/* A message on its way out. */
+struct letter {
+    uint16_t type, flags;
+    uint64_t id;
+    struct span payload;
+    const int *fds;
+    unsigned n;
+    bool lent; /* the descriptors stay the caller's, or become ours */
+};
+
+static void close_ours(const struct letter *l)
+{
+    for (unsigned i = 0; i < l->n && !l->lent; i++)
+        (void)close(l->fds[i]);
+}
+
+static int copy_fds(int own[IPC_FDS], const struct letter *l, struct fail *f)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        own[i] = l->lent ? fcntl(l->fds[i], F_DUPFD_CLOEXEC, 0) : l->fds[i];
+        if (own[i] >= 0)
+            continue;
+        int rc = fail_errno(f, "cannot keep a descriptor");
+        while (i > 0)
+            (void)close(own[--i]);
+        return rc;
+    }
+    return 0;
+}
+
+/* Behind those that wait. 0, or -1 when a descriptor of its own, or a memory file for a long
+ * payload, could not be had. */
+static int queue(struct ipc *ch, const struct letter *l, struct fail *f)
 {
     struct outgoing *o = mem_zero(sizeof *o);
-    check(ch);
-    int rc = record_make(&o->record, type, flags, id, payload, fds, n, f);
-    if (rc != 0)
+    int own[IPC_FDS];
+    int rc = copy_fds(own, l, f);
+    if (rc == 0)
+        rc = record_make(&o->record, l->type, l->flags, l->id, l->payload, own, l->n, f);
+    if (rc != 0) {
         log_error(NULL, "cannot pass a message on", LS("channel", ch->name), LS("why", f->text));
-    if (ch->closed || ch->broken.text[0] != '\0' || rc != 0) {
         record_free(&o->record);
         mem_free(&o);
-        return rc;
+        return -1;
     }
     STAILQ_INSERT_TAIL(&ch->out, o, next);
     if (ch->outgoings++ == 0)
@@ -321,18 +353,37 @@ static int post(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id, stru
     return 0;
 }
 
+/* Mostly the socket takes it at once, and nothing has to be copied. Returns as queue does. */
+static int post(struct ipc *ch, const struct letter *l, struct fail *f)
+{
+    int rc = RECORD_AGAIN;
+    check(ch);
+    assert(l->n <= IPC_FDS);
+    if (ch->closed || ch->broken.text[0] != '\0') {
+        close_ours(l);
+        return 0;
+    }
+    if (ch->outgoings == 0 && l->payload.n <= IPC_INLINE_MAX)
+        rc = record_send_now(ch->fd, l->type, l->flags, l->id, l->payload, l->fds, l->n, f);
+    if (rc == RECORD_AGAIN || rc == RECORD_LATER)
+        return queue(ch, l, f);
+    if (rc != 0)
+        break_sending(ch, f);
+    close_ours(l);
+    return 0;
+}
+
 /* Where nobody would hear that this one is not sent, the channel cannot keep its promise. */
-static void post_or_break(struct ipc *ch, uint16_t type, uint16_t flags, uint64_t id,
-                          struct span payload, const int *fds, unsigned n)
+static void post_or_break(struct ipc *ch, const struct letter *l)
 {
     struct fail f = {{0}};
-    if (post(ch, type, flags, id, payload, fds, n, &f) != 0 && !ch->closed)
+    if (post(ch, l, &f) != 0)
         break_sending(ch, &f);
 }
 
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n)
 {
-    post_or_break(ch, type, 0, 0, payload, fds, n);
+    post_or_break(ch, &(struct letter){type, 0, 0, payload, fds, n, false});
 }
 
 static struct pending *first_lost(struct ipc *ch)
@@ -377,7 +428,7 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
     ch->pendings++;
     uint64_t id = p->id;
     p->lost = n > 0 && fds[0] < 0;
-    if (!p->lost && post(ch, type, 0, id, payload, fds, n, &f) != 0)
+    if (!p->lost && post(ch, &(struct letter){type, 0, id, payload, fds, n, true}, &f) != 0)
         p->lost = true;
     if (ch->closed || p->lost) {
         const struct timeval now = {0, 0};
@@ -389,7 +440,7 @@ uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const i
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,
                unsigned n)
 {
-    post_or_break(ch, type, IPC_REPLY, id, payload, fds, n);
+    post_or_break(ch, &(struct letter){type, IPC_REPLY, id, payload, fds, n, false});
 }
 
 void *ipc_forget(struct ipc *ch, uint64_t id)

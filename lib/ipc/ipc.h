@@ -61,14 +61,15 @@ struct ipc *ipc_new(struct event_base *base, int fd, const char *name,
                     const struct ipc_handler *handler, void *arg);
 void ipc_free(struct ipc **ch); /* pending requests are answered with NULL first */
 
-/* Each takes over the descriptors (they are closed when sent, or when the channel is over) and
- * copies the payload. Sending never blocks and never fails to the caller: what cannot be sent now
- * waits in memory, and a channel that breaks says so by on_closed. */
+/* Each copies the payload, if need be. Sending never blocks and never fails to the caller: what
+ * cannot be sent now waits in memory, and a channel that breaks says so by on_closed. A notice and
+ * a reply take the descriptors over; those of a request stay the caller's, who may close them at
+ * once. */
 void ipc_notify(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n);
 /* Returns the request's id, for ipc_forget. on_reply comes exactly once, later, from the loop.
  * fds[0] may be -1, where the descriptor that belongs to the request could not be had: then nothing
- * is sent and on_reply comes with NULL. So it is when no memory file can be had for a long payload;
- * other requests are not concerned. */
+ * is sent and on_reply comes with NULL. So it is when no memory file can be had for a long payload,
+ * or no copy of a descriptor while the request waits; other requests are not concerned. */
 uint64_t ipc_request(struct ipc *ch, uint16_t type, struct span payload, const int *fds, unsigned n,
                      ipc_on_reply *on_reply, void *arg);
 void ipc_reply(struct ipc *ch, uint16_t type, uint64_t id, struct span payload, const int *fds,

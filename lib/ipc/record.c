@@ -16,6 +16,15 @@ static void close_all(int *fds, unsigned n)
         file_close(&fds[i]);
 }
 
+static void put_head(struct buf *out, uint16_t type, uint16_t flags, uint64_t id,
+                     struct span payload)
+{
+    wire_put_u16(out, type);
+    wire_put_u16(out, flags);
+    wire_put_u32(out, (uint32_t)payload.n);
+    wire_put_u64(out, id);
+}
+
 int record_make(struct record *r, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
                 const int *fds, unsigned n, struct fail *f)
 {
@@ -34,10 +43,7 @@ int record_make(struct record *r, uint16_t type, uint16_t flags, uint64_t id, st
     }
     for (unsigned i = 0; i < n; i++)
         r->fd[r->fds++] = fds[i];
-    wire_put_u16(&r->octets, type);
-    wire_put_u16(&r->octets, flags);
-    wire_put_u32(&r->octets, (uint32_t)payload.n);
-    wire_put_u64(&r->octets, id);
+    put_head(&r->octets, type, flags, id, payload);
     if (!spill)
         buf_put_span(&r->octets, payload);
     return 0;
@@ -50,24 +56,27 @@ void record_free(struct record *r)
     buf_wipe(&r->octets);
 }
 
-int record_send(int fd, const struct record *r, struct fail *f)
+static int send_parts(int fd, const struct span *parts, size_t parts_n, const int *fds, unsigned n,
+                      struct fail *f)
 {
     union {
         char octets[CMSG_SPACE(sizeof(int) * (IPC_FDS + 1))];
         struct cmsghdr align;
     } control;
-    struct iovec iov = {buf_span(&r->octets).n > 0 ? (void *)(r->octets.p + r->octets.head) : NULL,
-                        r->octets.n};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (r->fds > 0) {
+    struct iovec iov[2];
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = parts_n};
+    assert(parts_n <= 2);
+    for (size_t i = 0; i < parts_n; i++)
+        iov[i] = (struct iovec){(void *)parts[i].p, parts[i].n};
+    if (n > 0) {
         memset(&control, 0, sizeof control);
         m.msg_control = control.octets;
-        m.msg_controllen = CMSG_SPACE(sizeof(int) * r->fds);
+        m.msg_controllen = CMSG_SPACE(sizeof(int) * n);
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * r->fds);
-        memcpy(CMSG_DATA(c), r->fd, sizeof(int) * r->fds);
+        c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+        memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
     }
     ssize_t put;
     do
@@ -81,6 +90,24 @@ int record_send(int fd, const struct record *r, struct fail *f)
     if (errno == ENOBUFS || errno == ETOOMANYREFS)
         return RECORD_LATER;
     return fail_errno(f, "cannot send");
+}
+
+int record_send_now(int fd, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
+                    const int *fds, unsigned n, struct fail *f)
+{
+    struct buf head = {0};
+    assert(n <= IPC_FDS && payload.n <= IPC_INLINE_MAX);
+    put_head(&head, type, flags, id, payload);
+    const struct span parts[] = {buf_span(&head), payload};
+    int rc = send_parts(fd, parts, 2, fds, n, f);
+    buf_free(&head);
+    return rc;
+}
+
+int record_send(int fd, const struct record *r, struct fail *f)
+{
+    const struct span octets = buf_span(&r->octets);
+    return send_parts(fd, &octets, 1, r->fd, r->fds, f);
 }
 
 /* The padding of a control message can let one more descriptor in than there was room asked for, so

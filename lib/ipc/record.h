@@ -27,6 +27,10 @@ int record_make(struct record *r, uint16_t type, uint16_t flags, uint64_t id, st
                 const int *fds, unsigned n, struct fail *f);
 void record_free(struct record *r);
 
+/* The same at once, of a payload of IPC_INLINE_MAX at most, without a record: 0, RECORD_AGAIN,
+ * RECORD_LATER, or -1. The descriptors stay the caller's. */
+int record_send_now(int fd, uint16_t type, uint16_t flags, uint64_t id, struct span payload,
+                    const int *fds, unsigned n, struct fail *f);
 /* 0, RECORD_AGAIN, RECORD_LATER, or -1. */
 int record_send(int fd, const struct record *r, struct fail *f);
 

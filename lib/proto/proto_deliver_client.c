@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "mem.h"
@@ -86,13 +85,12 @@ void deliver_ask(struct ipc *ch, const struct deliver_job *job, int body,
 {
     struct asked *a = mem_zero(sizeof *a + job->recipients_n * sizeof a->ids[0]);
     struct buf b = {0};
-    int fd = fcntl(body, F_DUPFD_CLOEXEC, 0);
     a->on_results = on_results;
     a->arg = arg;
     a->n = job->recipients_n;
     for (uint32_t i = 0; i < job->recipients_n; i++)
         a->ids[i] = job->recipients[i].id;
     put_job(&b, job);
-    (void)ipc_request(ch, MSG_DELIVER_JOB, buf_span(&b), &fd, 1, on_answer, a);
+    (void)ipc_request(ch, MSG_DELIVER_JOB, buf_span(&b), &body, 1, on_answer, a);
     buf_free(&b);
 }

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 
 #include "file.h"
 #include "mem.h"
@@ -78,7 +77,7 @@ static int on_answer(void *arg, struct ipc_message *m, struct fail *f)
     return rc == 0 ? 0 : fail_set(f, "malformed answer about a mailbox");
 }
 
-/* fd: taken; -1 in *fds for none that could be had; fds NULL for none. */
+/* fds: one, or NULL for none. */
 static uint64_t ask(struct ipc *ch, uint16_t type, struct buf *b, const int *fds,
                     mailbox_on_answer *then, void *arg)
 {
@@ -146,7 +145,6 @@ uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, 
                        const struct mailbox_copy *copy, mailbox_on_answer *then, void *arg)
 {
     struct buf b = {0};
-    int fd = fcntl(copy->octets, F_DUPFD_CLOEXEC, 0);
     wire_put_text(&b, account);
     wire_put_text(&b, folder);
     wire_put_bool(&b, make);
@@ -156,7 +154,7 @@ uint64_t mailbox_store(struct ipc *ch, const char *account, const char *folder, 
     wire_put_bool(&b, copy->again);
     wire_put_u64(&b, copy->skip);
     wire_put_span(&b, copy->head);
-    return ask(ch, MSG_MAILBOX_STORE, &b, &fd, then, arg);
+    return ask(ch, MSG_MAILBOX_STORE, &b, &copy->octets, then, arg);
 }
 
 /* MSG_MAILBOX_LIST: account, folder, after (texts), limit u32. */

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -77,12 +76,11 @@ uint64_t submit_message(struct ipc *ch, const struct submit_envelope *e, int bod
 {
     struct asked *a = mem_alloc(sizeof *a);
     struct buf b = {0};
-    int fd = fcntl(body, F_DUPFD_CLOEXEC, 0);
     *a = (struct asked){on_reply, arg};
     submit_envelope_put(&b, e);
     wire_put_text(&b, e->once_key);
     wire_put_span(&b, span_of(e->once_digest, e->once_key[0] == '\0' ? 0 : SUBMIT_DIGEST));
-    uint64_t id = ipc_request(ch, MSG_SUBMIT_MESSAGE, buf_span(&b), &fd, 1, on_answer, a);
+    uint64_t id = ipc_request(ch, MSG_SUBMIT_MESSAGE, buf_span(&b), &body, 1, on_answer, a);
     buf_free(&b);
     return id;
 }

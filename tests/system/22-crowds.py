@@ -101,7 +101,7 @@ class Crowds(case.LanCase):
         self.start(OUT, LimitedSuite)
         said = {line["setting"]: (line["configured"], line["used"]) for line in self.suite.find_log(m=FEWER)}
         self.assertEqual(said["queue.concurrency"], ("1600", "64"))  # (256 - 64) / 3
-        self.assertEqual(said["connections"], ("1200", "96"))  # (256 - 64) / 2
+        self.assertEqual(said["connections"], ("1300", "96"))  # (256 - 64) / 2
         self.assertEqual(said["smtp.connections"], ("1000", "96"))
         subjects = self.submit(300)
         sink.wait_held(40)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -97,6 +98,49 @@ static void test_a_name_that_cannot_be_synced_is_a_failure(void **state)
     assert_string_equal(f.text, "cannot sync the folder in which a was made: Input/output error");
 }
 
+static void test_two_parts_are_written_one_after_the_other(void **state)
+{
+    static const struct {
+        const char *a, *b;
+    } cases[] = {{"abc", "defg"}, {"", "x"}, {"y", ""}, {"", ""}};
+    char text[16];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int fd = openat(dirfd, "both", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_int_equal(file_write_both(fd, span_text(cases[i].a), span_text(cases[i].b)), 0);
+        ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        assert_int_equal(n, strlen(cases[i].a) + strlen(cases[i].b));
+        text[n] = '\0';
+        assert_int_equal(strncmp(text, cases[i].a, strlen(cases[i].a)), 0);
+        assert_string_equal(text + strlen(cases[i].a), cases[i].b);
+        file_close(&fd);
+    }
+    assert_int_equal(file_write_both(-1, span_text("a"), span_text("b")), -1);
+}
+
+/* Of more than a pipe takes at once, the reader has all in the end. */
+static void test_what_is_taken_in_pieces_is_written_whole(void **state)
+{
+    static char a[100000], b[150000], got[sizeof a + sizeof b];
+    int fds[2];
+    size_t n = 0;
+    memset(a, 'a', sizeof a);
+    memset(b, 'b', sizeof b);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(file_write_both(fds[1], span_of(a, sizeof a), span_of(b, sizeof b)) == 0 ? 0 : 1);
+    (void)close(fds[1]);
+    for (ssize_t r; (r = read(fds[0], got + n, sizeof got - n)) > 0; n += (size_t)r)
+        ;
+    (void)close(fds[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(n, sizeof got);
+    assert_memory_equal(got, a, sizeof a);
+    assert_memory_equal(got + sizeof a, b, sizeof b);
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -105,6 +149,8 @@ int main(void)
         EACH(test_a_folder_that_is_there_is_left_alone),
         EACH(test_an_absolute_path_is_made_likewise),
         EACH(test_a_name_that_cannot_be_synced_is_a_failure),
+        EACH(test_two_parts_are_written_one_after_the_other),
+        EACH(test_what_is_taken_in_pieces_is_written_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,9 +218,40 @@ static void test_descriptors_are_closed_exactly_once(void **state)
     ipc_notify(t.a.ch, 1, span_text("x"), fds, 1);
     fds[0] = marked_fd('0');
     (void)ipc_request(t.a.ch, 1, span_text("x"), fds, 1, on_reply, &k);
+    assert_int_equal(close(fds[0]), 0); /* which stays the caller's */
     fds[0] = marked_fd('0');
     ipc_reply(t.a.ch, 1, 5, span_text("x"), fds, 1);
     UNTIL(&t, k.nulls == 1);
+    close_both(&t);
+}
+
+#define LENT 500
+
+static unsigned lent_good;
+
+static void note_mark(struct side *s, struct ipc_message *m)
+{
+    lent_good += m->fds == 1 && mark_of(m->fd[0]) == 'a' + (int)(s->messages % 20);
+}
+
+static void test_requests_that_wait_have_descriptors_of_their_own(void **state)
+{
+    struct both t;
+    struct asked k = {0};
+    open_both(&t);
+    t.b.on_message = note_mark;
+    unsigned first = t.b.messages;
+    lent_good = 0;
+    for (unsigned i = 0; i < LENT; i++) {
+        /* As many as were counted when it comes: the count goes first. */
+        int fd = marked_fd((char)('a' + (first + i + 1) % 20));
+        (void)ipc_request(t.a.ch, 1, span_text("x"), &fd, 1, on_reply, &k);
+        assert_int_equal(close(fd), 0);
+    }
+    assert_true(ipc_unsent(t.a.ch) > 0 && ipc_unsent(t.a.ch) < LENT);
+    UNTIL(&t, t.b.messages == first + LENT);
+    assert_int_equal(lent_good, LENT);
+    ipc_free(&t.a.ch);
     close_both(&t);
 }
 
@@ -734,6 +765,7 @@ int main(void)
         cmocka_unit_test(test_a_request_gets_its_reply_and_a_notice_none),
         cmocka_unit_test(test_both_sides_can_ask_at_once),
         cmocka_unit_test(test_descriptors_are_closed_exactly_once),
+        cmocka_unit_test(test_requests_that_wait_have_descriptors_of_their_own),
         cmocka_unit_test(test_descriptors_wait_until_the_kernel_takes_them),
         cmocka_unit_test(test_large_payloads_go_both_ways),
         cmocka_unit_test(test_ten_thousand_requests_wait_for_a_slow_reader),

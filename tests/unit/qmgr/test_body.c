@@ -278,26 +278,33 @@ static void test_what_the_disk_does_not_take_leaves_no_file(void **state)
     mem_free(&octets);
 }
 
-static bool is_even(void *arg, uint64_t token)
-{
-    return token % 2 == 0;
-}
-
-static void test_the_sweep_removes_what_nobody_knows(void **state)
+static void test_the_list_has_each_file_of_ours(void **state)
 {
     struct fail f;
+    uint64_t *tokens, sum = 0;
+    size_t n;
+    assert_int_equal(body_list(dirfd_, &tokens, &n, &f), 0);
+    assert_int_equal(n, 0);
+    mem_free(&tokens);
     int fd = file_sealed("m", span_text("x"), &f);
     for (uint64_t token = 0; token < 300; token++)
         assert_int_equal(body_put_file(dirfd_, token, fd, 1, &f), 0);
+    (void)close(fd);
     int other =
         openat(dirfd_, "bodies/00/README", O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* not ours */
     (void)close(other);
-    assert_int_equal(body_sweep(dirfd_, is_even, NULL, &f), 150);
-    assert_int_equal(body_sweep(dirfd_, is_even, NULL, &f), 0);
-    assert_int_equal(faccessat(dirfd_, "bodies/00/README", F_OK, 0), 0);
-    for (uint64_t token = 0; token < 300; token++)
-        assert_int_equal(body_put_file(dirfd_, token, fd, 1, &f), token % 2 == 0 ? -1 : 0);
-    (void)close(fd);
+    assert_true(body_delete_file(dirfd_, 299));
+    assert_false(body_delete_file(dirfd_, 299));
+    assert_int_equal(body_list(dirfd_, &tokens, &n, &f), 0);
+    assert_int_equal(n, 299);
+    for (size_t i = 0; i < n; i++)
+        sum += tokens[i];
+    assert_int_equal(sum, 298 * 299 / 2);
+    mem_free(&tokens);
+    assert_int_equal(unlinkat(dirfd_, "bodies/3f", AT_REMOVEDIR), -1); /* it is not empty */
+    assert_int_equal(renameat(dirfd_, "bodies/3f", dirfd_, "elsewhere"), 0);
+    assert_int_equal(body_list(dirfd_, &tokens, &n, &f), -1);
+    assert_string_equal(f.text, "cannot open bodies/3f: No such file or directory");
 }
 
 int main(void)
@@ -310,7 +317,7 @@ int main(void)
         EACH(test_files_come_back_as_they_were),
         EACH(test_a_file_shorter_than_its_row_says_is_noticed),
         EACH(test_what_the_disk_does_not_take_leaves_no_file),
-        EACH(test_the_sweep_removes_what_nobody_knows),
+        EACH(test_the_list_has_each_file_of_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

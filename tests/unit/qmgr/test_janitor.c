@@ -108,65 +108,6 @@ static void test_a_disk_with_too_little_room_takes_no_new_mail(void **state)
     (void)world_send("c@d.example");
 }
 
-static char *large_message(void)
-{
-    char *large = mem_alloc(5001);
-    for (int i = 0; i < 5000; i++)
-        large[i] = 'x';
-    large[5000] = '\0';
-    return large;
-}
-
-static void test_files_that_no_message_names_are_swept_at_start(void **state)
-{
-    struct fail f;
-    struct consist c;
-    world_open("queue { large-body 4K }\n");
-    char *large = large_message();
-    (void)world_submit(world_envelope("a@b.example", "c@d.example"), large);
-    WORLD_UNTIL(world.direct.jobs_n == 1);
-    int fd = world.direct.jobs[0].body;
-    for (uint64_t token = 1000; token < 1100; token++)
-        assert_int_equal(body_put_file(world.queue.dirfd, token, fd, 5000, &f), 0);
-    world_restart(false);
-    consist_check(world.queue.store, world.queue.dirfd, &c);
-    assert_int_equal(c.files, 1);
-    assert_int_equal(c.problems, 0);
-    consist_clear(&c);
-    mem_free(&large);
-}
-
-static void test_the_file_of_a_damaged_message_is_kept(void **state)
-{
-    char *large = large_message();
-    world_open("queue { large-body 4K }\n");
-    struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
-    e->not_before_ms = clock_wall_ms() + HOUR;
-    uint64_t id = world_submit(e, large), token;
-    struct key k = key_id(id);
-    struct span row;
-    struct buf bad = {0};
-    struct store_txn *t = store_begin(world.queue.store, false);
-    assert_true(store_get(t, TABLE_MSG, key_span(&k), &row));
-    buf_put_span(&bad, row);
-    assert_true(msg_row_names_file(row, &token));
-    store_abort(&t);
-    bad.p[bad.head] = 0xff; /* the version */
-    world_damage(TABLE_MSG, key_span(&k), buf_span(&bad));
-    buf_free(&bad);
-    mem_free(&large);
-    for (int round = 0; round < 2; round++) {
-        char path[60];
-        (void)snprintf(path, sizeof path, "bodies/%02x/%016llx", (unsigned)(token % 64),
-                       (unsigned long long)token);
-        world_restart(false);
-        assert_int_equal(faccessat(world.queue.dirfd, path, R_OK, 0), 0);
-        world_step(2 * HOUR); /* now it is come across, and set aside */
-    }
-    assert_int_equal(world_rows(TABLE_MSG), 0);
-    world.damaged = true;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -175,8 +116,6 @@ int main(int argc, char **argv)
         WORLD_TEST(test_bad_rows_of_the_history_are_set_aside),
         WORLD_TEST(test_with_a_row_that_is_set_aside_goes_its_place_in_the_order),
         BARE_TEST(test_a_disk_with_too_little_room_takes_no_new_mail),
-        BARE_TEST(test_files_that_no_message_names_are_swept_at_start),
-        BARE_TEST(test_the_file_of_a_damaged_message_is_kept),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

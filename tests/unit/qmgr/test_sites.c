@@ -33,7 +33,7 @@ static struct destination *reach(uint64_t hash)
 static void drop(uint64_t hash)
 {
     struct stream *s = window_reach(&w, (struct stream_id){hash, 0}, DUE_FIRST);
-    s->more = false;
+    s->more.any = false;
     window_update(&w, s);
 }
 
@@ -282,16 +282,16 @@ static void test_destinations_of_a_server_that_is_down_are_suspended_together(vo
     assert_string_equal(p->why, "delivery temporarily suspended: timed out");
     assert_null(sites_pause(d, NULL, "direct", 1000));
     assert_null(sites_pause(d, server_of("other"), "other", 1000));
-    assert_int_equal(sites_room(relay, DUE_FIRST), 1);
+    assert_int_equal(sites_room(relay, DUE_FIRST, true), 1);
     /* When the time is over one is tried, whoever it is for. */
     sites_expire(&sites, 1000 + PAUSE);
     assert_null(sites_pause(d, relay, "relay", 1000 + PAUSE));
-    assert_int_equal(sites_room(relay, DUE_FIRST), 1);
+    assert_int_equal(sites_room(relay, DUE_FIRST, true), 1);
     assert_true(note_at(1, DELIVER_DEFERRED, "greeting", 0, 1000 + PAUSE));
     assert_non_null(sites_pause(reach(10), relay, "relay", 1000 + PAUSE));
     (void)note_at(1, DELIVER_DONE, "", 250, 1000 + PAUSE);
     assert_null(sites_pause(d, relay, "relay", 1000 + PAUSE));
-    assert_int_equal(sites_room(relay, DUE_FIRST), 2);
+    assert_int_equal(sites_room(relay, DUE_FIRST, true), 2);
 }
 
 static void test_a_server_has_more_up_to_its_connections_and_a_destination_to_its_own(void **state)
@@ -305,10 +305,11 @@ static void test_a_server_has_more_up_to_its_connections_and_a_destination_to_it
     (void)note_at(100, DELIVER_DONE, "", 250, 0);
     assert_int_equal(server->site.limit, 100);
     server->site.inflight = 98;
-    assert_int_equal(sites_room(server, DUE_FIRST), 2);
+    assert_int_equal(sites_room(server, DUE_FIRST, true), 2);
     server->site.inflight = 0;
-    assert_int_equal(sites_room(server_of("narrow"), DUE_FIRST), 3); /* before it is known, too */
-    assert_int_equal(sites_room(NULL, DUE_FIRST), UINT_MAX);
+    assert_int_equal(sites_room(server_of("narrow"), DUE_FIRST, true),
+                     3); /* before it is known, too */
+    assert_int_equal(sites_room(NULL, DUE_FIRST, true), UINT_MAX);
 }
 
 static void test_a_destination_keeps_what_is_known_of_its_own_hosts(void **state)

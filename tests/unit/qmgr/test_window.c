@@ -24,7 +24,8 @@ static int close_window(void **state)
 {
     window_clear(&w);
     return w.count == 0 && w.trying == 0 && w.halves[DUE_FIRST].round_n == 0 &&
-                   window_next(&w, DUE_FIRST) == NULL && window_next(&w, DUE_AGAIN) == NULL
+                   window_next(&w, DUE_FIRST, false) == NULL &&
+                   window_next(&w, DUE_AGAIN, false) == NULL
                ? 0
                : -1;
 }
@@ -84,6 +85,9 @@ static void test_a_class_has_a_part_and_both_have_one_at_least(void **state)
     assert_true(window_part(DUE_FIRST, 1000) == 875 && window_part(DUE_AGAIN, 1000) == 500);
     assert_true(window_part(DUE_FIRST, 1) == 1 && window_part(DUE_AGAIN, 1) == 1);
     assert_true(window_part(DUE_FIRST, 0) == 1 && window_part(DUE_AGAIN, 0) == 1);
+    assert_true(window_part_of(DUE_FIRST, 1000, true) == 875 &&
+                window_part_of(DUE_FIRST, 1000, false) == 821 &&
+                window_part_of(DUE_AGAIN, 1, false) == 1);
 }
 
 static void test_destinations_take_turns(void **state)
@@ -93,51 +97,105 @@ static void test_destinations_take_turns(void **state)
         (void)add(names[i / 3], i);
     assert_int_equal(round_n(), 3);
     for (int turn = 0; turn < 9; turn++) {
-        struct stream *s = window_next(&w, DUE_FIRST);
+        struct stream *s = window_next(&w, DUE_FIRST, false);
         assert_true(s->id.destination == (unsigned char)names[turn % 3][0]);
         struct item *i = TAILQ_FIRST(&s->items);
         assert_int_equal(i->id, (turn % 3) * 3 + turn / 3); /* in the order they came */
         drop(i);
     }
-    assert_null(window_next(&w, DUE_FIRST));
+    assert_null(window_next(&w, DUE_FIRST, false));
     assert_null(find("a"));
 }
 
-static void test_accounts_take_turns_within_a_destination(void **state)
+static void expect_order(const uint64_t *order, int n)
 {
-    for (uint64_t i = 0; i < 6; i++)
-        (void)add_for("a", 1, DUE_FIRST, i); /* one has many */
-    (void)add_for("a", 2, DUE_FIRST, 100);
-    (void)add_for("a", 3, DUE_FIRST, 200);
-    (void)add_for("b", 1, DUE_FIRST, 300); /* another destination has as many turns as all these */
-    static const uint64_t order[] = {0, 300, 100, 200, 1, 2, 3, 4, 5};
-    for (int turn = 0; turn < 9; turn++) {
-        struct stream *s = window_next(&w, DUE_FIRST);
+    for (int turn = 0; turn < n; turn++) {
+        struct stream *s = window_next(&w, DUE_FIRST, false);
+        assert_non_null(s);
         struct item *i = TAILQ_FIRST(&s->items);
         assert_int_equal(i->id, order[turn]);
         drop(i);
     }
 }
 
+static void test_accounts_take_turns_whatever_their_destinations(void **state)
+{
+    for (uint64_t i = 0; i < 6; i++)
+        (void)add_for("a", 1, DUE_FIRST, i); /* one has many */
+    (void)add_for("a", 2, DUE_FIRST, 100);
+    (void)add_for("a", 3, DUE_FIRST, 200);
+    (void)add_for("b", 1, DUE_FIRST, 300); /* which makes it no more turns */
+    static const uint64_t order[] = {0, 100, 200, 300, 1, 2, 3, 4, 5};
+    expect_order(order, 9);
+}
+
+static void test_many_destinations_of_one_account_are_one_turn(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    for (uint64_t i = 0; i < 6; i++)
+        (void)add_for(names[i], 1, DUE_FIRST, i);
+    (void)add_for("g", 2, DUE_FIRST, 100);
+    (void)add_for("g", 2, DUE_FIRST, 101);
+    static const uint64_t order[] = {0, 100, 1, 101, 2, 3, 4, 5};
+    expect_order(order, 8);
+}
+
+/* Where two wait for a destination, it is the turn of the one that came first, as soon as either
+ * may go. */
+static void test_at_a_destination_nobody_waits_for_another_s_other_destinations(void **state)
+{
+    static const char *const names[] = {"b", "c", "d", "e"};
+    for (uint64_t i = 0; i < 4; i++)
+        (void)add_for(names[i], 1, DUE_FIRST, 10 + i);
+    (void)add_for("a", 1, DUE_FIRST, 1);
+    (void)add_for("a", 1, DUE_FIRST, 2);
+    (void)add_for("a", 2, DUE_FIRST, 100);
+    static const uint64_t order[] = {10, 1, 100, 11, 12, 13, 2};
+    expect_order(order, 7);
+}
+
+static void test_some_turns_are_for_accounts_that_have_nothing_being_tried(void **state)
+{
+    struct item *one = add_for("a", 1, DUE_FIRST, 1);
+    (void)add_for("a", 1, DUE_FIRST, 2);
+    (void)add_for("b", 1, DUE_FIRST, 3);
+    window_set_trying(&w, one);
+    window_update(&w, one->stream);
+    assert_null(window_next(&w, DUE_FIRST, true));
+    struct stream *s = add_for("a", 2, DUE_FIRST, 100)->stream;
+    assert_ptr_equal(window_next(&w, DUE_FIRST, true), s);
+    window_update(&w, s);
+    /* It is not made to let another go before it, as it is in its turn. */
+    assert_ptr_equal(window_next(&w, DUE_FIRST, true), s);
+    window_update(&w, s);
+    drop(TAILQ_FIRST(&s->items));
+    assert_null(window_next(&w, DUE_FIRST, true));
+    drop(one);
+    s = window_next(&w, DUE_FIRST, true);
+    assert_int_equal(s->id.account, 1);
+    window_update(&w, s);
+}
+
 static void test_the_classes_have_rounds_of_their_own(void **state)
 {
     (void)add_for("a", 1, DUE_AGAIN, 1);
     (void)add_for("a", 1, DUE_FIRST, 2);
-    struct stream *again = window_next(&w, DUE_AGAIN), *first = window_next(&w, DUE_FIRST);
+    struct stream *again = window_next(&w, DUE_AGAIN, false),
+                  *first = window_next(&w, DUE_FIRST, false);
     assert_int_equal(TAILQ_FIRST(&again->items)->id, 1);
     assert_int_equal(TAILQ_FIRST(&first->items)->id, 2);
     assert_ptr_equal(again->destination, first->destination);
-    assert_null(window_next(&w, DUE_AGAIN));
+    assert_null(window_next(&w, DUE_AGAIN, false));
     /* What the destination may have is for both together. */
     again->destination->site.inflight = MAX;
     window_update(&w, again);
     window_update(&w, first);
-    assert_null(window_next(&w, DUE_AGAIN));
-    assert_null(window_next(&w, DUE_FIRST));
+    assert_null(window_next(&w, DUE_AGAIN, false));
+    assert_null(window_next(&w, DUE_FIRST, false));
     again->destination->site.inflight = 0;
     window_update_destination(&w, again->destination);
-    assert_ptr_equal(window_next(&w, DUE_AGAIN), again);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), first);
+    assert_ptr_equal(window_next(&w, DUE_AGAIN, false), again);
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), first);
 }
 
 static void test_a_destination_with_enough_in_flight_leaves_the_round(void **state)
@@ -145,13 +203,13 @@ static void test_a_destination_with_enough_in_flight_leaves_the_round(void **sta
     struct destination *d = add("a", 1)->stream->destination;
     struct stream *s = add("a", 2)->stream;
     (void)add("b", 3);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), s);
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), s);
     d->site.inflight = MAX;
     window_update(&w, s);
-    struct stream *other = window_next(&w, DUE_FIRST);
+    struct stream *other = window_next(&w, DUE_FIRST, false);
     assert_true(other->id.destination == 'b');
     window_update(&w, other);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), other); /* again: a is not in the round */
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), other); /* again: a is not in the round */
     window_update(&w, other);
     d->site.inflight = MAX - 1;
     window_update_destination(&w, d);
@@ -190,7 +248,7 @@ static void test_a_destination_lives_as_long_as_it_has_anything(void **state)
     assert_int_equal(round_n(), 1);
     struct pause pause = {.destination = d};
     d->site.pause = &pause;
-    s->more = false;
+    s->more.any = false;
     window_update(&w, s);
     assert_int_equal(w.halves[DUE_FIRST].streams, 0);
     assert_ptr_equal(find("a"), d); /* which is suspended */
@@ -206,15 +264,15 @@ static void test_the_first_place_of_what_is_left_out_is_kept(void **state)
     window_note_more(s, 100, 7);
     window_note_more(s, 100, 9);
     window_note_more(s, 200, 1);
-    assert_true(s->more && s->more_ms == 100 && s->more_id == 7);
+    assert_true(s->more.any && s->more.next_ms == 100 && s->more.id == 7);
     window_note_more(s, 100, 3);
-    assert_true(s->more_ms == 100 && s->more_id == 3);
+    assert_true(s->more.next_ms == 100 && s->more.id == 3);
     window_note_more(s, 50, 99);
-    assert_true(s->more_ms == 50 && s->more_id == 99);
-    s->more = false; /* all were fetched: what comes now is the first */
+    assert_true(s->more.next_ms == 50 && s->more.id == 99);
+    s->more.any = false; /* all were fetched: what comes now is the first */
     window_note_more(s, 300, 1);
-    assert_true(s->more_ms == 300 && s->more_id == 1);
-    s->more = false;
+    assert_true(s->more.next_ms == 300 && s->more.id == 1);
+    s->more.any = false;
     window_update(&w, s);
 }
 
@@ -223,8 +281,8 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     struct item *one = add("a", 1), *two = add("a", 2);
     (void)add("a", 3);
     struct stream *s = one->stream;
-    window_park(&w, one, "relay", 100);
-    window_park(&w, two, "relay", 100);
+    window_park(&w, one, 1, "relay", 100);
+    window_park(&w, two, 1, "relay", 100);
     window_update(&w, s);
     assert_int_equal(s->waiting, 1);
     assert_int_equal(s->parked, 2);
@@ -236,7 +294,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     window_update(&w, s);
     assert_int_equal(round_n(), 0);
     (void)add("a", 4);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
     assert_int_equal(s->parked, 0);
     assert_int_equal(s->waiting, 3);
     uint64_t expected[] = {1, 2, 4};
@@ -247,7 +305,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
         assert_int_equal(i->state, ITEM_WAITING);
     }
     assert_int_equal(n, 3);
-    window_park(&w, window_find(&w, 2), "relay", 100);
+    window_park(&w, window_find(&w, 2), 1, "relay", 100);
     window_remove(&w, window_find(&w, 2));
     assert_int_equal(s->parked, 0);
 }
@@ -255,26 +313,26 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
 static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
 {
     struct stream *a = add("a", 1)->stream, *b = add("b", 2)->stream;
-    window_park(&w, window_find(&w, 1), "relay", 100);
-    window_park(&w, window_find(&w, 2), "relay", 100);
+    window_park(&w, window_find(&w, 1), 1, "relay", 100);
+    window_park(&w, window_find(&w, 2), 1, "relay", 100);
     window_update(&w, a);
     window_update(&w, b);
     struct stream *c = add("c", 3)->stream;
     assert_int_equal(round_n(), 1);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
     assert_int_equal(round_n(), 3);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), a);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), b);
-    assert_ptr_equal(window_next(&w, DUE_FIRST), c);
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), a);
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), b);
+    assert_ptr_equal(window_next(&w, DUE_FIRST, false), c);
 }
 
 static void test_what_was_put_off_before_is_parked_apart(void **state)
 {
     for (uint64_t i = 1; i <= 10; i++)
-        window_park(&w, add_for("a", 0, DUE_AGAIN, i), "relay", 4);
+        window_park(&w, add_for("a", 0, DUE_AGAIN, i), 1, "relay", 4);
     assert_int_equal(w.halves[DUE_AGAIN].parked, 2);
     for (uint64_t i = 11; i <= 20; i++)
-        window_park(&w, add_for("a", 0, DUE_FIRST, i), "relay", 40);
+        window_park(&w, add_for("a", 0, DUE_FIRST, i), 1, "relay", 40);
     assert_int_equal(w.halves[DUE_FIRST].parked, 10);
     struct parking *p;
     SLIST_FOREACH (p, &w.parkings, next)
@@ -294,6 +352,42 @@ static unsigned streams_of(struct stream *found[300])
             found[n++] = i->stream;
     }
     return n;
+}
+
+static void check_owners(struct stream *found[300], unsigned found_n)
+{
+    unsigned idle[DUE_CLASSES] = {0}, here[DUE_CLASSES] = {0};
+    const struct owner *o;
+    for (uint64_t account = 0; account < 3; account++) {
+        for (int k = 0; k < DUE_CLASSES; k++) {
+            unsigned count = 0, streams = 0, trying = 0, turns = 0;
+            for (unsigned f = 0; f < found_n; f++) {
+                const struct stream *s = found[f];
+                bool its = s->id.account == account && s->class == (enum due_class)k;
+                count += its ? s->waiting + s->parked + s->trying : 0;
+                streams += its;
+                trying += its ? s->trying : 0;
+                turns += its && s->waiting > 0;
+            }
+            if ((o = window_owner(&w, account, (enum due_class)k)) == NULL) {
+                assert_int_equal(streams, 0);
+                continue;
+            }
+            assert_int_equal(o->count, count);
+            assert_int_equal(o->streams, streams);
+            assert_int_equal(o->trying, trying);
+            assert_int_equal(o->in_round, turns > 0);
+            assert_true(streams > 0 || o->more.any);
+            idle[k] += o->in_round && trying == 0;
+            here[k] += o->in_round;
+        }
+    }
+    for (int k = 0; k < DUE_CLASSES; k++) {
+        assert_int_equal(w.halves[k].idle_n, idle[k]);
+        TAILQ_FOREACH (o, &w.halves[k].round, round)
+            here[k]--;
+        assert_int_equal(here[k], 0);
+    }
 }
 
 /* Random changes; every count must be what counting gives. */
@@ -322,7 +416,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
             break;
         case 4:
             if (i != NULL && i->state == ITEM_WAITING)
-                window_park(&w, i, rand_below(2) == 0 ? "relay" : "direct", 80);
+                window_park(&w, i, id / 4, rand_below(2) == 0 ? "relay" : "direct", 80);
             break;
         default:
             if ((p = SLIST_FIRST(&w.parkings)) != NULL && rand_below(10) == 0)
@@ -330,7 +424,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                                rand_below(2) == 0    ? p
                                : SLIST_NEXT(p, next) ? SLIST_NEXT(p, next)
                                                      : p,
-                               (unsigned)rand_below(30));
+                               (unsigned)rand_below(30), rand_below(2) == 0);
         }
         if (s != NULL)
             window_update(&w, s);
@@ -345,8 +439,14 @@ static void test_counts_hold_through_a_long_random_history(void **state)
             TAILQ_FOREACH (i, &s->items, next)
                 waiting++;
             SLIST_FOREACH (p, &w.parkings, next) {
-                TAILQ_FOREACH (i, &p->items, next)
-                    parked += i->stream == s;
+                struct line *l;
+                unsigned idle = 0;
+                TAILQ_FOREACH (l, &p->lines, turn) {
+                    idle += l->owner->trying == 0;
+                    TAILQ_FOREACH (i, &l->items, next)
+                        parked += i->stream == s;
+                }
+                assert_int_equal(p->idle_n, idle);
             }
             assert_int_equal(waiting, s->waiting);
             assert_int_equal(parked, s->parked);
@@ -357,7 +457,10 @@ static void test_counts_hold_through_a_long_random_history(void **state)
             counted[s->class].count += waiting + parked + s->trying;
             counted[s->class].parked += parked;
             counted[s->class].streams++;
+            assert_int_equal(s->in_own_turns, waiting > 0);
+            counted[s->class].round_n += waiting > 0;
         }
+        check_owners(found, found_n);
         for (char c = 'a'; c < 'a' + 8; c++) {
             struct destination *d = window_destination(&w, (unsigned char)c);
             for (int k = 0; d != NULL && k < DUE_CLASSES; k++) {
@@ -370,8 +473,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                 }
                 assert_int_equal(d->sides[k].waiting, waiting);
                 assert_int_equal(d->sides[k].parked, parked);
-                assert_int_equal(d->sides[k].in_round, waiting > 0);
-                counted[k].round_n += d->sides[k].in_round;
+                assert_true(d->sides[k].may);
             }
             streams += d != NULL ? d->streams : 0;
         }
@@ -394,22 +496,43 @@ static unsigned waiting_of(const char *name)
     return d == NULL ? 0 : d->sides[DUE_FIRST].waiting;
 }
 
-static void test_runs_of_one_stream_leave_the_parking_together(void **state)
+static void test_runs_of_one_stream_and_message_leave_the_parking_together(void **state)
 {
-    static const char *const names[] = {"a", "a", "b", "b", "a", "c"};
-    for (uint64_t i = 0; i < 6; i++)
-        window_park(&w, add(names[i], i + 1), "relay", 100);
+    static const char *const names[] = {"a", "a", "a", "b", "b", "a", "c"};
+    for (uint64_t i = 0; i < 7; i++)
+        window_park(&w, add(names[i], i + 1), i == 2 ? 8 : 7, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
-    assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 0);
-    assert_int_equal(p->n, 6);
-    window_unstick(&w, p, 2);
-    assert_int_equal(waiting_of("a"), 2);
+    assert_int_equal(p->n, 7);
+    window_unstick(&w, p, 0, false);
+    assert_int_equal(p->n, 7);
+    window_unstick(&w, p, 3, false);
+    assert_int_equal(waiting_of("a"), 3);
     assert_int_equal(waiting_of("b"), 2);
     assert_int_equal(p->n, 2);
-    window_unstick(&w, p, 7);
+    assert_int_equal(p->rights, 3);
+    window_unstick(&w, p, 7, false);
     assert_int_equal(p->n, 0);
-    assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 6);
+    assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 7);
+}
+
+static void test_a_stream_has_as_many_rights_as_runs(void **state)
+{
+    for (uint64_t i = 1; i <= 3; i++)
+        window_park(&w, add("a", i), i, "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    struct stream *a = window_find(&w, 1)->stream, *b = add("b", 4)->stream;
+    window_unstick(&w, p, 3, false);
+    for (int i = 3; i > 0; i--) {
+        assert_false(window_is_behind(&w, a, "relay"));
+        assert_true(window_is_behind(&w, b, "relay"));
+        window_use_right(a);
+    }
+    assert_false(window_is_behind(&w, b, "relay"));
+    window_park(&w, window_find(&w, 4), 4, "relay", 100);
+    assert_true(window_is_behind(&w, a, "relay"));
+    window_unstick(&w, p, 1, false);
+    window_park(&w, window_find(&w, 4), 4, "relay", 100); /* which drops them */
+    assert_int_equal(p->rights, 0);
 }
 
 static void test_what_waits_for_one_thing_leaves_places_for_another(void **state)
@@ -418,18 +541,113 @@ static void test_what_waits_for_one_thing_leaves_places_for_another(void **state
         struct item *one = add("a", i);
         struct stream *s = one->stream;
         one->next_ms = (int64_t)(1000 - i);
-        window_park(&w, one, "dead", 40);
+        window_park(&w, one, 1, "dead", 40);
         window_update(&w, s);
     }
     struct parking *dead = SLIST_FIRST(&w.parkings);
-    assert_int_equal(dead->n, 20);
+    assert_int_equal(dead->n, 20); /* as many as it leaves to other accounts */
     assert_int_equal(w.count, 20);
-    assert_true(dead->more && dead->more_ms == 900 && dead->more_id == 100);
+    const struct more *more = &TAILQ_FIRST(&dead->lines)->more;
+    assert_true(more->any && more->next_ms == 900 && more->id == 100);
     for (uint64_t i = 201; i <= 300; i++)
-        window_park(&w, add("b", i), "slow", 40);
+        window_park(&w, add("b", i), 1, "slow", 40);
     assert_int_equal(SLIST_FIRST(&w.parkings)->n, 10);
-    window_park(&w, add("c", 301), "third", 0); /* one at least */
+    window_park(&w, add("c", 301), 1, "third", 0); /* one at least */
     assert_int_equal(w.halves[DUE_FIRST].parked, 31);
+}
+
+static void test_accounts_take_turns_to_leave_a_parking(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    for (uint64_t i = 0; i < 4; i++)
+        window_park(&w, add_for(names[i], 1, DUE_FIRST, i), 1, "relay", 100);
+    window_park(&w, add_for("a", 2, DUE_FIRST, 100), 1, "relay", 100);
+    window_park(&w, add_for("e", 3, DUE_FIRST, 200), 1, "relay", 100);
+    window_park(&w, add_for("e", 3, DUE_FIRST, 201), 1, "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    window_unstick(&w, p, 3, false);
+    static const uint64_t first[] = {0, 100, 200};
+    expect_order(first, 3);
+    drop(window_find(&w, 201)); /* which had left along with its neighbour */
+    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, false);
+    assert_int_equal(p->n, 1);
+    drop(window_find(&w, 1));
+    drop(window_find(&w, 2));
+    window_unstick(&w, p, UINT_MAX, false);
+    assert_int_equal(p->n, 0);
+    static const uint64_t last[] = {3};
+    expect_order(last, 1);
+}
+
+static void test_some_leave_a_parking_since_their_account_has_nothing_being_tried(void **state)
+{
+    struct item *one = add_for("a", 1, DUE_FIRST, 1);
+    window_set_trying(&w, one);
+    window_update(&w, one->stream);
+    for (uint64_t i = 2; i < 5; i++)
+        window_park(&w, add_for("b", 1, DUE_FIRST, i), 1, "relay", 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 3);
+    window_park(&w, add_for("b", 2, DUE_FIRST, 100), 1, "relay", 100);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 3);
+    assert_int_equal(window_find(&w, 100)->state, ITEM_WAITING);
+    drop(one);
+    window_unstick(&w, p, UINT_MAX, true);
+    assert_int_equal(p->n, 0);
+}
+
+static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(void **state)
+{
+    for (uint64_t i = 0; i < 10; i++) {
+        struct item *one = add_for("a", 1, DUE_FIRST, i);
+        struct stream *s = one->stream;
+        window_park(&w, one, 1, "relay", 6);
+        window_update(&w, s);
+    }
+    struct owner *o = window_owner(&w, 1, DUE_FIRST);
+    assert_int_equal(o->count, 3);
+    assert_int_equal(o->turned_away, 7);
+    window_forget_turned_away(&w);
+    assert_int_equal(o->turned_away, 0);
+    window_park(&w, add_for("b", 2, DUE_FIRST, 100), 1, "relay", 9); /* another's line */
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    drop(window_find(&w, 0));
+    drop(window_find(&w, 1));
+    assert_false(o->more.any);
+    window_unstick(&w, p, 1, false);
+    assert_true(o->more.any && o->more.next_ms == 103 && o->more.id == 3);
+    assert_ptr_equal(TAILQ_FIRST(&w.halves[DUE_FIRST].behind), o);
+    window_unstick(&w, p, 1, false);
+    drop(window_find(&w, 2));
+    drop(window_find(&w, 100));
+    assert_ptr_equal(window_owner(&w, 1, DUE_FIRST), o); /* as long as more of it is known */
+    window_catch_up(&w, o);
+    window_update_owner(&w, o);
+    assert_null(window_owner(&w, 1, DUE_FIRST));
+    assert_true(TAILQ_EMPTY(&w.halves[DUE_FIRST].behind));
+}
+
+static void test_what_is_passed_over_is_known_by_its_account(void **state)
+{
+    window_pass_over(&w, 1, DUE_FIRST, 200, 5);
+    window_pass_over(&w, 2, DUE_FIRST, 300, 6);
+    window_pass_over(&w, 1, DUE_FIRST, 100, 9);
+    window_pass_over(&w, 1, DUE_AGAIN, 50, 1);
+    struct owner *one = window_owner(&w, 1, DUE_FIRST);
+    assert_true(one->more.any && one->more.next_ms == 100 && one->more.id == 9);
+    assert_ptr_equal(TAILQ_FIRST(&w.halves[DUE_FIRST].behind), one);
+    window_catch_up(&w, one);
+    window_pass_over(&w, 1, DUE_FIRST, 150, 9); /* it goes on from there, after the others */
+    assert_true(one->more.next_ms == 150);
+    assert_ptr_equal(TAILQ_LAST(&w.halves[DUE_FIRST].behind, owners), one);
+    (void)add_for("a", 1, DUE_FIRST, 1);
+    window_catch_up(&w, one);
+    window_update_owner(&w, one);
+    drop(window_find(&w, 1));
+    assert_null(window_owner(&w, 1, DUE_FIRST));
 }
 
 int main(void)
@@ -439,7 +657,10 @@ int main(void)
         EACH(test_an_item_is_found_by_its_id_and_belongs_to_its_stream),
         EACH(test_a_class_has_a_part_and_both_have_one_at_least),
         EACH(test_destinations_take_turns),
-        EACH(test_accounts_take_turns_within_a_destination),
+        EACH(test_accounts_take_turns_whatever_their_destinations),
+        EACH(test_many_destinations_of_one_account_are_one_turn),
+        EACH(test_at_a_destination_nobody_waits_for_another_s_other_destinations),
+        EACH(test_some_turns_are_for_accounts_that_have_nothing_being_tried),
         EACH(test_the_classes_have_rounds_of_their_own),
         EACH(test_a_destination_with_enough_in_flight_leaves_the_round),
         EACH(test_a_destination_lives_as_long_as_it_has_anything),
@@ -447,8 +668,13 @@ int main(void)
         EACH(test_stuck_items_keep_nobody_else_and_come_back_first),
         EACH(test_whoever_could_not_use_its_turn_has_the_next_one),
         EACH(test_what_was_put_off_before_is_parked_apart),
-        EACH(test_runs_of_one_stream_leave_the_parking_together),
+        EACH(test_runs_of_one_stream_and_message_leave_the_parking_together),
+        EACH(test_a_stream_has_as_many_rights_as_runs),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),
+        EACH(test_accounts_take_turns_to_leave_a_parking),
+        EACH(test_some_leave_a_parking_since_their_account_has_nothing_being_tried),
+        EACH(test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty),
+        EACH(test_what_is_passed_over_is_known_by_its_account),
         EACH(test_counts_hold_through_a_long_random_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

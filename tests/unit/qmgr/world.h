@@ -20,6 +20,7 @@
 struct intake;
 struct admin;
 struct janitor;
+struct sweep;
 
 /* A job that a delivery agent was given and has not answered yet. */
 struct job {
@@ -65,6 +66,7 @@ struct world {
     struct intake *intake;
     struct admin *admin;
     struct janitor *janitor;
+    struct sweep *sweep;
     struct ipc *submitter; /* what smtpd has of its link */
     struct agent direct, local, relay;
     struct endpoint hooks;
