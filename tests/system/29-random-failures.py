@@ -9,7 +9,6 @@ import re
 import socket
 import ssl
 import sys
-import threading
 
 from harness import api, case, certs, client, dsn, mailbox, sandbox, smtpsink, suite, wait
 
@@ -78,7 +77,7 @@ class Chaos(smtpsink.Conversation):
 
 
 class Server(smtpsink.SmtpSink):
-    """One address. dice, faults: those of all of them, under one lock."""
+    """One address. dice: its own; faults: what has gone wrong so far, anywhere, as (step, way)."""
 
     def __init__(self, dice, faults, *arguments, **options):
         self.dice, self.faults = dice, faults
@@ -93,8 +92,7 @@ class Server(smtpsink.SmtpSink):
             return self.dice.choice(ways) if self.dice.random() < chance else None
 
     def count(self, step, way):
-        with self._lock:
-            self.faults[step, way] += 1
+        self.faults.append((step, way))
 
 
 class RandomFailures(case.LanCase):
@@ -105,7 +103,7 @@ class RandomFailures(case.LanCase):
         host = self.lan.host("sink", 2, more=[f"{one}/24" for one in addresses])
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*certs.Authority(self.lan.work / "ca").issue("sink", "sink.test"))
-        self.faults, self.servers = collections.Counter(), {}
+        self.faults, self.servers = [], {}
         for n, address in enumerate(addresses[:HOSTS]):  # nobody listens at the last one
             extensions = ["PIPELINING"] * (n % 2) + ["STARTTLS"] * (n % 3 != 0) + ["CHUNKING"] * (n % 4 > 1)
             self.servers[address] = Server(random.Random(SEED + n), self.faults, host, 25, address=address, tls=context,
@@ -167,11 +165,13 @@ class RandomFailures(case.LanCase):
             wait.until(lambda: self.descriptors() <= idle, 15, lambda: f"{idle} descriptors; there are {self.descriptors()}")
             memory.append(self.memory())
         ends = self.check_ends(to)
-        print(f"{ends}; {attempts} attempts; {self.faults.total()} faults; {memory} KiB", file=sys.stderr)
+        print(f"{ends}; {attempts} attempts; {len(self.faults)} faults; {memory} KiB", file=sys.stderr)
         for step in ("CONNECT", "EHLO", "STARTTLS", "MAIL", "RCPT", "DATA", "DATA-END", "BDAT", "handshake", "reading"):
-            self.assertTrue([one for one in self.faults if one[0] == step], step)
-        if not sandbox.is_sanitized():  # up to 8 MiB of results are kept
-            self.assertLess(memory[-1] - memory[0], 256 + (attempts[-1] - attempts[0]))
+            self.assertIn(step, {one for one, _ in self.faults})
+        if not sandbox.is_sanitized():
+            # Up to 8 MiB of results are kept, less than 1 KiB each; and so many freed blocks of each size, sooner or later.
+            first, blocks = (ROUNDS // 2, 512) if case.LONG else (0, 3072)
+            self.assertLess(memory[-1] - memory[first], blocks + attempts[-1] - attempts[first])
         self.suite.stop()
 
 
