@@ -64,11 +64,8 @@ static void build(struct arguments *a, const struct process *p, int control,
 /* In the child. master has one thread, so that all of libc is safe after the fork. */
 static void become(char *const *argv, int control, const struct link_end *ends, int n)
 {
-    /* Of each size up to 1 KiB so many blocks stay with the thread that freed them, instead of 7: a
-     * message under way has dozens, and some processes have hundreds of messages (malloc of glibc:
-     * 4 to 5 % of the CPU time of a message). */
     static char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=:/etc/localtime",
-                                        "GLIBC_TUNABLES=glibc.malloc.tcache_count=500", NULL};
+                                        NULL};
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
