@@ -164,7 +164,7 @@ class TlsPolicies(case.LanCase):
         row, = self.suite.qmctl("queue", "list", "--to", "a@wrong.test")
         shown = self.suite.qmctl("queue", "show", row["id"])
         self.assertEqual([(one["tls"], one["tls_name"], one["tls_peer"], one["tls_record"], one["octets"])
-                          for one in shown["history"]], [("policy dane", "mx.wrong.test", "", "", 0)])
+                          for one in shown["history"]], [("policy dane", "mx.wrong.test", "CN=mx.dane.test", "", 0)])
         for name, record in (("dane", good), ("anchor", anchor), ("enforce", "")):
             entry = self.outcome(f"{name}.test")[2]
             self.assertEqual((entry["tls_name"], entry["tls_record"]), (f"mx.{name}.test", record.lower()))

@@ -481,7 +481,7 @@ static void what_tls_was_like_is_kept_in_detail(void **state)
     } cases[] = {
         {GOOD, UNTRUSTED, "mx1.test", "CN=127.0.0.1", true, 27},
         {NONE, TRUSTED, "mx1.test", "CN=127.0.0.1", false, 27},
-        {WRONG, UNTRUSTED, "mx1.test", "", false, 0}, /* the handshake failed */
+        {WRONG, UNTRUSTED, "mx1.test", "CN=127.0.0.1", false, 0}, /* the handshake failed */
         {NONE, CLEAR, "", "", false, 27},
         {FAILS, TRUSTED, "", "", false, 0}, /* nobody was connected to */
     };
