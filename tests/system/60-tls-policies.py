@@ -257,6 +257,7 @@ tls-policy {{ to off.test  level none }}
         self.assertIn("REQUIRETLS", takes.mails[0].sender)
         self.submit(["off.test"])
         self.expect({"off.test": ("delivered", "clear, TLS is switched off; policy none")})
+        self.counted('tls_optional_total{ignored="dane"} 1')
         self.suite.stop()
 
     def test_who_can_do_without_is_not_kept_out_with_the_others(self):
