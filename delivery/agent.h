@@ -25,6 +25,17 @@ enum delivery_command {
     DELIVERY_COMMANDS
 };
 
+/* What the receiver's side has published, and a message says that it is not to count
+ * (TLS-Required: No). */
+enum tlsask_ignored {
+    TLSASK_NOTHING,
+    TLSASK_STS,
+    TLSASK_STS_MISMATCH, /* the host is not in the policy */
+    TLSASK_DANE,
+    TLSASK_DANE_FAILED, /* TLSA records cannot be looked up */
+    TLSASK_IGNORABLE
+};
+
 enum delivery_counter {
     COUNT_JOBS,
     COUNT_CONNECTED,
@@ -45,8 +56,8 @@ enum delivery_counter {
     COUNT_DANE_FAILED,
     COUNT_STS,
     COUNT_STS_MISMATCH,
-    COUNT_TLS_OPTIONAL,
-    COUNT_REQUIRETLS_NO_POLICY,
+    COUNT_TLS_OPTIONAL, /* and of each of the rest of enum tlsask_ignored */
+    COUNT_REQUIRETLS_NO_POLICY = COUNT_TLS_OPTIONAL + TLSASK_IGNORABLE,
     COUNT_REQUIRETLS_NOT_OFFERED,
     COUNT_DELIVERED,
     COUNT_DEFERRED,

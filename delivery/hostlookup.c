@@ -46,6 +46,7 @@ static void decide(struct hostlookup *l)
                              .tlsa = l->found.tlsa,
                              .sts = order->sts};
     l->found.policy = tlsask_decide(order->ask, order->transport, &way);
+    l->found.ignored = tlsask_ignores(order->ask, order->transport, &way);
     finish(l);
 }
 

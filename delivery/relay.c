@@ -420,12 +420,12 @@ static void count_policy(const struct relay *r)
         {true, COUNT_DESTINATIONS},
         {r->hosts != NULL && r->hosts->authentic, COUNT_AUTHENTIC},
         {p->dane && found, COUNT_DANE},
-        {found && !p->dane, COUNT_DANE_UNUSABLE},
-        {tlsa != NULL && tlsa->status == TLSPOLICY_TLSA_FAILED, COUNT_DANE_FAILED},
+        {found && !p->dane && r->ask.counts, COUNT_DANE_UNUSABLE},
+        {tlsa != NULL && tlsa->status == TLSPOLICY_TLSA_FAILED && r->ask.counts, COUNT_DANE_FAILED},
         {p->pkix && r->sts.policy != NULL, COUNT_STS},
         {p->verdict == TLSPOLICY_SKIP && strstr(p->label, "sts-mismatch") != NULL,
          COUNT_STS_MISMATCH},
-        {r->ask.facts.wish == TLSPOLICY_OPTIONAL, COUNT_TLS_OPTIONAL},
+        {r->ask.facts.wish == TLSPOLICY_OPTIONAL, COUNT_TLS_OPTIONAL + r->found.ignored},
         {p->verdict == TLSPOLICY_REFUSE, COUNT_REQUIRETLS_NO_POLICY},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
@@ -618,7 +618,7 @@ static void on_both(struct relay *r)
         return;
     /* Where the sender or the operator has said that what others published does not count, it is
      * not counted how they do by it. */
-    if (r->ask.wants_sts && r->transport->tls_results)
+    if (r->ask.wants_sts && r->ask.counts && r->transport->tls_results)
         tlsseen_open(&r->seen, r->domain, &r->sts, tlsresult_day(clock_wall_ms()));
     if (r->hosts->status == DNSHOSTS_OK)
         start_hosts(r);

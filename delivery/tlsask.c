@@ -86,10 +86,10 @@ void tlsask_open(struct tlsask *a, const struct transport *t, const struct job *
     a->facts.require_by_dnssec = a->named || t->requiretls_by_dnssec;
     a->facts.route_secure = a->named;
     bool weak = a->facts.level == TLSPOLICY_MAY || a->facts.level == TLSPOLICY_ENCRYPT;
-    bool published = a->facts.level == TLSPOLICY_PUBLISHED
-                         ? a->facts.wish != TLSPOLICY_OPTIONAL
-                         : weak && a->facts.wish == TLSPOLICY_REQUIRE;
+    bool published =
+        a->facts.level == TLSPOLICY_PUBLISHED || (weak && a->facts.wish == TLSPOLICY_REQUIRE);
     a->wants_sts = published && !a->named;
+    a->counts = a->facts.wish != TLSPOLICY_OPTIONAL || a->facts.level != TLSPOLICY_PUBLISHED;
     a->wants_tlsa = published || a->facts.level == TLSPOLICY_DANE_ONLY;
 }
 
@@ -104,10 +104,11 @@ static bool is_below(enum tlspolicy_level level)
     return level == TLSPOLICY_PUBLISHED || level == TLSPOLICY_MAY || level == TLSPOLICY_ENCRYPT;
 }
 
-const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct transport *t,
-                                      const struct tlsask_way *way)
+static const struct tlspolicy *decide(const struct tlsask *a, const struct transport *t,
+                                      const struct tlsask_way *way, enum tlspolicy_wish wish)
 {
     struct tlspolicy_facts facts = a->facts;
+    facts.wish = wish;
     const struct dnshosts_result *hosts = way->hosts;
     const struct dnstlsa_result *tlsa = way->is_address ? NULL : way->tlsa;
     struct tlsa *usable = NULL;
@@ -137,4 +138,27 @@ const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct trans
     const struct tlspolicy *policy = tlspolicy_new(&facts);
     mem_free(&usable);
     return policy;
+}
+
+const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct transport *t,
+                                      const struct tlsask_way *way)
+{
+    return decide(a, t, way, a->facts.wish);
+}
+
+enum tlsask_ignored tlsask_ignores(const struct tlsask *a, const struct transport *t,
+                                   const struct tlsask_way *way)
+{
+    if (a->facts.wish != TLSPOLICY_OPTIONAL || a->facts.level != TLSPOLICY_PUBLISHED)
+        return TLSASK_NOTHING;
+    const struct tlspolicy *p = decide(a, t, way, TLSPOLICY_UNSET);
+    bool failed = way->tlsa != NULL && way->tlsa->status == TLSPOLICY_TLSA_FAILED;
+    bool found = way->tlsa != NULL && way->tlsa->status == TLSPOLICY_TLSA_FOUND;
+    enum tlsask_ignored ignored = p->verdict != TLSPOLICY_TRY
+                                      ? (failed ? TLSASK_DANE_FAILED : TLSASK_STS_MISMATCH)
+                                  : found   ? TLSASK_DANE
+                                  : p->pkix ? TLSASK_STS
+                                            : TLSASK_NOTHING;
+    tlspolicy_drop(&p);
+    return ignored;
 }

@@ -18,7 +18,8 @@ struct tlsask {
     struct tlspolicy_facts facts; /* those about message, operator and next hop */
     unsigned char (*fingerprints)[TLSPOLICY_DIGEST];
     char next_hop[DNSNAME_TEXT];
-    bool wants_sts, wants_tlsa; /* these are to be looked for: else what they say does not count */
+    bool wants_sts, wants_tlsa; /* these are to be looked for */
+    bool counts;                /* and what is found is not passed over in the end */
     bool named;
 };
 
@@ -41,5 +42,8 @@ struct tlsask_way {
 /* The decision, with a reference for the caller. */
 const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct transport *t,
                                       const struct tlsask_way *way);
+/* What would count if the message did not say otherwise. */
+enum tlsask_ignored tlsask_ignores(const struct tlsask *a, const struct transport *t,
+                                   const struct tlsask_way *way);
 
 #endif

@@ -307,8 +307,10 @@ void tlsstep_on_failure(struct session *s, const struct reply *r, const char *wh
     if (f->retry_in_clear && s->handshake != NULL && tlsdane_offers_session(s->handshake))
         f->retry_in_clear = false;
     f->why_clear = !refused ? SESSION_HANDSHAKE : r != NULL ? SESSION_REFUSED : SESSION_CUT;
-    if (refused)
+    if (refused) {
         see_refusal(s, r, why);
-    else
-        see_handshake_failure(s, why);
+        return;
+    }
+    (void)snprintf(s->tls_peer, sizeof s->tls_peer, "%s", tlsdane_refused(s->handshake));
+    see_handshake_failure(s, why);
 }

@@ -67,7 +67,8 @@ struct deliver_result {
                          verified; policy dane", "clear, STARTTLS not offered; policy may", "policy
                          sts-mismatch" when nobody was connected to; "" where no policy was made */
     char *tls_name;   /* that was sent as the server's (SNI); "" */
-    char *tls_peer;   /* subject of the server's certificate (RFC 2253), cut; "" */
+    char *tls_peer;   /* subject of the server's certificate (RFC 2253), also of one that was
+                         not good; cut; "" */
     char *tls_record; /* TLSA record, or fingerprint as one, that the certificate matched:
                          "3 1 1 0b9f..."; "" */
     /* Of one that is done: the next hop took the sender's wish to hear of success (NOTIFY, RFC 3461

@@ -87,9 +87,8 @@ static void put_text(char *dst, size_t size, const char *src)
 }
 
 /* RFC 2253 escapes control characters, and OpenSSL all that is not ASCII. */
-static void put_subject(char *dst, size_t size, SSL *ssl)
+void tls_subject(const X509 *cert, char *out, size_t size)
 {
-    X509 *cert = SSL_get0_peer_certificate(ssl);
     BIO *text = cert == NULL ? NULL : BIO_new(BIO_s_mem());
     char raw[1024] = "";
     if (text != NULL &&
@@ -97,7 +96,7 @@ static void put_subject(char *dst, size_t size, SSL *ssl)
         int n = BIO_read(text, raw, sizeof raw - 1);
         raw[n > 0 ? n : 0] = '\0';
     }
-    put_text(dst, size, raw);
+    put_text(out, size, raw);
     BIO_free(text);
     ERR_clear_error();
 }
@@ -118,7 +117,7 @@ void tls_info_fill(struct tls_info *info, SSL *ssl)
     info->verified = SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE &&
                      SSL_get0_peer_certificate(ssl) != NULL &&
                      SSL_get_verify_result(ssl) == X509_V_OK;
-    put_subject(info->peer, sizeof info->peer, ssl);
+    tls_subject(SSL_get0_peer_certificate(ssl), info->peer, sizeof info->peer);
 }
 
 void tls_info_text(const struct tls_info *info, struct buf *out)

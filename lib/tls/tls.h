@@ -40,6 +40,9 @@ void tls_context_defaults(SSL_CTX *ctx);
  * closed". Always returns -1. */
 int tls_error(struct fail *f, const SSL *ssl, const char *what);
 
+/* Writes the subject of a certificate (RFC 2253), cut: printable ASCII; "" for NULL. */
+void tls_subject(const X509 *cert, char *out, size_t size);
+
 /* Fills *info from a connection whose handshake is finished. */
 void tls_info_fill(struct tls_info *info, SSL *ssl);
 

@@ -32,7 +32,8 @@ struct demand {
     char *peer;
     bool offers; /* one from there */
     bool failed, by_dane;
-    int error; /* X509_V_... */
+    int error;         /* X509_V_... */
+    char subject[256]; /* of the certificate that failed */
 };
 
 /* OpenSSL hands out the index under which a connection keeps its demand once in a process. */
@@ -94,6 +95,7 @@ static int refuse(struct demand *demand, X509_STORE_CTX *ctx, bool by_dane, int 
     demand->failed = true;
     demand->by_dane = by_dane;
     demand->error = error;
+    tls_subject(X509_STORE_CTX_get0_cert(ctx), demand->subject, sizeof demand->subject);
     X509_STORE_CTX_set_error(ctx, error);
     return 0;
 }
@@ -168,6 +170,12 @@ bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reaso
         *reason = "dane-no-match";
     }
     return true;
+}
+
+const char *tlsdane_refused(const SSL *ssl)
+{
+    const struct demand *demand = SSL_get_ex_data(ssl, demand_index);
+    return demand != NULL && demand->failed ? demand->subject : "";
 }
 
 bool tlsdane_matched(const SSL *ssl, char *out, size_t size)

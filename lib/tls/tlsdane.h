@@ -58,6 +58,10 @@ bool tlsdane_offers_session(const SSL *ssl);
  * or false when it failed for some other reason. */
 bool tlsdane_fault(const SSL *ssl, enum tlsresult_type *type, const char **reason);
 
+/* The subject of that certificate (tls_subject); "" where it failed for some other reason. Valid as
+ * long as the connection. */
+const char *tlsdane_refused(const SSL *ssl);
+
 /* Writes the record of the policy that the certificate of a finished handshake matched, as
  * tlsa_text has it and cut where it does not fit in size octets: true; or false and "" where none
  * had to, or the handshake resumed an earlier one, in which that was seen to. */

@@ -385,6 +385,7 @@ class Send(WebapiCase):
         first = self.mjl.call("Send", request)
         self.assertEqual(first.status, 200, first.text)
         self.assertEqual(self.mjl.call("Send", request).json, first.json)
+        self.suite.wait_log(m="delivered")  # or it would be sent again
         self.suite.kill()
         self.suite.start()
         self.assertEqual(self.mjl.call("Send", request).json, first.json)

@@ -164,7 +164,7 @@ class TlsPolicies(case.LanCase):
         row, = self.suite.qmctl("queue", "list", "--to", "a@wrong.test")
         shown = self.suite.qmctl("queue", "show", row["id"])
         self.assertEqual([(one["tls"], one["tls_name"], one["tls_peer"], one["tls_record"], one["octets"])
-                          for one in shown["history"]], [("policy dane", "mx.wrong.test", "", "", 0)])
+                          for one in shown["history"]], [("policy dane", "mx.wrong.test", "CN=mx.dane.test", "", 0)])
         for name, record in (("dane", good), ("anchor", anchor), ("enforce", "")):
             entry = self.outcome(f"{name}.test")[2]
             self.assertEqual((entry["tls_name"], entry["tls_record"]), (f"mx.{name}.test", record.lower()))
@@ -286,6 +286,7 @@ tls-policy {{ to off.test  level none }}
         self.assertIn("REQUIRETLS", takes.mails[0].sender)
         self.submit(["off.test"])
         self.expect({"off.test": ("delivered", "clear, TLS is switched off; policy none")})
+        self.counted('tls_optional_total{ignored="dane"} 1')
         self.suite.stop()
 
     def test_who_can_do_without_is_not_kept_out_with_the_others(self):

@@ -245,6 +245,10 @@ static void what_the_message_asks_for_goes_before_that(void **state)
          .outcome = DELIVERED, .tls = "unverified; policy optional may", .learned = ""},
         {"not needed, lookup fails", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = FAILS,
          .server = UNTRUSTED, .outcome = DELIVERED, .tls = "policy optional may"},
+        {"not needed, sts", .flags = SUBMIT_TLS_OPTIONAL, .sts = ENFORCE, .server = UNTRUSTED,
+         .outcome = DELIVERED, .tls = "unverified; policy optional may", .learned = USED},
+        {"not needed, and nothing is there", .flags = SUBMIT_TLS_OPTIONAL, .sts = TESTING,
+         .server = UNTRUSTED, .outcome = DELIVERED, .tls = "policy optional may"},
         {"not needed, sts, refused", .flags = SUBMIT_TLS_OPTIONAL, .sts = ELSEWHERE,
          .server = REFUSES, .outcome = DELIVERED,
          .tls = "clear, STARTTLS was refused; policy optional may"},
@@ -252,7 +256,11 @@ static void what_the_message_asks_for_goes_before_that(void **state)
     TRY(trials);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NO_POLICY], 3);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NOT_OFFERED], 1);
-    assert_int_equal(lab.counters[COUNT_TLS_OPTIONAL], 3);
+    for (unsigned i = 0; i < TLSASK_IGNORABLE; i++)
+        assert_int_equal(lab.counters[COUNT_TLS_OPTIONAL + i], 1);
+    /* What does not count is not counted as if it did. */
+    assert_int_equal(lab.counters[COUNT_DANE_UNUSABLE], 1);
+    assert_int_equal(lab.counters[COUNT_DANE_FAILED], 0);
 }
 
 #define FOR_ALL(level) "tls-policy { to .test example.net  level " level " }\n"
@@ -481,7 +489,7 @@ static void what_tls_was_like_is_kept_in_detail(void **state)
     } cases[] = {
         {GOOD, UNTRUSTED, "mx1.test", "CN=127.0.0.1", true, 27},
         {NONE, TRUSTED, "mx1.test", "CN=127.0.0.1", false, 27},
-        {WRONG, UNTRUSTED, "mx1.test", "", false, 0}, /* the handshake failed */
+        {WRONG, UNTRUSTED, "mx1.test", "CN=127.0.0.1", false, 0}, /* the handshake failed */
         {NONE, CLEAR, "", "", false, 27},
         {FAILS, TRUSTED, "", "", false, 0}, /* nobody was connected to */
     };
