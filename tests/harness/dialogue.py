@@ -9,7 +9,8 @@ step may stand, for the suite only:
     with: localserve              start it by `quartermaster localserve`
     with: FILE.conf               start it with this configuration (beside the dialogue); the default is
                                   default.conf there, or localserve without such a file
-    config: TEXT                  a line put behind that configuration; may come several times
+    config: TEXT                  a line put behind that configuration, for localserve into its folder local.d;
+                                  may come several times
 
 Steps:
 
@@ -125,12 +126,13 @@ class Script:
         """Text of the suite's configuration, or None for localserve."""
         names = [value for key, value in self.head if key == "with"] or ["default.conf"]
         path = self.path.with_name(names[-1])
-        more = "".join(value + "\n" for key, value in self.head if key == "config")
         if names[-1] == "localserve" or (names == ["default.conf"] and not path.exists()):
-            if more:
-                raise BadScript(f"{self.path}: config: lines, but localserve takes none")
             return None
-        return path.read_text() + more
+        return path.read_text() + self.more()
+
+    def more(self):
+        """What is put behind it."""
+        return "".join(value + "\n" for key, value in self.head if key == "config")
 
 
 def octets(text):
@@ -346,7 +348,10 @@ def run_against(path, address, port):
 def run_against_suite(path):
     """Starts the suite as the dialogue says, runs it, stops the suite. Raises Mismatch, BadScript, SuiteError."""
     script = Script(path)
-    with suites.Suite(script.configuration()) as suite:
+    suite = suites.Suite(script.configuration())
+    if script.configuration() is None and script.more():
+        suite.add_file("state/local.d/dialogue.conf", script.more())
+    with suite:
         _Runner(script, lambda listener: ("127.0.0.1", suite.port(listener)), suite).run()
 
 

@@ -100,11 +100,12 @@ class Suite:
     def add_file(self, name, text, mode=0o600):
         """Puts a file (such as a key) into the suite's folder, beside its configuration."""
         path = self.folder / name
+        made = [one for one in path.parents if not one.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(mode)
-        if self.user is not None:
-            os.chown(path, self.user, self.user)
+        for one in [path, *made] if self.user is not None else []:
+            os.chown(one, self.user, self.user)
         return path
 
     # ---- start and stop
