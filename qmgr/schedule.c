@@ -10,12 +10,16 @@
 #include "duewalk.h"
 #include "log.h"
 #include "mem.h"
+#include "rows.h"
 #include "sites.h"
 #include "tables.h"
 #include "window.h"
 
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
 #define STREAM_PART 2  /* and an account half of that */
+#define FRESH_PART 4   /* so much of a half an account does not use but for others it has mail for \
+                        */
+#define WHOLE_PART 2   /* beyond that, only with so much of a half free, to have a message whole */
 #define GULP_PART 16   /* what was passed over is fetched when so much of a half is free for it */
 #define ROWS_A_TURN 400
 #define FIRST_PART 4 /* a fourth of the deliveries is for destinations that have none yet */
@@ -144,7 +148,7 @@ static bool has_its_share(const struct schedule *s, const struct stream *stream)
     uint64_t share = left / WINDOW_PART, own = share / STREAM_PART;
     uint64_t its = stream->waiting + stream->parked;
     return side->waiting + side->parked >= (share < 1 ? 1 : share) || its >= (own < 1 ? 1 : own) ||
-           (its > 0 && !has_place(s, stream->class, stream->owner, 0));
+           (its > 0 && !has_place(s, stream->class, stream->owner, places(s) / FRESH_PART));
 }
 
 static void set_limits(struct schedule *s)
@@ -187,8 +191,28 @@ static bool take(void *arg, const struct due *due, const struct stream_id *strea
     return true;
 }
 
+/* Of a recipient that is in the store; 0 when it is not, or not readable. */
+static uint64_t message_of(struct store_txn *t, uint64_t id)
+{
+    struct key k = key_id(id);
+    struct span value;
+    struct rcpt_peek r;
+    return store_get(t, TABLE_RCPT, key_span(&k), &value) && rcpt_row_peek(value, &r) == 0
+               ? r.message
+               : 0;
+}
+
+/* Whether one delivery may have as many recipients, and the account as many places without filling
+ * what its mail for others needs. */
+static bool has_room_for_whole(const struct schedule *s, const struct stream *stream)
+{
+    return stream->waiting < (unsigned)s->queue->settings->destination_recipients &&
+           has_place(s, stream->class, stream->owner, places(s) / WHOLE_PART);
+}
+
 /* Fetches more of one stream, by its own index: one at least, if there is one, however full the
- * window. */
+ * window, and what its share allows. Then the rest of the message that goes next, beyond its share:
+ * what is fetched later would need a delivery of its own. */
 static void refill(struct schedule *s, struct stream *stream)
 {
     int64_t now = clock_wall_ms();
@@ -196,6 +220,7 @@ static void refill(struct schedule *s, struct stream *stream)
         key_dest(stream->id, (struct due){stream->class, stream->more.next_ms, stream->more.id});
     struct store_txn *t = store_begin(s->queue->store, false);
     struct store_cursor c = store_cursor(t, TABLE_DEST);
+    uint64_t message = 0;
     stream->more.any = false;
     for (bool at = store_seek(&c, key_span(&from)); at; at = store_next(&c)) {
         struct stream_id id;
@@ -204,8 +229,12 @@ static void refill(struct schedule *s, struct stream *stream)
             id.account != stream->id.account || due.class != stream->class || due.next_ms > now)
             break;
         if (stream->waiting > 0 && has_its_share(s, stream)) {
-            window_note_more(stream, due.next_ms, due.id);
-            break;
+            message = message == 0 ? message_of(t, TAILQ_FIRST(&stream->items)->id) : message;
+            if (message == 0 || !has_room_for_whole(s, stream) ||
+                message_of(t, due.id) != message) {
+                window_note_more(stream, due.next_ms, due.id);
+                break;
+            }
         }
         if (window_find(&s->window, due.id) == NULL)
             (void)window_add(&s->window, stream, due.id, due.next_ms);
@@ -447,9 +476,7 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     struct destination *d = stream->destination;
     struct course *course = &s->courses[stream->class];
     /* Before it is empty, so that the next delivery has as many recipients as may be. */
-    if (stream->more.any &&
-        stream->waiting < (unsigned)s->queue->settings->destination_recipients &&
-        (stream->waiting == 0 || !has_its_share(s, stream)))
+    if (stream->more.any && stream->waiting < (unsigned)s->queue->settings->destination_recipients)
         refill(s, stream);
     if (stream->waiting == 0)
         return DELIVERY_NOTHING;

@@ -13,7 +13,7 @@ listen public { address 192.0.2.1  smtp 25  submission 587  require-tls-for-auth
 domain us.test { }
 account ann { address ann@us.test }
 dns { server 192.0.2.53:53  timeout 500ms  tries 2 }
-queue { first-retry 1s  window 40000 }
+queue { first-retry 1s }
 """
 
 MANY = 500

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,6 +102,15 @@ struct answerer {
     struct buf payload;
 };
 
+/* They are waited for at the end: what they have not given back yet would count as lost. */
+static atomic_int answering;
+
+__attribute__((destructor)) static void end_with_all_answers(void)
+{
+    while (atomic_load(&answering) > 0)
+        (void)sched_yield();
+}
+
 static inline void *give_answer(void *arg)
 {
     struct answerer *a = arg;
@@ -119,6 +130,7 @@ static inline void *give_answer(void *arg)
     file_close(&a->fd);
     buf_free(&a->payload);
     mem_free(&a);
+    (void)atomic_fetch_sub(&answering, 1);
     return NULL;
 }
 
@@ -134,6 +146,7 @@ static inline int ready_answer(uint16_t type, struct span payload, int *other)
     a->fd = fcntl(fd[1], F_DUPFD_CLOEXEC, 0);
     a->type = type;
     buf_put_span(&a->payload, payload);
+    (void)atomic_fetch_add(&answering, 1);
     assert_int_equal(pthread_create(&thread, NULL, give_answer, a), 0);
     assert_int_equal(pthread_detach(thread), 0);
     *other = fd[1];

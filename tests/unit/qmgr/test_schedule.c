@@ -70,6 +70,47 @@ static void test_neither_do_they_with_as_many_as_may_go_in_each_delivery(void **
     world_expect_empty();
 }
 
+/* Nor do several, that take all they get and do not answer. */
+static void test_some_slow_domains_leave_one_a_place(void **state)
+{
+    world_open("queue { destination-concurrency-start 20 }\n");
+    for (int i = 0; i < 4; i++) {
+        char domain[40];
+        (void)snprintf(domain, sizeof domain, "big%d.example", i);
+        (void)world_send_many(domain, 8000);
+        WORLD_UNTIL(agent_jobs_for(&world.direct, domain) > 0);
+    }
+    world_settle();
+    (void)world_send("c@small.example");
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "small.example") == 1);
+    assert_true(schedule_window(world.queue.schedule) < 10000);
+    world.direct.on_job = agent_delivers;
+    agent_answer_all(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    world_settle();
+    assert_int_equal(world.direct.recipients_total, 32001);
+}
+
+/* Of a message to more than a destination's share of the window, all go in one delivery. */
+static void test_a_message_is_not_split_by_the_share_of_its_destination(void **state)
+{
+    world_open(
+        "queue { window 4000 }\n"); /* of a half, 2000, each destination has 62 to begin with */
+    (void)world_send_many("big.example", 300);
+    WORLD_UNTIL(world.direct.jobs_n == 1);
+    assert_int_equal(world.direct.recipients_total, 300);
+    /* But where that would leave others of the account too few, it is. */
+    (void)world_send_many("more.example", 900);
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "more.example") > 1);
+    assert_true(schedule_window(world.queue.schedule) < 1000);
+    (void)world_send("c@small.example");
+    WORLD_UNTIL(agent_jobs_for(&world.direct, "small.example") == 1);
+    world.direct.on_job = agent_delivers;
+    agent_answer_all(&world.direct, agent_delivers);
+    WORLD_UNTIL(world_rows(TABLE_RCPT) == 0);
+    assert_int_equal(world.direct.recipients_total, 1201);
+}
+
 static void test_domains_that_do_not_answer_do_not_take_all_connections(void **state)
 {
     world_open("account one { address one@example.org }\n"
@@ -686,6 +727,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BARE_TEST(test_a_hundred_thousand_for_one_domain_do_not_delay_one_for_another),
         BARE_TEST(test_neither_do_they_with_as_many_as_may_go_in_each_delivery),
+        BARE_TEST(test_a_message_is_not_split_by_the_share_of_its_destination),
+        BARE_TEST(test_some_slow_domains_leave_one_a_place),
         BARE_TEST(test_domains_that_do_not_answer_do_not_take_all_connections),
         BARE_TEST(test_many_that_wait_for_a_connection_keep_nobody_busy),
         BARE_TEST(test_what_was_put_off_before_has_half_and_keeps_no_new_mail_waiting),
