@@ -120,8 +120,10 @@ static const struct conf_setting account_settings[] = {
             "guess, puts nothing on the suppression list unless this is plain."},
     {"suppress", CONF_BOOL, 0, CONF_QMGR, "yes",
      .doc = "Put an address on the account's suppression list by itself when a server refuses it "
-            "for good, or delivery to it has failed three times in a row. No mail is sent to what "
-            "is on the list, whoever put it there."},
+            "for good, or delivery to it has failed three times in a row. A refusal for reasons "
+            "that are not the address's does not count: policy, spam, a sender or a host that "
+            "are blocked, no connection. No mail is sent to what is on the list, whoever put it "
+            "there."},
     {"suppress-expiry", CONF_DURATION, 0, CONF_QMGR, "0", .min = "0", .max = "3650d",
      .doc = "How long an address stays there when it was put on the list by itself; 0 is until "
             "somebody removes it."},
@@ -137,10 +139,12 @@ static const struct conf_setting account_settings[] = {
      .doc = "How long what became of a webhook call is kept; 0 keeps nothing."},
     {"messages-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "How many messages the account may send in 24 hours, each recipient counted as one, by "
-            "whatever way they come in; 0 for no limit. The day moves on by the hour."},
+            "whatever way it logs in; 0 for no limit. The day moves on by the hour. What programs "
+            "of this machine hand to sendmail(8) is no account's."},
     {"new-recipients-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "To how many addresses that it has not written to in a year the account may send in 24 "
-            "hours; 0 for no limit."},
+            "hours; 0 for no limit. Addresses are remembered as long as one of these two limits is "
+            "set: at first, all are new."},
     {"mailbox", CONF_BOOL, 0, CONF_SMTPD | CONF_QMGR | CONF_DELIVERY | CONF_WEBAPI, "yes",
      .doc = "Deliver incoming mail to a Maildir of this account."},
     {"sent-folder", CONF_TEXT, 0, CONF_WEBAPI, .min = "1", .max = "128",

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from harness import api, case, client, httpsink, mailbox, sandbox, smtpsink, suite, wait
+from harness import api, case, client, httpsink, mailbox, sandbox, smtpsink, suite, wait, wholetext
 
 SEED = int(os.environ.get("QM_SEED", time.time_ns() % 1_000_000))
 ROUNDS, SECONDS = (20, 18) if case.LONG else (3, 12)
@@ -100,7 +100,8 @@ class Storm(case.LanCase):
             self.tried["smtp"] += 1
             try:
                 smtp = smtp or client.connect(self.us.v4, 25, timeout=20)
-                smtp.sendmail("b@example.net", ["ann@us.test"], client.message("ann@us.test", token, size=size))
+                smtp.sendmail("b@example.net", ["ann@us.test"],
+                              f"From: b@example.net\r\nTo: ann@us.test\r\nSubject: {token}\r\n\r\n{wholetext.text(random_, size)}")
                 self.acknowledged[token] = "smtp"
             except OSError:  # smtplib's errors are among them
                 smtp = smtp and smtp.close()
@@ -110,12 +111,13 @@ class Storm(case.LanCase):
 
     def http_sender(self, number):
         web, turn = api.Api(self.us.v4, 80, "app@us.test", "secret", timeout=20), 0
+        body = wholetext.text(random.Random(f"{SEED} http {number}"), 300).replace("\r\n", "\n")
         while not self.stopping.is_set():
             turn += 1
             token = f"storm-http-{number}-{turn}"
             self.tried["http"] += 1
             try:
-                answer = web.call("Send", {"To": [{"Address": "b@example.net"}], "Subject": token, "Text": "x"})
+                answer = web.call("Send", {"To": [{"Address": "b@example.net"}], "Subject": token, "Text": body})
                 if answer.status == 200:
                     self.acknowledged[token] = "http"
                     continue
@@ -125,12 +127,13 @@ class Storm(case.LanCase):
 
     def sendmail_sender(self, number):
         """Acknowledged by exit 0 alone. This mail goes out without a route."""
+        body = wholetext.text(random.Random(f"{SEED} sendmail {number}"), 300).replace("\r\n", "\n")
         turn, command = 0, [self.suite.program.with_name("sendmail"), "-C", self.suite.config_path, "-i", "-f", "app@us.test"]
         while not self.stopping.is_set():
             turn += 1
             token = f"storm-sendmail-{number}-{turn}"
             self.tried["sendmail"] += 1
-            if self.us.run([*command, "b@[192.0.2.4]"], input=f"Subject: {token}\n\nx\n", check=False).returncode == 0:
+            if self.us.run([*command, "b@[192.0.2.4]"], input=f"Subject: {token}\n\n{body}", check=False).returncode == 0:
                 self.acknowledged[token] = "sendmail"
             else:
                 self.stopping.wait(0.05)
@@ -227,13 +230,14 @@ class Storm(case.LanCase):
         return counts["messages"] == counts["webhooks"] == 0
 
     def arrivals(self):
-        """token -> times at which it arrived."""
+        """token -> times at which it arrived, each time whole."""
         found = collections.defaultdict(list)
-        for path in self.inbox.files():
-            found[TOKEN.search(path.read_bytes())[1].decode()].append(path.stat().st_ctime)
-        for mail in [*self.sink.mails, *self.direct.mails]:
-            if mail.accepted:
-                found[TOKEN.search(mail.data)[1].decode()].append(mail.at)
+        came = [(path.read_bytes(), path.stat().st_ctime) for path in self.inbox.files()]
+        came += [(mail.data, mail.at) for mail in [*self.sink.mails, *self.direct.mails] if mail.accepted]
+        for octets, at in came:
+            token = TOKEN.search(octets)[1].decode()
+            self.assertTrue(wholetext.is_whole(octets), token)
+            found[token].append(at)
         return found
 
     def unexplained(self, arrivals, transports):

@@ -7,7 +7,6 @@ what it pleases. The suite starts on some of these. QM_SEED=n chooses the same p
 
 import collections
 import concurrent.futures
-import hashlib
 import os
 import pathlib
 import random
@@ -17,7 +16,7 @@ import subprocess
 import threading
 import time
 
-from harness import api, case, client, disklog, sandbox, smtpsink, suite, wait
+from harness import api, case, client, disklog, sandbox, smtpsink, suite, wait, wholetext
 
 SEED = int(os.environ.get("QM_SEED", time.time_ns() % 1_000_000))
 CUTS, SECONDS = (1000, 30) if case.LONG else (200, 3)
@@ -36,18 +35,6 @@ smtp { transactions 1000000 }
 TOKEN = re.compile(rb"(?mi)^Subject: (cut-\S+)\r?$")
 LEFT_OVER = re.compile(r"^bodies/\S+: no message names it$")  # what a start sweeps away
 NOT_BEGUN = re.compile(r"^sys: .* is missing$")  # what the very first start puts there
-DIGEST = re.compile(rb"\r\n\r\n([0-9a-f]{64})\r\n(.*)", re.DOTALL)
-
-
-def text(random_, size):
-    """A body that shows whether all of it is there: the digest of the rest stands in its first line."""
-    rest = "".join(f"{random_.getrandbits(240):060x}\r\n" for _ in range(size // 62))
-    return f"{hashlib.sha256(rest.encode()).hexdigest()}\r\n{rest}"
-
-
-def is_whole(octets):
-    found = DIGEST.search(octets)
-    return bool(found) and hashlib.sha256(found[2]).hexdigest().encode() == found[1]
 
 
 class RecordedSuite(suite.Suite):
@@ -85,7 +72,7 @@ class PowerCut(case.LanCase):
         with client.connect(self.us.v4, 25, timeout=60) as smtp:
             for turn in turns:
                 token = f"cut-smtp-{number}-{turn}"
-                body = text(random_, random_.choice([100] * 6 + [4000, 12000, 60000, 100_000]))
+                body = wholetext.text(random_, random_.choice([100] * 6 + [4000, 12000, 60000, 100_000]))
                 smtp.sendmail("b@example.net", ["ann@us.test"],
                               f"From: b@example.net\r\nTo: ann@us.test\r\nSubject: {token}\r\n\r\n{body}")
                 self.acknowledged[token] = time.time()
@@ -95,7 +82,7 @@ class PowerCut(case.LanCase):
         web = api.Api(self.us.v4, 80, "app@us.test", "secret", timeout=60)
         for turn in turns:
             token = f"cut-http-{number}-{turn}"
-            body = text(random_, random_.choice([3000] * 3 + [50_000])).replace("\r\n", "\n")
+            body = wholetext.text(random_, random_.choice([3000] * 3 + [50_000])).replace("\r\n", "\n")
             answer = web.call("Send", {"To": [{"Address": "b@example.net"}], "Subject": token, "Text": body})
             self.assertEqual(answer.status, 200)
             self.acknowledged[token] = time.time()
@@ -129,7 +116,7 @@ class PowerCut(case.LanCase):
     def token(self, octets, where):
         """Whose message this is; all of it is there."""
         found = TOKEN.search(octets)
-        self.assertTrue(found and is_whole(octets), f"{where}: {bytes(octets[:300])!r}")
+        self.assertTrue(found and wholetext.is_whole(octets), f"{where}: {bytes(octets[:300])!r}")
         return found[1].decode()
 
     def queued(self, folder, used=True):
@@ -156,13 +143,20 @@ class PowerCut(case.LanCase):
                 continue
             seen = self.mail_seen.get(path)
             if seen is None or seen[0] is not file:
-                self.mail_seen[path] = seen = file, self.token(left.octets(path).replace(b"\n", b"\r\n"), path)
+                self.mail_seen[path] = seen = file, self.token(left.octets(path), path)
             found.add(seen[1])
         return found
 
     def sent(self, mails):
-        """Tokens of what the remote server accepted."""
-        return {self.token(mail.data, "sent") for mail in mails if mail.accepted}
+        """token -> when the remote server accepted it, at first."""
+        found = {}
+        for mail in mails:
+            if mail.accepted:
+                found.setdefault(self.token(mail.data, "sent"), mail.at)
+        return found
+
+    def sent_by(self, at):
+        return {token for token, when in self.remote.items() if when <= at}
 
     def check(self, left, folder, at):
         """Returns the tokens of what the history has, and of those that were acknowledged by then and are lost: neither
@@ -170,7 +164,7 @@ class PowerCut(case.LanCase):
         shutil.rmtree(folder, ignore_errors=True)
         left.write(folder, "queue")
         queued, retired = self.queued(folder, any(when <= at for when in self.acknowledged.values()))
-        there = self.delivered(left) | self.remote
+        there = self.delivered(left) | self.sent_by(at)
         self.assertEqual(retired - there, set(), "in the history and at no destination")
         return retired, {token for token, when in self.acknowledged.items() if when <= at} - queued - retired
 
@@ -217,8 +211,8 @@ class PowerCut(case.LanCase):
         self.wait_empty()
         self.suite.stop()
         waited = {row for row in self.queued(self.state)[1]} - retired
-        mails = {self.token(path.read_bytes().replace(b"\n", b"\r\n"), path) for path in (self.state / "mail/ann/new").iterdir()}
-        there = mails | self.sent(self.sink.mails[before:]) | (retired & self.remote)
+        mails = {self.token(path.read_bytes(), path) for path in (self.state / "mail/ann/new").iterdir()}
+        there = mails | self.sent(self.sink.mails[before:]).keys() | (retired & self.sent_by(at))
         known = {token for token, when in self.acknowledged.items() if when <= at or token.endswith(folder.name)}
         self.assertEqual(known - there, set(), folder.name)
         return len(waited) - 1
