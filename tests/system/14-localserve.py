@@ -259,6 +259,16 @@ class Localserve(case.LanCase):
         self.inbox.wait(1)
         self.suite.stop(timeout=10)
 
+    def test_it_is_put_off_when_the_time_for_its_answer_is_over(self):
+        config = self.suite.folder / "state/quartermaster.conf"
+        config.write_text(config.read_text().replace("final-timeout 1m", "final-timeout 2s"))
+        self.suite.qmctl("reload")
+        sent, = self.send("timeout@example.org")
+        told = self.hooks.wait(1)[0].json()
+        self.assertEqual((told["QueueMsgID"], told["Event"], told["SMTPCode"]), (sent, "delayed", 0))
+        self.assertEqual([row["attempts"] for row in self.suite.qmctl("queue", "list")], [1])
+        self.suite.stop()
+
     def test_a_second_one_in_the_same_folder_leaves_the_first_alone(self):
         before = self.suite.config_path.read_text()
         done = subprocess.run([self.suite.program, "localserve", "--dir", self.suite.config_path.parent,

@@ -115,18 +115,24 @@ class Bounces(case.LanCase):
             self.assertEqual((payload["FromID"], payload["Extra"]), (submission["FromID"], {"order": "7"}))
         return [(one["Event"], one["DSN"], one["Suppressing"], one["SMTPCode"], one["SMTPEnhancedCode"]) for one in mine()]
 
+    def names(self, submission, last):
+        """Of its events in their order, once this one is there."""
+        return [one["Event"] for one in self.events(submission, (last, False))]
+
     def listed(self, account="app"):
         return {row["address"]: (row["class"], row["reason"]) for row in self.suite.qmctl("suppress", "list", account)}
 
     def test_an_unknown_user(self):
         first = self.send("No.Body+x@example.net")
         self.assertEqual(self.told(first, 1), [("failed", False, True, 550, "5.1.1")])
+        self.assertEqual(self.names(first, "failed"), ["accepted", "failed"])
         self.assertEqual(self.listed(), {"No.Body+x@example.net": (
             "bad address", 'delivery failure from queue with smtp code 550, enhanced code "1.1"')})
         with capture.Capture() as link:
             second = self.send("nobody@example.net")
             self.assertEqual(self.told(second, 1), [("suppressed", False, False, 0, "")])
         self.assertEqual(link.connections(25), 0)
+        self.assertEqual(self.names(second, "suppressed"), ["accepted", "suppressed"])
         item, = [row for row in self.suite.qmctl("retired", "list") if row["to"] == "nobody@example.net"]
         self.assertFalse(item["success"])
         notices = mailbox.Maildir(self.suite.folder / "state/mail/app").wait(2)
@@ -143,9 +149,15 @@ class Bounces(case.LanCase):
                              [("failed", False, number == 3, 552, "5.2.2")])
         self.assertEqual(self.listed(), {"full@example.org": (
             "full", "delivery failure from queue and three consecutive failures")})
-        self.assertEqual(self.told(self.send("full@example.org"), 1), [("suppressed", False, False, 0, "")])
+        with capture.Capture() as link:
+            full = self.send("full@example.org")
+            self.assertEqual(self.told(full, 1), [("suppressed", False, False, 0, "")])
+        self.assertEqual(link.connections(25), 0)
+        self.assertEqual(self.names(full, "suppressed"), ["accepted", "suppressed"])
         for _ in range(4):
-            self.assertEqual(self.told(self.send("policy@example.org"), 1), [("failed", False, False, 550, "5.7.1")])
+            policy = self.send("policy@example.org")
+            self.assertEqual(self.told(policy, 1), [("failed", False, False, 550, "5.7.1")])
+            self.assertEqual(self.names(policy, "failed"), ["accepted", "failed"])
         self.assertEqual(list(self.listed()), ["full@example.org"])
         self.suite.stop()
 
