@@ -37,6 +37,7 @@ void ctl_queue_help(FILE *out);
 void ctl_retired_help(FILE *out);
 void ctl_message_help(FILE *out);
 void ctl_suppress_help(FILE *out);
+void ctl_account_help(FILE *out);
 void ctl_hook_help(FILE *out);
 void ctl_hold_help(FILE *out);
 

@@ -204,16 +204,33 @@ static int list(struct ctl *c)
     return EX_OK;
 }
 
+void ctl_account_help(FILE *out)
+{
+    (void)fputs(
+        "usage: qmctl account list\n"
+        "       qmctl account password|remove NAME\n"
+        "       qmctl account purge [--yes] NAME\n"
+        "\n"
+        "  list      the accounts of the configuration, whether each has a password, its "
+        "addresses\n"
+        "  password  set it: asked for twice at a terminal, else one line of standard input\n"
+        "  remove    take the password away, so that nobody can log in\n"
+        "  purge     of an account that is not in the configuration any more: count what is kept "
+        "in\n"
+        "            its name, and with --yes fail its mail and remove all but the history\n",
+        out);
+}
+
 int ctl_account(struct ctl *c, int argc, char **argv)
 {
     bool purges = argc >= 2 && strcmp(argv[1], "purge") == 0;
     bool known =
         purges || (argc == 2 && strcmp(argv[1], "list") == 0) ||
         (argc == 3 && (strcmp(argv[1], "password") == 0 || strcmp(argv[1], "remove") == 0));
-    if (!known)
-        return ctl_fail(
-            EX_USAGE,
-            "usage: qmctl account list | password NAME | remove NAME | purge [--yes] NAME");
+    if (!known) {
+        ctl_account_help(stderr);
+        return EX_USAGE;
+    }
     if (c->conf == NULL)
         return ctl_fail(EX_CONFIG,
                         "%s cannot be read or is not good: qmctl -c FILE config check tells more",

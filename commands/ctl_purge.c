@@ -41,6 +41,14 @@ static int purge(int fd, const char *account, bool dry, struct tally *n, struct 
     return admin_ask_purge(fd, account, dry, &n->purged, f);
 }
 
+static uint64_t total(const struct tally *n)
+{
+    uint64_t all = n->recipients + n->webhooks;
+    for (size_t i = 0; i < ADMIN_KEPTS; i++)
+        all += n->purged.kept[i];
+    return all;
+}
+
 static void print_json(const char *account, bool dry, const struct tally *n)
 {
     struct buf b = {0};
@@ -94,6 +102,8 @@ int ctl_account_purge(struct ctl *c, int argc, char **argv)
     (void)close(fd);
     if (rc != 0)
         return ctl_fail(ctl_code(f.text, EX_TEMPFAIL), "%s: %s", account, f.text);
+    if (!yes && total(&n) == 0)
+        return ctl_fail(EX_DATAERR, "nothing is kept of an account %s", account);
     if (c->json)
         print_json(account, !yes, &n);
     else

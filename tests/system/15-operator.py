@@ -225,6 +225,7 @@ class Operator(case.LanCase):
         again = self.qmctl("account", "purge", "--yes", "ann")
         self.assertEqual([again[key] for key in ("recipients", "webhooks", "suppressions", "events")], [0] * 4)
         self.assertEqual((len(self.qmctl("queue", "list", "--account", "bob")), len(self.qmctl("suppress", "list", "bob"))), (1, 1))
+        self.assertEqual(self.code("account", "purge", "ann"), 65)  # there is nothing left of it
         self.assertEqual(self.code("account", "purge"), 64)
         self.suite.stop()
 
