@@ -231,18 +231,40 @@ static void try_other_family(struct relay *r, int family)
     next_address(r);
 }
 
-/* The host has had its say over this family. */
-static void learn_family(struct relay *r, int family)
+/* Whether somebody is to wait, and nobody was taken. */
+static bool is_deferred(const struct job *j)
+{
+    bool deferred = false;
+    for (uint32_t i = 0; i < j->order->recipients_n; i++) {
+        if (j->settled[i] && j->results[i].status == DELIVER_DONE)
+            return false;
+        deferred = deferred || (j->settled[i] && j->results[i].status == DELIVER_DEFERRED);
+    }
+    return deferred;
+}
+
+/* The host has had its say at this address. */
+static void learn_family(struct relay *r, const struct dnsaddr *at)
 {
     struct memo *w = r->agent->welcome;
+    int family = at->family;
     if (family == 0 || has_policy_refusal(r->job))
         return;
-    welcome_taken(w, r->host_name, family);
+    if (is_deferred(r->job))
+        welcome_deferred(w, r->host_name, at, r->job->order->attempt > 1, clock_mono_ms());
+    else
+        welcome_taken(w, r->host_name, family);
     if (r->unwelcome == 0 || r->unwelcome == family)
         return;
     log_info(NULL, "welcome over one address family alone", LS("host", r->host_name),
              LU("family", family == AF_INET6 ? 6 : 4));
     welcome_refused(w, r->host_name, r->unwelcome, clock_mono_ms());
+}
+
+/* Whether the host's addresses of this family are left for the end. */
+static bool is_last(const struct relay *r, int family)
+{
+    return family != 0 && welcome_last(r->agent->welcome, r->host_name, clock_mono_ms()) == family;
 }
 
 static bool is_settled(const struct job *j)
@@ -259,10 +281,10 @@ static void on_done(struct session *s, void *arg, bool usable)
     struct relay *r = arg;
     int family = session_family(s);
     r->session = NULL;
-    learn_family(r, family);
+    learn_family(r, session_address(s));
     /* Whoever took over a connection whose address is not welcome would have no other to turn to.
      */
-    if (usable && !has_policy_refusal(r->job))
+    if (usable && !has_policy_refusal(r->job) && !is_last(r, family))
         pool_keep(r->agent->pool, s, r->transport, pool_key(r));
     else
         session_quit(&s);
@@ -497,31 +519,13 @@ static void start_anew(struct relay *r)
     next_host(r);
 }
 
-/* Addresses over which the host does not want us go to the end. */
-static void order_families(struct relay *r)
-{
-    struct hostfound *f = &r->found;
-    int last = welcome_last(r->agent->welcome, r->host_name, clock_mono_ms());
-    if (last == 0 || f->by_name || f->policy == NULL)
-        return;
-    struct dnsaddr *list = mem_array(f->n, sizeof *list);
-    size_t n = 0;
-    for (int round = 0; round < 2; round++) {
-        for (size_t i = 0; i < f->n; i++) {
-            if ((f->list[i].family == last) == (round == 1))
-                list[n++] = f->list[i];
-        }
-    }
-    mem_free(&f->list);
-    f->list = list;
-}
-
 static void on_host(struct hostfound *found, void *arg)
 {
     struct relay *r = arg;
     bool tries = found->policy != NULL && found->policy->verdict == TLSPOLICY_TRY;
     r->found = *found;
-    order_families(r);
+    if (r->found.list != NULL)
+        welcome_order(r->agent->welcome, r->host_name, r->found.list, r->found.n, clock_mono_ms());
     if (tries && reuse(r))
         return;
     if (r->settling) {

@@ -559,6 +559,11 @@ int session_family(const struct session *s)
     return s->to.family;
 }
 
+const struct dnsaddr *session_address(const struct session *s)
+{
+    return &s->to;
+}
+
 const struct tlspolicy *session_policy(const struct session *s)
 {
     return s->policy;

@@ -77,6 +77,7 @@ struct session *session_open(const struct session_order *order,
 struct job_tls session_tls(const struct session *s);
 const char *session_host(const struct session *s);
 int session_family(const struct session *s); /* AF_INET, AF_INET6; 0: the address is not known */
+const struct dnsaddr *session_address(const struct session *s); /* family is 0: it is not known */
 const struct tlspolicy *session_policy(const struct session *s);
 /* What is told of recipients whose turn has not come when all the job's time is over. */
 #define JOB_TOO_LONG "the server takes too long for all the recipients"

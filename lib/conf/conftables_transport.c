@@ -111,7 +111,9 @@
         "ip-family", CONF_WORD, 0, OUT, D("ip-family", "any"),                                     \
             .words = "any 4 6 prefer-4 prefer-6",                                                  \
             .doc = "Which addresses of a host are tried: of IPv4 or IPv6 alone, or both in turn, " \
-                   "beginning with the preferred; any prefers IPv6."                               \
+                   "beginning with the preferred; any prefers IPv6. A host that does not want "    \
+                   "mail over one family, or puts it off over it twice in a row, is tried over "   \
+                   "the other first."                                                              \
     }
 
 #define SOURCE_SETTING(D)                                                                          \

@@ -16,6 +16,8 @@ deliver { connect-timeout 5s  idle-timeout 0  %s }
 # Without a name for the address: 550 5.7.25, at each RCPT.
 STRICT = {"smtpd_peername_lookup": "yes", "unknown_client_reject_code": "550",
           "smtpd_client_restrictions": "reject_unknown_reverse_client_hostname"}
+# As it is when nothing is set: 450 4.7.1.
+PUTS_OFF = {**STRICT, "unknown_client_reject_code": "450"}
 
 
 class Families(case.LanCase):
@@ -66,6 +68,21 @@ class Families(case.LanCase):
         # One connection that was refused, for both recipients; the next message knows.
         self.assertEqual((len(self.sixes(link)), len(self.fours(link))), (1, 2))
         self.assertEqual(peer.log().count("reject: RCPT"), 2)
+        self.assertEqual(self.inbox.files(), [])
+        self.suite.stop()
+
+    def test_a_host_that_puts_it_off_for_want_of_a_name_gets_mail_over_the_other(self):
+        peer = self.peer("b", **PUTS_OFF)
+        self.start()
+        with capture.Capture() as link:
+            self.submit("x@b.test")
+            self.suite.wait_log(m="delivered")
+            self.submit("y@b.test")
+            self.suite.wait_log(m="delivered", count=2)
+        peer.mailbox().wait(2)
+        # The same family once more, as it might be greylisting; then the other, and the next message knows.
+        self.assertEqual((len(self.sixes(link)), len(self.fours(link))), (2, 2))
+        self.assertEqual(peer.log().count("450 4.7.1 Client host rejected"), 2)
         self.assertEqual(self.inbox.files(), [])
         self.suite.stop()
 
