@@ -102,7 +102,7 @@ static void find_records(struct hostlookup *l, const struct dnsaddr_result *addr
                                      ? dnstlsa_bases_of(order->hosts, order->i, addresses)
                                      : dnstlsa_bases_of_named(order->host, addresses);
     l->searching = dnstlsa_find(order->transport->dns, &bases, (uint16_t)order->transport->port,
-                                on_records, l);
+                                order->turn, on_records, l);
 }
 
 /* It takes one of them to be this system: a name that leads here today and elsewhere tomorrow sends
@@ -167,20 +167,21 @@ static bool literal(const char *text, struct dnsaddr *a)
 }
 
 /* Which addresses of a host are tried, and in which order. */
-static struct dnsaddr_options options_of(const struct transport *t)
+static struct dnsaddr_options options_of(const struct transport *t, enum dns_turn turn)
 {
     static const enum dnsaddr_family families[] = {DNSADDR_6_FIRST, DNSADDR_ONLY_4, DNSADDR_ONLY_6,
                                                    DNSADDR_4_FIRST, DNSADDR_6_FIRST};
     return (struct dnsaddr_options){.family = families[t->family],
                                     .any_target = t->allow_loopback,
                                     .private_target = t->allow_private,
-                                    .max = HOSTLOOKUP_ADDRESSES};
+                                    .max = HOSTLOOKUP_ADDRESSES,
+                                    .turn = turn};
 }
 
 static void take_literal(struct hostlookup *l, const struct dnsaddr *a)
 {
     const struct transport *t = l->order.transport;
-    const struct dnsaddr_options options = options_of(t);
+    const struct dnsaddr_options options = options_of(t, l->order.turn);
     if (a->family == leaves_out(t)) {
         finish_without(l, DELIVER_DEFERRED, "4.4.4",
                        a->family == AF_INET6 ? "only IPv4 addresses are tried"
@@ -215,7 +216,7 @@ void hostlookup_start(struct hostlookup **slot, const struct hostlookup_order *o
                       hostlookup_fn *fn, void *arg)
 {
     const struct transport *t = order->transport;
-    const struct dnsaddr_options options = options_of(t);
+    const struct dnsaddr_options options = options_of(t, order->turn);
     struct dnsaddr a;
     struct hostlookup *l = mem_zero(sizeof *l);
     l->slot = slot;

@@ -33,6 +33,7 @@ struct hostlookup_order {
     const struct dnshosts_result *hosts;
     size_t i; /* it is the i-th of hosts, where that is not NULL */
     const struct stsfound *sts;
+    enum dns_turn turn;
 };
 
 /* found is the receiver's to clear. */

@@ -550,6 +550,12 @@ static void on_host(struct hostfound *found, void *arg)
         pass_over(r);
 }
 
+/* What was put off before is more likely to be of a domain whose name servers do not answer. */
+static enum dns_turn turn_of(const struct relay *r)
+{
+    return r->job->order->attempt > 1 ? DNS_AGAIN : DNS_NEW;
+}
+
 /* The i-th of hosts, if these are MX hosts. */
 static void try_host(struct relay *r, const char *name, size_t i)
 {
@@ -565,7 +571,8 @@ static void try_host(struct relay *r, const char *name, size_t i)
                                            .host = name,
                                            .hosts = r->hosts,
                                            .i = i,
-                                           .sts = r->ask.wants_sts ? &r->sts : NULL};
+                                           .sts = r->ask.wants_sts ? &r->sts : NULL,
+                                           .turn = turn_of(r)};
     hostlookup_start(&r->looking, &order, on_host, r);
 }
 
@@ -653,12 +660,14 @@ static void on_hosts(struct dnshosts_result *result, void *arg)
 static void begin_domain(struct relay *r)
 {
     const struct transport *t = r->transport;
-    struct dnshosts_options options = {
-        .own_names = &t->hostname, .own_count = 1, .max = (unsigned)t->max_hosts};
+    struct dnshosts_options options = {.own_names = &t->hostname,
+                                       .own_count = 1,
+                                       .max = (unsigned)t->max_hosts,
+                                       .turn = turn_of(r)};
     r->finding = dnshosts_find(t->dns, r->job->order->destination, &options, on_hosts, r);
     if (r->ask.wants_sts && dnsname_normal(r->job->order->destination, r->domain) == 0)
-        r->asking =
-            stslookup_start(r->agent, r->transport, r->domain, &r->job->order->sts, on_sts, r);
+        r->asking = stslookup_start(r->agent, r->transport, r->domain, &r->job->order->sts,
+                                    turn_of(r), on_sts, r);
 }
 
 static void begin(struct relay *r)

@@ -203,7 +203,8 @@ static void on_record(const struct dns_result *r, void *arg)
 }
 
 struct stslookup *stslookup_start(struct agent *a, struct transport *t, const char *domain,
-                                  const struct sts_known *known, stslookup_fn *fn, void *arg)
+                                  const struct sts_known *known, enum dns_turn turn,
+                                  stslookup_fn *fn, void *arg)
 {
     struct stslookup *l = mem_zero(sizeof *l);
     char *name = mem_format(MTASTS_RECORD_PREFIX "%s", domain);
@@ -212,7 +213,7 @@ struct stslookup *stslookup_start(struct agent *a, struct transport *t, const ch
     l->known = known;
     l->fn = fn;
     l->arg = arg;
-    l->record = dns_lookup(t->dns, name, DNS_TXT, on_record, l);
+    l->record = dns_lookup(t->dns, name, DNS_TXT, turn, on_record, l);
     mem_free(&name);
     return l;
 }

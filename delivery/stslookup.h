@@ -26,7 +26,8 @@ struct stslookup;
  * who need the same policy fetched wait for one fetch; hooks that is not there yet is waited for,
  * for STSLOOKUP_PATIENCE_S. fn is called once from the event loop, never before this returns. */
 struct stslookup *stslookup_start(struct agent *a, struct transport *t, const char *domain,
-                                  const struct sts_known *known, stslookup_fn *fn, void *arg);
+                                  const struct sts_known *known, enum dns_turn turn,
+                                  stslookup_fn *fn, void *arg);
 #define STSLOOKUP_PATIENCE_S 10
 /* Its callback will not come. *l is NULL then; NULL is let pass. */
 void stslookup_cancel(struct stslookup **l);

@@ -11,7 +11,10 @@
 #include "dnsanswer.h"
 #include "dnscache.h"
 #include "dnsquery.h"
+#include "fdlimit.h"
 #include "mem.h"
+
+#define DESCRIPTORS_PART 4 /* one in so many may be a lookup's */
 
 _Static_assert(DNS_SERVERS_MAX <= DNSQUERY_SERVERS_MAX, "the settings' servers fit");
 
@@ -37,8 +40,16 @@ struct job {
     struct dns_result *result;
     struct dnsquery *query; /* NULL while it waits for its turn */
     int64_t hurry_ms;       /* monotonic: no alias is pursued after this */
+    enum dns_turn turn;
+    int64_t young_until_ms; /* monotonic; 0: no longer, or not yet */
     struct lookups lookups;
-    TAILQ_ENTRY(job) link; /* in waiting, while query is NULL */
+    TAILQ_ENTRY(job) link; /* in its line, while query is NULL; in young, while it is */
+};
+
+/* The lookups of one turn. */
+struct line {
+    struct jobs waiting;
+    unsigned waiting_count, young_count, running_count; /* the young ones run, too */
 };
 
 struct dns {
@@ -47,8 +58,10 @@ struct dns {
     bool trusted;
     struct dnscache *cache;
     void *jobs; /* tree of struct job */
-    struct jobs waiting;
-    size_t waiting_count, running_count;
+    struct line lines[DNS_TURNS];
+    struct jobs young; /* in the order in which they began */
+    struct event *grow_old;
+    unsigned running_max;
     struct lookups finished;
     struct event *deliver;
     struct dns_counters counters;
@@ -111,17 +124,69 @@ static void ask(struct job *job)
                                 job->result->type, on_outcome, job);
 }
 
+/* The part of a turn in so many. */
+static unsigned part(enum dns_turn turn, unsigned whole)
+{
+    return turn == DNS_AGAIN ? whole / 2 : whole - whole / 8;
+}
+
+static bool has_room(const struct dns *d, enum dns_turn turn)
+{
+    const struct line *l = &d->lines[turn], *all = d->lines;
+    return l->young_count < part(turn, DNS_QUERIES_MAX) &&
+           l->running_count < part(turn, d->running_max) &&
+           all[DNS_NEW].young_count + all[DNS_AGAIN].young_count < DNS_QUERIES_MAX &&
+           all[DNS_NEW].running_count + all[DNS_AGAIN].running_count < d->running_max;
+}
+
+static void start(struct job *job)
+{
+    struct dns *d = job->dns;
+    struct line *line = &d->lines[job->turn];
+    const struct timeval young = {DNS_YOUNG_MS / 1000, DNS_YOUNG_MS % 1000 * 1000};
+    int64_t now_ms = clock_mono_ms();
+    TAILQ_REMOVE(&line->waiting, job, link);
+    line->waiting_count--;
+    TAILQ_INSERT_TAIL(&d->young, job, link);
+    line->young_count++;
+    line->running_count++;
+    job->young_until_ms = now_ms + DNS_YOUNG_MS;
+    job->hurry_ms = now_ms + (int64_t)d->servers.n * d->servers.tries * d->servers.timeout_ms;
+    if (!evtimer_pending(d->grow_old, NULL) && evtimer_add(d->grow_old, &young) < 0)
+        abort();
+    ask(job);
+}
+
 static void start_waiting(struct dns *d)
 {
-    while (d->running_count < DNS_QUERIES_MAX && !TAILQ_EMPTY(&d->waiting)) {
-        struct job *job = TAILQ_FIRST(&d->waiting);
-        TAILQ_REMOVE(&d->waiting, job, link);
-        d->waiting_count--;
-        d->running_count++;
-        job->hurry_ms =
-            clock_mono_ms() + (int64_t)d->servers.n * d->servers.tries * d->servers.timeout_ms;
-        ask(job);
+    for (int turn = 0; turn < DNS_TURNS; turn++) {
+        struct jobs *waiting = &d->lines[turn].waiting;
+        while (!TAILQ_EMPTY(waiting) && has_room(d, (enum dns_turn)turn))
+            start(TAILQ_FIRST(waiting));
     }
+}
+
+static void leave_young(struct job *job)
+{
+    TAILQ_REMOVE(&job->dns->young, job, link);
+    job->dns->lines[job->turn].young_count--;
+    job->young_until_ms = 0;
+}
+
+static void on_old(evutil_socket_t fd, short what, void *arg)
+{
+    struct dns *d = arg;
+    struct job *job;
+    int64_t now_ms = clock_mono_ms();
+    while ((job = TAILQ_FIRST(&d->young)) != NULL && job->young_until_ms <= now_ms)
+        leave_young(job);
+    if (job != NULL) {
+        int64_t left_ms = job->young_until_ms - now_ms;
+        struct timeval left = {left_ms / 1000, left_ms % 1000 * 1000};
+        if (evtimer_add(d->grow_old, &left) < 0)
+            abort();
+    }
+    start_waiting(d);
 }
 
 /* Its lookups are finished, or nobody waits for it any more. */
@@ -130,11 +195,14 @@ static void end_job(struct job *job)
     struct dns *d = job->dns;
     assert(TAILQ_EMPTY(&job->lookups));
     (void)tdelete(job, &d->jobs, compare_jobs);
+    struct line *line = &d->lines[job->turn];
     if (job->query == NULL) {
-        TAILQ_REMOVE(&d->waiting, job, link);
-        d->waiting_count--;
+        TAILQ_REMOVE(&line->waiting, job, link);
+        line->waiting_count--;
     } else {
-        d->running_count--;
+        if (job->young_until_ms != 0)
+            leave_young(job);
+        line->running_count--;
     }
     dnsquery_stop(&job->query);
     dnsresult_release((const struct dns_result **)&job->result);
@@ -200,7 +268,17 @@ static struct job *find_job(struct dns *d, const struct dnsname *name, enum dns_
     return node == NULL ? NULL : *(struct job **)node;
 }
 
-static struct job *begin_job(struct dns *d, const struct dnsname *name, enum dns_type type)
+static void stand_in_line(struct job *job, enum dns_turn turn)
+{
+    struct line *line = &job->dns->lines[turn];
+    job->turn = turn;
+    TAILQ_INSERT_TAIL(&line->waiting, job, link);
+    line->waiting_count++;
+    start_waiting(job->dns);
+}
+
+static struct job *begin_job(struct dns *d, const struct dnsname *name, enum dns_type type,
+                             enum dns_turn turn)
 {
     struct job *job = mem_zero(sizeof *job);
     job->dns = d;
@@ -211,9 +289,7 @@ static struct job *begin_job(struct dns *d, const struct dnsname *name, enum dns
     TAILQ_INIT(&job->lookups);
     if (tsearch(job, &d->jobs, compare_jobs) == NULL)
         abort();
-    TAILQ_INSERT_TAIL(&d->waiting, job, link);
-    d->waiting_count++;
-    start_waiting(d);
+    stand_in_line(job, turn);
     return job;
 }
 
@@ -225,13 +301,20 @@ static void refuse(struct dns_lookup *l, enum dns_type type, enum dns_status sta
     finish_lookup(l, result);
 }
 
-static void join(struct dns_lookup *l, struct job *job)
+static void join(struct dns_lookup *l, struct job *job, enum dns_turn turn)
 {
     l->job = job;
     TAILQ_INSERT_TAIL(&job->lookups, l, link);
+    if (job->query == NULL && turn < job->turn) {
+        struct line *line = &l->dns->lines[job->turn];
+        TAILQ_REMOVE(&line->waiting, job, link);
+        line->waiting_count--;
+        stand_in_line(job, turn);
+    }
 }
 
-static void route(struct dns_lookup *l, const struct dnsname *name, enum dns_type type)
+static void route(struct dns_lookup *l, const struct dnsname *name, enum dns_type type,
+                  enum dns_turn turn)
 {
     struct dns *d = l->dns;
     const struct dns_result *known = dnscache_find(d->cache, name, type, clock_mono_ms());
@@ -241,16 +324,16 @@ static void route(struct dns_lookup *l, const struct dnsname *name, enum dns_typ
         finish_lookup(l, dnsresult_hold(known));
     } else if (job != NULL) {
         d->counters.merged++;
-        join(l, job);
-    } else if (d->waiting_count >= DNS_WAITING_MAX) {
+        join(l, job, turn);
+    } else if (d->lines[turn].waiting_count >= DNS_WAITING_MAX) {
         refuse(l, type, DNS_TEMPORARY, "too many lookups are waiting");
     } else {
-        join(l, begin_job(d, name, type));
+        join(l, begin_job(d, name, type, turn), turn);
     }
 }
 
-struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type type, dns_fn fn,
-                              void *arg)
+struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type type,
+                              enum dns_turn turn, dns_fn fn, void *arg)
 {
     assert(dnsresult_type_name(type)[0] != '?');
     struct dns_lookup *l = mem_zero(sizeof *l);
@@ -262,7 +345,7 @@ struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type typ
     if (dnsname_parse(name, &wire) < 0)
         refuse(l, type, DNS_BAD, "malformed name");
     else
-        route(l, &wire, type);
+        route(l, &wire, type, turn);
     return l;
 }
 
@@ -314,10 +397,15 @@ struct dns *dns_open(struct event_base *base, const struct dns_settings *setting
     d->servers.tries = settings->tries == 0 ? 2 : settings->tries;
     unsigned entries = settings->cache_entries == 0 ? 10000 : settings->cache_entries;
     d->cache = dnscache_open(entries == DNS_NO_CACHE ? 0 : entries);
-    TAILQ_INIT(&d->waiting);
+    unsigned room = fdlimit_room(DNS_UNDER_WAY_MAX, DESCRIPTORS_PART);
+    d->running_max = room < DNS_QUERIES_MAX ? DNS_QUERIES_MAX : room;
+    for (int turn = 0; turn < DNS_TURNS; turn++)
+        TAILQ_INIT(&d->lines[turn].waiting);
+    TAILQ_INIT(&d->young);
     TAILQ_INIT(&d->finished);
     d->deliver = evtimer_new(base, on_deliver, d);
-    if (d->deliver == NULL)
+    d->grow_old = evtimer_new(base, on_old, d);
+    if (d->deliver == NULL || d->grow_old == NULL)
         abort();
     return d;
 }
@@ -344,6 +432,7 @@ void dns_close(struct dns **d)
     drop_lookups(&(*d)->finished);
     dnscache_close(&(*d)->cache);
     event_free((*d)->deliver);
+    event_free((*d)->grow_old);
     mem_free(d);
 }
 

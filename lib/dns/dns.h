@@ -19,8 +19,20 @@
 #define DNS_SERVERS_MAX 8
 #define DNS_POSITIVE_TTL_MAX 3600 /* seconds: no answer is relied on for longer */
 #define DNS_NEGATIVE_TTL_MAX 900  /* nor is the absence of one */
-#define DNS_QUERIES_MAX 256       /* under way at once, each with its socket; more wait */
-#define DNS_WAITING_MAX 20000     /* behind so many a lookup is refused: DNS_TEMPORARY */
+#define DNS_WAITING_MAX 20000     /* behind so many of its turn one is refused: DNS_TEMPORARY */
+
+/* How many lookups are under way at once, each with its socket; more wait. One that takes longer
+ * than DNS_YOUNG_MS asks a name server that does not answer, most likely: it makes room for others,
+ * up to DNS_UNDER_WAY_MAX in all; where the limit of descriptors is low about a fourth of it,
+ * DNS_QUERIES_MAX at least. */
+#define DNS_QUERIES_MAX 256 /* that began less than DNS_YOUNG_MS ago */
+#define DNS_UNDER_WAY_MAX 2048
+#define DNS_YOUNG_MS 1000
+
+/* Each kind of lookup waits in a line of its own and has a part of either number, so that each
+ * always finds some: all but an eighth for what is looked up first, half for what is looked up
+ * again, among which are the domains whose name servers do not answer. */
+enum dns_turn { DNS_NEW, DNS_AGAIN, DNS_TURNS };
 
 /* All-zero is a start; dnsconf.h fills in servers. Settings of 0 have the defaults given here. */
 struct dns_settings {
@@ -70,9 +82,10 @@ void dns_close(struct dns **d);
  * a handle for dns_cancel, valid until fn is called. Whatever goes wrong is told by the result, a
  * malformed name too (DNS_BAD). At the worst that takes servers * tries * timeout_ms, twice that
  * where the answers have to come over TCP, and twice again where an alias leads on from there; the
- * wait for a turn comes on top. */
-struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type type, dns_fn fn,
-                              void *arg);
+ * wait for a turn comes on top. One that joins another that waits gives it the better turn of the
+ * two. */
+struct dns_lookup *dns_lookup(struct dns *d, const char *name, enum dns_type type,
+                              enum dns_turn turn, dns_fn fn, void *arg);
 
 /* Forgets a lookup: its callback will not be called. Sets *lookup to NULL; NULL is let pass. */
 void dns_cancel(struct dns_lookup **lookup);

@@ -207,7 +207,8 @@ static void ask(struct dnsaddr_lookup *l, int what, enum dns_type type)
 {
     l->pending++;
     l->asks[what].lookup = l;
-    l->asks[what].handle = dns_lookup(l->dns, l->host, type, on_answer, &l->asks[what]);
+    l->asks[what].handle =
+        dns_lookup(l->dns, l->host, type, l->options.turn, on_answer, &l->asks[what]);
 }
 
 static void on_answer(const struct dns_result *result, void *arg)

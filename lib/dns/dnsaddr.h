@@ -35,6 +35,7 @@ struct dnsaddr_options {
      * site, which has nothing to do with the name. */
     bool private_target;
     unsigned max; /* addresses at most; 0 is 20 */
+    enum dns_turn turn;
 };
 
 struct dnsaddr {

@@ -212,7 +212,7 @@ struct dnshosts_lookup *dnshosts_find(struct dns *d, const char *domain,
     l->arg = arg;
     if (dnsname_normal(domain, l->domain) < 0 || !dnsname_is_host(l->domain))
         l->domain[0] = '\0'; /* which the lookup refuses, in its time */
-    l->handle = dns_lookup(d, l->domain, DNS_MX, on_answer, l);
+    l->handle = dns_lookup(d, l->domain, DNS_MX, options->turn, on_answer, l);
     return l;
 }
 

@@ -23,6 +23,7 @@ struct dnshosts_options {
     const char *const *own_names; /* own_count names of this system; malformed ones match nothing */
     size_t own_count;
     unsigned max; /* hosts at most; 0 is 20 */
+    enum dns_turn turn;
 };
 
 struct dnshosts_host {

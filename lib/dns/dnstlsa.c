@@ -11,6 +11,7 @@ struct dnstlsa_lookup {
     struct dnstlsa_bases bases;
     size_t at; /* the base that is asked for */
     uint16_t port;
+    enum dns_turn turn;
     dnstlsa_fn fn;
     void *arg;
 };
@@ -110,7 +111,7 @@ static bool ask(struct dnstlsa_lookup *l)
         bool fits = dnsname_normal(name, normal) == 0;
         mem_free(&name);
         if (fits) {
-            l->handle = dns_lookup(l->dns, normal, DNS_TLSA, on_answer, l);
+            l->handle = dns_lookup(l->dns, normal, DNS_TLSA, l->turn, on_answer, l);
             return true;
         }
     }
@@ -135,18 +136,19 @@ static void on_answer(const struct dns_result *r, void *arg)
 }
 
 struct dnstlsa_lookup *dnstlsa_find(struct dns *d, const struct dnstlsa_bases *bases, uint16_t port,
-                                    dnstlsa_fn fn, void *arg)
+                                    enum dns_turn turn, dnstlsa_fn fn, void *arg)
 {
     struct dnstlsa_lookup *l = mem_zero(sizeof *l);
     l->dns = d;
     l->bases = *bases;
     l->port = port;
+    l->turn = turn;
     l->fn = fn;
     l->arg = arg;
     if (!dns_is_trusted(d))
         l->at = l->bases.n;
     if (!ask(l)) /* a lookup of no name is refused without a question, in its time */
-        l->handle = dns_lookup(d, "", DNS_TLSA, on_answer, l);
+        l->handle = dns_lookup(d, "", DNS_TLSA, turn, on_answer, l);
     return l;
 }
 

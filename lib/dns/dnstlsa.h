@@ -51,7 +51,7 @@ struct dnstlsa_lookup;
  * is called once from the event loop, never before this returns. Returns a handle for
  * dnstlsa_cancel, valid until fn is called. */
 struct dnstlsa_lookup *dnstlsa_find(struct dns *d, const struct dnstlsa_bases *bases, uint16_t port,
-                                    dnstlsa_fn fn, void *arg);
+                                    enum dns_turn turn, dnstlsa_fn fn, void *arg);
 
 /* Forgets the lookup: its callback will not be called. Sets *lookup to NULL; NULL is let pass. To
  * be done before the resolver is closed. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "mem.h"
 #include "wire.h"
 
 #define HEAD 12
@@ -126,24 +127,39 @@ static int put_answers(const struct names *n, struct buf *b, const char *name, i
     return count;
 }
 
-static void on_query(evutil_socket_t fd, short what, void *arg)
-{
-    struct names *n = arg;
-    unsigned char p[600];
-    char name[256];
+struct names_late {
+    struct names_late *next;
     struct sockaddr_storage from;
-    socklen_t len = sizeof from;
+    socklen_t from_n;
+    unsigned char query[512];
+};
+
+/* Of names under n->late. */
+static bool is_late(const struct names *n, const char *name, bool *known, int type)
+{
+    size_t all = strlen(name), part = n->late == NULL ? 0 : strlen(n->late);
+    if (part == 0 || part > all || strcasecmp(name + all - part, n->late) != 0)
+        return false;
+    *known = n->late_but_mx && type == TYPE_MX;
+    return !*known;
+}
+
+static void answer(struct names *n, const unsigned char *p, const struct sockaddr_storage *from,
+                   socklen_t len)
+{
+    char name[256];
     struct buf b = {0}, answers = {0};
     bool known = false;
-    ssize_t got = recvfrom(fd, p, 512, 0, (struct sockaddr *)&from, &len);
-    if (got < HEAD + 5)
-        return;
-    n->queries++;
     size_t name_n = read_name(p + HEAD, name);
-    if (n->silent != NULL && strcasecmp(name, n->silent) == 0)
+    int type = p[HEAD + name_n] << 8 | p[HEAD + name_n + 1];
+    if (is_late(n, name, &known, type)) {
+        struct names_late *l = mem_zero(sizeof *l);
+        *l = (struct names_late){.next = n->waiting, .from = *from, .from_n = len};
+        memcpy(l->query, p, sizeof l->query);
+        n->waiting = l;
         return;
-    int count =
-        put_answers(n, &answers, name, p[HEAD + name_n] << 8 | p[HEAD + name_n + 1], &known);
+    }
+    int count = put_answers(n, &answers, name, type, &known);
     bool authentic = n->authentic && (n->insecure == NULL || strcasecmp(name, n->insecure) != 0);
     int rcode = count < 0 ? RCODE_SERVFAIL : !known ? RCODE_NXDOMAIN : 0;
     buf_put(&b, p, 2);
@@ -158,9 +174,32 @@ static void on_query(evutil_socket_t fd, short what, void *arg)
         buf_put_span(&b, buf_span(&answers));
     if (count == FORGED)
         buf_put(&b, "\0\0\x29\x04\xd0\0\0\0\0\0\x06\0\x0f\0\x02\0\x06", 17);
-    (void)!sendto(fd, buf_span(&b).p, b.n, 0, (struct sockaddr *)&from, len);
+    (void)!sendto(n->fd, buf_span(&b).p, b.n, 0, (const struct sockaddr *)from, len);
     buf_free(&b);
     buf_free(&answers);
+}
+
+static void on_query(evutil_socket_t fd, short what, void *arg)
+{
+    struct names *n = arg;
+    unsigned char p[600];
+    struct sockaddr_storage from;
+    socklen_t len = sizeof from;
+    ssize_t got = recvfrom(fd, p, 512, 0, (struct sockaddr *)&from, &len);
+    if (got < HEAD + 5)
+        return;
+    n->queries++;
+    answer(n, p, &from, len);
+}
+
+void names_catch_up(struct names *n)
+{
+    n->late = NULL;
+    for (struct names_late *l; (l = n->waiting) != NULL;) {
+        n->waiting = l->next;
+        answer(n, l->query, &l->from, l->from_n);
+        mem_free(&l);
+    }
 }
 
 void names_open(struct names *n, struct event_base *base)
@@ -178,6 +217,7 @@ void names_open(struct names *n, struct event_base *base)
 
 void names_close(struct names *n)
 {
+    names_catch_up(n);
     event_free(n->readable);
     (void)close(n->fd);
 }

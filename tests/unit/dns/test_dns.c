@@ -6,8 +6,15 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "responder.h"
+
+/* Of lookups of one turn that are asked for at once, so many are under way. */
+#define QUERIES_NEW (DNS_QUERIES_MAX - DNS_QUERIES_MAX / 8)
+#define QUERIES_AGAIN (DNS_QUERIES_MAX / 2)
+#define FEW_DESCRIPTORS 1500 /* lookups may have a fourth of what is left beside 200 */
+#define FEW_LOOKUPS 325
 
 struct caller {
     struct responder *r;
@@ -26,7 +33,7 @@ static void on_result(const struct dns_result *result, void *arg)
     dns_cancel(&c->other);
     if (c->again > 0) {
         c->again--;
-        (void)dns_lookup(c->r->dns, "a.example", DNS_A, on_result, c);
+        (void)dns_lookup(c->r->dns, "a.example", DNS_A, DNS_NEW, on_result, c);
     }
 }
 
@@ -44,7 +51,7 @@ static void test_the_callback_comes_after_the_call_has_returned(void **state)
                                         "a..example"}; /* asked, cached, refused */
     static const enum dns_status statuses[] = {DNS_OK, DNS_OK, DNS_BAD};
     for (unsigned i = 0; i < 3; i++) {
-        assert_non_null(dns_lookup(c.r->dns, names[i], DNS_A, on_result, &c));
+        assert_non_null(dns_lookup(c.r->dns, names[i], DNS_A, DNS_NEW, on_result, &c));
         assert_int_equal(c.called, i);
         responder_run(c.r, &c.called, i + 1);
         assert_int_equal(c.last, statuses[i]);
@@ -55,14 +62,14 @@ static void test_the_callback_comes_after_the_call_has_returned(void **state)
 static void test_a_cancelled_lookup_is_never_called_back(void **state)
 {
     struct caller c = {.r = *state}, other = {.r = *state};
-    struct dns_lookup *l = dns_lookup(c.r->dns, "a.example", DNS_A, on_result, &c);
+    struct dns_lookup *l = dns_lookup(c.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &c);
     dns_cancel(&l); /* before anything was sent back */
     assert_null(l);
     dns_cancel(&l);
-    l = dns_lookup(c.r->dns, "b..example", DNS_A, on_result, &c);
+    l = dns_lookup(c.r->dns, "b..example", DNS_A, DNS_NEW, on_result, &c);
     dns_cancel(&l); /* when it was finished already */
-    l = dns_lookup(c.r->dns, "b.example", DNS_A, on_result, &c);
-    (void)dns_lookup(c.r->dns, "b.example", DNS_A, on_result, &other);
+    l = dns_lookup(c.r->dns, "b.example", DNS_A, DNS_NEW, on_result, &c);
+    (void)dns_lookup(c.r->dns, "b.example", DNS_A, DNS_NEW, on_result, &other);
     dns_cancel(&l); /* one of two */
     responder_run(c.r, &other.called, 1);
     assert_int_equal(other.last, DNS_OK);
@@ -72,24 +79,24 @@ static void test_a_cancelled_lookup_is_never_called_back(void **state)
 static void test_a_lookup_that_nobody_waits_for_is_dropped(void **state)
 {
     struct caller c = {.r = *state};
-    struct dns_lookup *lookups[DNS_QUERIES_MAX + 2];
+    struct dns_lookup *lookups[QUERIES_NEW + 2];
     char name[32];
     c.r->silent = true;
-    for (unsigned i = 0; i < DNS_QUERIES_MAX + 2; i++) { /* the last two wait */
+    for (unsigned i = 0; i < QUERIES_NEW + 2; i++) { /* the last two wait */
         (void)snprintf(name, sizeof name, "n%u.example", i);
-        lookups[i] = dns_lookup(c.r->dns, name, DNS_A, on_result, &c);
+        lookups[i] = dns_lookup(c.r->dns, name, DNS_A, DNS_NEW, on_result, &c);
     }
-    responder_run(c.r, &c.r->queries, DNS_QUERIES_MAX);
-    assert_int_equal(dns_counters(c.r->dns).queries, DNS_QUERIES_MAX);
-    dns_cancel(&lookups[DNS_QUERIES_MAX + 1]); /* from among those that wait */
-    dns_cancel(&lookups[5]);                   /* and one that makes room */
-    assert_int_equal(dns_counters(c.r->dns).queries, DNS_QUERIES_MAX + 1);
-    for (unsigned i = 0; i < DNS_QUERIES_MAX + 2; i++)
+    responder_run(c.r, &c.r->queries, QUERIES_NEW);
+    assert_int_equal(dns_counters(c.r->dns).queries, QUERIES_NEW);
+    dns_cancel(&lookups[QUERIES_NEW + 1]); /* from among those that wait */
+    dns_cancel(&lookups[5]);               /* and one that makes room */
+    assert_int_equal(dns_counters(c.r->dns).queries, QUERIES_NEW + 1);
+    for (unsigned i = 0; i < QUERIES_NEW + 2; i++)
         dns_cancel(&lookups[i]);
     c.r->silent = false;
-    (void)dns_lookup(c.r->dns, "z.example", DNS_A, on_result, &c);
+    (void)dns_lookup(c.r->dns, "z.example", DNS_A, DNS_NEW, on_result, &c);
     responder_run(c.r, &c.called, 1);
-    assert_int_equal(dns_counters(c.r->dns).queries, DNS_QUERIES_MAX + 2);
+    assert_int_equal(dns_counters(c.r->dns).queries, QUERIES_NEW + 2);
 }
 
 static void test_the_number_that_wait_is_bounded(void **state)
@@ -97,9 +104,9 @@ static void test_the_number_that_wait_is_bounded(void **state)
     struct caller c = {.r = *state};
     char name[32];
     c.r->silent = true;
-    for (unsigned i = 0; i <= DNS_QUERIES_MAX + DNS_WAITING_MAX; i++) {
+    for (unsigned i = 0; i <= QUERIES_NEW + DNS_WAITING_MAX; i++) {
         (void)snprintf(name, sizeof name, "n%u.example", i);
-        (void)dns_lookup(c.r->dns, name, DNS_A, on_result, &c);
+        (void)dns_lookup(c.r->dns, name, DNS_A, DNS_NEW, on_result, &c);
     }
     responder_run(c.r, &c.called, 1);
     assert_int_equal(c.last, DNS_TEMPORARY);
@@ -110,10 +117,10 @@ static void test_the_number_that_wait_is_bounded(void **state)
 static void test_a_callback_may_cancel_what_is_about_to_be_called(void **state)
 {
     struct caller first = {.r = *state}, second = {.r = *state};
-    (void)dns_lookup(first.r->dns, "a.example", DNS_A, on_result, &first);
-    first.other = dns_lookup(first.r->dns, "a.example", DNS_A, on_result, &second);
+    (void)dns_lookup(first.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &first);
+    first.other = dns_lookup(first.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &second);
     responder_run(first.r, &first.called, 1);
-    (void)dns_lookup(first.r->dns, "a.example", DNS_A, on_result, &first);
+    (void)dns_lookup(first.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &first);
     responder_run(first.r, &first.called, 2);
     assert_int_equal(second.called, 0);
 }
@@ -137,7 +144,7 @@ static void test_cached_answers_do_not_starve_the_loop(void **state)
     struct ticks ticks = {0};
     ticks.event = evtimer_new(c.r->base, on_tick, &ticks);
     on_tick(-1, 0, &ticks);
-    (void)dns_lookup(c.r->dns, "a.example", DNS_A, on_result, &c);
+    (void)dns_lookup(c.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &c);
     responder_run(c.r, &c.called, 201);
     assert_true(ticks.n >= 200); /* a turn of the loop each */
     event_free(ticks.event);
@@ -147,7 +154,8 @@ static void test_equal_lookups_share_one_query(void **state)
 {
     struct caller c = {.r = *state};
     for (int i = 0; i < 20; i++)
-        (void)dns_lookup(c.r->dns, i % 2 == 0 ? "a.example" : "A.Example.", DNS_A, on_result, &c);
+        (void)dns_lookup(c.r->dns, i % 2 == 0 ? "a.example" : "A.Example.", DNS_A, DNS_NEW,
+                         on_result, &c);
     responder_run(c.r, &c.called, 20);
     assert_int_equal(c.r->queries, 1);
     assert_int_equal(dns_counters(c.r->dns).merged, 19);
@@ -156,7 +164,7 @@ static void test_equal_lookups_share_one_query(void **state)
 static void test_a_held_result_outlives_the_resolver(void **state)
 {
     struct caller c = {.r = *state};
-    (void)dns_lookup(c.r->dns, "a.example", DNS_A, on_hold, &c);
+    (void)dns_lookup(c.r->dns, "a.example", DNS_A, DNS_NEW, on_hold, &c);
     responder_run(c.r, &c.called, 1);
     dns_close(&c.r->dns);
     assert_int_equal(c.held->status, DNS_OK);
@@ -180,21 +188,120 @@ static void test_closing_drops_everything_under_way(void **state)
     struct caller c = {.r = *state};
     unsigned before = open_descriptors();
     c.r->silent = true;
-    for (unsigned i = 0; i < DNS_QUERIES_MAX + 10; i++) {
+    for (unsigned i = 0; i < QUERIES_NEW + 10; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "n%u.example", i);
-        (void)dns_lookup(c.r->dns, name, DNS_A, on_result, &c);
-        (void)dns_lookup(c.r->dns, name, DNS_A, on_result, &c);
+        (void)dns_lookup(c.r->dns, name, DNS_A, DNS_NEW, on_result, &c);
+        (void)dns_lookup(c.r->dns, name, DNS_A, DNS_NEW, on_result, &c);
     }
-    (void)dns_lookup(c.r->dns, "a..b", DNS_A, on_result, &c);
+    (void)dns_lookup(c.r->dns, "a..b", DNS_A, DNS_NEW, on_result, &c);
     responder_run(c.r, &c.r->queries, 10);
-    assert_int_equal(open_descriptors(), before + DNS_QUERIES_MAX);
+    assert_int_equal(open_descriptors(), before + QUERIES_NEW);
     dns_close(&c.r->dns);
     assert_null(c.r->dns);
     assert_int_equal(open_descriptors(), before);
     assert_true(event_base_loop(c.r->base, EVLOOP_NONBLOCK) >= 0);
     assert_true(c.called <= 1); /* the refusal may have been told */
     dns_close(&c.r->dns);
+}
+
+static void look_up_dead(struct caller *c, enum dns_turn turn, unsigned first, unsigned n)
+{
+    char name[32];
+    for (unsigned i = first; i < first + n; i++) {
+        (void)snprintf(name, sizeof name, "dead%u.example", i);
+        (void)dns_lookup(c->r->dns, name, DNS_A, turn, on_result, c);
+    }
+}
+
+/* An answer comes without a wait for any of those that get none. */
+static void look_up_at_once(struct responder *r, const char *name, enum dns_turn turn)
+{
+    struct caller c = {.r = r};
+    uint64_t before = dns_counters(r->dns).queries;
+    (void)dns_lookup(r->dns, name, DNS_A, turn, on_result, &c);
+    assert_int_equal(dns_counters(r->dns).queries, before + 1);
+    responder_run(r, &c.called, 1);
+    assert_int_equal(c.last, DNS_OK);
+}
+
+static void test_dead_lookups_again_leave_room_for_new_ones(void **state)
+{
+    struct caller dead = {.r = *state};
+    look_up_dead(&dead, DNS_AGAIN, 0, 600);
+    assert_int_equal(dns_counters(dead.r->dns).queries, QUERIES_AGAIN);
+    look_up_at_once(dead.r, "a.example", DNS_NEW);
+    assert_int_equal(dead.called, 0);
+}
+
+static void test_dead_new_lookups_leave_room_for_those_again(void **state)
+{
+    struct caller dead = {.r = *state};
+    look_up_dead(&dead, DNS_NEW, 0, 600);
+    assert_int_equal(dns_counters(dead.r->dns).queries, QUERIES_NEW);
+    look_up_at_once(dead.r, "a.example", DNS_AGAIN);
+    look_up_dead(&dead, DNS_AGAIN, 600, 600);
+    assert_int_equal(dns_counters(dead.r->dns).queries, DNS_QUERIES_MAX + 1);
+}
+
+static void test_lookups_that_take_long_make_room(void **state)
+{
+    struct caller dead = {.r = *state}, good = {.r = *state};
+    look_up_dead(&dead, DNS_NEW, 0, 300);
+    look_up_dead(&dead, DNS_AGAIN, 300, 300);
+    (void)dns_lookup(good.r->dns, "a.example", DNS_A, DNS_NEW, on_result, &good);
+    assert_int_equal(dns_counters(dead.r->dns).queries, DNS_QUERIES_MAX);
+    responder_run(good.r, &good.called, 1);
+    assert_int_equal(good.last, DNS_OK);
+    responder_run(dead.r, &dead.r->queries, 601);
+    look_up_at_once(dead.r, "b.example", DNS_NEW);
+    look_up_at_once(dead.r, "c.example", DNS_AGAIN);
+    assert_int_equal(dead.called, 0);
+    assert_int_equal(dns_counters(dead.r->dns).timeouts, 0);
+}
+
+static struct rlimit descriptors;
+
+static int open_with_few_descriptors(void **state)
+{
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+        return -1;
+    struct rlimit few = {FEW_DESCRIPTORS, descriptors.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &few) < 0 ? -1 : responder_open(state);
+}
+
+static int close_with_few_descriptors(void **state)
+{
+    (void)setrlimit(RLIMIT_NOFILE, &descriptors);
+    return responder_close(state);
+}
+
+static void test_the_limit_of_descriptors_bounds_those_that_take_long(void **state)
+{
+    const unsigned again = FEW_LOOKUPS / 8, new = FEW_LOOKUPS - again;
+    const struct timeval soon = {0, 100000};
+    struct caller dead = {.r = *state};
+    unsigned before = open_descriptors();
+    look_up_dead(&dead, DNS_NEW, 0, 600);
+    responder_run(dead.r, &dead.r->queries, new);
+    (void)event_base_loopexit(dead.r->base, &soon); /* the others of the first ones grow old */
+    (void)event_base_dispatch(dead.r->base);
+    assert_int_equal(dns_counters(dead.r->dns).queries, new);
+    look_up_at_once(dead.r, "a.example", DNS_AGAIN);
+    look_up_dead(&dead, DNS_AGAIN, 600, 600);
+    assert_int_equal(dns_counters(dead.r->dns).queries, FEW_LOOKUPS + 1);
+    assert_int_equal(open_descriptors(), before + FEW_LOOKUPS);
+}
+
+static void test_one_that_waits_gets_the_better_turn(void **state)
+{
+    struct caller dead = {.r = *state}, good = {.r = *state};
+    look_up_dead(&dead, DNS_AGAIN, 0, 600);
+    (void)dns_lookup(good.r->dns, "a.example", DNS_A, DNS_AGAIN, on_result, &good);
+    look_up_at_once(good.r, "a.example", DNS_NEW);
+    assert_int_equal(good.called, 1);
+    look_up_dead(&dead, DNS_NEW, 0, 1); /* one under way stays as it is */
+    dns_close(&dead.r->dns);
 }
 
 static void test_settings_without_servers_are_refused(void **state)
@@ -222,6 +329,12 @@ int main(void)
         WITH_RESPONDER(test_equal_lookups_share_one_query),
         WITH_RESPONDER(test_a_held_result_outlives_the_resolver),
         WITH_RESPONDER(test_closing_drops_everything_under_way),
+        WITH_RESPONDER(test_dead_lookups_again_leave_room_for_new_ones),
+        WITH_RESPONDER(test_dead_new_lookups_leave_room_for_those_again),
+        WITH_RESPONDER(test_lookups_that_take_long_make_room),
+        cmocka_unit_test_setup_teardown(test_the_limit_of_descriptors_bounds_those_that_take_long,
+                                        open_with_few_descriptors, close_with_few_descriptors),
+        WITH_RESPONDER(test_one_that_waits_gets_the_better_turn),
         WITH_RESPONDER(test_settings_without_servers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,7 +252,7 @@ static void on_addresses_of_tlsa(struct dnsaddr_result *r, void *arg)
     struct dnstlsa_bases bases =
         run->hosts == NULL ? dnstlsa_bases_of_named(host, r) : dnstlsa_bases_of(run->hosts, 0, r);
     dnsaddr_result_free(&r);
-    (void)dnstlsa_find(run->tool->dns, &bases, 25, on_tlsa, run);
+    (void)dnstlsa_find(run->tool->dns, &bases, 25, DNS_NEW, on_tlsa, run);
 }
 
 static void on_hosts_of_tlsa(struct dnshosts_result *r, void *arg)
@@ -306,7 +306,7 @@ static void start_one(struct tool *t, const char *ask)
     else if (span_is(kind, "named"))
         (void)dnsaddr_find(t->dns, name, &t->addr, on_addresses_of_tlsa, run);
     else if (type > 0)
-        (void)dns_lookup(t->dns, name, (enum dns_type)type, on_result, run);
+        (void)dns_lookup(t->dns, name, (enum dns_type)type, DNS_NEW, on_result, run);
     else
         exit(2);
     t->calling = false;
