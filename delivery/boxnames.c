@@ -9,7 +9,8 @@
 #include "clock.h"
 #include "mem.h"
 
-#define RUN 4000 /* names */
+#define RUN 4000     /* names */
+#define OVERHEAD 600 /* octets of a folder, be it empty: there may be very many */
 /* A time of change that is not older than this when reading begins may be that of a later change,
  * too: it is as fine as the clock of the file system. */
 #define CLOCK_TICK_MS 100
@@ -114,6 +115,8 @@ struct boxnames *boxnames_new(struct boxnames_store *s, const struct boxfolder *
     n->stamps[1] = stamp_of(folder->cur);
     n->certain = is_settled(&n->stamps[0]) && is_settled(&n->stamps[1]);
     n->read_ms = clock_mono_ms();
+    n->octets = OVERHEAD;
+    s->octets += n->octets;
     return n;
 }
 
@@ -139,13 +142,21 @@ void boxnames_forget(struct boxnames *n)
     boxnames_free(&n);
 }
 
-/* Makes room by forgetting what was not used for longest. */
+/* Forgets others, what was not used for longest first, until so many octets more have room. */
+static bool make_room(const struct boxnames *n, size_t octets)
+{
+    struct boxnames_store *s = n->store;
+    struct boxnames *last;
+    while (s->octets + octets > s->octets_max && (last = TAILQ_LAST(&s->kept, kept)) != NULL &&
+           last != n)
+        boxnames_forget(last);
+    return s->octets + octets <= s->octets_max;
+}
+
 static bool claim(struct boxnames *n, size_t octets)
 {
     struct boxnames_store *s = n->store;
-    while (s->octets + octets > s->octets_max && !TAILQ_EMPTY(&s->kept))
-        boxnames_forget(TAILQ_LAST(&s->kept, kept));
-    if (s->octets + octets > s->octets_max)
+    if (!make_room(n, octets))
         return false;
     s->octets += octets;
     n->octets += octets;
@@ -162,6 +173,7 @@ static void close_run(struct run *r)
 {
     r->octets = mem_resize(r->octets, r->octets_n);
     r->octets_room = r->octets_n;
+    r->names = mem_resize(r->names, r->names_n * sizeof *r->names);
     qsort_r(r->names, r->names_n, sizeof *r->names, by_name, r->octets);
 }
 
@@ -205,6 +217,7 @@ void boxnames_keep(struct boxnames *n, const char *account, const char *folder)
     n->folder = mem_text(folder);
     n->used_ms = clock_mono_ms();
     TAILQ_INSERT_HEAD(&n->store->kept, n, next);
+    (void)make_room(n, 0);
 }
 
 struct boxnames *boxnames_find(struct boxnames_store *s, const char *account, const char *folder)

@@ -135,12 +135,31 @@ static void a_folder_too_large_to_be_kept_is_listed_all_the_same(void **state)
     mem_free(&command);
 }
 
+static void empty_folders_have_their_bound_as_well(void **state)
+{
+    struct boxnames_store *s = boxnames_store_new(40000);
+    char folder[16];
+    unsigned kept = 0;
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(folder, sizeof folder, "f%d", i);
+        boxnames_keep(boxnames_new(s, &nowhere), "anna", folder);
+        assert_non_null(boxnames_find(s, "anna", folder));
+    }
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(folder, sizeof folder, "f%d", i);
+        kept += boxnames_find(s, "anna", folder) != NULL;
+    }
+    assert_true(kept > 0 && kept < 100);
+    boxnames_store_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_come_in_their_order),
         cmocka_unit_test(what_went_from_new_to_cur_is_there_once),
         cmocka_unit_test(what_was_not_used_for_longest_makes_room),
+        cmocka_unit_test(empty_folders_have_their_bound_as_well),
         cmocka_unit_test(a_folder_too_large_to_be_kept_is_listed_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
