@@ -80,11 +80,12 @@ int file_write_both(int fd, struct span a, struct span b)
     while (put < 0 && errno == EINTR);
     if (put < 0)
         return -1;
-    size_t of_a = (size_t)put < a.n ? (size_t)put : a.n, of_b = (size_t)put - of_a;
-    return file_write_all(fd, a.p + of_a, a.n - of_a) == 0 &&
-                   file_write_all(fd, b.p + of_b, b.n - of_b) == 0
-               ? 0
-               : -1;
+    size_t written = (size_t)put;
+    if (written < a.n)
+        return file_write_all(fd, a.p + written, a.n - written) == 0 ? file_write_all(fd, b.p, b.n)
+                                                                     : -1;
+    written -= a.n;
+    return written < b.n ? file_write_all(fd, b.p + written, b.n - written) : 0;
 }
 
 int file_replace(int dirfd, const char *name, mode_t mode, struct span content, struct fail *f)

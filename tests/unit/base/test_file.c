@@ -114,6 +114,10 @@ static void test_two_parts_are_written_one_after_the_other(void **state)
         assert_string_equal(text + strlen(cases[i].a), cases[i].b);
         file_close(&fd);
     }
+    int fd = openat(dirfd, "both", O_RDWR | O_CLOEXEC);
+    assert_int_equal(file_write_both(fd, span_text("z"), span_of(NULL, 0)), 0);
+    assert_int_equal(file_write_both(fd, span_of(NULL, 0), span_text("z")), 0);
+    file_close(&fd);
     assert_int_equal(file_write_both(-1, span_text("a"), span_text("b")), -1);
 }
 
