@@ -160,6 +160,18 @@ class Transactions(case.LanCase):
         self.assertEqual(len([line for session in sink.sessions for line in session.lines if line.startswith("RCPT")]), MANY)
         self.check_once(to, found)
 
+    def test_a_smarthost_hears_of_as_many_domains_as_it_announces(self):
+        sink = smtpsink.SmtpSink(self.lan.host("smarthost", 2), 25, extensions=["PIPELINING", "LIMITS RCPTDOMAINMAX=2"])
+        self.addCleanup(sink.close)
+        self.start(dnszone.Zone("p.test"), "transport relay { smtp { host 192.0.2.2  tls none  connections 1 } }\nroute { transport relay }\n")
+        to = [f"n{n}@d{n % 9}.test" for n in range(90)]
+        self.submit(to, client.message("many", "many", sender="ann@us.test"))
+        self.wait_empty()
+        found = [one.strip("<>") for mail in sink.mails for one in mail.recipients]
+        heard = [{one.rpartition("@")[2] for mail in session.mails for one in mail.recipients} for session in sink.sessions]
+        self.assertEqual(sorted(map(len, heard)), [1, 2, 2, 2, 2])
+        self.check_once(to, found)
+
     # ---- the form of the message
 
     def send_eight_bit(self, mx):
