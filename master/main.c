@@ -149,12 +149,14 @@ static struct conf *load(const char *path, bool quiet)
     return conf;
 }
 
-/* Returns 0 or an exit code. A port that is taken, or an address that is not there yet, may be
- * better at the next try; the rest has to be mended. */
+/* Returns 0 or an exit code. A port that is taken, an address that is not there yet, or a disk that
+ * is full, may be better at the next try; the rest has to be mended. */
 static int prepare(struct world *w, struct fail *f)
 {
-    if (users_resolve(w, w->conf, f) != 0 || folders_make(w, w->conf, f) != 0)
+    if (users_resolve(w, w->conf, f) != 0)
         return EX_CONFIG;
+    if (folders_make(w, w->conf, f) != 0)
+        return fail_is_of_disk(f) ? EX_IOERR : EX_CONFIG;
     w->lock = folders_lock(w->conf, f);
     if (w->lock < 0)
         return EX_OSERR;

@@ -339,8 +339,9 @@ void process_reaped(struct world *w, int pid, int status)
     p->state = PROCESS_DOWN;
     ipc_free(&p->control); /* a question that is open counts as refused */
     if (hopeless) {
+        bool disk = WIFEXITED(status) && WEXITSTATUS(status) == EX_IOERR;
         log_error(NULL, "process ended before the suite was ready", LS("process", p->name));
-        stop_begin(w, EX_SOFTWARE);
+        stop_begin(w, disk ? EX_IOERR : EX_SOFTWARE);
     } else if (w->stop != NULL) {
         stop_continue(w);
     } else if (p->unwanted) {

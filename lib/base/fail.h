@@ -1,12 +1,15 @@
 #ifndef QM_FAIL_H
 #define QM_FAIL_H
 
+#include <stdbool.h>
+
 /* Failures the world causes. A function that can fail for such a reason takes a struct fail, writes
  * one sentence into it (no newline, no trailing period) and returns -1 or NULL. Failures that we
  * cause ourselves are assertions: crash, be restarted. */
 
 struct fail {
     char text[400];
+    int error; /* the errno behind it; 0 where there is none */
 };
 
 /* Writes the sentence, cut at the array's end. Always -1, so that a caller can
@@ -25,6 +28,10 @@ struct fail {
         written;                                                                                   \
         -1;                                                                                        \
     })
+
+/* Whether the disk is at fault: full, read-only, broken. It may be mended with nothing else
+ * changed, so that the same is worth another try, unlike with a setting that is wrong. */
+bool fail_is_of_disk(const struct fail *f);
 
 /* What the three above call. They are macros so that the value is seen where it is used: by the
  * compiler, and by the analyzer, which follows what can happen after a failure. */

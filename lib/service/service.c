@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "ascii.h"
@@ -151,6 +152,14 @@ static void discard(struct service *s)
     s->prepared = NULL;
 }
 
+/* The first configuration may be as right as can be: to refuse it would blame it. Whoever starts us
+ * tries again. The channel stays open to the last, since master ends a process that closed it. */
+static void end_for_the_disk(const struct fail *f)
+{
+    log_error(NULL, "cannot start: the disk is full, read-only or broken", LS("why", f->text));
+    exit(EX_IOERR);
+}
+
 static void prepare(struct service *s, const struct control_message *c)
 {
     struct fail f = {{0}};
@@ -163,6 +172,8 @@ static void prepare(struct service *s, const struct control_message *c)
             conf_free(&conf);
     }
     drop_hands(s);
+    if (s->prepared == NULL && s->state == NULL && fail_is_of_disk(&f))
+        end_for_the_disk(&f);
     if (s->prepared != NULL)
         control_ready(s->control, c->request);
     else

@@ -43,7 +43,8 @@ struct service_spec {
 
     /* A new configuration: build all that depends on it, without touching what is in use. The tree
      * belongs to the result from now on (on failure too it is freed by the caller, not here: return
-     * NULL and a sentence). */
+     * NULL and a sentence). If it is the first one, and the disk is at fault (fail_is_of_disk), the
+     * process ends with EX_IOERR, to be started again; else the configuration is refused. */
     void *(*prepare)(struct service *s, struct conf *conf, struct service_hand *hands,
                      size_t hands_n, struct fail *f);
     /* Use it from now on; the state before (NULL the first time) is the callee's to free when

@@ -37,22 +37,37 @@ struct store_txn {
     uint64_t written; /* octets of values */
 };
 
+/* Why LMDB did not. Its own errors are below 0, the system's are errno's. */
+static int lmdb_failed(struct fail *f, int rc)
+{
+    (void)fail_set(f, "%s", mdb_strerror(rc));
+    if (f != NULL && rc > 0)
+        f->error = rc;
+    return -1;
+}
+
 static int open_tables(struct store *s, const char *const *tables, unsigned n, struct fail *f)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
-    if (rc != 0)
-        return fail_set(f, "cannot begin: %s", mdb_strerror(rc));
+    if (rc != 0) {
+        (void)lmdb_failed(f, rc);
+        return fail_prefix(f, "cannot begin");
+    }
     for (unsigned i = 0; i < n; i++) {
         rc = mdb_dbi_open(txn, tables[i], MDB_CREATE, &s->tables[i]);
         if (rc != 0) {
             mdb_txn_abort(txn);
-            return fail_set(f, "table %s: %s", tables[i], mdb_strerror(rc));
+            (void)lmdb_failed(f, rc);
+            return fail_prefix(f, "table %s", tables[i]);
         }
     }
     s->tables_n = n;
     rc = mdb_txn_commit(txn);
-    return rc == 0 ? 0 : fail_set(f, "cannot make the tables: %s", mdb_strerror(rc));
+    if (rc == 0)
+        return 0;
+    (void)lmdb_failed(f, rc);
+    return fail_prefix(f, "cannot make the tables");
 }
 
 static uint64_t used(struct store *s, uint64_t *map_bytes)
@@ -105,8 +120,10 @@ static struct store *open_env(const char *path, const char *const *tables, unsig
      * here and there. */
     if (rc == 0)
         rc = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
-    if (rc != 0)
-        (void)fail_set(f, "cannot open the store in %s: %s", path, mdb_strerror(rc));
+    if (rc != 0) {
+        (void)lmdb_failed(f, rc);
+        (void)fail_prefix(f, "cannot open the store in %s", path);
+    }
     if (rc != 0 || open_tables(s, tables, tables_n, f) != 0) {
         store_close(&s);
         return NULL;
@@ -309,8 +326,11 @@ int store_commit(struct store_txn **tp, struct fail *f)
         note(t, mdb_txn_commit(t->txn), "cannot commit");
         t->txn = NULL;
     }
-    if (t->failed)
+    if (t->failed) {
         rc = fail_set(f, "%s", t->why);
+        if (f != NULL && t->rc > 0)
+            f->error = t->rc;
+    }
     store_abort(tp);
     return rc;
 }

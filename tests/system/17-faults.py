@@ -36,10 +36,22 @@ class Faults(case.LanCase):
         return subprocess.run(["mount", *words, str(self.disk)], capture_output=True, text=True)
 
     def start(self, queue="", more="route { transport sink }"):
-        self.suite = suite.Suite(CONFIG % (queue, more), host=self.us, places=PLACES)
+        self.configure(queue, more)
         (self.disk / "credentials").write_text(api.credentials({"ann": "secret"}))
         self.suite.start()
+
+    def configure(self, queue="", more="route { transport sink }"):
+        self.suite = suite.Suite(CONFIG % (queue, more), host=self.us, places=PLACES)
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
+
+    def fail_to_start(self, code, why):
+        """The suite ends with this code before it is ready, each process by itself, and says why."""
+        with self.assertRaisesRegex(suite.SuiteError, f"ended with {code} before it was ready"):
+            self.suite.start()
+        self.suite.process = None
+        self.assertIn(why, "".join(line.get("why", "") for line in self.suite.log()))
+        self.assertEqual([line for line in self.suite.log() if "signal" in line], [])
+        self.suite.forgive()
 
     # ---- ways in
 
@@ -168,6 +180,29 @@ class Faults(case.LanCase):
         self.suite.start()
         self.assertIsNone(self.smtp("three", 20_000))
         self.deliver_all([*taken, "three"])
+        self.suite.stop()
+
+    def test_a_disk_that_is_read_only_at_the_start_is_no_wrong_configuration(self):
+        self.configure()
+        self.assertEqual(self.mount("-t", "tmpfs", "-o", "size=24m,ro", "qm").returncode, 0)
+        self.fail_to_start(74, "cannot make folder /var/lib/qm/queue: Read-only file system")
+        self.mount("-o", "remount,rw")
+        self.start_and_stop()
+        self.mount("-o", "remount,ro")
+        self.fail_to_start(74, "store: Read-only file system")
+        self.mount("-o", "remount,rw")
+        self.start_and_stop()
+
+    def test_a_disk_that_is_full_at_the_start_is_no_wrong_configuration(self):
+        self.configure()
+        self.assertEqual(self.mount("-t", "tmpfs", "-o", "size=24m,nr_inodes=20", "qm").returncode, 0)
+        self.fail_to_start(74, "cannot make folder bodies/")
+        self.mount("-o", "remount,nr_inodes=1000")
+        self.start_and_stop()
+
+    def start_and_stop(self):
+        (self.disk / "credentials").write_text(api.credentials({"ann": "secret"}))
+        self.suite.start()
         self.suite.stop()
 
     # ---- others

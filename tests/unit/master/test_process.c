@@ -165,8 +165,15 @@ static void a_file_that_cannot_be_opened_ends_it_before_the_others_start(void **
 
 static void one_that_ends_before_all_are_ready_ends_it_all(void **state)
 {
-    static const bool channel_first[] = {true, false};
-    for (size_t i = 0; i < 2; i++) {
+    static const struct {
+        bool channel_first;
+        int status, code;
+    } cases[] = {
+        {true, 127 << 8, EX_SOFTWARE},   {false, 127 << 8, EX_SOFTWARE},
+        {true, EX_IOERR << 8, EX_IOERR}, {false, EX_IOERR << 8, EX_IOERR},
+        {false, SIGBUS, EX_SOFTWARE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lab_close();
         lab_open("%s", "");
         lab.odd = "hooks";
@@ -174,14 +181,14 @@ static void one_that_ends_before_all_are_ready_ends_it_all(void **state)
         lab_start();
         assert_null(lab.world.stop);
         struct child *hooks = lab_child("hooks");
-        if (channel_first[i]) {
+        if (cases[i].channel_first) {
             lab_close_channel(hooks);
             lab_settle();
             assert_null(lab.world.stop); /* it is not said yet how it ended */
         }
-        lab_reap(hooks, 127 << 8);
+        lab_reap(hooks, cases[i].status);
         assert_non_null(lab.world.stop);
-        assert_int_equal(lab.world.exit_code, EX_SOFTWARE);
+        assert_int_equal(lab.world.exit_code, cases[i].code);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -69,6 +71,12 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
     TELL("\n");
     if (strcmp(hostname, "bad.example.org") == 0) {
         (void)fail_set(f, "this one does not please");
+        return NULL;
+    }
+    if (strcmp(hostname, "full.example.org") == 0) {
+        errno = ENOSPC;
+        (void)fail_errno(f, "cannot make folder x");
+        (void)fail_prefix(f, "the queue");
         return NULL;
     }
     if (hands_n > 0)
@@ -370,6 +378,30 @@ static void test_a_new_configuration_replaces_the_old_one_only_at_the_commit(voi
     end(&m, 0);
 }
 
+static void test_a_disk_at_fault_ends_a_process_that_has_no_configuration_yet(void **state)
+{
+    struct master m;
+    begin(&m);
+    expect(&m, "init hooks/3");
+    expect(&m, "start raised");
+    /* Its end is the answer. */
+    send_config(&m, "full.example.org", "the process went away");
+    expect(&m, "prepare full.example.org");
+    end(&m, EX_IOERR);
+}
+
+static void test_a_disk_at_fault_refuses_a_later_configuration(void **state)
+{
+    struct master m;
+    begin(&m);
+    start_up(&m);
+    send_config(&m, "full.example.org", "the queue: cannot make folder x: No space left on device");
+    expect(&m, "prepare full.example.org");
+    control_stop(m.control);
+    expect(&m, "stop 1");
+    end(&m, 0);
+}
+
 static void test_the_least_level_of_the_log_goes_with_the_configuration(void **state)
 {
     struct master m;
@@ -648,6 +680,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_process_lives_from_init_to_stop),
         cmocka_unit_test(test_a_new_configuration_replaces_the_old_one_only_at_the_commit),
+        cmocka_unit_test(test_a_disk_at_fault_ends_a_process_that_has_no_configuration_yet),
+        cmocka_unit_test(test_a_disk_at_fault_refuses_a_later_configuration),
         cmocka_unit_test(test_the_least_level_of_the_log_goes_with_the_configuration),
         cmocka_unit_test(test_descriptors_without_their_configuration_are_not_used_with_the_next),
         cmocka_unit_test(test_a_name_may_be_as_long_as_a_transport_s),
