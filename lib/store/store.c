@@ -15,7 +15,8 @@
 #define TABLES_MAX 32
 #define READERS 16
 #define PAGE 4096
-#define DATA "data.mdb" /* LMDB names its file so */
+#define DATA "data.mdb" /* LMDB names its files so */
+#define LOCK "lock.mdb" /* with a page it has places for some more readers than ours */
 #define RESERVE_PART 16 /* of the map is kept for removals, */
 #define RESERVE_MAX (64u << 20)
 #define DISK_RESERVE (4u << 20) /* of the disk, for the same */
@@ -103,11 +104,31 @@ static void claim_ahead(struct store *s, uint64_t more)
     claim_disk(s, end, end + more + DISK_RESERVE);
 }
 
+/* LMDB writes to its lock file through a map: on a full disk the process would die of it. Done
+ * before LMDB locks the file, since to close it ends every lock of the process. */
+static int claim_lock(const char *path, struct fail *f)
+{
+    char *name = mem_format("%s/" LOCK, path);
+    struct stat st;
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = fd < 0 ? -1 : fstat(fd, &st);
+    if (rc == 0) {
+        errno = posix_fallocate(fd, 0, st.st_size > PAGE ? st.st_size : PAGE);
+        rc = errno == 0 ? 0 : -1;
+    }
+    if (rc != 0)
+        (void)fail_errno(f, "cannot make room for the lock of the store in %s", path);
+    file_close(&fd);
+    mem_free(&name);
+    return rc;
+}
+
 static struct store *open_env(const char *path, const char *const *tables, unsigned tables_n,
                               uint64_t map_size, struct fail *f)
 {
-    struct store *s = mem_zero(sizeof *s);
     assert(tables_n <= TABLES_MAX);
+    if (claim_lock(path, f) != 0)
+        return NULL;
+    struct store *s = mem_zero(sizeof *s);
     int rc = mdb_env_create(&s->env);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(s->env, TABLES_MAX);
@@ -134,7 +155,7 @@ static struct store *open_env(const char *path, const char *const *tables, unsig
 static void remove_new(int dirfd)
 {
     (void)unlinkat(dirfd, "new/" DATA, 0);
-    (void)unlinkat(dirfd, "new/lock.mdb", 0);
+    (void)unlinkat(dirfd, "new/" LOCK, 0);
     (void)unlinkat(dirfd, "new", AT_REMOVEDIR);
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import smtplib
 import subprocess
 import time
@@ -199,6 +200,20 @@ class Faults(case.LanCase):
         self.fail_to_start(74, "cannot make folder bodies/")
         self.mount("-o", "remount,nr_inodes=1000")
         self.start_and_stop()
+
+    def test_a_disk_without_room_for_the_lock_of_the_store_ends_nobody_by_a_signal(self):
+        self.configure()
+        self.assertEqual(self.mount("-t", "tmpfs", "-o", "size=24m", "qm").returncode, 0)
+        self.start_and_stop()
+        for path in ("queue/store/lock.mdb", "queue/store"):  # the second time all of the store is new
+            path = self.disk / path
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with self.assertRaises(OSError), open(self.disk / "filler", "wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(4096))
+            self.fail_to_start(74, "No space left on device")
+            (self.disk / "filler").unlink()
+            self.start_and_stop()
 
     def start_and_stop(self):
         (self.disk / "credentials").write_text(api.credentials({"ann": "secret"}))
