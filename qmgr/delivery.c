@@ -268,8 +268,9 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
     struct delivery *v = arg;
     v->body = body;
     if (fd < 0) {
+        /* Why names our own files, and the sender is told what is recorded here. */
         log_error(NULL, "cannot read a message", LU("id", v->job->message), LS("why", why));
-        end_with(v, "4.3.0", "queue", "", why);
+        end_with(v, "4.3.0", "queue", "", "the message cannot be read from the queue");
         return;
     }
     struct ipc *agent = agents_find(v->queue->agents, v->job->transport);

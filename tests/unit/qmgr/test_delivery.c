@@ -1,9 +1,11 @@
 #include "world.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "act.h"
+#include "body.h"
 #include "clock.h"
 #include "mem.h"
 #include "schedule.h"
@@ -209,6 +211,42 @@ static void test_the_way_of_one_recipient_is_not_for_one_whose_way_was_chosen(vo
         (struct act){.action = ADMIN_TRANSPORT, .terms = {.transport = relay}});
 }
 
+/* The sender is told what is wrong, and not of what is inside here. */
+static void test_a_message_that_cannot_be_read_is_put_off_until_it_can(void **state)
+{
+    struct submit_envelope *e = world_envelope("", "b@d.example");
+    struct msg_row m;
+    struct rcpt_row r;
+    char path[64], big[8192];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    world_open("queue { large-body 4K  first-retry 1m  retry-jitter 0 }\n");
+    world.direct.on_job = agent_defers;
+    char *text = mem_format("Subject: x\r\n\r\n%s\r\n", big);
+    uint64_t id = world_submit(e, text);
+    world_settle();
+    assert_int_equal(world.direct.jobs_total, 1);
+    assert_true(world_message(id, &m));
+    assert_int_equal(m.kind, BODY_FILE);
+    (void)snprintf(path, sizeof path, "bodies/%02x/%016" PRIx64, (unsigned)(m.file % BODY_FOLDERS),
+                   m.file);
+    msg_row_clear(&m);
+    assert_int_equal(renameat(world.queue.dirfd, path, world.queue.dirfd, "away"), 0);
+    world_restart(true); /* nothing of it is in memory */
+    world_step(61000);
+    assert_int_equal(world.direct.jobs_total, 1); /* no agent was asked */
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.results_n, 2);
+    assert_string_equal(r.results[1].error, "the message cannot be read from the queue");
+    rcpt_row_clear(&r);
+    assert_int_equal(renameat(world.queue.dirfd, "away", world.queue.dirfd, path), 0);
+    world.direct.on_job = agent_keeps;
+    world_step(600000);
+    assert_int_equal(world.direct.jobs_n, 1);
+    deliver_all(&world.direct);
+    mem_free(&text);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +254,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_destination_that_cannot_be_reached_is_suspended),
         BARE_TEST(test_a_suspended_destination_is_tried_with_one_and_comes_back),
         BARE_TEST(test_whoever_kicks_wants_an_attempt),
+        BARE_TEST(test_a_message_that_cannot_be_read_is_put_off_until_it_can),
         BARE_TEST(test_a_suspension_is_of_one_transport),
         BARE_TEST(test_the_way_of_one_recipient_is_not_for_another_that_was_tried_more_often),
         BARE_TEST(test_the_way_of_one_recipient_is_not_for_one_whose_way_was_chosen),
