@@ -1,13 +1,8 @@
 #include "handover.h"
 
-#include "fdlimit.h"
 #include "log.h"
 #include "mem.h"
 #include "qid.h"
-
-/* Of qmgr's descriptors: it has some messages of its own, and several processes that hand it new
- * ones. */
-#define DESCRIPTORS_A_MESSAGE 8
 
 struct handover {
     TAILQ_ENTRY(handover) next; /* while it waits */
@@ -22,8 +17,6 @@ struct handover {
 void handover_init(struct server *sv)
 {
     TAILQ_INIT(&sv->waiting);
-    /* qmgr, which has the same limit, gets as many from each of us. */
-    sv->outstanding_max = fdlimit_room(HANDOVER_MAX, DESCRIPTORS_A_MESSAGE);
 }
 
 static void finish(struct handover *h, const struct submit_reply *reply)
@@ -54,7 +47,7 @@ static void on_submitted(void *arg, const struct submit_reply *reply)
 
 static bool may_send(const struct server *sv)
 {
-    return sv->queue != NULL && sv->outstanding < sv->outstanding_max;
+    return sv->queue != NULL && sv->outstanding < sv->settings->outstanding;
 }
 
 static void submit(struct handover *h)

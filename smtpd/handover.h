@@ -17,7 +17,7 @@ struct handover;
  * handover_begin returns. */
 typedef void handover_on_reply(void *arg, const struct submit_reply *reply);
 
-/* The server's part of this file: nothing waits, and how many may be with qmgr. */
+/* The server's part of this file: nothing waits. */
 void handover_init(struct server *sv);
 
 /* Both envelope and body, a sealed memory file, stay the caller's, and must stay as they are until

@@ -41,7 +41,7 @@ struct server {
 
     struct ipc *queue; /* channel to qmgr; NULL while there is none */
     struct handover_list waiting;
-    unsigned outstanding, outstanding_max; /* messages that qmgr has not answered for */
+    unsigned outstanding; /* messages that qmgr has not answered for */
 
     struct ipc *vault;     /* channel to the vault; NULL while there is none */
     uint64_t vault_number; /* goes up with each new one: an exchange cannot go on with another */

@@ -8,9 +8,11 @@
 #include "domain.h"
 #include "fdlimit.h"
 #include "file.h"
+#include "handover.h"
 #include "mem.h"
 
 #define DESCRIPTORS_A_SESSION 2 /* the connection and a message */
+#define QMGR_PARTS 3            /* messages on their way out, kept for their first attempt, new */
 
 static const char *const kinds[] = {
     [PORT_SMTP] = "smtp",
@@ -34,6 +36,15 @@ bool port_is_trusted(const struct port *p)
     return p->kind != PORT_SMTP;
 }
 
+/* Qmgr, which has the same limit of descriptors, gets messages from each of us, and from as many
+ * that serve HTTP: all of them together have one of the three parts that it makes. */
+static unsigned read_outstanding(const struct conf *conf)
+{
+    const struct conf_block *workers = conf_child(conf_root(conf), "workers");
+    int all = conf_int(workers, "smtpd") + conf_int(workers, "webapi");
+    return fdlimit_room(HANDOVER_MAX, QMGR_PARTS * (unsigned)all);
+}
+
 static void read_limits(struct settings *s, const struct conf_block *smtp)
 {
     s->message_size = conf_size(smtp, "message-size");
@@ -46,6 +57,7 @@ static void read_limits(struct settings *s, const struct conf_block *smtp)
     s->transactions = (unsigned)conf_int(smtp, "transactions");
     s->connections = fdlimit_fit("smtp.connections", (unsigned)conf_int(smtp, "connections"),
                                  DESCRIPTORS_A_SESSION);
+    s->outstanding = read_outstanding(s->conf);
     s->connections_per_address = (unsigned)conf_int(smtp, "connections-per-address");
     s->auth_failures = (unsigned)conf_int(smtp, "auth-failures");
     s->idle_commands = (unsigned)conf_int(smtp, "idle-commands");

@@ -49,7 +49,8 @@ struct settings {
     size_t command_line, data_line;
     unsigned recipients, local_recipients, errors, transactions, connections,
         connections_per_address, auth_failures, received_hops, idle_commands;
-    bool strip_extra; /* header fields for webhooks do not go out */
+    unsigned outstanding; /* messages that may be with qmgr at once */
+    bool strip_extra;     /* header fields for webhooks do not go out */
     int64_t error_delay, slow_down, command_timeout, data_timeout, data_total;
 };
 

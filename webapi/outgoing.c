@@ -23,7 +23,8 @@ struct outgoing {
     struct dkim_body *hash;     /* NULL: no step of that kind is under way */
     struct signer_job *signing; /* likewise */
     int fd;                     /* the memory file; -1: not yet */
-    uint64_t submitting;        /* 0: likewise */
+    struct peers_turn at_qmgr;
+    uint64_t submitting; /* 0: likewise */
     struct event *turn;
     void (*step)(struct outgoing *o); /* for the next turn */
     enum outgoing_result result;
@@ -34,6 +35,7 @@ struct outgoing {
 
 static void free_outgoing(struct outgoing *o)
 {
+    peers_end_turn(o->peers, &o->at_qmgr);
     submit_envelope_free(&o->envelope);
     composed_close(&o->reader);
     composed_clear(&o->message);
@@ -124,20 +126,29 @@ static bool has_descriptor(int fd, struct fail *f)
     return found;
 }
 
-static void submit(struct outgoing *o)
+static void hand_over(void *arg)
 {
+    struct outgoing *o = arg;
     struct ipc *qmgr = peers_qmgr(o->peers);
-    composed_clear(&o->message); /* the file is all that is needed from here on */
-    if (o->envelope == NULL) {
-        settle_soon(o, file_seal(o->fd, &o->why) == 0 ? OUTGOING_MADE : OUTGOING_FAILED);
-    } else if (qmgr == NULL) {
+    if (qmgr == NULL) {
         (void)fail_set(&o->why, "qmgr is not there");
         settle_soon(o, OUTGOING_LOST);
-    } else if (file_seal(o->fd, &o->why) != 0 || !has_descriptor(o->fd, &o->why)) {
+    } else if (!has_descriptor(o->fd, &o->why)) {
         settle_soon(o, OUTGOING_FAILED);
     } else {
         o->submitting = submit_message(qmgr, o->envelope, o->fd, on_reply, o);
     }
+}
+
+static void submit(struct outgoing *o)
+{
+    composed_clear(&o->message); /* the file is all that is needed from here on */
+    if (file_seal(o->fd, &o->why) != 0)
+        settle_soon(o, OUTGOING_FAILED);
+    else if (o->envelope == NULL)
+        settle_soon(o, OUTGOING_MADE);
+    else
+        peers_ask_turn(o->peers, &o->at_qmgr, hand_over, o);
 }
 
 int outgoing_take_file(struct outgoing *o, uint64_t *front)

@@ -1,5 +1,6 @@
 #include "peers.h"
 
+#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ struct peers {
     struct service *service;
     struct ipc *channels[PEERS];
     struct signer *signer;
+    TAILQ_HEAD(, peers_turn) waiting;
+    unsigned messages, most;
 };
 
 struct peers *peers_new(struct event_base *base, struct service *service)
@@ -24,6 +27,8 @@ struct peers *peers_new(struct event_base *base, struct service *service)
     p->base = base;
     p->service = service;
     p->signer = signer_new(base);
+    p->most = PEERS_MESSAGES_MAX;
+    TAILQ_INIT(&p->waiting);
     return p;
 }
 
@@ -113,4 +118,40 @@ struct ipc *peers_vault(const struct peers *p)
 struct signer *peers_signer(const struct peers *p)
 {
     return p->signer;
+}
+
+static void give_turns(struct peers *p)
+{
+    struct peers_turn *t;
+    while (p->messages < p->most && (t = TAILQ_FIRST(&p->waiting)) != NULL) {
+        TAILQ_REMOVE(&p->waiting, t, next);
+        t->state = TURN_HAS;
+        p->messages++;
+        t->on_turn(t->arg);
+    }
+}
+
+void peers_limit(struct peers *p, unsigned most)
+{
+    assert(most > 0);
+    p->most = most;
+    give_turns(p);
+}
+
+void peers_ask_turn(struct peers *p, struct peers_turn *t, void (*on_turn)(void *arg), void *arg)
+{
+    assert(t->state == TURN_NOT_ASKED);
+    *t = (struct peers_turn){.on_turn = on_turn, .arg = arg, .state = TURN_WAITS};
+    TAILQ_INSERT_TAIL(&p->waiting, t, next);
+    give_turns(p);
+}
+
+void peers_end_turn(struct peers *p, struct peers_turn *t)
+{
+    if (t->state == TURN_WAITS)
+        TAILQ_REMOVE(&p->waiting, t, next);
+    else if (t->state == TURN_HAS)
+        p->messages--;
+    t->state = TURN_NOT_ASKED;
+    give_turns(p);
 }

@@ -1,6 +1,7 @@
 #ifndef QM_PEERS_H
 #define QM_PEERS_H
 
+#include <bsd/sys/queue.h>
 #include <stdbool.h>
 
 #include <event2/event.h>
@@ -34,6 +35,21 @@ struct ipc *peers_qmgr(const struct peers *p);
 struct ipc *peers_accounts(const struct peers *p);
 struct ipc *peers_mailboxes(const struct peers *p);
 struct ipc *peers_vault(const struct peers *p);
+
+/* Only so many messages are with qmgr at once, which has a descriptor for each; the others wait for
+ * their turn. */
+struct peers_turn {
+    TAILQ_ENTRY(peers_turn) next;
+    void (*on_turn)(void *arg); /* may ask for another's turn or end it, and must free nobody */
+    void *arg;
+    enum { TURN_NOT_ASKED, TURN_WAITS, TURN_HAS } state;
+};
+enum { PEERS_MESSAGES_MAX = 512 };                /* as long as nothing else is said */
+void peers_limit(struct peers *p, unsigned most); /* 1 at least */
+/* on_turn comes at once, or when it can. t, all-zero before, stays the caller's. */
+void peers_ask_turn(struct peers *p, struct peers_turn *t, void (*on_turn)(void *arg), void *arg);
+/* Its turn is over, or it does not wait for one any more. One that never asked is let be. */
+void peers_end_turn(struct peers *p, struct peers_turn *t);
 
 struct signer *peers_signer(const struct peers *p); /* never NULL */
 

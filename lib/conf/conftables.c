@@ -30,10 +30,12 @@ static const struct conf_block_type users = {
            "the suite.",
 };
 
+#define INTAKE (CONF_SMTPD | CONF_WEBAPI) /* who share qmgr's descriptors */
+
 static const struct conf_setting workers_settings[] = {
-    {"smtpd", CONF_INT, 0, CONF_MASTER, "2", .min = "1", .max = "64",
+    {"smtpd", CONF_INT, 0, CONF_MASTER | INTAKE, "2", .min = "1", .max = "64",
      .doc = "SMTP server processes."},
-    {"webapi", CONF_INT, 0, CONF_MASTER, "1", .min = "1", .max = "64",
+    {"webapi", CONF_INT, 0, CONF_MASTER | INTAKE, "1", .min = "1", .max = "64",
      .doc = "HTTP API processes."},
     {"vault", CONF_INT, 0, CONF_MASTER, "1", .min = "1", .max = "64",
      .doc = "Vault processes; password hashing and signing is what keeps them busy."},
@@ -42,7 +44,7 @@ static const struct conf_setting workers_settings[] = {
 static const struct conf_block_type workers = {
     .name = "workers",
     .flags = CONF_ALWAYS,
-    .readers = CONF_MASTER,
+    .readers = CONF_MASTER | INTAKE,
     CONF_TABLE(workers_settings),
     .doc = "How many processes of a kind run.",
 };

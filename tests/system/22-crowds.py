@@ -1,8 +1,10 @@
 """Very many connections at once: out to servers that take their time, and in beyond what is allowed."""
 
+import collections
 import os
 import pathlib
 import re
+import signal
 import socket
 import sys
 
@@ -39,8 +41,8 @@ class LimitedSuite(suite.Suite):
 
 
 class Crowds(case.LanCase):
-    def start(self, config, kind=suite.Suite):
-        self.us = self.lan.host("us", 1)
+    def start(self, config, kind=suite.Suite, disk=False):
+        self.us = self.lan.host("us", 1, disk=disk)
         self.suite = kind(config, host=self.us)
         self.suite.add_file("state/credentials", api.credentials({"ann": "secret"}))
         self.suite.start()
@@ -135,6 +137,20 @@ class Crowds(case.LanCase):
             refused += 1
         return greeted, refused
 
+    def crowd_each(self, tries):
+        """So many connections to every SMTP server process, one after the other; returns their sockets."""
+        pids, greeted = [pid for pid, line in self.suite.processes().items() if "qm-smtpd" in line], []
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+            greeted += self.crowd(tries)[0]
+            os.kill(pid, signal.SIGSTOP)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(len(greeted), tries * len(pids))
+        return greeted
+
     def check_served(self, socks):
         """Each of these can still hand a message over."""
         inbox = mailbox.Maildir(self.suite.folder / "state/mail/ann")
@@ -175,6 +191,36 @@ class Crowds(case.LanCase):
         again, refused = self.crowd(2)
         self.assertEqual((len(again), refused), (1, 1))
         self.suite.stop()
+
+    def test_many_processes_with_few_descriptors_end_their_messages_at_once(self):
+        self.start(IN % (16, 1000), LimitedSuite, disk=True)  # where a commit takes its time
+        greeted = self.crowd_each(26)
+        body = b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * 1400
+        files = [sock.makefile("rwb") for sock in greeted]
+        for file in files:
+            file.write(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<ann@us.test>\r\nDATA\r\n" + body)
+            file.flush()
+        for file in files:
+            self.assertEqual([file.readline()[:3] for _ in range(4)], [b"250"] * 3 + [b"354"])
+        qmgr = self.process("qm-qmgr")
+        os.kill(qmgr, signal.SIGSTOP)  # so that it finds all that it may be given at once
+        try:
+            for file in files:
+                file.write(b".\r\n")
+                file.flush()
+            wait.until(lambda: self.unread() == 0, 60, "the SMTP servers to have read it all")
+        finally:
+            os.kill(qmgr, signal.SIGCONT)
+        self.assertEqual(collections.Counter(file.readline()[:3] for file in files), {b"250": len(files)})
+        self.assertEqual(self.suite.find_log(m="channel broken"), [])
+        self.wait_empty()
+        self.assertEqual(len(mailbox.Maildir(self.suite.folder / "state/mail/ann").files()), len(files))
+        self.suite.stop()
+
+    def unread(self):
+        """How many octets of clients wait for an SMTP server to read them."""
+        lines = [line.split() for line in self.us.run(["cat", "/proc/net/tcp"]).stdout.splitlines()[1:]]
+        return sum(int(words[4].partition(":")[2], 16) for words in lines if words[1].endswith(":0019"))
 
     def test_the_limit_is_of_each_process(self):
         self.start(IN % (3, 20))

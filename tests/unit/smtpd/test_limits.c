@@ -34,7 +34,7 @@ static void only_so_many_messages_are_with_the_queue_at_once(void **state)
     size_t all = MANY;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
-    if (limit.rlim_max < 10 * MANY || setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (limit.rlim_max < 12 * MANY || setrlimit(RLIMIT_NOFILE, &limit) != 0)
         skip();
     world_open(&w, "connections-per-address 1000");
     w.queue_mode = QUEUE_WAITS;
@@ -55,6 +55,28 @@ static void only_so_many_messages_are_with_the_queue_at_once(void **state)
     }
     assert_int_equal(w.arrived_n, all);
     world_close(&w);
+}
+
+static void all_processes_together_leave_the_queue_descriptors(void **state)
+{
+    static const struct {
+        const char *workers;
+        unsigned each;
+    } cases[] = {
+        {"smtpd 1", 32}, {"", 21}, {"smtpd 2  webapi 6", 8}, {"smtpd 16", 3}, {"smtpd 64", 1},
+    };
+    struct rlimit before;
+    (void)getrlimit(RLIMIT_NOFILE, &before);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *more = mem_format("}\nworkers { %s", cases[i].workers);
+        struct rlimit limit = {256, before.rlim_max}; /* of which 64 are for other things */
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        world_open(&w, more);
+        assert_int_equal(w.server.settings->outstanding, cases[i].each);
+        world_close(&w);
+        mem_free(&more);
+    }
+    (void)setrlimit(RLIMIT_NOFILE, &before);
 }
 
 static char *message_of(size_t n)
@@ -436,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_so_many_messages_are_with_the_queue_at_once),
+        cmocka_unit_test(all_processes_together_leave_the_queue_descriptors),
         cmocka_unit_test(memory_for_messages_is_shared_and_bounded),
         cmocka_unit_test(whoever_begins_a_message_waits_as_memory_gets_short),
         cmocka_unit_test(memory_is_taken_by_recipients_too),

@@ -29,6 +29,8 @@ struct fixture {
     enum { ANSWER_ACCEPT, ANSWER_REFUSE, ANSWER_NOT } answer;
     struct submit_envelope *envelope; /* as it arrived */
     struct buf body;
+    unsigned arrived;
+    uint64_t request; /* the last one's */
     struct outgoing *outgoing;
     unsigned settled;
     enum outgoing_result result;
@@ -44,6 +46,8 @@ static int on_submit(struct ipc *ch, void *arg, struct ipc_message *m, struct fa
     uint64_t size;
     submit_envelope_free(&fx->envelope);
     buf_clear(&fx->body);
+    fx->arrived++;
+    fx->request = m->id;
     assert_int_equal(submit_read(m, 8 << 20, &fx->envelope, &fd, &size, f), 0);
     assert_int_equal(file_read_fd(fd, 8 << 20, &fx->body, f), 0);
     file_close(&fd);
@@ -152,6 +156,58 @@ static void start(struct fixture *fx)
                                   span_text("Received: here\r\n"), on_settled, fx);
     assert_int_equal(message.frame.n, 0);
     assert_int_equal(fx->settled, before); /* from the loop only */
+}
+
+/* Ends a message that qmgr has not answered for, and lets others go on. */
+static void cancel(struct fixture *fx, struct outgoing **o)
+{
+    outgoing_cancel(o);
+    some_turns(fx);
+}
+
+static void test_only_so_many_messages_are_with_the_queue_at_once(void **state)
+{
+    struct fixture *fx = *state;
+    struct outgoing *o[5];
+    fx->answer = ANSWER_NOT;
+    peers_limit(fx->peers, 2);
+    for (size_t i = 0; i < 5; i++) {
+        start(fx);
+        o[i] = fx->outgoing;
+    }
+    some_turns(fx);
+    assert_int_equal(fx->arrived, 2);
+    cancel(fx, &o[2]); /* which waits */
+    assert_int_equal(fx->arrived, 2);
+    fx->outgoing = o[1];
+    submit_accept(fx->qmgr, fx->request, 78);
+    turn(fx, 1);
+    some_turns(fx);
+    assert_int_equal(fx->id, 78);
+    assert_int_equal(fx->arrived, 3);
+    cancel(fx, &o[0]);
+    assert_int_equal(fx->arrived, 4);
+    cancel(fx, &o[3]);
+    cancel(fx, &o[4]);
+}
+
+static void test_a_higher_limit_lets_those_go_on_that_wait(void **state)
+{
+    struct fixture *fx = *state;
+    struct outgoing *o[3];
+    fx->answer = ANSWER_NOT;
+    peers_limit(fx->peers, 1);
+    for (size_t i = 0; i < 3; i++) {
+        start(fx);
+        o[i] = fx->outgoing;
+    }
+    some_turns(fx);
+    assert_int_equal(fx->arrived, 1);
+    peers_limit(fx->peers, 3);
+    some_turns(fx);
+    assert_int_equal(fx->arrived, 3);
+    for (size_t i = 0; i < 3; i++)
+        cancel(fx, &o[i]);
 }
 
 static void know_the_key(struct fixture *fx)
@@ -411,6 +467,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(test_only_so_many_messages_are_with_the_queue_at_once),
+        TEST(test_a_higher_limit_lets_those_go_on_that_wait),
         TEST(test_a_message_without_a_key_goes_as_it_is),
         TEST(test_the_signature_stands_before_all),
         TEST(test_a_large_message_lets_others_have_their_turn),
