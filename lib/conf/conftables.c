@@ -126,10 +126,10 @@ static const struct conf_setting smtp_settings[] = {
     {"connections", CONF_INT, 0, CONF_SMTPD, "1000", .min = "1", .max = "100000",
      .doc = "Connections open at once in one SMTP server process, of which there are as many as "
             "workers.smtpd says; the kernel spreads connections over them. More get 421 and are "
-            "closed. Each takes two descriptors: where the limit of the process (ulimit -n, "
-            "LimitNOFILE) is too low for that, there are as many as it allows, and a line in the "
-            "log says so. That goes for deliver.connections, queue.concurrency and "
-            "webapi.connections too."},
+            "closed; on a submissions port, where a client awaits TLS, they are closed without it. "
+            "Each takes two descriptors: where the limit of the process (ulimit -n, LimitNOFILE) "
+            "is too low for that, there are as many as it allows, and a line in the log says so. "
+            "That goes for deliver.connections, queue.concurrency and webapi.connections too."},
     {"connections-per-address", CONF_INT, 0, CONF_SMTPD, "50", .min = "1", .max = "100000",
      .doc = "The same from one IPv4 address or one IPv6 /64 network."},
     {"command-timeout", CONF_DURATION, 0, CONF_SMTPD, "5m", .min = "1s", .max = "1h",

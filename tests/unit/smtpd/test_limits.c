@@ -383,6 +383,19 @@ static void open_and_be_refused(const char *text)
     client_close(&c);
 }
 
+/* A client that begins with TLS could not read a word in clear. */
+static void open_submissions_and_be_closed(void)
+{
+    struct client_end c;
+    struct port *smtp = &w.server.settings->ports[0];
+    assert_int_equal(smtp->kind, PORT_SMTP);
+    smtp->kind = PORT_SUBMISSIONS;
+    client_connect(&c, &w, PORT_SMTP);
+    client_expect_end(&c);
+    smtp->kind = PORT_SMTP;
+    client_close(&c);
+}
+
 static void connections_are_counted(void **state)
 {
     struct client_end a, b, local;
@@ -395,6 +408,7 @@ static void connections_are_counted(void **state)
     world_settle(&w);
     client_open(&b, &w, PORT_LOCAL);
     open_and_be_refused("4.7.0 too many connections, try again later");
+    open_submissions_and_be_closed();
     client_close(&a);
     client_close(&b);
     client_close(&local);
