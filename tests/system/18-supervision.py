@@ -238,6 +238,31 @@ class Supervision(case.LanCase):
         self.assertEqual(self.processes()["delivery/other"]["state"], "up")
         self.suite.stop()
 
+    def test_a_delivery_without_an_answer_to_its_dot_is_made_again_after_the_next_start(self):
+        # The server may have taken it by then or not, and nobody can tell which. To send it again may make a duplicate, not
+        # to do so may lose it: RFC 5321 section 6.1 wants the former.
+        sink = smtpsink.SmtpSink(self.lan.host("sink", 2), 25)
+        self.addCleanup(sink.close)
+        sink.script("DATA-END", smtpsink.Reply("250 too late", delay=60), smtpsink.Reply("250 ok"))
+        self.start('domain far.test { }\naccount far { address *@far.test  mailbox no }\n'
+                   'transport slow { smtp { host 192.0.2.2  tls none } }\nroute { to far.test  transport slow }\n')
+        client.send(self.us.v4, 25, "b@example.net", ["x@far.test"], client.message("x@far.test", "once"))
+        sink.wait(1)
+        began = time.monotonic()
+        self.suite.stop(timeout=10)  # which checks the exit code
+        self.assertGreater(time.monotonic() - began, 6)  # it had its time
+        self.suite.start()
+        row, = self.suite.qmctl("queue", "list")
+        self.assertEqual(row["to"], "x@far.test")
+        self.suite.qmctl("queue", "kick", "--all")
+        sink.wait(2)
+        wait.until(lambda: self.suite.qmctl("status")["queue"]["messages"] == 0, 60, "an empty queue")
+        self.assertEqual([mail.accepted for mail in sink.mails], [False, True])
+        self.assertEqual(len({mail.data.split(b"\r\nSubject: ")[1] for mail in sink.mails}), 1)
+        row, = self.suite.qmctl("retired", "list")
+        self.assertTrue(row["success"])
+        self.suite.stop()
+
     def everything_works(self, hooks, turn):
         """Mail over each way in, for which every link is needed; then a webhook for one of it."""
         token, text = uuid.uuid4().hex, "ann@us.test"
