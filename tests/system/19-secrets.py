@@ -5,9 +5,10 @@ import hashlib
 import os
 import pathlib
 import re
+import ssl
 import subprocess
 
-from harness import (api, case, certs, client, dkimkeys, dnszone, dovecot, httpsink, memory, postfix, smtpsink,
+from harness import (api, case, certs, client, dante, dkimkeys, dnszone, dovecot, httpsink, memory, postfix, smtpsink,
                      suite)
 
 CONFIG = """
@@ -28,6 +29,16 @@ transport relay { submission { host relay.test  auth { user "out@relay.test"  pa
 route { to .relayed.example  transport relay }
 route { transport sink }
 """
+# What a transport shows a server that wants a certificate of ours and a token, and another one a proxy.
+SHOWN = """
+transport token { submission { host relay.test  auth {
+    user "out@relay.test"  token-file "relay.token"  certificate-file "client.pem"  key-file "client.key"  %s } } }
+transport proxied { socks { address 192.0.2.5:1080  auth { user quartz  password-file "proxy.pw" } } }
+route { to .token.example  transport token }
+route { to .proxied.example  transport proxied }
+"""
+TOKEN = "token-" + os.urandom(16).hex()
+PROXY_PASSWORD = "proxy-password-" + os.urandom(6).hex()
 RELAY_PASSWORD = "smarthost-password-" + os.urandom(6).hex()
 PASSWORD = "Pa55word-that-nobody-keeps-" + os.urandom(6).hex()
 
@@ -47,6 +58,13 @@ def parts(pem):
         found[name] = number
         found[f"{name} reversed"] = number[::-1]  # as big numbers lie in memory
     return found
+
+
+def needles_of(name, pem):
+    """What to look for of this key: as it lies in its file, and each of its numbers."""
+    body = [one for one in pem.splitlines() if "-----" not in one]
+    return {f"{name} DER": der(pem), f"{name} PEM": max(body, key=len).encode(),
+            **{f"{name} {part}": octets for part, octets in parts(pem).items()}}
 
 
 class Secrets(case.LanCase):
@@ -71,10 +89,7 @@ class Secrets(case.LanCase):
         self.addCleanup(self.hooks.close)
         self.keys = {"signing": signing, "signing in base64": base64.b64encode(signing)}
         for name, pem in (("tls", key.read_text()), ("rsa", keys.pem["rsa"]), ("ed25519", keys.pem["ed25519"])):
-            body = [one for one in pem.splitlines() if "-----" not in one]
-            self.keys[f"{name} DER"] = der(pem)
-            self.keys[f"{name} PEM"] = max(body, key=len).encode()
-            self.keys.update({f"{name} {part}": octets for part, octets in parts(pem).items()})
+            self.keys.update(needles_of(name, pem))
         stored, server = re.search(r"\$([^$:]+):([^$:\s]+)$", line).groups()
         for name, text in (("StoredKey", stored), ("ServerKey", server)):
             self.keys[name], self.keys[f"{name} in base64"] = base64.b64decode(text), text.encode()
@@ -180,6 +195,59 @@ class Secrets(case.LanCase):
             found = self.where(needles)
             self.assertEqual(set(found), {"vault/0"}, (mechanism, found))
             self.assertIn("password", found["vault/0"], "what is looked for can be found")
+        self.check_files(needles)
+        self.suite.stop()
+
+    def servers(self):
+        """A server that wants a certificate of ours and then a token, and a proxy that wants a password. Returns the
+        servers that mail ends at, and what of the client's key to look for."""
+        ca = certs.Authority(self.lan.work / "roots")
+        self.us.write("/etc/ssl/certs/ca-certificates.crt", ca.root.read_text())
+        wanted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        wanted.load_cert_chain(*ca.issue("relay", "relay.test"))
+        wanted.load_verify_locations(ca.root)
+        wanted.verify_mode = ssl.CERT_REQUIRED
+        relay = smtpsink.SmtpSink(self.lan.host("relay", 4), 587, tls=wanted,
+                                  extensions=["STARTTLS", "AUTH OAUTHBEARER XOAUTH2"])
+        self.addCleanup(relay.close)
+        zones = [dnszone.Zone("relay.test").address("@", "192.0.2.4"),
+                 dnszone.Zone("proxied.example").mx("a", 10, "mx").address("mx", "192.0.2.2")]
+        dns = dnszone.Nsd(self.lan.host("dns", 53, software=["nsd"]), zones).start()
+        self.lan.resolve_through(dns.host)
+        dante.Dante(self.lan.host("proxy", 5, software=["dante"]), {"quartz": PROXY_PASSWORD}).start()
+        cert, key = ca.issue("client", "us.client.test")
+        for name, text in (("client.pem", cert.read_text()), ("client.key", key.read_text()),
+                           ("relay.token", TOKEN + "\n"), ("proxy.pw", PROXY_PASSWORD + "\n")):
+            self.suite.add_file(name, text)
+        return relay, needles_of("client", key.read_text())
+
+    def test_what_transports_show_to_servers_and_proxies_is_vaults_alone(self):
+        relay, needles = self.servers()
+        needles.update({"token": TOKEN.encode(), "proxy password": PROXY_PASSWORD.encode()})
+        self.suite.stop()
+        for n, mechanism in enumerate(("OAUTHBEARER", "XOAUTH2"), 1):
+            # Before the route that takes all.
+            self.suite.write_config((self.config % "").replace("route { transport sink }", SHOWN % f"mechanisms {mechanism}"
+                                                               + "route { transport sink }"))
+            if n == 1:
+                self.suite.start()
+            else:
+                self.suite.qmctl("reload")
+            with client.connect(self.us.v4, 587, starttls=True) as smtp:
+                client.plain(smtp, "ann@us.test", PASSWORD)
+                for to in ("b@a.token.example", "b@a.proxied.example"):
+                    smtp.sendmail("ann@us.test", [to], client.message(to, f"m{n}", sender="ann@us.test"))
+            relay.wait(n)
+            self.sink.wait(n)
+            self.suite.wait_log(m="delivered", count=2 * n)
+            shown, = [line for line in relay.sessions[-1].lines if line.startswith(f"AUTH {mechanism} ")]
+            self.assertIn(TOKEN.encode(), base64.b64decode(shown.split()[2]))
+            needles[f"{mechanism} in base64"] = shown.encode()[-44:-4]
+            found = self.where(needles)
+            self.assertEqual(set(found), {"vault/0"}, (mechanism, found))
+            for name in ("proxy password", "client priv reversed"):
+                self.assertIn(name, found["vault/0"], "what is looked for can be found")
+            self.assertNotIn("token", found["vault/0"])  # which reads it when it needs it
         self.check_files(needles)
         self.suite.stop()
 
