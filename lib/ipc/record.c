@@ -135,7 +135,11 @@ static int take_fds(struct msghdr *m, struct ipc_message *out, int *spilled, boo
         }
     }
     out->fds = taken;
-    if (excess > 0 || (m->msg_flags & MSG_CTRUNC) != 0)
+    bool cut = (m->msg_flags & MSG_CTRUNC) != 0;
+    /* With room for more, it is this process that has none left, and no fault of the peer's. */
+    if (cut && taken + excess + (*spilled >= 0 ? 1 : 0) < IPC_FDS + 1)
+        return fail_set(f, "no descriptor is free for what came with a message");
+    if (excess > 0 || cut)
         return fail_set(f, "too many descriptors with one message");
     return 0;
 }

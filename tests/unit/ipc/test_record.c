@@ -5,6 +5,8 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "ipc_help.h"
@@ -191,6 +193,34 @@ static void test_more_descriptors_than_a_message_may_have_are_refused_and_closed
     assert_int_equal(open_fds(), before);
 }
 
+static void test_want_of_descriptors_is_no_fault_of_the_peer_s(void **state)
+{
+    enum { LIMIT = 64 };
+    struct pair p;
+    struct record r;
+    struct rlimit before, few;
+    int fds[2] = {marked_fd('x'), marked_fd('y')}, filler[LIMIT], n = 0;
+    open_pair(&p);
+    assert_int_equal(record_make(&r, 1, 0, 1, (struct span){0}, fds, 2, &p.f), 0);
+    assert_int_equal(record_send(p.fd[0], &r, &p.f), 0);
+    record_free(&r);
+    unsigned count = open_fds();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){LIMIT, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while ((filler[n] = dup(p.fd[0])) >= 0)
+        n++;
+    file_close(&filler[--n]); /* place for one of the two */
+    int rc = receive(&p);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    while (n > 0)
+        file_close(&filler[--n]);
+    assert_int_equal(rc, -1);
+    assert_string_equal(p.f.text, "no descriptor is free for what came with a message");
+    assert_int_equal(open_fds(), count);
+    close_pair(&p);
+}
+
 static void test_a_record_without_octets_leaves_no_descriptor_behind(void **state)
 {
     unsigned before = open_fds();
@@ -325,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_descriptors_arrive_in_their_order_beside_a_spilled_payload_too),
         cmocka_unit_test(test_forged_spills_are_refused),
         cmocka_unit_test(test_more_descriptors_than_a_message_may_have_are_refused_and_closed),
+        cmocka_unit_test(test_want_of_descriptors_is_no_fault_of_the_peer_s),
         cmocka_unit_test(test_a_record_without_octets_leaves_no_descriptor_behind),
         cmocka_unit_test(test_every_truncation_is_refused),
         cmocka_unit_test(test_a_record_longer_than_any_may_be_is_refused),
