@@ -33,7 +33,8 @@ struct delivery {
     bool lists;  /* there are suppression lists at all */
     bool exempt; /* from a suspension */
     enum settle_how how;
-    bool lost; /* the transport that the operator chose is no longer there */
+    bool lost;   /* the transport that the operator chose is no longer there */
+    bool closed; /* nobody may send from the sender's domain at present */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     uint64_t row_of;    /* the message; 0 while there is none */
@@ -244,6 +245,14 @@ static void end_with(struct delivery *v, const char *enhanced, const char *stage
     end_as(v, DELIVER_DEFERRED, enhanced, stage, host, error);
 }
 
+static void end_with_closed(struct delivery *v)
+{
+    char *why = mem_format("%s, the domain of the sender, is disabled",
+                           address_domain(v->row.envelope->sender));
+    end_with(v, "4.7.1", "queue", "", why);
+    mem_free(&why);
+}
+
 static void end_with_lost(struct delivery *v)
 {
     char *why = mem_format("the transport %s, chosen for this message, is not in the configuration",
@@ -345,6 +354,15 @@ static bool is_exempt(const struct delivery *v, const struct rcpt_row *r, const 
            strcmp(p->stage, "starttls") == 0;
 }
 
+/* Whether it was taken from one of us, in the name of a domain that was disabled since. What
+ * strangers send in that name, and what nobody is named in, is none of its mail. */
+static bool is_closed(const struct delivery *v)
+{
+    const struct submit_envelope *e = v->row.envelope;
+    return e->origin != SUBMIT_SMTP && e->sender[0] != '\0' &&
+           settings_is_disabled(v->queue->settings, address_domain(e->sender));
+}
+
 /* The item, the stream's first, waits for the transport. So do those behind it of the same message,
  * without their rows being read, where they go the same way; one for which the operator chose
  * another finds out when they are let go on. */
@@ -386,11 +404,13 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     if (v->exempt)
         *pause = NULL;
     v->lost = !settings_has_transport(q->settings, route.transport);
-    if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
+    v->closed = is_closed(v);
+    bool goes = *pause == NULL && !v->lost && !v->closed;
+    if (goes && has_to_wait(v, route.transport)) {
         park(v, i, r, route.transport);
         return DELIVERY_NOTHING;
     }
-    if (*pause == NULL && !v->lost && !has_room(v, r->message))
+    if (goes && !has_room(v, r->message))
         return DELIVERY_NO_ROOM;
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->job->wants = wants;
@@ -451,6 +471,8 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     else if (v->how == SETTLE_SUPPRESSED)
         end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
                "the address is on the suppression list of the account");
+    else if (v->closed)
+        end_with_closed(v);
     else if (v->lost)
         end_with_lost(v);
     else if (pause != NULL)

@@ -50,9 +50,14 @@ static const struct conf_setting domain_settings[] = {
      .doc = "What begins the part of a local part that does not matter for finding its account: "
             "mail to user+anything goes where mail to user goes. \"\" turns that off."},
     {"disabled", CONF_BOOL, 0, OWNERS, "no",
-     .doc = "Nobody may send from this domain, and nothing is taken for it: over SMTP and by "
-            "sendmail that is put off, with 451 and 450; over the HTTP API it is refused as "
-            "domainDisabled."},
+     .doc =
+         "Nobody may send from this domain, and nothing is taken for it: over SMTP and by "
+         "sendmail that is put off, with 451 and 450; over the HTTP API it is refused as "
+         "domainDisabled. What is in the queue already with a sender in this domain stays there: "
+         "each attempt is put off with 4.7.1, and when the domain is enabled again the next "
+         "attempt is made as ever. Time runs on for it: after the last attempt it goes back to "
+         "its sender. Not concerned are notices and what else has the null sender, and what "
+         "strangers have sent."},
 };
 
 static const struct conf_block_type *const domain_blocks[] = {&dkim, &conftables_route, NULL};
