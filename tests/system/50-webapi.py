@@ -377,6 +377,7 @@ class Send(WebapiCase):
         message, mail = self.message()
         self.assertEqual(message.get_content(), "open\n")
         self.assertNotIn("REQUIRETLS", mail.sender)
+        self.assertEqual(message.get_all("TLS-Required"), ["No"])
         self.assertEqual(len(self.sink.mails), 1)
 
     def test_g_the_same_key_sends_once(self):

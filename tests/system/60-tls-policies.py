@@ -304,6 +304,7 @@ tls-policy {{ to off.test  level none }}
         self.submit(["shut.test"], extra="TLS-Required: No\r\n")
         self.suite.wait_log(m="delivered", rcpt="a@shut.test")
         self.assertEqual(len(sink.sessions), tried + 1)
+        self.assertIn(b"\nTLS-Required: No\r\n", sink.mails[-1].data)  # for the next host to see
         deferred = len(self.suite.find_log(m="deferred", rcpt="a@shut.test"))
         self.submit(["shut.test"])  # for whom nothing has changed
         self.suite.wait_log(m="deferred", rcpt="a@shut.test", count=deferred + 1)
