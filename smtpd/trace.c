@@ -28,6 +28,7 @@ static struct received describe(const struct session *s, int64_t ms)
         .tls = s->tls_version != NULL,
         .authenticated = s->account != NULL,
         .smtputf8 = s->transaction->mail.smtputf8,
+        .requiretls = s->transaction->mail.requiretls,
         .tls_version = s->tls_version,
         .tls_cipher = s->tls_cipher,
         .recipient = s->transaction->only.local == NULL ? NULL : &s->transaction->only,

@@ -97,6 +97,8 @@ void received_write(struct buf *out, const struct received *r)
     fold_words(&fold, r->by);
     fold_words(&fold, "with");
     fold_words(&fold, received_protocol(r));
+    if (r->requiretls)
+        fold_words(&fold, "(requiretls)");
     put_tls(&fold, r, &word);
     fold_words(&fold, "id");
     buf_puts(&word, r->id);

@@ -24,6 +24,7 @@ struct received {
     const char *by;        /* our host name */
     enum received_via via;
     bool tls, authenticated, smtputf8; /* for the protocol's name, RFC 3848 and RFC 6531 4.3 */
+    bool requiretls;                   /* the client asked for REQUIRETLS (RFC 8689) */
     const char *tls_version;           /* "TLSv1.3"; NULL: no comment */
     const char *tls_cipher;            /* "TLS_AES_256_GCM_SHA384" */
     const char *id;                    /* the message's id here */
