@@ -203,6 +203,18 @@ static bool is_utf8(const struct submit_envelope *e, const struct notice *n)
     return utf8;
 }
 
+/* RFC 3464 section 2.2.4: who handed it over by SMTP, "192.0.2.1 ESMTPS client.example". */
+static void describe_client(const struct submit_envelope *e, struct dsn *dsn)
+{
+    bool smtp = e->origin == SUBMIT_SMTP || e->origin == SUBMIT_SUBMISSION;
+    const char *protocol = strchr(e->client, ' ');
+    const char *name = protocol == NULL ? NULL : strchr(protocol + 1, ' ');
+    if (!smtp || name == NULL)
+        return;
+    dsn->received_from = span_text(name + 1);
+    dsn->received_ip = span_of(e->client, (size_t)(protocol - e->client));
+}
+
 static void compose(const struct settings *s, const struct ledger_message *m,
                     const struct notice *n, struct span head, const char *receiver,
                     struct dsn_message *out)
@@ -230,6 +242,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
                       .now_ms = n->now_ms,
                       .sender = is_for_postmaster(e, n) ? e->sender : NULL,
                       .smtputf8 = is_utf8(e, n) && settings_mailbox(s, receiver) != NULL};
+    describe_client(e, &dsn);
     dsn_compose(&dsn, out);
     for (uint32_t i = 0; i < n->recipients_n; i++) {
         address_clear(&parts[i].address);

@@ -63,4 +63,8 @@ void trace_client(const struct session *s, struct buf *out)
 {
     struct received r = describe(s, 0);
     buf_putf(out, "%s %s", s->address, received_protocol(&r));
+    if (r.ehlo != NULL) {
+        buf_putc(out, ' ');
+        received_put_name(out, r.ehlo);
+    }
 }

@@ -36,7 +36,7 @@ static void a_message_goes_into_the_queue_as_it_came(void **state)
     assert_int_equal(e->recipients_n, 1);
     assert_string_equal(e->recipients[0].address, "qm@test.example");
     assert_string_equal(e->subject, "hello");
-    assert_string_equal(e->client, "127.0.0.1 ESMTP");
+    assert_string_equal(e->client, "127.0.0.1 ESMTP client.example");
     assert_memory_equal(world_body(&w, 0),
                         "Received: from client.example ([127.0.0.1]) by mx.test.example", 62);
     assert_non_null(
