@@ -84,6 +84,9 @@ static const struct conf_setting listen_settings[] = {
     {"require-tls-for-auth", CONF_BOOL, 0, CONF_SMTPD, "yes",
      .doc = "Offer and take AUTH on submission only after STARTTLS. With no, passwords may cross "
             "the network in the clear."},
+    {"requiretls", CONF_BOOL, 0, CONF_SMTPD, "yes",
+     .doc = "Announce REQUIRETLS (RFC 8689) under TLS. With no, mail that asks for it is refused "
+            "with 555. Sendmail and the HTTP API can ask for it all the same."},
 };
 
 static const struct conf_block_type listen_block = {

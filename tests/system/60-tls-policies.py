@@ -289,6 +289,21 @@ tls-policy {{ to off.test  level none }}
         self.counted('tls_optional_total{ignored="dane"} 1')
         self.suite.stop()
 
+    def test_a_listener_may_leave_requiretls_out(self):
+        self.start(CONFIG + """
+listen quiet { address 192.0.2.1  submission 588  require-tls-for-auth no  requiretls no
+    certificate-file cert.pem  key-file key.pem }
+""")
+        for port, in_clear, announced, under_tls in ((587, 523, True, 250), (588, 555, False, 555)):
+            with self.subTest(port), client.connect("192.0.2.1", port) as smtp:
+                client.plain(smtp, "ann@us.test", "secret")
+                self.assertEqual(smtp.mail("ann@us.test", ["REQUIRETLS"])[0], in_clear)
+            with self.subTest(port), client.connect("192.0.2.1", port, starttls=True) as smtp:
+                client.plain(smtp, "ann@us.test", "secret")
+                self.assertEqual(smtp.has_extn("requiretls"), announced)
+                self.assertEqual(smtp.mail("ann@us.test", ["REQUIRETLS"])[0], under_tls)
+        self.suite.stop()
+
     def test_who_can_do_without_is_not_kept_out_with_the_others(self):
         sink = self.sink("sink", self.other.issue("mx", "mx.shut.test"), extensions=["STARTTLS"])
         self.domain("shut.test", sink.address).add("_25._tcp.mx", "TLSA", certs.tlsa(self.ca.root))
