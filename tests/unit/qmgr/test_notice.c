@@ -86,6 +86,9 @@ static void test_a_delay_notice_states_the_real_schedule(void **state)
         {"attempts 8  lifetime 1h", 450 * 15}, /* the first attempt after that */
         {"attempts 2  lifetime 5d", 450},
         {"attempts 100  lifetime 10m", 450 + 900},
+        /* As the setting's text says for five days. */
+        {"attempts 11  lifetime 5d", 450 * 1023},
+        {"attempts 100  lifetime 5d  longest-wait 4h", 450 * 31 + 30 * 14400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf body = {0};
