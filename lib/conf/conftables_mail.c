@@ -145,7 +145,11 @@ static const struct conf_setting account_settings[] = {
     {"messages-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "How many messages the account may send in 24 hours, each recipient counted as one, by "
             "whatever way it logs in; 0 for no limit. The day moves on by the hour. What programs "
-            "of this machine hand to sendmail(8) is no account's."},
+            "of this machine hand to sendmail(8) is no account's. There is no limit unless one is "
+            "set, since accounts are for applications, and what one of them sends in a day nobody "
+            "but its operator knows: any other number would refuse mail that was meant. For a "
+            "person, 1000 here and 200 new recipients leave room enough, and little to whoever "
+            "has stolen the password."},
     {"new-recipients-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "To how many addresses that it has not written to in a year the account may send in 24 "
             "hours; 0 for no limit. Addresses are remembered as long as one of these two limits is "
