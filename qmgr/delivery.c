@@ -449,7 +449,7 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     if (outcome != DELIVERY_STARTED)
         free_delivery(v);
     else if (v->how == SETTLE_SUPPRESSED)
-        end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
+        end_as(v, DELIVER_FAILED, "5.7.0", DELIVER_STAGE_SUPPRESSED, "",
                "the address is on the suppression list of the account");
     else if (v->lost)
         end_with_lost(v);
