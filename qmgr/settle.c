@@ -233,8 +233,7 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
         return;
     }
     const struct rcpt_row was = r;
-    if (deliver_was_tried(result))
-        r.attempts++;
+    r.attempts++; /* a suppressed one's, too: that is what this one came to */
     submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {

@@ -138,11 +138,11 @@ class Bounces(case.LanCase):
         self.assertEqual(link.connections(25), 0)
         self.assertEqual(self.names(second, "suppressed"), ["accepted", "suppressed"])
         item, = [row for row in self.suite.qmctl("retired", "list") if row["to"] == "nobody@example.net"]
-        self.assertEqual((item["success"], item["attempts"]), (False, 0))
+        self.assertEqual((item["success"], item["attempts"]), (False, 1))
         shown = self.us.run([str(self.suite.qmctl_program), "-c", str(self.suite.config_path), "retired", "show", item["id"]]).stdout
         self.assertRegex(shown, r"(?m)^Not tried  .*  failed\n  the address is on the suppression list of the account$")
         self.assertNotIn("Attempt ", shown)
-        self.check_attempts([1, 0])
+        self.check_attempts([1, 1])
         notices = [notice.as_string() for notice in mailbox.Maildir(self.suite.folder / "state/mail/app").wait(2)]
         self.assertIn("suppression list", notices[1])
         for line in ("Last tried: ", "Last-Attempt-Date: "):

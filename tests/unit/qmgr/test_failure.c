@@ -138,13 +138,13 @@ static void test_a_suppressed_one_is_told_and_kept_as_a_failure(void **state)
     world_settle();
     assert_true(world_retired(id, &r));
     assert_false(r.item.row.success);
-    assert_int_equal(r.item.row.attempts, 0);
+    assert_int_equal(r.item.row.attempts, 1);
     assert_int_equal(r.item.attempts_n, 1);
     assert_string_equal(r.item.attempts[0].stage, "suppressed");
     assert_string_equal(r.item.row.last, "the address is on the suppression list of the account");
     retired_row_clear(&r);
     expect_hook(0, "failed", true, "\"Attempt\":1,");
-    expect_hook(1, "suppressed", false, "\"Attempt\":0,");
+    expect_hook(1, "suppressed", false, "\"Attempt\":1,");
     end_script();
 }
 
@@ -165,11 +165,11 @@ static void test_attempts_before_it_was_suppressed_are_counted(void **state)
     world_step(3600000);
     world_settle();
     assert_true(world_retired(id, &r));
-    assert_int_equal(r.item.row.attempts, 1);
+    assert_int_equal(r.item.row.attempts, 2);
     assert_int_equal(r.item.attempts_n, 2);
     assert_string_equal(r.item.attempts[1].stage, "suppressed");
     retired_row_clear(&r);
-    expect_hook(2, "suppressed", false, "\"Attempt\":1,");
+    expect_hook(2, "suppressed", false, "\"Attempt\":2,");
     end_script();
 }
 
