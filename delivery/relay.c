@@ -169,17 +169,22 @@ static void finish_with(struct relay *r, enum deliver_status status, int code, c
 
 /* ---- the session ---- */
 
-/* The message is about to go to the host: what would have kept it from that, or have demanded
- * something of TLS, is passed over. */
+/* The message is about to go to the host: what of that is ignored that would have kept it from
+ * there. Where the server meets it all the same it is nothing. */
+static enum tlsask_ignored ignored_with(const struct relay *r, const struct session *s)
+{
+    const struct tlspolicy *passed = r->found.passed;
+    if (passed == NULL || passed->verdict != TLSPOLICY_TRY)
+        return r->found.ignored;
+    if (session_is_clear(s) != SESSION_NOT_CLEAR)
+        return TLSASK_TLS;
+    return session_would_meet(s, passed) ? TLSASK_NOTHING : r->found.ignored;
+}
+
 static void count_ignored(const struct relay *r, const struct session *s)
 {
-    enum tlsask_ignored what = r->found.ignored;
-    bool demands_tls = what == TLSASK_STS || what == TLSASK_DANE;
-    if (r->ask.facts.wish != TLSPOLICY_OPTIONAL)
-        return;
-    if (demands_tls && session_is_clear(s) != SESSION_NOT_CLEAR)
-        what = TLSASK_TLS;
-    service_count(r->agent->service, COUNT_TLS_OPTIONAL + what, 1);
+    if (r->ask.facts.wish == TLSPOLICY_OPTIONAL)
+        service_count(r->agent->service, COUNT_TLS_OPTIONAL + ignored_with(r, s), 1);
 }
 
 static void on_ready(struct session *s, void *arg)

@@ -570,6 +570,12 @@ enum session_clear session_is_clear(const struct session *s)
     return s->in_clear ? s->clear : SESSION_NOT_CLEAR;
 }
 
+bool session_would_meet(const struct session *s, const struct tlspolicy *policy)
+{
+    return conn_is_secure(s->conn) &&
+           tlsdane_would_meet(s->transport->tlsdane, conn_ssl(s->conn), policy);
+}
+
 const struct tlspolicy *session_policy(const struct session *s)
 {
     return s->policy;

@@ -274,6 +274,18 @@ static void what_the_message_asks_for_goes_before_that(void **state)
                     "not greet)",
          .tls = "policy optional may"},
     };
+    static const struct trial met[] = {
+        {"not needed, dane right", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = GOOD, .server = UNTRUSTED,
+         .outcome = DELIVERED, .tls = "unverified; policy optional may"},
+        {"not needed, unusable records", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = UNUSABLE,
+         .server = UNTRUSTED, .outcome = DELIVERED, .tls = "unverified; policy optional may"},
+        {"not needed, sts right", .flags = SUBMIT_TLS_OPTIONAL, .sts = ENFORCE, .server = TRUSTED,
+         .outcome = DELIVERED, .tls = "policy optional may"},
+    };
+    TRY(met);
+    for (unsigned i = 0; i < TLSASK_IGNORABLE; i++)
+        assert_int_equal(lab.counters[COUNT_TLS_OPTIONAL + i], i == TLSASK_NOTHING ? 3 : 0);
+    lab.counters[COUNT_TLS_OPTIONAL + TLSASK_NOTHING] = 0;
     TRY(trials);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NO_POLICY], 3);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NOT_OFFERED], 1);
