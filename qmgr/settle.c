@@ -320,7 +320,7 @@ static void done(struct change *change, const char *why)
         for (uint32_t i = 0; i < c->results_n; i++) {
             log_result(c, &c->results[i], c->addresses[i]);
             if (deliver_was_tried(&c->results[i]))
-                queue_count_attempt(q, c->results[i].duration_ms);
+                queue_count_attempt(q, c->results[i].status, c->results[i].duration_ms);
         }
         service_count(q->service, COUNT_DELIVERED, c->delivered);
         service_count(q->service, COUNT_DEFERRED, c->deferred);
