@@ -393,6 +393,32 @@ static void a_named_server_can_have_records_too(void **state)
     }
 }
 
+/* Another domain's mail may not learn from it that it talks to the same host; and what was judged
+ * of the host's certificate was judged for that domain. */
+static void a_tls_session_is_not_resumed_for_another_destination(void **state)
+{
+    static const struct {
+        const char *destination;
+        bool resumed;
+    } cases[] = {
+        {"example.net", false},
+        {"example.net", true},
+        {"other.example", false},
+        {"other.example", true},
+    };
+    const struct trial t = {.server = UNTRUSTED};
+    publish(&t);
+    names_add(&lab.names, "other.example", "MX", "10 mx1.test");
+    serve(&t);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = cases[i].destination};
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_int_equal(strstr(o.results[0].tls, " resumed ") != NULL, cases[i].resumed);
+        order_free(&o);
+    }
+}
+
 /* One host cannot have it, the other may: then the message waits. */
 static void requiretls_is_final_only_if_it_is_so_of_every_host(void **state)
 {
@@ -672,6 +698,7 @@ int main(void)
         TEST(what_the_operator_says_goes_before_what_was_published),
         TEST(a_fingerprint_is_of_the_key_or_the_certificate),
         TEST(a_named_server_can_have_records_too),
+        TEST(a_tls_session_is_not_resumed_for_another_destination),
         TEST(requiretls_is_final_only_if_it_is_so_of_every_host),
         TEST(a_host_that_may_not_be_tried_leaves_it_to_the_next),
         TEST(a_connection_serves_only_what_goes_under_the_same_policy),
