@@ -30,10 +30,9 @@ const struct conf_block_type conftables_route = {
 
 static const struct conf_setting dkim_settings[] = {
     {"key-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
-     .doc = "Private key, PEM: RSA or Ed25519. Only the vault process gets to see it."},
-    {"headers", CONF_TEXT, CONF_LIST | CONF_ASCII, OWNERS, .min = "1", .max = "76",
-     .doc = "Names of the header fields to sign. Without any: From, To, Cc, Bcc, Reply-To, "
-            "References, In-Reply-To, Subject, Date, Message-Id, Content-Type."},
+     .doc = "Private key, PEM: RSA or Ed25519. Only the vault process gets to see it. Signed are "
+            "From, To, Cc, Subject, Date, Message-ID, Reply-To, References, In-Reply-To and the "
+            "fields of MIME (version, type, encoding), each so that nobody can add another one."},
 };
 
 static const struct conf_block_type dkim = {
