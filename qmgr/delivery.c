@@ -33,7 +33,8 @@ struct delivery {
     bool lists;  /* there are suppression lists at all */
     bool exempt; /* from a suspension */
     enum settle_how how;
-    bool lost; /* the transport that the operator chose is no longer there */
+    bool lost;   /* the transport that the operator chose is no longer there */
+    bool closed; /* nobody may send from the sender's domain at present */
     struct deliver_job *job;
     struct msg_row row; /* for the body: size, kind, file */
     uint64_t row_of;    /* the message; 0 while there is none */
@@ -200,9 +201,8 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
     const struct delivery_end e = {
         v->destination, v->server, v->class, v->job->transport, v->job->destination, v->asked,
         v->exempt,      results,   n};
-    bodies_put_back(v->queue->bodies, v->body);
-    v->window->octets[v->class] -= v->asked ? v->row.size : 0;
     if (v->asked) {
+        bodies_put_back(v->queue->bodies, v->body, v->class);
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
@@ -244,6 +244,14 @@ static void end_with(struct delivery *v, const char *enhanced, const char *stage
     end_as(v, DELIVER_DEFERRED, enhanced, stage, host, error);
 }
 
+static void end_with_closed(struct delivery *v)
+{
+    char *why = mem_format("%s, the domain of the sender, is disabled",
+                           address_domain(v->row.envelope->sender));
+    end_with(v, "4.7.1", "queue", "", why);
+    mem_free(&why);
+}
+
 static void end_with_lost(struct delivery *v)
 {
     char *why = mem_format("the transport %s, chosen for this message, is not in the configuration",
@@ -278,15 +286,6 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
         end_with(v, "4.3.0", "agent", "", "the delivery agent is not there");
     else
         deliver_ask(agent, v->job, fd, on_results, v);
-}
-
-/* What was put off before has its part of the memory for messages, too. The last one may go beyond
- * it. */
-static bool has_room(const struct delivery *v, uint64_t message)
-{
-    uint64_t most = window_part(v->class, v->queue->settings->body_memory);
-    return v->window->octets[v->class] < most &&
-           bodies_have_room(v->queue->bodies, message, v->row.size);
 }
 
 /* Before any transport is thought of: no connection is made. */
@@ -346,21 +345,46 @@ static bool is_exempt(const struct delivery *v, const struct rcpt_row *r, const 
            strcmp(p->stage, "starttls") == 0;
 }
 
+/* Whether it was taken from one of us, in the name of a domain that was disabled since. What
+ * strangers send in that name, and what nobody is named in, is none of its mail. */
+static bool is_closed(const struct delivery *v)
+{
+    const struct submit_envelope *e = v->row.envelope;
+    return e->origin != SUBMIT_SMTP && e->sender[0] != '\0' &&
+           settings_is_disabled(v->queue->settings, address_domain(e->sender));
+}
+
+/* Half of the class's places stays for those that need not wait. */
+static uint64_t most_parked(const struct delivery *v)
+{
+    return (uint64_t)v->queue->settings->window / DUE_CLASSES / 2;
+}
+
 /* The item, the stream's first, waits for the transport. So do those behind it of the same message,
  * without their rows being read, where they go the same way; one for which the operator chose
  * another finds out when they are let go on. */
 static void park(struct delivery *v, struct item *i, const struct rcpt_row *r,
                  const char *transport)
 {
-    /* Half of the class's places stays for those that need not wait. */
-    uint64_t most = (uint64_t)v->queue->settings->window / DUE_CLASSES / 2;
     bool all = v->shared && r->transport[0] == '\0' && v->class == DUE_FIRST;
     struct item *next = i;
     do {
         i = next;
         next = TAILQ_NEXT(i, next);
-        window_park(v->window, i, r->message, transport, most);
+        window_park(v->window, i, r->message, transport, most_parked(v));
     } while (all && next != NULL && is_of_message(v, next));
+}
+
+/* The same for memory, which is that of the message, whatever the transport. */
+static void park_for_memory(struct delivery *v, struct item *i)
+{
+    bool small = bodies_is_small(v->queue->bodies, v->row.size);
+    struct item *next = i;
+    do {
+        i = next;
+        next = TAILQ_NEXT(i, next);
+        window_park_for_memory(v->window, i, v->row_of, small, most_parked(v));
+    } while (next != NULL && is_of_message(v, next));
 }
 
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
@@ -387,12 +411,16 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
     if (v->exempt)
         *pause = NULL;
     v->lost = !settings_has_transport(q->settings, route.transport);
-    if (*pause == NULL && !v->lost && has_to_wait(v, route.transport)) {
+    v->closed = is_closed(v);
+    bool goes = *pause == NULL && !v->lost && !v->closed;
+    if (goes && has_to_wait(v, route.transport)) {
         park(v, i, r, route.transport);
         return DELIVERY_NOTHING;
     }
-    if (*pause == NULL && !v->lost && !has_room(v, r->message))
-        return DELIVERY_NO_ROOM;
+    if (goes && !bodies_may_have(q->bodies, r->message, v->row.size, v->stream->owner)) {
+        park_for_memory(v, i);
+        return DELIVERY_NOTHING;
+    }
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->job->wants = wants;
     v->from_id = mem_text(r->from_id);
@@ -409,10 +437,9 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
 static void ask(struct delivery *v)
 {
     v->asked = true;
-    v->window->octets[v->class] += v->row.size;
     agents_begin(v->queue->agents, v->job->transport, v->class);
     sites_begin(v->server, v->class);
-    bodies_get(v->queue->bodies, v->job->message, &v->row, on_body, v);
+    bodies_get(v->queue->bodies, v->job->message, &v->row, v->stream->owner, on_body, v);
 }
 
 enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct stream *s,
@@ -450,8 +477,10 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     if (outcome != DELIVERY_STARTED)
         free_delivery(v);
     else if (v->how == SETTLE_SUPPRESSED)
-        end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
+        end_as(v, DELIVER_FAILED, "5.7.0", DELIVER_STAGE_SUPPRESSED, "",
                "the address is on the suppression list of the account");
+    else if (v->closed)
+        end_with_closed(v);
     else if (v->lost)
         end_with_lost(v);
     else if (pause != NULL)

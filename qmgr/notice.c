@@ -135,6 +135,16 @@ static void describe_host(const struct deliver_result *last, struct dsn_recipien
     }
 }
 
+/* When the last attempt was made; 0 when there was none. */
+static int64_t tried_ms(const struct rcpt_row *r)
+{
+    for (uint32_t i = r->results_n; i > 0; i--) {
+        if (deliver_was_tried(&r->results[i - 1]))
+            return r->results[i - 1].start_ms;
+    }
+    return 0;
+}
+
 static struct dsn_recipient describe(const struct settings *s, const struct submit_envelope *e,
                                      const struct notice *n, const struct rcpt_row *r,
                                      struct part *p)
@@ -155,7 +165,7 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                               .reason = span_text(p->reason),
                               .reply = p->lines,
                               .n_reply = split_lines(last->reply, p->lines),
-                              .last_attempt_ms = last->start_ms};
+                              .last_attempt_ms = tried_ms(r)};
     const struct settings_retry retry = settings_retry(s, last->transport);
     if (n->action == DSN_DELAYED)
         d.retry_until_ms = retry_until_ms(&retry, r->attempts, r->next_ms, retry_since_ms(e));
@@ -203,6 +213,18 @@ static bool is_utf8(const struct submit_envelope *e, const struct notice *n)
     return utf8;
 }
 
+/* RFC 3464 section 2.2.4: who handed it over by SMTP, "192.0.2.1 ESMTPS client.example". */
+static void describe_client(const struct submit_envelope *e, struct dsn *dsn)
+{
+    bool smtp = e->origin == SUBMIT_SMTP || e->origin == SUBMIT_SUBMISSION;
+    const char *protocol = strchr(e->client, ' ');
+    const char *name = protocol == NULL ? NULL : strchr(protocol + 1, ' ');
+    if (!smtp || name == NULL)
+        return;
+    dsn->received_from = span_text(name + 1);
+    dsn->received_ip = span_of(e->client, (size_t)(protocol - e->client));
+}
+
 static void compose(const struct settings *s, const struct ledger_message *m,
                     const struct notice *n, struct span head, const char *receiver,
                     struct dsn_message *out)
@@ -230,6 +252,7 @@ static void compose(const struct settings *s, const struct ledger_message *m,
                       .now_ms = n->now_ms,
                       .sender = is_for_postmaster(e, n) ? e->sender : NULL,
                       .smtputf8 = is_utf8(e, n) && settings_mailbox(s, receiver) != NULL};
+    describe_client(e, &dsn);
     dsn_compose(&dsn, out);
     for (uint32_t i = 0; i < n->recipients_n; i++) {
         address_clear(&parts[i].address);

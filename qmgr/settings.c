@@ -309,6 +309,12 @@ bool settings_has_mailboxes(const struct settings *s, const char *domain)
            bsearch(&block, s->homes, s->homes_n, sizeof *s->homes, by_pointer) != NULL;
 }
 
+bool settings_is_disabled(const struct settings *s, const char *domain)
+{
+    const struct conf_block *block = confaddr_domain(s->conf, span_text(domain));
+    return block != NULL && conf_bool(block, "disabled");
+}
+
 bool settings_takes_from_id(const struct settings *s, const char *sender)
 {
     struct address a;

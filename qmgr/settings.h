@@ -96,5 +96,7 @@ bool settings_is_final(const struct settings *s, const char *transport);
 const char *settings_mailbox(const struct settings *s, const char *address);
 /* Whether there is any in the domain. */
 bool settings_has_mailboxes(const struct settings *s, const char *domain);
+/* Whether it is a domain of ours from which nobody may send at present. */
+bool settings_is_disabled(const struct settings *s, const char *domain);
 
 #endif

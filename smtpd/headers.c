@@ -83,8 +83,9 @@ static int take_from(struct headers *h, const struct header_field *field, const 
 
 static void take_tls_required(struct headers *h, const struct header_field *field)
 {
-    if (span_is_nocase(ascii_trim(field->value), "no"))
-        h->tls_optional = true;
+    if (!span_is_nocase(ascii_trim(field->value), "no"))
+        h->tls_unclear = true;
+    h->tls_optional = !h->tls_unclear;
 }
 
 /* Each word between dashes begins in upper case and goes on in lower case, whatever the client

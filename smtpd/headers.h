@@ -34,9 +34,12 @@ struct headers {
     struct addrlist from; /* what they say; empty when a local one cannot be read */
     char *message_id;     /* with < and >; NULL when there is none that could be quoted */
     bool has_message_id, has_date;
-    char *subject;     /* decoded; NULL when there is none */
-    bool eight_bit;    /* octets above 127; they are well-formed UTF-8 */
-    bool tls_optional; /* TLS-Required: no (RFC 8689 section 5) */
+    char *subject;  /* decoded; NULL when there is none */
+    bool eight_bit; /* octets above 127; they are well-formed UTF-8 */
+    /* Whether there is TLS-Required: no (RFC 8689 section 5), and no such field with another
+     * value. */
+    bool tls_optional;
+    bool tls_unclear; /* there is one with another value */
     struct headers_extra *extra;
     size_t extra_n;
 };

@@ -39,7 +39,9 @@ void offer_fill(const struct session *s, struct ehlo *e)
     e->rcptmax = settings_recipients(s->settings, s->port->kind);
     e->starttls = s->port->site != NULL && s->tls_version == NULL;
     /* Never in clear: RFC 8689 section 2. A socket of this machine has nothing to be overheard. */
-    e->requiretls = session_is_private(s) || s->port->kind == PORT_LOCAL;
+    e->requiretls =
+        (session_is_private(s) && !s->port->no_requiretls) || s->port->kind == PORT_LOCAL;
+    e->requiretls_later = e->starttls && !s->port->no_requiretls;
 
     e->dsn = trusted;
     e->futurerelease = trusted;

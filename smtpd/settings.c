@@ -155,6 +155,7 @@ static int take_listener(struct settings *s, struct span rest, struct service_ha
         p->name = span_dup(whole);
         block = conf_find(conf_root(s->conf), "listen", p->label);
         p->clear_auth = block != NULL && !conf_bool(block, "require-tls-for-auth");
+        p->no_requiretls = block != NULL && !conf_bool(block, "requiretls");
         return 0;
     }
     return fail_set(f, "a listening socket for an unknown purpose: %s", hand->purpose);

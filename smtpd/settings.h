@@ -28,8 +28,9 @@ struct port {
     char *name;  /* "public smtp 192.0.2.1:25", "local" */
     char *label; /* of its listen block, "" for local */
     int fd;
-    struct site *site; /* NULL: no TLS here */
-    bool clear_auth;   /* AUTH is taken without TLS */
+    struct site *site;  /* NULL: no TLS here */
+    bool clear_auth;    /* AUTH is taken without TLS */
+    bool no_requiretls; /* REQUIRETLS is not announced under TLS */
 };
 
 struct settings {

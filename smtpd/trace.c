@@ -28,6 +28,7 @@ static struct received describe(const struct session *s, int64_t ms)
         .tls = s->tls_version != NULL,
         .authenticated = s->account != NULL,
         .smtputf8 = s->transaction->mail.smtputf8,
+        .requiretls = s->transaction->mail.requiretls,
         .tls_version = s->tls_version,
         .tls_cipher = s->tls_cipher,
         .recipient = s->transaction->only.local == NULL ? NULL : &s->transaction->only,
@@ -62,4 +63,8 @@ void trace_client(const struct session *s, struct buf *out)
 {
     struct received r = describe(s, 0);
     buf_putf(out, "%s %s", s->address, received_protocol(&r));
+    if (r.ehlo != NULL) {
+        buf_putc(out, ' ');
+        received_put_name(out, r.ehlo);
+    }
 }

@@ -12,7 +12,8 @@ void trace_received(const struct session *s, struct buf *out);
 void trace_message_id(const char *id, struct buf *out);
 /* A Date field with the time now. */
 void trace_date(struct buf *out);
-/* How it came, for the log and for people: "192.0.2.1 ESMTPS". */
+/* How it came, for the log and for people: "192.0.2.1 ESMTPS client.example"; without the name
+ * where it came from this machine. */
 void trace_client(const struct session *s, struct buf *out);
 
 #endif

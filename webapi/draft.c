@@ -324,6 +324,18 @@ static int compose_parts(struct work *w, struct compose *c)
     return compose_with(w, c);
 }
 
+/* Whether the message is to say that it can do without TLS (RFC 8689 section 5), and the client has
+ * not said anything of the kind itself. */
+static bool needs_tls_field(const struct work *w)
+{
+    const struct draft_header *header = w->request->headers.p;
+    const bool *tls = w->request->require_tls;
+    bool needs = tls != NULL && !*tls;
+    for (size_t i = 0; i < w->request->headers.n && needs; i++)
+        needs = !span_is_nocase(header[i].words[0], "TLS-Required");
+    return needs;
+}
+
 static int compose(struct work *w)
 {
     const struct draft_header *header = w->request->headers.p;
@@ -332,9 +344,11 @@ static int compose(struct work *w)
     if (n > DRAFT_HEADERS_MAX)
         return refuse(w->why, CODE_USER, "there are more than %d Headers", DRAFT_HEADERS_MAX);
     fill_header(w, &c);
-    struct compose_field *fields = mem_array(n, sizeof *fields);
+    struct compose_field *fields = mem_array(n + 1, sizeof *fields);
     for (size_t i = 0; i < n; i++)
         fields[i] = (struct compose_field){header[i].words[0], header[i].words[1]};
+    if (needs_tls_field(w))
+        fields[n++] = (struct compose_field){span_text("TLS-Required"), span_text("No")};
     c.fields = fields;
     c.n_fields = n;
     int rc = compose_parts(w, &c);

@@ -55,8 +55,8 @@ static const struct method_field request_fields[] = {
     {"AttachedFiles", "[attachment]", "Attachments."},
     {"RequireTLS", "bool or null",
      "true: over verified TLS all the way (REQUIRETLS), or not at all. false: delivery matters "
-     "more than TLS. null: as the "
-     "policies of the recipients' domains say."},
+     "more than TLS, and the message says so to each host on its way (TLS-Required: No), unless "
+     "Headers has such a field. null: as the policies of the recipients' domains say."},
     {"FutureRelease", "time",
      "Not delivered before then, which may be 60 days ahead at most. A time that has passed is "
      "now."},

@@ -260,22 +260,6 @@ static void check_domain(const struct conf_block *domain, struct conferror *erro
                       "quotes");
 }
 
-static void check_dkim(const struct conf_block *dkim, struct conferror *errors)
-{
-    size_t n;
-    bool from = false;
-    const struct conf_value *headers = conf_list(dkim, "headers", &n);
-    for (size_t i = 0; i < n; i++) {
-        from = from || span_is_nocase(span_text(headers[i].text), "From");
-        if (strpbrk(headers[i].text, " :") != NULL)
-            conferror_add(errors, value_at(dkim, "headers", i),
-                          "headers must be names of header fields, without blanks and colons");
-    }
-    if (n > 0 && !from)
-        conferror_add(errors, setting_at(dkim, "headers"),
-                      "headers must have From among them (RFC 6376 5.4)");
-}
-
 static struct span domain_of(const struct conf_value *mailbox)
 {
     return span_text(strrchr(mailbox->text, '@') + 1);
@@ -360,10 +344,11 @@ static const struct check {
     const char *block;
     void (*run)(const struct conf_block *block, struct conferror *errors);
 } checks[] = {
-    {"listen", check_listen},   {"route", check_route},           {"transport", check_transport},
-    {"lmtp", check_lmtp},       {"domain", check_domain},         {"dkim", check_dkim},
-    {"account", check_account}, {"webapi", check_webapi},         {"smtp", check_smtp},
-    {"auth", check_auth},       {"tls-policy", check_tls_policy},
+    {"listen", check_listen},       {"route", check_route},
+    {"transport", check_transport}, {"lmtp", check_lmtp},
+    {"domain", check_domain},       {"account", check_account},
+    {"webapi", check_webapi},       {"smtp", check_smtp},
+    {"auth", check_auth},           {"tls-policy", check_tls_policy},
 };
 
 static void run_checks(const struct conf_block *block, struct conferror *errors)

@@ -86,6 +86,9 @@ static const struct conf_setting listen_settings[] = {
     {"require-tls-for-auth", CONF_BOOL, 0, CONF_SMTPD, "yes",
      .doc = "Offer and take AUTH on submission only after STARTTLS. With no, passwords may cross "
             "the network in the clear."},
+    {"requiretls", CONF_BOOL, 0, CONF_SMTPD, "yes",
+     .doc = "Announce REQUIRETLS (RFC 8689) under TLS. With no, mail that asks for it is refused "
+            "with 555. Sendmail and the HTTP API can ask for it all the same."},
 };
 
 static const struct conf_block_type listen_block = {
@@ -166,7 +169,11 @@ static const struct conf_setting queue_settings[] = {
     {"longest-wait", CONF_DURATION, 0, CONF_QMGR, "7d", .min = "1s", .max = "30d",
      .doc = "No wait becomes longer than that."},
     {"attempts", CONF_INT, 0, CONF_QMGR, "8", .min = "1", .max = "100",
-     .doc = "Attempts after which a recipient has failed and the sender is told."},
+     .doc = "Attempts after which a recipient has failed and the sender is told. With the default "
+            "the last one is 15 h 53 min after the first, so that an application hears of it "
+            "within a day, and lifetime is not reached. To try for five days, set 11 (the last "
+            "one after 5 d 8 h), or 100 with longest-wait 4h (36 attempts, the last one after "
+            "5 d 4 h)."},
     {"delay-notice-attempt", CONF_INT, 0, CONF_QMGR, "5", .min = "0", .max = "100",
      .doc = "The failed attempt after which the sender is told of the delay; 0 is never."},
     {"postmaster-copies", CONF_WORD, CONF_LIST, CONF_QMGR,
@@ -205,7 +212,9 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Due recipients held in memory, half of them never tried and half put off before; the "
             "others stay in the store until there is room."},
     {"body-memory", CONF_SIZE, 0, CONF_QMGR, "64M", .min = "1M", .max = "1024G",
-     .doc = "Octets of messages held in memory for deliveries in flight."},
+     .doc = "Octets of messages held in memory for deliveries in flight. An account has no more of "
+            "them than it leaves to others, and one message beyond that; messages of a 32nd of "
+            "this at most don't wait for larger ones."},
     {"large-body", CONF_SIZE, 0, CONF_QMGR, "1M", .min = "4K", .max = "64M",
      .doc = "Larger messages are kept in a file of their own instead of the database."},
     {"minimum-free", CONF_SIZE, 0, CONF_QMGR, "100M", .min = "0", .max = "1024G",

@@ -30,10 +30,9 @@ const struct conf_block_type conftables_route = {
 
 static const struct conf_setting dkim_settings[] = {
     {"key-file", CONF_PATH, CONF_REQUIRED | CONF_SECRET_FILE, CONF_VAULT,
-     .doc = "Private key, PEM: RSA or Ed25519. Only the vault process gets to see it."},
-    {"headers", CONF_TEXT, CONF_LIST | CONF_ASCII, OWNERS, .min = "1", .max = "76",
-     .doc = "Names of the header fields to sign. Without any: From, To, Cc, Bcc, Reply-To, "
-            "References, In-Reply-To, Subject, Date, Message-Id, Content-Type."},
+     .doc = "Private key, PEM: RSA or Ed25519. Only the vault process gets to see it. Signed are "
+            "From, To, Cc, Subject, Date, Message-ID, Reply-To, References, In-Reply-To and the "
+            "fields of MIME (version, type, encoding), each so that nobody can add another one."},
 };
 
 static const struct conf_block_type dkim = {
@@ -50,9 +49,14 @@ static const struct conf_setting domain_settings[] = {
      .doc = "What begins the part of a local part that does not matter for finding its account: "
             "mail to user+anything goes where mail to user goes. \"\" turns that off."},
     {"disabled", CONF_BOOL, 0, OWNERS, "no",
-     .doc = "Nobody may send from this domain, and nothing is taken for it: over SMTP and by "
-            "sendmail that is put off, with 451 and 450; over the HTTP API it is refused as "
-            "domainDisabled."},
+     .doc =
+         "Nobody may send from this domain, and nothing is taken for it: over SMTP and by "
+         "sendmail that is put off, with 451 and 450; over the HTTP API it is refused as "
+         "domainDisabled. What is in the queue already with a sender in this domain stays there: "
+         "each attempt is put off with 4.7.1, and when the domain is enabled again the next "
+         "attempt is made as ever. Time runs on for it: after the last attempt it goes back to "
+         "its sender. Not concerned are notices and what else has the null sender, and what "
+         "strangers have sent."},
 };
 
 static const struct conf_block_type *const domain_blocks[] = {&dkim, &conftables_route, NULL};
@@ -140,7 +144,11 @@ static const struct conf_setting account_settings[] = {
     {"messages-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "How many messages the account may send in 24 hours, each recipient counted as one, by "
             "whatever way it logs in; 0 for no limit. The day moves on by the hour. What programs "
-            "of this machine hand to sendmail(8) is no account's."},
+            "of this machine hand to sendmail(8) is no account's. There is no limit unless one is "
+            "set, since accounts are for applications, and what one of them sends in a day nobody "
+            "but its operator knows: any other number would refuse mail that was meant. For a "
+            "person, 1000 here and 200 new recipients leave room enough, and little to whoever "
+            "has stolen the password."},
     {"new-recipients-per-day", CONF_INT, 0, CONF_QMGR, "0", .min = "0", .max = "1000000000",
      .doc = "To how many addresses that it has not written to in a year the account may send in 24 "
             "hours; 0 for no limit. Addresses are remembered as long as one of these two limits is "

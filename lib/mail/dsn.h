@@ -50,6 +50,7 @@ struct dsn {
     struct span message;
     struct span envelope_id;    /* of ENVID, decoded; empty: not given */
     struct span received_from;  /* name of the host it came from; empty: not told */
+    struct span received_ip;    /* and its address; empty: not told */
     struct span future_release; /* "until;2026-01-02T15:04:05Z", RFC 4865; empty: not asked for */
     int64_t arrival_ms;         /* when the original arrived; 0: not told */
     int64_t now_ms;

@@ -198,17 +198,19 @@ static void put_diagnostic(struct buf *out, const struct dsn_recipient *r, bool 
     fold_end(&fold);
 }
 
-/* The address is a comment, as the field has room for one name (RFC 3464 section 2.3.5). */
-static void put_remote(struct buf *out, const struct dsn_recipient *r, bool utf8)
+/* The address is a comment, as the field has room for one name (RFC 3464 sections 2.2.4 and 2.3.5).
+ */
+static void put_host(struct buf *out, const char *field, struct span host, struct span ip,
+                     bool utf8)
 {
     struct fold fold;
-    if (r->remote_host.n == 0)
+    if (host.n == 0)
         return;
-    fold_begin(&fold, out, "Remote-MTA", " ");
+    fold_begin(&fold, out, field, " ");
     fold_words(&fold, "dns;");
-    put_text(&fold, r->remote_host, utf8);
-    if (r->remote_ip.n > 0)
-        put_comment(&fold, r->remote_ip, utf8);
+    put_text(&fold, host, utf8);
+    if (ip.n > 0)
+        put_comment(&fold, ip, utf8);
     fold_end(&fold);
 }
 
@@ -227,7 +229,7 @@ static void put_recipient(struct buf *out, const struct dsn *in, const struct ds
                 utf8);
     buf_putf(out, "Action: %s\r\n", actions[r->action]);
     put_status(out, r, utf8);
-    put_remote(out, r, utf8);
+    put_host(out, "Remote-MTA", r->remote_host, r->remote_ip, utf8);
     put_diagnostic(out, r, utf8);
     put_date(out, "Last-Attempt-Date", r->last_attempt_ms, in->zone_min);
     if (r->action == DSN_DELAYED)
@@ -239,7 +241,7 @@ void dsnstatus_write(struct buf *out, const struct dsn *in, bool utf8)
 {
     put_field(out, "Original-Envelope-Id", "", in->envelope_id, utf8);
     put_field(out, "Reporting-MTA", "dns;", span_text(in->hostname), utf8);
-    put_field(out, "Received-From-MTA", "dns;", in->received_from, utf8);
+    put_host(out, "Received-From-MTA", in->received_from, in->received_ip, utf8);
     put_date(out, "Arrival-Date", in->arrival_ms, in->zone_min);
     put_field(out, "Future-Release-Request", "", in->future_release, utf8);
     for (size_t i = 0; i < in->n_recipients; i++) {

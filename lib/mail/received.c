@@ -33,8 +33,7 @@ const char *received_protocol(const struct received *r)
     return "local";
 }
 
-/* One word of a text that others chose. */
-static void put_stranger(struct buf *word, const char *text)
+void received_put_name(struct buf *word, const char *text)
 {
     if (text[0] == '\0')
         buf_putc(word, '?');
@@ -55,7 +54,7 @@ static void put_from(struct fold *fold, const struct received *r, struct buf *wo
     if (r->ehlo == NULL)
         return;
     fold_words(fold, "from");
-    put_stranger(word, r->ehlo);
+    received_put_name(word, r->ehlo);
     put_word(fold, word);
     if (r->client_ip == NULL)
         return;
@@ -68,10 +67,10 @@ static void put_tls(struct fold *fold, const struct received *r, struct buf *wor
     if (r->tls_version == NULL)
         return;
     buf_putc(word, '(');
-    put_stranger(word, r->tls_version);
+    received_put_name(word, r->tls_version);
     if (r->tls_cipher != NULL) {
         put_word(fold, word);
-        put_stranger(word, r->tls_cipher);
+        received_put_name(word, r->tls_cipher);
     }
     buf_putc(word, ')');
     put_word(fold, word);
@@ -97,6 +96,8 @@ void received_write(struct buf *out, const struct received *r)
     fold_words(&fold, r->by);
     fold_words(&fold, "with");
     fold_words(&fold, received_protocol(r));
+    if (r->requiretls)
+        fold_words(&fold, "(requiretls)");
     put_tls(&fold, r, &word);
     fold_words(&fold, "id");
     buf_puts(&word, r->id);

@@ -24,6 +24,7 @@ struct received {
     const char *by;        /* our host name */
     enum received_via via;
     bool tls, authenticated, smtputf8; /* for the protocol's name, RFC 3848 and RFC 6531 4.3 */
+    bool requiretls;                   /* the client asked for REQUIRETLS (RFC 8689) */
     const char *tls_version;           /* "TLSv1.3"; NULL: no comment */
     const char *tls_cipher;            /* "TLS_AES_256_GCM_SHA384" */
     const char *id;                    /* the message's id here */
@@ -32,8 +33,12 @@ struct received {
     int zone_min;
 };
 
-/* Appends the whole field, folded, CRLF at its end. Octets of ehlo that a domain or literal cannot
- * have are written as "?", and no more than 255 of them; so with the TLS names. */
+/* Appends a name that somebody else chose, as one word: octets that a domain or literal cannot have
+ * are written as "?", and no more than 255 of them. */
+void received_put_name(struct buf *out, const char *name);
+
+/* Appends the whole field, folded, CRLF at its end; ehlo and the TLS names as received_put_name
+ * does. */
 void received_write(struct buf *out, const struct received *r);
 
 /* The name for the with clause: "ESMTPSA", "UTF8LMTP", ... A static string. */

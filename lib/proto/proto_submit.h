@@ -71,9 +71,11 @@ struct submit_envelope {
     char *sender;      /* reverse path, "" for the null one */
     char *envid, *ret; /* RFC 3461 ENVID; RET "", "FULL" or "HDRS" */
     /* These are for people and cut at PROTO_TEXT_MAX octets on their way. */
-    char *message_id;      /* with <>; "" if the message has none */
-    char *subject;         /* decoded */
-    char *client;          /* how it came in: "192.0.2.1 ESMTPS" */
+    char *message_id; /* with <>; "" if the message has none */
+    char *subject;    /* decoded */
+    /* How it came in: "192.0.2.1 ESMTPS client.example", which is what it called itself in EHLO;
+     * "192.0.2.1 HTTP". */
+    char *client;
     int64_t received_ms;   /* wall clock, not negative */
     int64_t not_before_ms; /* first attempt not before; 0 for at once */
     struct submit_recipient *recipients;

@@ -30,6 +30,7 @@ struct ehlo {
     bool binarymime;               /* RFC 3030 */
     bool dsn;                      /* RFC 3461 */
     bool requiretls;               /* RFC 8689 */
+    bool requiretls_later;         /* server: it is announced after STARTTLS */
     bool size;                     /* RFC 1870 */
     uint64_t size_max;             /* octets; 0: no fixed maximum */
     bool auth;                     /* RFC 4954 */

@@ -240,7 +240,7 @@ static int take_param(struct target *t, enum path_kind kind, const struct path_p
 {
     const struct rule *rule = rule_of(kind, param->keyword);
     if (rule != NULL && !is_offered(t->offered, rule) && rule->take == take_requiretls &&
-        t->offered->starttls)
+        t->offered->requiretls_later)
         return path_refuse(t->why, 523, "5.7.10", "REQUIRETLS needs TLS on this connection");
     if (rule == NULL || !is_offered(t->offered, rule))
         return path_refuse(t->why, 555, "5.5.4", "parameter %.*s not supported",

@@ -57,9 +57,9 @@ struct esmtp_rcpt {
 
 /* Reads the parameters of a MAIL command. offered is what this server announced to this client: a
  * parameter of an extension that is not among it is refused as unknown (555 5.5.4); REQUIRETLS in
- * the clear where STARTTLS is offered with 523 5.7.10; a SIZE above offered->size_max with
- * 552 5.3.4; a bad value, HOLDFOR together with HOLDUNTIL, with 501 5.5.4. Returns 0, or -1 with
- * *why filled. */
+ * the clear, where it is announced after STARTTLS, with 523 5.7.10; a SIZE above offered->size_max
+ * with 552 5.3.4; a bad value, HOLDFOR together with HOLDUNTIL, with 501 5.5.4. Returns 0, or -1
+ * with *why filled. */
 int esmtp_mail(const struct path *path, const struct ehlo *offered, struct esmtp_mail *out,
                struct path_refusal *why);
 

@@ -98,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         recipients[i].remote_host = next_value(&rest);
         recipients[i].remote_ip = next_value(&rest);
     }
+    in.received_ip = next_value(&rest);
     dsn_compose(&in, &out);
     check_lines(buf_span(&out.message), out.has_8bit);
     check_status(buf_span(&out.message), in.n_recipients);

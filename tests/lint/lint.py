@@ -27,6 +27,7 @@ CHECKS = {
     "forbidden-words": texts.forbidden_words,
     "protocol-messages": messages.protocol_messages,
     "alert-metrics": messages.alert_metrics,
+    "settings-read": messages.settings_read,
     "faults": faults.faults,
     "function-lengths": functions.function_lengths,
 }

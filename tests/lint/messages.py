@@ -1,4 +1,5 @@
-"""Names that stand in two places: messages between daemons in their manual page, counters in the rules of alerts."""
+"""Names that stand in two places: messages between daemons in their manual page, counters in the rules of alerts,
+settings in the tables that document them and in the code that reads them."""
 
 import re
 
@@ -39,4 +40,17 @@ def alert_metrics(tree):
     sources = "\n".join(text for _, _, text in tree.code())
     found = {match.group(1): match.group() for match in _METRIC.finditer(tree.texts[ALERTS])}
     return [f"{ALERTS}: nobody counts {whole}" for name, whole in sorted(found.items())
-            if not re.search(rf'"{name}[" ]', sources)]
+            if not re.search(rf'[":]{name}[" ]', sources)]
+
+
+_TABLES = "lib/conf/conftables"
+_CHECKS = "lib/conf/confcheck"  # whether settings fit together is nothing that they do
+_SETTING = re.compile(r'"([a-z0-9-]+)",\s*CONF_[A-Z]+')
+
+
+def settings_read(tree):
+    """Every setting in lib/conf/conftables*.c is read by some process."""
+    names = {match.group(1): path for path in tree.paths(".c", under=_TABLES) for match in _SETTING.finditer(tree.texts[path])}
+    code = "\n".join(tree.texts[path] for path in tree.paths(".c", ".h")
+                     if not path.startswith((_TABLES, _CHECKS, "tests/", "man/")))
+    return [f"{path}: nobody reads {name}" for name, path in sorted(names.items()) if f'"{name}"' not in code]

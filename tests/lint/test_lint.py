@@ -141,6 +141,17 @@ class Messages(unittest.TestCase):
         self.assertEqual(faults("alert-metrics", texts), ["dist/alerts.yml: nobody counts quartermaster_delivery_lost_total"])
         texts["delivery/main.c"] = 'const char *b = "lost_total reason=x";\n'
         self.assertEqual(faults("alert-metrics", texts), [])
+        texts["dist/alerts.yml"] = "expr: quartermaster_dns_took_total\n"
+        self.assertEqual(faults("alert-metrics", texts), ["dist/alerts.yml: nobody counts quartermaster_dns_took_total"])
+        texts["lib/dns/x.c"] = 'const char *b = "dns:took_total type=%s";\n'
+        self.assertEqual(faults("alert-metrics", texts), [])
+
+    def test_settings_are_read_by_somebody(self):
+        texts = {"lib/conf/conftables_x.c": 'const struct conf_setting a[] = {{"time-limit", CONF_TIME, 0}, {"host",\n CONF_HOST}};\n',
+                 "lib/conf/confcheck.c": 'conf_time(b, "time-limit");\n', "smtpd/x.c": 'conf_text(b, "host");\n'}
+        self.assertEqual(faults("settings-read", texts), ["lib/conf/conftables_x.c: nobody reads time-limit"])
+        texts["qmgr/y.c"] = 'conf_time(b, "time-limit");\n'
+        self.assertEqual(faults("settings-read", texts), [])
 
 
 def function(name, lines):

@@ -124,7 +124,7 @@ class RetryAndDsn(case.LanCase):
         starts = [time_of(one["start"]) for one in history]
         for before, after, seconds in zip(starts, starts[1:], WAITS):
             self.assertAlmostEqual((after - before).total_seconds(), seconds, delta=seconds * 0.011 + 5)
-        self.assertEqual(item["client"], "192.0.2.254 ESMTPA")
+        self.assertEqual(item["client"], "192.0.2.254 ESMTPA client.test")
 
     def test_notify_is_kept_to(self):
         self.start("queue { attempts 1 }")

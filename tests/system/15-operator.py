@@ -145,6 +145,24 @@ class Operator(case.LanCase):
         self.assertEqual({one["queue_name"] for one in found}, {"deferred"})
         self.assertEqual([len(one["recipients"]) for one in found], [2, 1])
 
+    def test_what_is_queued_from_a_domain_that_is_disabled_then_stays(self):
+        self.stuck(("ann@us.test", ["x@a.test"]))
+        self.sink.script("RCPT", "250 2.1.5 ok")
+        self.suite.write_config(CONFIG.replace("domain us.test { }", "domain us.test { disabled yes }"))
+        self.qmctl("reload")
+        self.qmctl("queue", "kick", "--all")
+        self.suite.wait_log(m="deferred", dsn="4.7.1")
+        row, = self.qmctl("queue", "list")
+        self.assertEqual((row["last"], row["attempts"]), ("us.test, the domain of the sender, is disabled", 2))
+        self.assertIn("us.test, the domain of the sender, is disabled", self.text("queue", "list"))
+        self.assertEqual(len(self.sink.sessions), 1)
+        self.suite.write_config(CONFIG)
+        self.qmctl("reload")
+        self.qmctl("queue", "kick", "--all")
+        self.suite.wait_log(m="delivered")
+        self.assertEqual(len(self.sink.sessions), 2)
+        self.suite.stop()
+
     def test_acting_on_the_queue(self):
         rows = self.stuck(("ann@us.test", ["x@a.test"]), ("ann@us.test", ["y@a.test"]), ("bob@us.test", ["z@b.test"]))
         x, y, z = (rows[name]["id"] for name in ("x@a.test", "y@a.test", "z@b.test"))

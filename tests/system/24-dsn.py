@@ -103,6 +103,7 @@ class Dsn(case.LanCase):
         self.assertEqual(one["status"].split()[0], {"ok": "2.0.0", "no": "5.1.1", "later": "4.3.2"}[cell.outcome])
         self.assertEqual(one.get("original-recipient"), ORIGINAL[cell.orcpt])
         self.assertEqual(notice.fields.get("original-envelope-id"), "QQ+x=y" if cell.envid else None)
+        self.assertEqual(notice.fields["received-from-mta"], "dns; client.test (192.0.2.254)")
         whole = cell.ret == "FULL" and cell.outcome == "no"
         self.assertEqual(notice.returned.get_content_type(), "message/rfc822" if whole else "text/rfc822-headers")
         reply = REPLIES[cell.outcome] if cell.outcome != "ok" else "250 2.0.0 Ok: queued as SINK"

@@ -22,7 +22,8 @@ listen public { address 192.0.2.1  submission 587  require-tls-for-auth no }
 listen inside { address 192.0.2.1  http 80  metrics yes }
 domain us.test { }
 account ann { address ann@us.test }
-queue { first-retry 2s  retry-jitter 0  attempts 30  destination-pause 1s }
+queue { first-retry 2s  retry-jitter 0  attempts 30  destination-pause 1s  destination-recipients 2000 }
+smtp { recipients 2000 }
 transport relay { %s }
 route { transport relay }
 """
@@ -404,9 +405,9 @@ account out { address out@relay.test *@us.test  mailbox yes }
         server = self.relay(smtpd_recipient_limit="10")
         self.names(relay=server.host)
         self.start(SUBMISSION % ("relay.relay.test", ""))
-        self.submit(*(f"b{n}@example.net" for n in range(100)))
-        self.suite.wait_log(m="delivered", count=100, timeout=60)
-        self.assertEqual(server.log().count("sasl_username="), 10)  # a line for each transaction
+        self.submit(*(f"b{n}@example.net" for n in range(2000)))
+        self.suite.wait_log(m="delivered", count=2000, timeout=60)
+        self.assertEqual(server.log().count("sasl_username="), 200)  # a line for each transaction
         self.assertEqual(server.log().count("]: connect from unknown[192.0.2.1]"), 1)
         self.suite.stop()
 

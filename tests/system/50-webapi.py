@@ -83,6 +83,7 @@ class Pages(WebapiCase):
         for method, path, status, location in [
                 ("GET", "/webapi/", 303, "/webapi/v0/"), ("POST", "/webapi/", 405, None),
                 ("GET", "/webapi", 303, "/webapi/"), ("GET", "/", 303, "/webapi/v0/"),
+                ("GET", "/webapi/v0", 308, "/webapi/v0/"), ("POST", "/webapi/v0", 308, "/webapi/v0/"),
                 ("GET", "/webapi/v0/", 200, None), ("PUT", "/webapi/v0/", 200, None),
                 ("GET", "/webapi/other/", 404, None), ("GET", "/webapi/v0/Send", 200, None),
                 ("GET", "/webapi/./x/../v0/Send", 200, None), ("GET", "/webapi/v0/Bogus", 404, None),
@@ -377,6 +378,7 @@ class Send(WebapiCase):
         message, mail = self.message()
         self.assertEqual(message.get_content(), "open\n")
         self.assertNotIn("REQUIRETLS", mail.sender)
+        self.assertEqual(message.get_all("TLS-Required"), ["No"])
         self.assertEqual(len(self.sink.mails), 1)
 
     def test_g_the_same_key_sends_once(self):

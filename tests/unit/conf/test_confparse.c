@@ -73,12 +73,13 @@ static void test_layout_does_not_matter(void **state)
 static void test_a_quoted_name_does_not_end_a_list(void **state)
 {
     struct conf *conf = parse_right(
-        HOST "domain d.example { dkim s { key-file k headers From \"headers\" \"key-file\" } }\n");
-    const struct conf_block *domain = conf_find(conf_root(conf), "domain", "d.example");
+        HOST
+        "listen l { address ::1 http 80 metrics yes http-host a \"http-host\" \"address\" }\n");
+    const struct conf_block *listen = conf_find(conf_root(conf), "listen", "l");
     size_t n;
-    const struct conf_value *values = conf_list(conf_child(domain, "dkim"), "headers", &n);
+    const struct conf_value *values = conf_list(listen, "http-host", &n);
     assert_int_equal(n, 3);
-    assert_string_equal(values[2].text, "key-file");
+    assert_string_equal(values[2].text, "address");
     conf_free(&conf);
 }
 

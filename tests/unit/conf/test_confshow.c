@@ -41,8 +41,9 @@ static void test_what_is_shown_has_the_same_effect(void **state)
     check_round_trip(parse_example());
     check_round_trip(parse_right("hostname a"));
     check_round_trip(parse_right(
-        "hostname a domain d { catchall-separator \"\" dkim s { key-file \"a # {\\\"\\\\ b\"\n"
-        "headers From \"headers\" \"include\" \"{\" \"\\\\\" } }\n"
+        "hostname a domain d { catchall-separator \"\" dkim s { key-file \"a # {\\\"\\\\ b\" } }\n"
+        "listen l { address ::1 http 80 metrics yes http-host a \"http-host\" \"include\" "
+        "\"address\" }\n"
         "account address { address \"{#}@d\" full-name \"\" }\n"
         "dns { server [::1]:53 127.0.0.1:53 timeout 1500ms } smtp { message-size 65537 }\n"
         "transport t { lmtp { socket \"/run/x y\" } } route { transport t }\n"));

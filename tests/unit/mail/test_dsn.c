@@ -229,6 +229,10 @@ static void test_what_the_sender_asked_to_be_told_is_told(void **state)
              "Received-From-MTA: dns; client.example\r\nArrival-Date: " AT_TEXT "\r\n"
              "Future-Release-Request: until;2006-01-02T15:04:05Z\r\n\r\n"
              "Original-Recipient: rfc822; Bob@example.net\r\nFinal-Recipient:");
+    in.received_ip = span_text("192.0.2.7");
+    has(&in, "\r\nReceived-From-MTA: dns; client.example (192.0.2.7)\r\nArrival-Date: ");
+    in.received_from = (struct span){0};
+    has_not(&in, "Received-From-MTA");
     r.original = span_text("no type");
     has(&in, "Original-Recipient: unknown; no type\r\n");
     r.original = span_text("x\r\ny;a\r\nAction: delivered");

@@ -47,6 +47,17 @@ static void test_the_field_names_client_server_protocol_and_date(void **state)
     address_clear(&a);
 }
 
+static void test_a_message_that_requires_tls_shows_that_it_was_asked_for(void **state)
+{
+    struct received r = usual();
+    r.tls = r.requiretls = true;
+    check(&r, "Received: from client.example ([192.0.2.1]) by mail.example.org with ESMTPS\r\n"
+              "\t(requiretls) id abc; Mon, 2 Jan 2006 15:04:05 -0700\r\n");
+    r.tls_version = "TLSv1.3";
+    check(&r, "Received: from client.example ([192.0.2.1]) by mail.example.org with ESMTPS\r\n"
+              "\t(requiretls) (TLSv1.3) id abc; Mon, 2 Jan 2006 15:04:05 -0700\r\n");
+}
+
 static void test_mail_from_this_host_has_no_client_address(void **state)
 {
     struct received r = usual();
@@ -121,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_field_names_client_server_protocol_and_date),
+        cmocka_unit_test(test_a_message_that_requires_tls_shows_that_it_was_asked_for),
         cmocka_unit_test(test_mail_from_this_host_has_no_client_address),
         cmocka_unit_test(test_what_a_client_calls_itself_cannot_break_the_field),
         cmocka_unit_test(test_protocols_are_named_as_registered),

@@ -247,6 +247,99 @@ static void test_a_message_that_cannot_be_read_is_put_off_until_it_can(void **st
     mem_free(&text);
 }
 
+#define DOMAIN(disabled)                                                                           \
+    "queue { attempts 3 }\n"                                                                       \
+    "domain shut.example { disabled " disabled " }\n"                                              \
+    "account ann { address ann@shut.example }\n"
+
+/* Returns its id. */
+static uint64_t send_as(enum submit_origin origin, const char *sender, const char *to)
+{
+    struct submit_envelope *e = world_envelope(sender, to);
+    e->origin = origin;
+    submit_set(&e->account, origin == SUBMIT_SMTP ? "" : "ann");
+    uint64_t id = world_submit(e, "Subject: x\r\n\r\nbody\r\n");
+    assert_true(id != 0);
+    world_settle();
+    return id;
+}
+
+static void expect_put_off(uint64_t id, int attempts)
+{
+    struct rcpt_row r;
+    assert_true(world_recipient(id, &r));
+    assert_int_equal(r.attempts, attempts);
+    assert_int_equal(r.results_n, attempts);
+    const struct deliver_result *last = &r.results[attempts - 1];
+    assert_int_equal(last->status, DELIVER_DEFERRED);
+    assert_string_equal(last->error, "shut.example, the domain of the sender, is disabled");
+    assert_string_equal(last->enhanced, "4.7.1");
+    assert_string_equal(last->stage, "queue");
+    assert_true(r.next_ms > clock_wall_ms());
+    rcpt_row_clear(&r);
+}
+
+static void test_mail_from_a_disabled_domain_waits_until_it_is_enabled(void **state)
+{
+    static const enum submit_origin origins[] = {SUBMIT_SUBMISSION, SUBMIT_LOCAL, SUBMIT_WEBAPI};
+    uint64_t ids[3];
+    world_open(DOMAIN("no"));
+    world.direct.on_job = agent_defers;
+    for (int i = 0; i < 3; i++)
+        ids[i] = send_as(origins[i], "ann@shut.example", "x@d.example");
+    assert_int_equal(world.direct.recipients_total, 3);
+    world_reload(DOMAIN("yes"));
+    world.direct.on_job = agent_delivers;
+    for (int i = 0; i < 3; i++)
+        act_on((struct act){.action = ADMIN_KICK}, ids[i]);
+    world_settle();
+    assert_int_equal(world.direct.recipients_total, 3);
+    for (int i = 0; i < 3; i++)
+        expect_put_off(ids[i], 2);
+    uint64_t new = send_as(SUBMIT_SUBMISSION, "ann@shut.example", "y@d.example");
+    expect_put_off(new, 1);
+    world_reload(DOMAIN("no"));
+    act_on((struct act){.action = ADMIN_KICK}, new);
+    world_step(30 * MINUTE);
+    WORLD_UNTIL(world.direct.recipients_total == 7);
+    world_settle();
+    world_expect_empty();
+}
+
+static void test_mail_from_a_disabled_domain_expires(void **state)
+{
+    struct buf notice = {0};
+    world_open(DOMAIN("yes"));
+    world.local.on_job = agent_keeps;
+    uint64_t id = send_as(SUBMIT_SUBMISSION, "ann@shut.example", "x@d.example");
+    for (int i = 1; i < 3; i++) {
+        expect_put_off(id, i);
+        act_on((struct act){.action = ADMIN_KICK}, id);
+        world_settle();
+    }
+    assert_true(world_notice(&notice) != 0);
+    world_expect_text(&notice, "shut.example, the domain of the sender, is disabled");
+    buf_free(&notice);
+    /* Which reaches the sender, all the same. */
+    assert_int_equal(world.local.jobs_n, 1);
+    assert_int_equal(world.direct.jobs_total, 0);
+    deliver_all(&world.local);
+}
+
+static void test_a_disabled_domain_holds_up_nothing_else(void **state)
+{
+    world_open(DOMAIN("yes"));
+    world.direct.on_job = world.local.on_job = agent_delivers;
+    (void)send_as(SUBMIT_SMTP, "ann@shut.example", "box@example.org");
+    (void)send_as(SUBMIT_SMTP, "a@b.example", "ann@shut.example");
+    assert_int_equal(world.local.jobs_total, 2);
+    (void)send_as(SUBMIT_SUBMISSION, "", "x@d.example");
+    (void)send_as(SUBMIT_SUBMISSION, "box@example.org", "x@d.example");
+    (void)send_as(SUBMIT_LOCAL, "root@elsewhere.example", "x@d.example");
+    assert_int_equal(world.direct.jobs_total, 3);
+    world_expect_empty();
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +351,9 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_suspension_is_of_one_transport),
         BARE_TEST(test_the_way_of_one_recipient_is_not_for_another_that_was_tried_more_often),
         BARE_TEST(test_the_way_of_one_recipient_is_not_for_one_whose_way_was_chosen),
+        BARE_TEST(test_mail_from_a_disabled_domain_waits_until_it_is_enabled),
+        BARE_TEST(test_mail_from_a_disabled_domain_expires),
+        BARE_TEST(test_a_disabled_domain_holds_up_nothing_else),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -86,6 +86,9 @@ static void test_a_delay_notice_states_the_real_schedule(void **state)
         {"attempts 8  lifetime 1h", 450 * 15}, /* the first attempt after that */
         {"attempts 2  lifetime 5d", 450},
         {"attempts 100  lifetime 10m", 450 + 900},
+        /* As the setting's text says for five days. */
+        {"attempts 11  lifetime 5d", 450 * 1023},
+        {"attempts 100  lifetime 5d  longest-wait 4h", 450 * 31 + 30 * 14400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf body = {0};
@@ -395,6 +398,41 @@ static void test_a_notice_names_the_host_and_its_address(void **state)
     world.direct.script = (struct deliver_result){0};
 }
 
+/* RFC 3464 section 2.2.4. */
+static void test_a_notice_says_which_host_the_mail_came_from(void **state)
+{
+    static const struct {
+        enum submit_origin origin;
+        const char *client, *field; /* NULL: there is none */
+    } cases[] = {
+        {SUBMIT_SMTP, "192.0.2.1 ESMTPS client.example", "dns; client.example (192.0.2.1)\r\n"},
+        {SUBMIT_SUBMISSION, "2001:db8::1 ESMTPSA [192.0.2.7]",
+         "dns; [192.0.2.7] (2001:db8::1)\r\n"},
+        {SUBMIT_SMTP, "192.0.2.1 ESMTPS", NULL}, /* in queues of before */
+        {SUBMIT_SMTP, "", NULL},
+        {SUBMIT_WEBAPI, "192.0.2.1 HTTP client.example", NULL},
+        {SUBMIT_LOCAL, "uid 0 local", NULL},
+    };
+    world.direct.on_job = agent_fails;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf body = {0};
+        struct submit_envelope *e = world_envelope("a@b.example", "c@d.example");
+        e->origin = cases[i].origin;
+        submit_set(&e->client, cases[i].client);
+        assert_true(world_submit(e, "Subject: x\r\n\r\nbody\r\n") != 0);
+        WORLD_UNTIL(world.direct.jobs_n == 0 && world_notice(NULL) != 0);
+        assert_true(world_notice(&body) != 0);
+        const char *field = strstr(buf_text(&body), "\r\nReceived-From-MTA: ");
+        assert_int_equal(field != NULL, cases[i].field != NULL);
+        if (field != NULL)
+            assert_memory_equal(field + 21, cases[i].field, strlen(cases[i].field));
+        buf_free(&body);
+        (void)world_teardown(NULL);
+        world_open("");
+        world.direct.on_job = agent_fails;
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +446,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_postmaster_gets_copies_of_the_notices_he_wishes),
         BARE_TEST(test_a_double_bounce_goes_to_postmaster_and_no_further),
         WORLD_TEST(test_a_notice_names_the_host_and_its_address),
+        WORLD_TEST(test_a_notice_says_which_host_the_mail_came_from),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

@@ -220,12 +220,15 @@ static void test_binarymime_needs_more_than_8bitmime(void **state)
 
 static void test_requiretls_in_the_clear_is_told_what_it_needs(void **state)
 {
-    struct ehlo offered = {.starttls = true};
+    struct ehlo offered = {.starttls = true, .requiretls_later = true};
     struct esmtp_mail m;
     struct path_refusal why;
     assert_int_equal(parse_mail("REQUIRETLS", &offered, &m, &why), -1);
     assert_int_equal(why.code, 523);
     assert_string_equal(why.enhanced, "5.7.10");
+    offered.requiretls_later = false; /* nor is it offered under TLS */
+    assert_int_equal(parse_mail("REQUIRETLS", &offered, &m, &why), -1);
+    assert_int_equal(why.code, 555);
 }
 
 static void test_no_maximum_lets_any_size_through(void **state)

@@ -36,7 +36,7 @@ static void submission_needs_a_password(void **state)
     const struct submit_envelope *e = w.arrived[0].envelope;
     assert_int_equal(e->origin, SUBMIT_SUBMISSION);
     assert_string_equal(e->account, "qm");
-    assert_string_equal(e->client, "127.0.0.1 ESMTPA");
+    assert_string_equal(e->client, "127.0.0.1 ESMTPA client.example");
     assert_int_equal(e->extra_n, 1);
     assert_string_equal(e->extra[0].key, "Order");
     assert_string_equal(e->extra[0].value, "7");

@@ -156,9 +156,29 @@ static void eight_bit_and_tls_required_are_noticed(void **state)
                      0);
     assert_true(h.eight_bit);
     assert_true(h.tls_optional);
-    headers_clear(&h);
-    assert_int_equal(read_as(HEADERS_STRANGER, "TLS-Required: maybe\r\n"), 0);
-    assert_false(h.tls_optional);
+}
+
+static void tls_is_optional_only_when_each_field_says_so(void **state)
+{
+    static const struct {
+        const char *header;
+        bool optional;
+    } cases[] = {
+        {"TLS-Required: No\r\n", true},
+        {"TLS-Required: no\r\nSubject: x\r\ntls-required: NO\r\n", true},
+        {"TLS-Required: maybe\r\n", false},
+        {"TLS-Required:\r\n", false},
+        {"TLS-Required: No\r\nTLS-Required: Yes\r\n", false},
+        {"TLS-Required: Yes\r\nTLS-Required: No\r\n", false},
+        {"TLS-Required: No\r\nTLS-Required: Yes\r\nTLS-Required: No\r\n", false},
+        {"Subject: x\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(read_as(HEADERS_STRANGER, cases[i].header), 0);
+        if (h.tls_optional != cases[i].optional)
+            fail_msg("taken otherwise: %s", cases[i].header);
+        headers_clear(&h);
+    }
 }
 
 static void long_things_are_cut_or_refused(void **state)
@@ -198,6 +218,7 @@ int main(void)
         cmocka_unit_test_teardown(what_is_refused, tear_down),
         cmocka_unit_test_teardown(a_program_on_this_machine_is_taken_as_it_is, tear_down),
         cmocka_unit_test_teardown(eight_bit_and_tls_required_are_noticed, tear_down),
+        cmocka_unit_test_teardown(tls_is_optional_only_when_each_field_says_so, tear_down),
         cmocka_unit_test_teardown(long_things_are_cut_or_refused, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static void a_message_goes_into_the_queue_as_it_came(void **state)
     assert_int_equal(e->recipients_n, 1);
     assert_string_equal(e->recipients[0].address, "qm@test.example");
     assert_string_equal(e->subject, "hello");
-    assert_string_equal(e->client, "127.0.0.1 ESMTP");
+    assert_string_equal(e->client, "127.0.0.1 ESMTP client.example");
     assert_memory_equal(world_body(&w, 0),
                         "Received: from client.example ([127.0.0.1]) by mx.test.example", 62);
     assert_non_null(
@@ -418,6 +418,8 @@ static void tls_can_be_required_or_not_asked_for(void **state)
     client_ask(&c, "TLS-Required: No\r\n\r\n.", 250, NULL);
     assert_int_equal(w.arrived[0].envelope->flags, SUBMIT_REQUIRE_TLS);
     assert_int_equal(w.arrived[1].envelope->flags, SUBMIT_TLS_OPTIONAL);
+    assert_non_null(strstr(buf_text(&w.arrived[0].body), " with local (requiretls) id "));
+    assert_null(strstr(buf_text(&w.arrived[1].body), "requiretls"));
     client_close(&c);
     client_begin(&c, &w, PORT_SMTP); /* in clear */
     client_ask(&c, "MAIL FROM:<a@elsewhere.example> REQUIRETLS", 555, "5.5.4");

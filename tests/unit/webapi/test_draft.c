@@ -369,6 +369,33 @@ static void test_flags_follow_tls_and_characters(void **state)
     }
 }
 
+/* RFC 8689 section 5: the wish goes along to every host on the way. */
+static void test_a_message_that_can_do_without_tls_says_so(void **state)
+{
+    static const struct {
+        const char *json;
+        unsigned fields; /* TLS-Required: No */
+    } cases[] = {
+        {"{" BASE ",\"RequireTLS\":false}", 1},
+        {"{" BASE ",\"RequireTLS\":true}", 0},
+        {"{" BASE "}", 0},
+        {"{" BASE ",\"RequireTLS\":false,\"Headers\":[[\"X-A\",\"b\"]]}", 1},
+        {"{" BASE ",\"RequireTLS\":false,\"Headers\":[[\"tls-required\",\"no\"]]}", 0},
+        {"{" BASE ",\"RequireTLS\":true,\"Headers\":[[\"X-A\",\"b\"]]}", 0},
+    };
+    struct fixture *fx = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        must(fx, cases[i].json);
+        unsigned n = 0;
+        for (const char *p = message(fx); (p = strstr(p, "\r\nTLS-Required: No\r\n")) != NULL; p++)
+            n++;
+        if (n != cases[i].fields)
+            fail_msg("%s: %u fields", cases[i].json, n);
+    }
+    must(fx, cases[4].json);
+    has(fx, "\r\ntls-required: no\r\n");
+}
+
 static void test_a_release_in_the_past_is_now_and_one_in_sixty_days_is_taken(void **state)
 {
     struct fixture *fx = *state;
@@ -454,6 +481,7 @@ int main(void)
         TEST(test_the_header_has_what_was_given_and_no_bcc),
         TEST(test_the_envelope_tells_the_queue_all_it_needs),
         TEST(test_flags_follow_tls_and_characters),
+        TEST(test_a_message_that_can_do_without_tls_says_so),
         TEST(test_a_release_in_the_past_is_now_and_one_in_sixty_days_is_taken),
         TEST(test_uploads_come_behind_the_files_of_the_request),
         TEST(test_what_is_too_large_or_too_many_is_refused),
