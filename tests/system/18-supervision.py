@@ -249,7 +249,7 @@ class Supervision(case.LanCase):
         self.suite.write_config(CONFIG % away.replace("slow", "other").replace("192.0.2.2", "192.0.2.99"))
         self.suite.qmctl("reload")
         wait.until(lambda: "delivery/slow" not in self.processes(), what="the end of the process")
-        row, = self.suite.qmctl("retired", "list")
+        row, = wait.until(lambda: self.suite.qmctl("retired", "list"), what="qmgr to have written down what became of it")
         self.assertEqual((row["success"], row["attempts"], row["to"]), (True, 1, "x@far.test"))
         self.assertEqual(len(sink.mails), 1)
         self.assertEqual(self.processes()["delivery/other"]["state"], "up")
