@@ -329,6 +329,9 @@ static int set_up(SSL *ssl, const struct tlspolicy *policy, struct fail *f)
 {
     if (policy->sni != NULL && SSL_set_tlsext_host_name(ssl, policy->sni) != 1)
         return tls_error(f, NULL, "cannot name the server");
+    /* Where mail would not go out in clear anyway, an old protocol saves nothing (RFC 8996). */
+    if (policy->tls == TLSPOLICY_ALWAYS && SSL_set_min_proto_version(ssl, TLS1_2_VERSION) != 1)
+        return tls_error(f, NULL, "cannot leave out old protocols");
     return policy->dane ? set_dane(ssl, policy, f) : 0;
 }
 

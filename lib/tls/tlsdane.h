@@ -14,7 +14,8 @@
 
 /* The client side of TLS under a policy (tlspolicy.h): DANE (RFC 7671, RFC 7672), a certificate of
  * a trusted authority (RFC 8461 section 4.2), both, or neither. What is demanded is checked inside
- * the handshake: one that comes to its end has met it all. */
+ * the handshake: one that comes to its end has met it all. TLS 1.2 is the least where the message
+ * may not go out in clear; where it may, TLS 1.0 is better than nothing. */
 
 #define TLSDANE_RECORDS_MAX 64 /* usable records that are looked at; more are left out */
 
