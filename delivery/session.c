@@ -212,10 +212,18 @@ static void on_greeting(struct session *s, const struct reply *r)
     }
 }
 
+/* RFC 5321 section 4.2.2: it is the command that the server does not understand. Any other refusal
+ * is of us, and HELO would only ask for it again, or for mail to be taken from whom it does not
+ * want. */
+static bool is_not_understood(const struct reply *r)
+{
+    return r->code >= 500 && r->code <= 504;
+}
+
 static void on_hello(struct session *s, const struct reply *r)
 {
     if (r->code != 250) {
-        if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn) &&
+        if (s->step == STEP_EHLO && is_not_understood(r) && !conn_is_secure(s->conn) &&
             !s->transport->lmtp)
             session_say_hello(s, STEP_HELO);
         else

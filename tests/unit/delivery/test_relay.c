@@ -29,16 +29,23 @@ static void a_host_that_does_not_take_part_leaves_it_to_the_next(void **state)
         enum say step;
         const char *reply;
     } cases[] = {
-        {SAY_GREETING, "!421 4.3.2 busy"}, {SAY_GREETING, "!554 5.7.1 no"}, {SAY_GREETING, "!"},
-        {SAY_GREETING, "rubbish"},         {SAY_EHLO, "!421 4.3.2 busy"},   {SAY_EHLO, "!"},
-        {SAY_EHLO, "!554 5.7.1 no"},       {SAY_EHLO, "550 5.7.1 no"}, /* to HELO as well */
-        {SAY_EHLO, "502 no such command"}, {SAY_MAIL, "!421 4.3.2 busy"},   {SAY_MAIL, "!"},
+        {SAY_GREETING, "!421 4.3.2 busy"},
+        {SAY_GREETING, "!554 5.7.1 no"},
+        {SAY_GREETING, "!"},
+        {SAY_GREETING, "rubbish"},
+        {SAY_EHLO, "!421 4.3.2 busy"},
+        {SAY_EHLO, "!"},
+        {SAY_EHLO, "!554 5.7.1 no"},
+        {SAY_EHLO, "550 5.7.1 no"},
+        {SAY_EHLO, "502 no such command"},
+        {SAY_MAIL, "!421 4.3.2 busy"},
+        {SAY_MAIL, "!"},
     };
     two_hosts();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         peer_reset(&lab.peer);
         peer_say(&lab.peer, cases[i].step, cases[i].reply, NULL);
-        if (cases[i].step == SAY_EHLO)
+        if (strncmp(cases[i].reply, "502", 3) == 0)
             peer_say(&lab.peer, SAY_HELO, cases[i].reply, NULL);
         expect(DELIVERED, "mx2.test", second.address);
         assert_int_equal(lab.peer.opened, 1);
