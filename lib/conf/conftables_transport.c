@@ -120,8 +120,12 @@
     {                                                                                              \
         "source-address", CONF_ADDRESS, CONF_LIST, OUT, D("source-address", NULL),                 \
             .doc = "Local addresses to connect from; the first of the family that fits is used. "  \
-                   "Without "                                                                      \
-                   "any, the system chooses."                                                      \
+                   "0.0.0.0 and :: leave the choice to the system. So does saying nothing, but "   \
+                   "for MX hosts outside of private networks: to them mail goes from the address " \
+                   "where mail from other servers is taken, if the listen blocks that serve smtp " \
+                   "on the port of MX hosts have just one of the family, loopback not counted, "   \
+                   "and that is no private one. Mail waits while the system does not have the "    \
+                   "address."                                                                      \
     }
 
 #define CONNECTIONS_SETTING(D)                                                                     \
