@@ -147,6 +147,7 @@ static void read_proxy(struct transport *t, const struct conf_block *b)
     t->proxy.used = true;
     t->proxy.remote_dns = conf_bool(b, "remote-dns");
     t->proxy.auth = conf_child(b, "auth") != NULL;
+    t->proxy.remote_ips = conf_list(b, "remote-ips", &t->proxy.remote_ips_n);
     t->proxy.address.family = v->family == 4 ? AF_INET : AF_INET6;
     memcpy(t->proxy.address.octets, v->ip, sizeof t->proxy.address.octets);
     t->proxy.port = v->port;

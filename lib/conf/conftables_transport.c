@@ -438,7 +438,8 @@ static const struct conf_setting socks_settings[] = {
     {"remote-ips", CONF_ADDRESS, CONF_LIST, OUT,
      .doc =
          "Addresses that mail sent through the proxy comes from, as SPF records have to name them. "
-         "They change nothing of how it is sent."},
+         "They change nothing of how it is sent. What is counted of TLS for reports names the one "
+         "of the family, if there is just one."},
     {"remote-hostname", CONF_HOST, 0, OUT, .from = "deliver/ehlo-name",
      .doc = "Name said in EHLO: that of the proxy's address."},
     TIMEOUT_SETTINGS(DEFAULT_DELIVER),
