@@ -112,6 +112,12 @@ static void read_smtp(struct transport *t, const struct conf_block *b)
     read_named(t, b);
 }
 
+static void read_smarthost(struct transport *t, const struct conf_block *b)
+{
+    read_smtp(t, b);
+    t->tls_results = conf_bool(b, "tls-results");
+}
+
 static void read_submission(struct transport *t, const struct conf_block *b)
 {
     t->kind = TRANSPORT_SUBMISSION;
@@ -179,7 +185,7 @@ static void read_kind(struct transport *t, const struct conf_block *transport)
         const char *name;
         void (*read)(struct transport *t, const struct conf_block *b);
     } kinds[] = {
-        {"direct", read_direct},         {"smtp", read_smtp},
+        {"direct", read_direct},         {"smtp", read_smarthost},
         {"submission", read_submission}, {"submissions", read_submissions},
         {"socks", read_socks},           {"lmtp", read_lmtp},
         {"local", read_local},           {"fail", read_fail},

@@ -319,6 +319,9 @@ static const struct conf_setting smtp_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "25"),
     FALLBACK_SETTING,
     RELAY_TLS_SETTING,
+    {"tls-results", CONF_BOOL, 0, OUT, .from = "deliver/tls-results",
+     .doc = "Whether it is counted, where tls is opportunistic, how TLS with the host went, for "
+            "reports to its owner (TLSRPT, RFC 8460)."},
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
 };
