@@ -624,12 +624,11 @@ static void start_hosts(struct relay *r)
 static void end_without_hosts(struct relay *r)
 {
     const struct dnshosts_result *h = r->hosts;
-    const char *enhanced;
     bool later = h->status == DNSHOSTS_TEMPORARY;
     if (later && dnsede_is_authentication(h->ede))
         tlsseen_domain_forged(&r->seen, h->ede);
-    (void)dnshosts_reply(h->status, &enhanced);
-    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, enhanced, "dns", h->text);
+    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, dnshosts_enhanced(h->status),
+                "dns", h->text);
 }
 
 /* MX hosts and policy are looked for side by side. */
