@@ -9,6 +9,7 @@
 #include "ctl_rows.h"
 #include "jsonwrite.h"
 #include "proto_admin.h"
+#include "proto_events.h"
 #include "qid.h"
 
 static void put_text(struct jsonwrite *w, const char *key, const char *text)
@@ -110,6 +111,8 @@ static int list(struct ctl *c, bool retired, const struct ctl_filter *f)
 
 void ctl_hook_help(FILE *out)
 {
+    struct buf events = {0};
+    event_put_hook_names(&events);
     (void)fputs(
         "usage: qmctl hook list [WHICH]\n"
         "       qmctl hook show ID\n"
@@ -124,8 +127,11 @@ void ctl_hook_help(FILE *out)
         "  cancel    no attempt any more\n"
         "  test      call the account's webhook now, with an example (delivered, or as said)\n"
         "  retired   what became of others, as long as it is kept\n"
-        "\nWHICH, all of which must hold:\n",
+        "\nNAME, of an event: ",
         out);
+    (void)fputs(buf_text(&events), out);
+    (void)fputs("\n\nWHICH, all of which must hold:\n", out);
+    buf_free(&events);
     ctl_filter_usage(out, CTL_HOOKS | CTL_HOOKS_RETIRED | CTL_HOOKS_ACTION);
 }
 

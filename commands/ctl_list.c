@@ -242,9 +242,13 @@ static void print_details(const struct deliver_result *r)
 static void print_attempt(uint32_t n, const struct deliver_result *r)
 {
     char when[40];
-    (void)printf("\nAttempt %u  %s  %s after %u ms, at %s%s%s\n", n,
-                 ctl_time_text(r->start_ms, when, sizeof when), statuses[r->status], r->duration_ms,
-                 r->stage, r->transport[0] == '\0' ? "" : ", over ", r->transport);
+    (void)ctl_time_text(r->start_ms, when, sizeof when);
+    if (deliver_was_tried(r))
+        (void)printf("\nAttempt %u  %s  %s after %u ms, at %s%s%s\n", n, when, statuses[r->status],
+                     r->duration_ms, r->stage, r->transport[0] == '\0' ? "" : ", over ",
+                     r->transport);
+    else
+        (void)printf("\nNot tried  %s  %s\n", when, statuses[r->status]);
     if (r->remote_host[0] != '\0')
         (void)printf("  %s %s %s\n", r->remote_host, r->remote_address, r->tls);
     print_details(r);

@@ -56,6 +56,9 @@ void job_settle(struct job *j, uint32_t i, const struct job_outcome *o)
     r->code = (uint16_t)o->code;
     r->reports = o->reports;
     r->complaint = o->complaint;
+    j->late = j->late || o->late;
+    if (o->tls.policy != NULL)
+        j->tls = counts_tls_of(o->tls.policy);
     submit_set(&r->enhanced, o->enhanced);
     set_text(&r->reply, o->reply,
              j->order->recipients_n > MANY ? REPLY_MAX_OF_MANY : PROTO_TEXT_MAX);
@@ -142,6 +145,24 @@ static void consume(struct job *j)
     job_finish(j);
 }
 
+/* All recipients have an outcome. */
+static enum counts_result result_of(const struct job *j)
+{
+    uint32_t n = j->order->recipients_n, taken = 0, failed = 0, silent = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct deliver_result *r = &j->results[i];
+        taken += r->status == DELIVER_DONE ? 1 : 0;
+        failed += r->status == DELIVER_FAILED ? 1 : 0;
+        silent += r->status == DELIVER_DEFERRED && r->code == 0 ? 1 : 0;
+    }
+    return taken == n    ? COUNTS_OK
+           : taken > 0   ? COUNTS_OK_PARTLY
+           : failed == n ? COUNTS_PERMANENT
+           : j->late     ? COUNTS_TIMEOUT
+           : silent > 0  ? COUNTS_ERROR
+                         : COUNTS_TEMPORARY;
+}
+
 void job_finish(struct job *j)
 {
     static const unsigned counters[DELIVER_STATUSES] = {COUNT_DELIVERED, COUNT_DEFERRED,
@@ -151,6 +172,8 @@ void job_finish(struct job *j)
         service_count(a->service, counters[j->results[i].status], 1);
         recent_note(a->recent, j->order->attempt, &j->results[i]);
     }
+    counts_attempt(a->service, j->order->attempt, j->tls, result_of(j),
+                   clock_mono_ms() - j->start_mono_ms);
     agent_tell_learned(a);
     if (a->qmgr != NULL && a->qmgr_number == j->channel)
         answer(j);

@@ -3,73 +3,12 @@
 
 #include <bsd/sys/queue.h>
 
+#include "counts.h"
 #include "proto_deliver.h"
 #include "service.h"
 #include "transport.h"
 
 /* One process, one transport: takes jobs from qmgr and answers each once. */
-
-/* What a server is asked. */
-enum delivery_command {
-    COMMAND_GREETING, /* by connecting */
-    COMMAND_EHLO,     /* and HELO, LHLO */
-    COMMAND_STARTTLS,
-    COMMAND_AUTH, /* each of its steps */
-    COMMAND_MAIL,
-    COMMAND_RCPT,
-    COMMAND_DATA,
-    COMMAND_BDAT, /* but for the last chunk */
-    COMMAND_DOT,  /* the message; over LMTP for each recipient */
-    COMMAND_RSET,
-    COMMAND_QUIT,
-    DELIVERY_COMMANDS
-};
-
-/* What the receiver's side has published, and a message says that it is not to count
- * (TLS-Required: No). */
-enum tlsask_ignored {
-    TLSASK_NOTHING,
-    TLSASK_STS,
-    TLSASK_STS_MISMATCH, /* the host is not in the policy */
-    TLSASK_DANE,
-    TLSASK_DANE_FAILED, /* TLSA records cannot be looked up */
-    TLSASK_IGNORABLE
-};
-
-enum delivery_counter {
-    COUNT_JOBS,
-    COUNT_CONNECTED,
-    COUNT_CONNECT_TIMEOUT,
-    COUNT_CONNECT_ERROR,
-    COUNT_SESSIONS_FAILED, /* before anything was said of a message */
-    COUNT_REUSED,
-    COUNT_TLS,
-    COUNT_TLS_RESUMED,
-    COUNT_FALLBACK_REFUSED,
-    COUNT_FALLBACK_CUT,
-    COUNT_FALLBACK_HANDSHAKE,
-    COUNT_NOT_OFFERED,
-    COUNT_DESTINATIONS,
-    COUNT_AUTHENTIC,
-    COUNT_DANE,
-    COUNT_DANE_UNUSABLE,
-    COUNT_DANE_FAILED,
-    COUNT_STS,
-    COUNT_STS_MISMATCH,
-    COUNT_TLS_OPTIONAL, /* and of each of the rest of enum tlsask_ignored */
-    COUNT_REQUIRETLS_NO_POLICY = COUNT_TLS_OPTIONAL + TLSASK_IGNORABLE,
-    COUNT_REQUIRETLS_NOT_OFFERED,
-    COUNT_DELIVERED,
-    COUNT_DEFERRED,
-    COUNT_FAILED,
-    COUNT_AUTH_OK,
-    COUNT_AUTH_REFUSED,
-    /* Of each command and class of reply, 2 to 5, how long they took and how many. */
-    COUNT_COMMANDS,
-    COUNT_COMMANDS_END = COUNT_COMMANDS + DELIVERY_COMMANDS * 4 * 2,
-    GAUGE_SESSIONS = COUNT_COMMANDS_END,
-    DELIVERY_COUNTERS
-};
 
 struct mailbox;
 struct memo;
@@ -129,6 +68,8 @@ struct job {
         *results;  /* one for each recipient of the order; DELIVER_DEFERRED until told otherwise */
     bool *settled; /* which are final for this attempt */
     int64_t start_mono_ms;
+    bool late;           /* what is recorded of somebody is that time was over */
+    enum counts_tls tls; /* the policy that is recorded */
     int64_t
         until_ms; /* monotonic: it is sent to no further recipients after this; 0 not sent yet */
     struct sevenbit_plan *seven; /* how it is converted for a server without 8BITMIME; NULL: that
@@ -168,9 +109,10 @@ void agent_stop(struct agent *a);
  * where that can be had, else without. */
 bool job_insists_on_tls(const struct job *j);
 
-/* What TLS was like, as in struct deliver_result. Texts may be NULL for "". */
+/* What TLS was like, as in struct deliver_result; policy: the label of the one it was under, NULL
+ * where there was none. Texts may be NULL for "". */
 struct job_tls {
-    const char *text, *name, *peer, *record;
+    const char *text, *name, *peer, *record, *policy;
 };
 
 /* The outcome for one recipient. Texts may be NULL for "". A second one replaces the first. */
@@ -183,6 +125,7 @@ struct job_outcome {
     uint64_t octets; /* sent of the message */
     bool reports;    /* the next hop tells the sender of success, if that is wished for */
     bool complaint;  /* as in struct deliver_result */
+    bool late;       /* it came to this because time was over */
     const char *stored_folder, *stored_name; /* in a mailbox here; see proto_deliver.h */
     uint64_t stored_inode;
 };

@@ -22,6 +22,7 @@ struct hostlookup {
 void hostfound_clear(struct hostfound *f)
 {
     tlspolicy_drop(&f->policy);
+    tlspolicy_drop(&f->passed);
     mem_free(&f->list);
     dnstlsa_result_free(&f->tlsa);
     *f = (struct hostfound){.policy = NULL};
@@ -46,7 +47,7 @@ static void decide(struct hostlookup *l)
                              .tlsa = l->found.tlsa,
                              .sts = order->sts};
     l->found.policy = tlsask_decide(order->ask, order->transport, &way);
-    l->found.ignored = tlsask_ignores(order->ask, order->transport, &way);
+    l->found.ignored = tlsask_ignores(order->ask, order->transport, &way, &l->found.passed);
     finish(l);
 }
 

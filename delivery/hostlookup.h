@@ -17,6 +17,7 @@ struct hostfound {
     struct dnsaddr *list;           /* NULL where by_name */
     struct dnstlsa_result *tlsa;    /* NULL: not looked for */
     enum tlsask_ignored ignored;    /* of what the host's side has published */
+    const struct tlspolicy *passed; /* a reference: the one that this would make; NULL: nothing */
     bool is_self;                   /* there is one: this system's own */
     int forged; /* there may be one, and DNSSEC does not vouch for it: the extended error; else 0 */
     struct job_outcome none; /* all but the sentence */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "counts.h"
 #include "file.h"
 #include "log.h"
 #include "mailbox.h"
@@ -87,8 +88,13 @@ static void *prepare(struct service *s, struct conf *conf, struct service_hand *
     struct buf certificate = {0};
     if (read_certificate(hands, hands_n, &certificate, f) != 0)
         return NULL;
-    const struct transport_machine machine = {buf_span(&a->resolv_conf), a->roots, a->interfaces,
-                                              a->interfaces_n, buf_span(&certificate)};
+    const struct transport_machine machine = {.resolv_conf = buf_span(&a->resolv_conf),
+                                              .roots = a->roots,
+                                              .interfaces = a->interfaces,
+                                              .interfaces_n = a->interfaces_n,
+                                              .certificate = buf_span(&certificate),
+                                              .dns_ended = counts_dns,
+                                              .dns_ended_arg = s};
     struct transport *t = transport_new(conf, a->label, a->base, &machine, f);
     buf_free(&certificate);
     if (t != NULL && check_folder(a, t, f) != 0) {
@@ -146,63 +152,11 @@ static const char *const syscalls[] = {
     "unlinkat", "fsync",   "ioctl", "getdents64", NULL,
 };
 
-#define CLASS(cmd, class)                                                                          \
-    "command_duration_seconds_sum cmd=" cmd " class=" class,                                       \
-        "command_duration_seconds_count cmd=" cmd " class=" class
-#define COMMAND(cmd) CLASS(cmd, "2"), CLASS(cmd, "3"), CLASS(cmd, "4"), CLASS(cmd, "5")
-
-static const char *const counters[DELIVERY_COUNTERS + 1] = {
-    "jobs_total",
-    "connections_total result=ok",
-    "connections_total result=timeout",
-    "connections_total result=error",
-    "sessions_failed_total",
-    "connections_reused_total",
-    "tls_total",
-    "tls_resumed_total",
-    "plaintext_fallback_total reason=starttls_refused",
-    "plaintext_fallback_total reason=connection_cut",
-    "plaintext_fallback_total reason=handshake",
-    "starttls_not_offered_total",
-    "destinations_total",
-    "destinations_authentic_total",
-    "dane_required_total",
-    "dane_unusable_total",
-    "dane_lookup_errors_total",
-    "sts_enforced_total",
-    "sts_mismatch_total",
-    "tls_optional_total ignored=nothing",
-    "tls_optional_total ignored=sts",
-    "tls_optional_total ignored=sts_mismatch",
-    "tls_optional_total ignored=dane",
-    "tls_optional_total ignored=dane_lookup",
-    "requiretls_unsupported_total reason=nopolicy",
-    "requiretls_unsupported_total reason=norequiretls",
-    "recipients_delivered_total",
-    "recipients_deferred_total",
-    "recipients_failed_total",
-    "auth_ok_total",
-    "auth_refused_total",
-    COMMAND("greeting"),
-    COMMAND("ehlo"),
-    COMMAND("starttls"),
-    COMMAND("auth"),
-    COMMAND("mail"),
-    COMMAND("rcpt"),
-    COMMAND("data"),
-    COMMAND("bdat"),
-    COMMAND("dot"),
-    COMMAND("rset"),
-    COMMAND("quit"),
-    "connections",
-    NULL,
-};
-
-static const struct service_spec spec = {
+/* Not constant: the names of the counters are made. */
+static struct service_spec spec = {
     .name = "delivery",
     .reader = CONF_DELIVERY,
     .syscalls = syscalls,
-    .counters = counters,
     .init = init,
     .start = start,
     .prepare = prepare,
@@ -215,6 +169,7 @@ static const struct service_spec spec = {
 int main(int argc, char **argv)
 {
     struct agent a = {0};
+    spec.counters = counts_names();
     int code = service_main(&spec, argc, argv, &a);
     mailbox_free(&a.mailbox);
     pool_free(&a.pool);

@@ -19,9 +19,9 @@ static void keep(char **to, const char **field)
 static void note(struct outcome *o, const struct job_outcome *what, bool is_refusal)
 {
     struct job_outcome n = *what;
-    const char **fields[OUTCOME_TEXTS] = {&n.enhanced,    &n.reply,          &n.error,
-                                          &n.remote_host, &n.remote_address, &n.tls.text,
-                                          &n.tls.name,    &n.tls.peer,       &n.tls.record};
+    const char **fields[OUTCOME_TEXTS] = {
+        &n.enhanced, &n.reply,    &n.error,    &n.remote_host, &n.remote_address,
+        &n.tls.text, &n.tls.name, &n.tls.peer, &n.tls.record,  &n.tls.policy};
     if (rank(what) < rank(&o->best))
         return;
     for (size_t i = 0; i < OUTCOME_TEXTS; i++)

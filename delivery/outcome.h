@@ -6,7 +6,7 @@
 
 /* What an attempt came to, host by host, until one takes the message: the outcome that tells most
  * is what the recipients get if none does. All-zero is a start. */
-#define OUTCOME_TEXTS 9
+#define OUTCOME_TEXTS 10
 
 struct outcome {
     struct job_outcome best; /* stage is NULL: nothing was noted yet */

@@ -169,9 +169,28 @@ static void finish_with(struct relay *r, enum deliver_status status, int code, c
 
 /* ---- the session ---- */
 
+/* The message is about to go to the host: what of that is ignored that would have kept it from
+ * there. Where the server meets it all the same it is nothing. */
+static enum tlsask_ignored ignored_with(const struct relay *r, const struct session *s)
+{
+    const struct tlspolicy *passed = r->found.passed;
+    if (passed == NULL || passed->verdict != TLSPOLICY_TRY)
+        return r->found.ignored;
+    if (session_is_clear(s) != SESSION_NOT_CLEAR)
+        return TLSASK_TLS;
+    return session_would_meet(s, passed) ? TLSASK_NOTHING : r->found.ignored;
+}
+
+static void count_ignored(const struct relay *r, const struct session *s)
+{
+    if (r->ask.facts.wish == TLSPOLICY_OPTIONAL)
+        service_count(r->agent->service, COUNT_TLS_OPTIONAL + ignored_with(r, s), 1);
+}
+
 static void on_ready(struct session *s, void *arg)
 {
     struct relay *r = arg;
+    count_ignored(r, s);
     session_send(s, r->job);
 }
 
@@ -323,6 +342,7 @@ static void note_failure(struct relay *r, const struct session_failure *f)
                             .error = f->error,
                             .stage = f->stage,
                             .tls = f->tls,
+                            .late = f->late,
                             .remote_host = r->host_name};
     o.remote_address = f->address;
     if (f->no_requiretls)
@@ -447,7 +467,6 @@ static void count_policy(const struct relay *r)
         {p->pkix && r->sts.policy != NULL, COUNT_STS},
         {p->verdict == TLSPOLICY_SKIP && strstr(p->label, "sts-mismatch") != NULL,
          COUNT_STS_MISMATCH},
-        {r->ask.facts.wish == TLSPOLICY_OPTIONAL, COUNT_TLS_OPTIONAL + r->found.ignored},
         {p->verdict == TLSPOLICY_REFUSE, COUNT_REQUIRETLS_NO_POLICY},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
@@ -493,7 +512,7 @@ static void pass_over(struct relay *r)
                             .enhanced = "4.7.5",
                             .stage = "policy",
                             .error = p->why,
-                            .tls = {.text = tls},
+                            .tls = {.text = tls, .policy = p->label},
                             .remote_host = r->host_name};
     log_info(NULL, "host passed over", LS("host", r->host_name), LS("policy", p->label),
              LS("why", p->why));

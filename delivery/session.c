@@ -62,11 +62,10 @@ static enum delivery_command command_of(const struct session *s)
 /* What was sent in one go was asked for at one time; else each command after the reply before. */
 static void count_reply(struct session *s, const struct reply *r)
 {
-    unsigned command = command_of(s), class = (unsigned)r->code / 100;
+    enum delivery_command command = command_of(s);
     int64_t now = clock_mono_ms();
-    if (command < DELIVERY_COMMANDS && class >= 2 && class <= 5)
-        service_count_time(s->agent->service, COUNT_COMMANDS + (command * 4 + class - 2) * 2, NULL,
-                           0, now - s->asked_ms);
+    if (command < DELIVERY_COMMANDS)
+        counts_reply(s->agent->service, command, r->code, now - s->asked_ms);
     if (s->step != STEP_TRANSACTION || !s->ehlo.pipelining)
         s->asked_ms = now;
 }
@@ -116,6 +115,7 @@ static void fail_with(struct session *s, const char *stage, const struct reply *
     struct session_failure f = {.stage = stage,
                                 .error = error,
                                 .enhanced = enhanced,
+                                .late = s->late,
                                 .tls = session_tls(s),
                                 .address = s->address};
     if (r != NULL) {
@@ -556,7 +556,8 @@ struct job_tls session_tls(const struct session *s)
     return (struct job_tls){.text = s->tls_text,
                             .name = s->handshake == NULL ? NULL : s->policy->sni,
                             .peer = s->tls_peer,
-                            .record = s->tls_record};
+                            .record = s->tls_record,
+                            .policy = s->policy->label};
 }
 
 const char *session_host(const struct session *s)
@@ -572,6 +573,17 @@ int session_family(const struct session *s)
 const struct dnsaddr *session_address(const struct session *s)
 {
     return &s->to;
+}
+
+enum session_clear session_is_clear(const struct session *s)
+{
+    return s->in_clear ? s->clear : SESSION_NOT_CLEAR;
+}
+
+bool session_would_meet(const struct session *s, const struct tlspolicy *policy)
+{
+    return conn_is_secure(s->conn) &&
+           tlsdane_would_meet(s->transport->tlsdane, conn_ssl(s->conn), policy);
 }
 
 const struct tlspolicy *session_policy(const struct session *s)

@@ -34,6 +34,7 @@ struct session_failure {
     const char *reply;    /* the whole reply; "" */
     const char *error;    /* our sentence */
     bool permanent;
+    bool late;                    /* since time was over */
     bool retry_in_clear;          /* the policy lets the host be tried again, without TLS */
     enum session_clear why_clear; /* of retry_in_clear */
     bool no_requiretls;           /* the host cannot have what REQUIRETLS asks for */
@@ -78,6 +79,10 @@ struct job_tls session_tls(const struct session *s);
 const char *session_host(const struct session *s);
 int session_family(const struct session *s); /* AF_INET, AF_INET6; 0: the address is not known */
 const struct dnsaddr *session_address(const struct session *s); /* family is 0: it is not known */
+/* Why it is in clear; SESSION_NOT_CLEAR: it is not, or it is not settled. */
+enum session_clear session_is_clear(const struct session *s);
+/* Whether it is under TLS and the server showed what the policy, one to be tried, asks for. */
+bool session_would_meet(const struct session *s, const struct tlspolicy *policy);
 const struct tlspolicy *session_policy(const struct session *s);
 /* What is told of recipients whose turn has not come when all the job's time is over. */
 #define JOB_TOO_LONG "the server takes too long for all the recipients"

@@ -69,6 +69,20 @@ static void finish(struct stslookup *l, const struct stsplan *plan, const char *
     fn(&found, arg);
 }
 
+/* What the record alone, and what was known, made of it: nothing is fetched. */
+static enum counts_sts result_of(enum stsplan_record record, const struct stsplan *plan)
+{
+    return record == STSPLAN_FAILED ? COUNTS_STS_LOOKUP
+           : record != STSPLAN_GOOD ? COUNTS_STS_NOT_FOUND
+           : plan->fault            ? COUNTS_STS_BACKOFF
+                                    : COUNTS_STS_CACHED;
+}
+
+static void count(const struct stslookup *l, enum counts_sts result)
+{
+    service_count(l->agent->service, COUNT_STS_LOOKUPS + result, 1);
+}
+
 /* ---- fetching ---- */
 
 static void free_fetch(struct stsfetch *f)
@@ -87,6 +101,8 @@ static void end_fetch(struct stsfetch *f, const struct fetched_policy *got)
     LIST_REMOVE(f, next);
     while ((l = LIST_FIRST(&f->waiting)) != NULL) {
         struct stsplan plan = stsplan_fetched(l->known, got);
+        count(l,
+              got != NULL && got->end == FETCH_POLICY_GOOD ? COUNTS_STS_FETCHED : COUNTS_STS_ERROR);
         finish(l, &plan, got == NULL ? "" : got->why);
     }
     free_fetch(f);
@@ -196,10 +212,12 @@ static void on_record(const struct dns_result *r, void *arg)
     l->record = NULL;
     enum stsplan_record record = read_record(l, r);
     struct stsplan plan = stsplan_begin(l->known, record, l->id, clock_wall_ms());
-    if (plan.next == STSPLAN_FETCH)
+    if (plan.next == STSPLAN_FETCH) {
         join_fetch(l);
-    else
+    } else {
+        count(l, result_of(record, &plan));
         finish(l, &plan, "");
+    }
 }
 
 struct stslookup *stslookup_start(struct agent *a, struct transport *t, const char *domain,

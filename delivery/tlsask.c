@@ -148,8 +148,9 @@ const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct trans
 }
 
 enum tlsask_ignored tlsask_ignores(const struct tlsask *a, const struct transport *t,
-                                   const struct tlsask_way *way)
+                                   const struct tlsask_way *way, const struct tlspolicy **policy)
 {
+    *policy = NULL;
     if (a->facts.wish != TLSPOLICY_OPTIONAL || a->facts.level != TLSPOLICY_PUBLISHED)
         return TLSASK_NOTHING;
     const struct tlspolicy *p = decide(a, t, way, TLSPOLICY_UNSET);
@@ -160,6 +161,8 @@ enum tlsask_ignored tlsask_ignores(const struct tlsask *a, const struct transpor
                                   : found   ? TLSASK_DANE
                                   : p->pkix ? TLSASK_STS
                                             : TLSASK_NOTHING;
-    tlspolicy_drop(&p);
+    if (ignored == TLSASK_NOTHING)
+        tlspolicy_drop(&p);
+    *policy = p;
     return ignored;
 }

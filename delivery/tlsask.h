@@ -43,8 +43,9 @@ struct tlsask_way {
 /* The decision, with a reference for the caller. */
 const struct tlspolicy *tlsask_decide(const struct tlsask *a, const struct transport *t,
                                       const struct tlsask_way *way);
-/* What would count if the message did not say otherwise. */
+/* What would count if the message did not say otherwise. *policy, unless that is nothing: the
+ * policy that would hold then, with a reference for the caller. */
 enum tlsask_ignored tlsask_ignores(const struct tlsask *a, const struct transport *t,
-                                   const struct tlsask_way *way);
+                                   const struct tlsask_way *way, const struct tlspolicy **policy);
 
 #endif

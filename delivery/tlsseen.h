@@ -50,6 +50,7 @@ enum tlsseen_end {
                        */
     TLSSEEN_DOUBTFUL, /* a good one; and a detail about what a policy that asks for an authority's
                          word, had it been enforced, would have refused */
+    TLSSEEN_ENDS
 };
 
 /* How a session went. detail: type, reason, info and whose session it was; its texts are copied. */

@@ -12,6 +12,8 @@
 #include "tls.h"
 #include "tlsdane.h"
 
+_Static_assert(TLSSEEN_ENDS == COUNTS_TLS_ENDS, "each is counted");
+
 /* The steps of a session in which it is settled whether it is under TLS. What follows on what the
  * server does, tlspolicy_after says: nothing here goes on in clear on its own account. */
 
@@ -97,6 +99,7 @@ static void see(struct session *s, enum tlsseen_end end, enum tlsresult_type typ
     struct texts t = {.receiving = ""};
     if (s->seen == NULL)
         return;
+    service_count(s->agent->service, COUNT_TLS_SEEN + end, 1);
     put_own_address(s, t.sending);
     if (!s->by_name)
         (void)inet_ntop(s->to.family, s->to.octets, t.receiving, sizeof t.receiving);
@@ -166,6 +169,15 @@ static void see_handshake_failure(struct session *s, const char *why)
         : strstr(why, "version number") != NULL ? "tls-record-header-error"
                                                 : "handshake-failed",
         why);
+}
+
+/* The certificate was not good, and it is the records that it does not fit. */
+static bool is_mismatch(const struct session *s)
+{
+    enum tlsresult_type type;
+    const char *reason = "";
+    return s->policy->dane && tlsdane_fault(s->handshake, &type, &reason) &&
+           (!s->policy->pkix || strcmp(reason, "dane-no-match") == 0);
 }
 
 static void see_refusal(struct session *s, const struct reply *r, const char *why)
@@ -295,6 +307,8 @@ void tlsstep_on_secure(struct session *s)
     service_count(s->agent->service, COUNT_TLS, 1);
     if (SSL_session_reused(conn_ssl(s->conn)) == 1)
         service_count(s->agent->service, COUNT_TLS_RESUMED, 1);
+    else if (s->policy->dane)
+        service_count(s->agent->service, COUNT_DANE_VERIFIED, 1);
     if (s->greeted)
         session_say_hello(s, STEP_EHLO);
     else
@@ -333,5 +347,7 @@ void tlsstep_on_failure(struct session *s, const struct reply *r, const char *wh
         return;
     }
     (void)snprintf(s->tls_peer, sizeof s->tls_peer, "%s", tlsdane_refused(s->handshake));
+    if (is_mismatch(s))
+        service_count(s->agent->service, COUNT_DANE_MISMATCH, 1);
     see_handshake_failure(s, why);
 }

@@ -36,7 +36,8 @@ static struct job_outcome outcome(const struct session *s, enum deliver_status s
                                 .remote_host = s->host,
                                 .remote_address = s->address,
                                 .tls = session_tls(s),
-                                .octets = s->t.octets};
+                                .octets = s->t.octets,
+                                .late = s->late};
 }
 
 /* What a reply can do to a recipient. */
@@ -210,6 +211,7 @@ int transaction_give_time(struct session *s, int64_t ms)
     int64_t left = s->t.until_ms - clock_mono_ms();
     s->t.last_chance = left < ms;
     if (left <= 0) {
+        s->late = true;
         transaction_on_closed(s, "4.4.2", transaction_lateness(s));
         return -1;
     }

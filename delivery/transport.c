@@ -12,20 +12,22 @@
 #define DESCRIPTORS_A_DELIVERY 2 /* the connection and the message */
 
 static struct dns *open_dns(const struct conf *conf, struct event_base *base,
-                            struct span resolv_conf, struct fail *f)
+                            const struct transport_machine *machine, struct fail *f)
 {
     const struct conf_block *block = conf_child(conf_root(conf), "dns");
     struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
                              .tries = (unsigned)conf_int(block, "tries"),
                              .cache_entries = (unsigned)conf_int(block, "cache"),
-                             .trust_ad = conf_bool(block, "trust-ad")};
+                             .trust_ad = conf_bool(block, "trust-ad"),
+                             .on_ended = machine->dns_ended,
+                             .on_ended_arg = machine->dns_ended_arg};
     size_t n;
     const struct conf_value *servers = conf_list(block, "server", &n);
     for (size_t i = 0; i < n; i++) {
         if (dnsconf_server(&d, servers[i].text, f) != 0)
             return NULL;
     }
-    if (n == 0 && dnsconf_resolv(&d, resolv_conf, f) != 0)
+    if (n == 0 && dnsconf_resolv(&d, machine->resolv_conf, f) != 0)
         return NULL;
     /* What the configuration says goes before the options of that file. */
     if (conf_is_set(block, "timeout"))
@@ -234,7 +236,7 @@ struct transport *transport_new(struct conf *conf, const char *label, struct eve
     int rc = read_label(t, label, f);
     if (rc == 0 && transport_connects(t)) {
         t->tlsdane = tlsdane_new(machine->roots, t->tls_sessions, f);
-        t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, machine->resolv_conf, f);
+        t->dns = t->tlsdane == NULL ? NULL : open_dns(conf, base, machine, f);
         rc = t->dns != NULL ? 0 : -1;
     }
     if (rc == 0 && machine->certificate.n > 0) {

@@ -85,6 +85,8 @@ struct transport_machine {
     const struct dnsaddr *interfaces; /* addresses, interfaces_n of them */
     size_t interfaces_n;
     struct span certificate; /* of this transport, as PEM; empty: none */
+    dns_ended_fn dns_ended;  /* as in struct dns_settings */
+    void *dns_ended_arg;
 };
 
 /* Takes conf when it succeeds. label: "direct", "local", or a transport of the configuration. */

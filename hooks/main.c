@@ -75,7 +75,9 @@ static struct dns *open_dns(struct hooks *h, const struct conf_block *block, str
     struct dns_settings d = {.timeout_ms = (unsigned)conf_ms(block, "timeout"),
                              .tries = (unsigned)conf_int(block, "tries"),
                              .cache_entries = (unsigned)conf_int(block, "cache"),
-                             .trust_ad = conf_bool(block, "trust-ad")};
+                             .trust_ad = conf_bool(block, "trust-ad"),
+                             .on_ended = counts_dns,
+                             .on_ended_arg = h->service};
     size_t n;
     const struct conf_value *servers = conf_list(block, "server", &n);
     if (d.cache_entries == 0)

@@ -162,7 +162,7 @@ static void tell(struct fetching *g, const struct fetched_policy *got)
 {
     struct peer *peer = find_peer(g->policies, g->peer);
     bool good = got->end == FETCH_POLICY_GOOD;
-    service_count(g->policies->service, good ? COUNT_POLICIES : COUNT_POLICIES_FAILED, 1);
+    counts_policy(g->policies->service, got);
     log_info(NULL, good ? "policy fetched" : "policy not fetched", LS("domain", g->domain),
              LS("mode", good ? mtasts_mode_name(got->policy->mode) : ""), LS("why", got->why));
     if (peer != NULL && peer->channel != NULL)

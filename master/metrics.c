@@ -120,14 +120,12 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && strcmp(s + n - k, end) == 0;
 }
 
-/* What a process counted. One with a label that is zero is left out, unless it is a bucket. */
+/* What a process counted. */
 static void add_counter(struct metrics *m, enum role role, const struct control_counter *c,
                         const char *process)
 {
     struct parts p;
     if (!take_apart(&p, c->name))
-        return;
-    if (p.labels[0] != '\0' && c->value == 0 && !ends_with(p.name, "_bucket"))
         return;
     char *name =
         mem_format("quartermaster_%s_%s", p.scope[0] == '\0' ? role_names[role] : p.scope, p.name);

@@ -11,11 +11,12 @@
 #define LIMIT_MS 9500 /* of the ten seconds that the service manager was promised */
 #define INTAKE_LIMIT_MS 2000
 
+/* The vault is asked for as long as anybody is there who may ask. */
 static const unsigned stage_of[ROLES] = {
     [ROLE_SMTPD] = 0,    [ROLE_WEBAPI] = 0, [ROLE_QMGR] = 1,
-    [ROLE_DELIVERY] = 2, [ROLE_HOOKS] = 2,  [ROLE_VAULT] = 2,
+    [ROLE_DELIVERY] = 2, [ROLE_HOOKS] = 2,  [ROLE_VAULT] = 3,
 };
-#define STAGES 3
+#define STAGES 4
 
 struct stop {
     unsigned stage;

@@ -6,8 +6,11 @@
 #include "file.h"
 #include "mem.h"
 #include "trees.h"
+#include "window.h"
 
-#define PAGE 4096 /* what the smallest memory file takes */
+#define PAGE 4096       /* what the smallest memory file takes */
+#define SMALL_PART 32   /* of body-memory: what is not larger is small */
+#define SMALL_RESERVE 4 /* a fourth of a class's part is there for small ones in any case */
 
 /* Somebody who asked while the message was being read. */
 struct waiter {
@@ -17,13 +20,19 @@ struct waiter {
 };
 STAILQ_HEAD(waiters, waiter);
 
+/* The deliveries of one class that have it. */
+struct share {
+    unsigned users;      /* those who wait included */
+    struct owner *owner; /* with whom it is counted, while there are any */
+};
+
 struct body {
     RB_ENTRY(body) by_id;
     TAILQ_ENTRY(body) idle; /* while nobody uses it, in the order it may be dropped */
     uint64_t id, cost;
-    int fd;         /* -1 while it is being read */
-    unsigned users; /* those who wait included */
-    bool forgotten;
+    int fd; /* -1 while it is being read; and afterwards, out of the tree, when that failed */
+    struct share shares[DUE_CLASSES];
+    bool small, forgotten;
     struct waiters waiters;
 };
 
@@ -41,6 +50,7 @@ struct bodies {
     TAILQ_HEAD(, body) idle;
     unsigned idle_n;
     uint64_t total; /* cost of all */
+    struct octets used[DUE_CLASSES];
 };
 
 struct bodies *bodies_new(struct queue *q)
@@ -111,12 +121,35 @@ static struct body *find(const struct bodies *b, uint64_t id)
     return RB_FIND(body_tree, (struct body_tree *)&b->tree, &like);
 }
 
-bool bodies_have_room(struct bodies *b, uint64_t id, uint64_t size)
+bool bodies_is_small(const struct bodies *b, uint64_t size)
 {
-    if (find(b, id) != NULL)
-        return true;
-    make_room(b, cost_of(size));
-    return b->total < b->queue->settings->body_memory;
+    return cost_of(size) <= b->queue->settings->body_memory / SMALL_PART;
+}
+
+/* The class's part, or what is left of it where the other one has its own. What that has beyond its
+ * part, by one message, is not taken from this one. */
+static uint64_t part_left(const struct bodies *b, enum due_class c)
+{
+    enum due_class other = c == DUE_FIRST ? DUE_AGAIN : DUE_FIRST;
+    uint64_t whole = b->queue->settings->body_memory;
+    uint64_t part = window_part(c, whole), its = window_part(other, whole);
+    uint64_t left = whole - (b->used[other].all < its ? b->used[other].all : its);
+    return left < part ? left : part;
+}
+
+bool bodies_have_room(const struct bodies *b, enum due_class c, bool small, struct octets its)
+{
+    const struct octets *used = &b->used[c];
+    uint64_t part = window_part(c, b->queue->settings->body_memory);
+    return used->all + its.all < part_left(b, c) ||
+           (small && used->small + its.small < part / SMALL_RESERVE);
+}
+
+bool bodies_may_have(const struct bodies *b, uint64_t id, uint64_t size, const struct owner *o)
+{
+    const struct body *body = find(b, id);
+    return (body != NULL && body->shares[o->class].users > 0) ||
+           bodies_have_room(b, o->class, bodies_is_small(b, size), o->octets);
 }
 
 uint64_t bodies_total(const struct bodies *b)
@@ -130,6 +163,7 @@ static struct body *add(struct bodies *b, uint64_t id, int fd, uint64_t size)
     body->id = id;
     body->fd = fd;
     body->cost = cost_of(size);
+    body->small = bodies_is_small(b, size);
     STAILQ_INIT(&body->waiters);
     RB_INSERT(body_tree, &b->tree, body);
     b->total += body->cost;
@@ -145,16 +179,50 @@ void bodies_offer(struct bodies *b, uint64_t id, int fd, uint64_t size)
         set_idle(b, add(b, id, fd, size));
 }
 
-void bodies_put_back(struct bodies *b, struct body *body)
+static bool is_used(const struct body *body)
 {
-    if (body == NULL || --body->users > 0)
+    return body->shares[DUE_FIRST].users > 0 || body->shares[DUE_AGAIN].users > 0;
+}
+
+static void count(struct octets *o, const struct body *body, bool more)
+{
+    uint64_t change = more ? body->cost : -body->cost;
+    o->all += change;
+    o->small += body->small ? change : 0;
+}
+
+/* Once for all deliveries of a class. */
+static void count_use(struct bodies *b, const struct body *body, struct owner *o, bool more)
+{
+    count(&b->used[o->class], body, more);
+    count(&o->octets, body, more);
+}
+
+static void use(struct bodies *b, struct body *body, struct owner *o)
+{
+    struct share *s = &body->shares[o->class];
+    if (s->users++ > 0)
         return;
-    if (body->forgotten) {
+    s->owner = o;
+    count_use(b, body, o, true);
+}
+
+void bodies_put_back(struct bodies *b, struct body *body, enum due_class class)
+{
+    struct share *s = &body->shares[class];
+    if (--s->users > 0)
+        return;
+    count_use(b, body, s->owner, false);
+    if (is_used(body))
+        return;
+    if (body->fd < 0) {
+        mem_free(&body);
+    } else if (body->forgotten) {
         drop(b, body);
-        return;
+    } else {
+        set_idle(b, body);
+        make_room(b, 0);
     }
-    set_idle(b, body);
-    make_room(b, 0);
 }
 
 void bodies_forget(struct bodies *b, uint64_t id)
@@ -162,7 +230,7 @@ void bodies_forget(struct bodies *b, uint64_t id)
     struct body *body = find(b, id);
     if (body == NULL)
         return;
-    if (body->users > 0) {
+    if (is_used(body)) {
         body->forgotten = true;
         return;
     }
@@ -201,11 +269,9 @@ static void load_done(struct work *w)
         take_out(l->bodies, body);
     while ((one = STAILQ_FIRST(&waiters)) != NULL) {
         STAILQ_REMOVE_HEAD(&waiters, next);
-        one->on_body(one->arg, l->fd < 0 ? NULL : body, l->fd, l->fail.text);
+        one->on_body(one->arg, body, l->fd, l->fail.text); /* the last one may free it */
         mem_free(&one);
     }
-    if (l->fd < 0)
-        mem_free(&body);
     mem_free(&l);
 }
 
@@ -217,24 +283,27 @@ static void start_load(struct bodies *b, struct body *body, const struct msg_row
     worker_add(b->queue->worker, &l->work);
 }
 
-void bodies_get(struct bodies *b, uint64_t id, const struct msg_row *row, bodies_on_body *on_body,
-                void *arg)
+void bodies_get(struct bodies *b, uint64_t id, const struct msg_row *row, struct owner *o,
+                bodies_on_body *on_body, void *arg)
 {
     struct body *body = find(b, id);
     if (body != NULL && body->fd >= 0) {
-        if (body->users++ == 0)
+        if (!is_used(body))
             unset_idle(b, body);
+        use(b, body, o);
         on_body(arg, body, body->fd, NULL);
         return;
     }
     bool first = body == NULL;
-    if (first)
+    if (first) {
+        make_room(b, cost_of(row->size));
         body = add(b, id, -1, row->size);
+    }
+    use(b, body, o);
     struct waiter *one = mem_zero(sizeof *one);
     one->on_body = on_body;
     one->arg = arg;
     STAILQ_INSERT_TAIL(&body->waiters, one, next);
-    body->users++;
     if (first)
         start_load(b, body, row);
 }

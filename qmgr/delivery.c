@@ -200,9 +200,8 @@ static void end(struct delivery *v, const struct deliver_result *results, uint32
     const struct delivery_end e = {
         v->destination, v->server, v->class, v->job->transport, v->job->destination, v->asked,
         v->exempt,      results,   n};
-    bodies_put_back(v->queue->bodies, v->body);
-    v->window->octets[v->class] -= v->asked ? v->row.size : 0;
     if (v->asked) {
+        bodies_put_back(v->queue->bodies, v->body, v->class);
         agents_end(v->queue->agents, v->job->transport, v->class);
         sites_end(v->server, v->class);
     }
@@ -279,15 +278,6 @@ static void on_body(void *arg, struct body *body, int fd, const char *why)
         deliver_ask(agent, v->job, fd, on_results, v);
 }
 
-/* What was put off before has its part of the memory for messages, too. The last one may go beyond
- * it. */
-static bool has_room(const struct delivery *v, uint64_t message)
-{
-    uint64_t most = window_part(v->class, v->queue->settings->body_memory);
-    return v->window->octets[v->class] < most &&
-           bodies_have_room(v->queue->bodies, message, v->row.size);
-}
-
 /* Before any transport is thought of: no connection is made. */
 static void begin_suppressed(struct delivery *v, struct item *i, const struct rcpt_row *r)
 {
@@ -345,21 +335,37 @@ static bool is_exempt(const struct delivery *v, const struct rcpt_row *r, const 
            strcmp(p->stage, "starttls") == 0;
 }
 
+/* Half of the class's places stays for those that need not wait. */
+static uint64_t most_parked(const struct delivery *v)
+{
+    return (uint64_t)v->queue->settings->window / DUE_CLASSES / 2;
+}
+
 /* The item, the stream's first, waits for the transport. So do those behind it of the same message,
  * without their rows being read, where they go the same way; one for which the operator chose
  * another finds out when they are let go on. */
 static void park(struct delivery *v, struct item *i, const struct rcpt_row *r,
                  const char *transport)
 {
-    /* Half of the class's places stays for those that need not wait. */
-    uint64_t most = (uint64_t)v->queue->settings->window / DUE_CLASSES / 2;
     bool all = v->shared && r->transport[0] == '\0' && v->class == DUE_FIRST;
     struct item *next = i;
     do {
         i = next;
         next = TAILQ_NEXT(i, next);
-        window_park(v->window, i, r->message, transport, most);
+        window_park(v->window, i, r->message, transport, most_parked(v));
     } while (all && next != NULL && is_of_message(v, next));
+}
+
+/* The same for memory, which is that of the message, whatever the transport. */
+static void park_for_memory(struct delivery *v, struct item *i)
+{
+    bool small = bodies_is_small(v->queue->bodies, v->row.size);
+    struct item *next = i;
+    do {
+        i = next;
+        next = TAILQ_NEXT(i, next);
+        window_park_for_memory(v->window, i, v->row_of, small, most_parked(v));
+    } while (next != NULL && is_of_message(v, next));
 }
 
 static enum delivery_start prepare(struct delivery *v, struct store_txn *t, struct item *i,
@@ -390,8 +396,11 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
         park(v, i, r, route.transport);
         return DELIVERY_NOTHING;
     }
-    if (*pause == NULL && !v->lost && !has_room(v, r->message))
-        return DELIVERY_NO_ROOM;
+    if (*pause == NULL && !v->lost &&
+        !bodies_may_have(q->bodies, r->message, v->row.size, v->stream->owner)) {
+        park_for_memory(v, i);
+        return DELIVERY_NOTHING;
+    }
     v->job = make_job(q->settings, r->message, &v->row, &route, r);
     v->job->wants = wants;
     v->from_id = mem_text(r->from_id);
@@ -408,10 +417,9 @@ static enum delivery_start prepare(struct delivery *v, struct store_txn *t, stru
 static void ask(struct delivery *v)
 {
     v->asked = true;
-    v->window->octets[v->class] += v->row.size;
     agents_begin(v->queue->agents, v->job->transport, v->class);
     sites_begin(v->server, v->class);
-    bodies_get(v->queue->bodies, v->job->message, &v->row, on_body, v);
+    bodies_get(v->queue->bodies, v->job->message, &v->row, v->stream->owner, on_body, v);
 }
 
 enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct stream *s,
@@ -449,7 +457,7 @@ enum delivery_start delivery_start(struct queue *q, struct sites *sites, struct 
     if (outcome != DELIVERY_STARTED)
         free_delivery(v);
     else if (v->how == SETTLE_SUPPRESSED)
-        end_as(v, DELIVER_FAILED, "5.7.0", "suppressed", "",
+        end_as(v, DELIVER_FAILED, "5.7.0", DELIVER_STAGE_SUPPRESSED, "",
                "the address is on the suppression list of the account");
     else if (v->lost)
         end_with_lost(v);

@@ -12,8 +12,8 @@
 enum delivery_start {
     DELIVERY_STARTED,
     DELIVERY_NOTHING, /* what waited, the first few of it, is no longer due, or is stuck: the
-                         transport for it is not there, or has its fill */
-    DELIVERY_NO_ROOM, /* no memory for another message now */
+                         transport for it is not there, or has its fill; or there is no memory for
+                         the message */
 };
 
 /* What became of one. */

@@ -6,6 +6,7 @@
 #include "jsonwrite.h"
 #include "ledger.h"
 #include "mem.h"
+#include "proto_events.h"
 #include "proto_types.h"
 #include "tables.h"
 
@@ -18,24 +19,6 @@ static bool wants(const struct conf_block *hook, const char *event)
             return true;
     }
     return n == 0;
-}
-
-/* Which of our events are webhooks of the contract, and under what name. */
-static const char *hook_event(enum event_type type)
-{
-    switch (type) {
-    case EVENT_DELIVERED:
-    case EVENT_DELAYED:
-    case EVENT_FAILED:
-    case EVENT_CANCELED:
-    case EVENT_SUPPRESSED:
-    case EVENT_RELAYED:
-    case EVENT_EXPANDED:
-    case EVENT_UNRECOGNIZED:
-        return event_names[type];
-    default:
-        return NULL;
-    }
 }
 
 static void put_extra(struct jsonwrite *w, const struct submit_envelope *e)
@@ -94,7 +77,7 @@ static char *payload(const struct news *n, int64_t now_ms)
     jsonwrite_object(&w);
     jsonwrite_key(&w, "Version");
     jsonwrite_int64(&w, 0);
-    put_text(&w, "Event", hook_event(n->type));
+    put_text(&w, "Event", event_hook_name(n->type));
     put_bool(&w, "DSN", n->dsn);
     put_bool(&w, "Suppressing", n->suppressing);
     jsonwrite_key(&w, "QueueMsgID");
@@ -149,7 +132,7 @@ bool hookrow_make_incoming(const struct settings *s, const char *account, const 
 bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms,
                   struct hook_row *row)
 {
-    const char *event = hook_event(n->type);
+    const char *event = event_hook_name(n->type);
     const struct conf_block *account = settings_account(s, n->envelope->account);
     const struct conf_block *hook =
         event == NULL || account == NULL ? NULL : conf_find(account, "webhook", "outgoing");
@@ -159,15 +142,6 @@ bool hookrow_make(const struct settings *s, const struct news *n, int64_t now_ms
     row->recipient = n->recipient;
     row->payload = payload(n, now_ms);
     return true;
-}
-
-static enum event_type type_of(const char *event)
-{
-    unsigned i = 0;
-    while (i < EVENT_TYPES && (hook_event((enum event_type)i) == NULL ||
-                               strcmp(hook_event((enum event_type)i), event) != 0))
-        i++;
-    return (enum event_type)i;
 }
 
 /* What a server would have said, where one has a say in it. */
@@ -183,7 +157,7 @@ static void say_example(struct deliver_result *r, enum event_type type)
 bool hookrow_make_example(const struct settings *s, const char *account, const char *event,
                           int64_t now_ms, struct hook_row *row)
 {
-    enum event_type type = type_of(event);
+    enum event_type type = event_of_hook(event);
     const struct conf_block *of = settings_account(s, account);
     const struct conf_block *hook = of == NULL ? NULL : conf_find(of, "webhook", "outgoing");
     if (hook == NULL || type == EVENT_TYPES)

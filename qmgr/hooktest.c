@@ -9,6 +9,7 @@
 #include "log.h"
 #include "match.h"
 #include "mem.h"
+#include "proto_events.h"
 #include "proto_hook.h"
 
 struct hooktest {
@@ -66,6 +67,15 @@ static bool make(const struct settings *s, const char *account, bool incoming, c
     return made;
 }
 
+static void refuse_event(hooktest_done *done, void *arg)
+{
+    struct buf why = {0};
+    buf_puts(&why, "no such event; there are: ");
+    event_put_hook_names(&why);
+    done(arg, NULL, buf_text(&why));
+    buf_free(&why);
+}
+
 void hooktest_start(struct queue *q, const char *account, bool incoming, const char *event,
                     hooktest_done *done, void *arg)
 {
@@ -79,8 +89,12 @@ void hooktest_start(struct queue *q, const char *account, bool incoming, const c
         done(arg, NULL, "the process for webhooks is not there; try again");
         return;
     }
+    if (!incoming && event_of_hook(event) == EVENT_TYPES) {
+        refuse_event(done, arg);
+        return;
+    }
     if (!make(q->settings, account, incoming, event, &row)) {
-        done(arg, NULL, "no such webhook of this account, or no such event");
+        done(arg, NULL, "no such webhook of this account");
         return;
     }
     struct hooktest *k = mem_zero(sizeof *k);

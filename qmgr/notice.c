@@ -153,6 +153,16 @@ static void describe_host(const struct deliver_result *last, struct dsn_recipien
     }
 }
 
+/* When the last attempt was made; 0 when there was none. */
+static int64_t tried_ms(const struct rcpt_row *r)
+{
+    for (uint32_t i = r->results_n; i > 0; i--) {
+        if (deliver_was_tried(&r->results[i - 1]))
+            return r->results[i - 1].start_ms;
+    }
+    return 0;
+}
+
 static struct dsn_recipient describe(const struct settings *s, const struct submit_envelope *e,
                                      const struct notice *n, const struct rcpt_row *r,
                                      struct part *p)
@@ -173,7 +183,7 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                               .reason = span_text(p->reason),
                               .reply = p->lines,
                               .n_reply = split_lines(last->reply, p->lines),
-                              .last_attempt_ms = last->start_ms};
+                              .last_attempt_ms = tried_ms(r)};
     const struct settings_retry retry = settings_retry(s, last->transport);
     if (n->action == DSN_DELAYED)
         d.retry_until_ms = retry_until_ms(&retry, r->attempts, r->next_ms, retry_since_ms(e));

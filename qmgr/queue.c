@@ -3,6 +3,15 @@
 #include "body.h"
 #include "mem.h"
 
+#define BUCKET(result, le) "attempt_duration_seconds_bucket result=" result " le=" le
+#define TIMES(result)                                                                              \
+    BUCKET(result, "0.1"), BUCKET(result, "0.5"), BUCKET(result, "1"), BUCKET(result, "5"),        \
+        BUCKET(result, "30"), BUCKET(result, "120"), BUCKET(result, "600"),                        \
+        BUCKET(result, "+Inf"), "attempt_duration_seconds_sum result=" result,                     \
+        "attempt_duration_seconds_count result=" result
+_Static_assert(DELIVER_STATUSES == QUEUE_RESULTS && DELIVER_DONE == 0 && DELIVER_DEFERRED == 1,
+               "the results are in their order");
+
 const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "messages_accepted_total",
     "messages_refused_total",
@@ -10,16 +19,9 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     "recipients_deferred_total",
     "recipients_failed_total",
     "attempts_total",
-    "attempt_duration_seconds_bucket le=0.1",
-    "attempt_duration_seconds_bucket le=0.5",
-    "attempt_duration_seconds_bucket le=1",
-    "attempt_duration_seconds_bucket le=5",
-    "attempt_duration_seconds_bucket le=30",
-    "attempt_duration_seconds_bucket le=120",
-    "attempt_duration_seconds_bucket le=600",
-    "attempt_duration_seconds_bucket le=+Inf",
-    "attempt_duration_seconds_sum",
-    "attempt_duration_seconds_count",
+    TIMES("delivered"),
+    TIMES("deferred"),
+    TIMES("failed"),
     "dsn_total",
     "webhooks_delivered_total",
     "webhooks_failed_total",
@@ -34,11 +36,12 @@ const char *const queue_counters[QUEUE_COUNTERS + 1] = {
     NULL,
 };
 
-void queue_count_attempt(const struct queue *q, int64_t ms)
+void queue_count_attempt(const struct queue *q, enum deliver_status status, int64_t ms)
 {
     static const int64_t bounds_ms[QUEUE_TIMES] = {100,   500,    1000,   5000,
                                                    30000, 120000, 600000, INT64_MAX};
-    service_count_time(q->service, COUNT_ATTEMPT_TIMES, bounds_ms, QUEUE_TIMES, ms);
+    service_count_time(q->service, COUNT_ATTEMPT_TIMES + status * (QUEUE_TIMES + 2), bounds_ms,
+                       QUEUE_TIMES, ms);
 }
 
 struct unlinking {

@@ -7,6 +7,7 @@
 
 #include "commit.h"
 #include "ledger.h"
+#include "proto_deliver.h"
 #include "service.h"
 #include "settings.h"
 #include "store.h"
@@ -21,7 +22,8 @@ struct bodies;
 struct mend;
 struct eventlog;
 
-#define QUEUE_TIMES 8 /* classes of how long an attempt takes */
+#define QUEUE_TIMES 8   /* classes of how long an attempt takes */
+#define QUEUE_RESULTS 3 /* of an attempt for a recipient: enum deliver_status */
 
 /* Indices of queue_counters; they go to master and from there to the metrics. */
 enum queue_counter {
@@ -31,8 +33,9 @@ enum queue_counter {
     COUNT_DEFERRED,
     COUNT_FAILED,
     COUNT_ATTEMPTS,
-    COUNT_ATTEMPT_TIMES, /* a histogram: QUEUE_TIMES buckets, sum, count */
-    COUNT_ATTEMPT_TIMES_END = COUNT_ATTEMPT_TIMES + QUEUE_TIMES + 1,
+    /* Of each of enum deliver_status a histogram: QUEUE_TIMES buckets, sum, count. */
+    COUNT_ATTEMPT_TIMES,
+    COUNT_ATTEMPT_TIMES_END = COUNT_ATTEMPT_TIMES + QUEUE_RESULTS * (QUEUE_TIMES + 2) - 1,
     COUNT_DSN,
     COUNT_HOOKS,
     COUNT_HOOKS_FAILED,
@@ -69,8 +72,8 @@ struct queue {
     int64_t slow_ms;   /* by so much the answer to new mail is delayed, as room gets short */
 };
 
-/* An attempt for a recipient has taken so long. */
-void queue_count_attempt(const struct queue *q, int64_t ms);
+/* An attempt for a recipient has taken so long, and came to that. */
+void queue_count_attempt(const struct queue *q, enum deliver_status status, int64_t ms);
 
 /* The file of a large message is no longer named by any row: away with it, when the disk has time.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agents.h"
+#include "bodies.h"
 #include "clock.h"
 #include "delivery.h"
 #include "duewalk.h"
@@ -17,8 +18,7 @@
 
 #define WINDOW_PART 16 /* a destination may fill a 16th of what is left of a half's places */
 #define STREAM_PART 2  /* and an account half of that */
-#define FRESH_PART 4   /* so much of a half an account does not use but for others it has mail for \
-                        */
+#define FRESH_PART 4   /* so much of a half an account uses for new destinations alone */
 #define WHOLE_PART 2   /* beyond that, only with so much of a half free, to have a message whole */
 #define GULP_PART 16   /* what was passed over is fetched when so much of a half is free for it */
 #define ROWS_A_TURN 400
@@ -44,7 +44,6 @@ struct course {
     struct duewalk walk;
     unsigned inflight;  /* deliveries */
     unsigned held_back; /* destinations in a row that may not have another one, since pump */
-    bool no_room;       /* in memory for another message, in this turn of the loop */
     bool unwritten;     /* waits until some changes are written down */
     unsigned begun;     /* since the last tick */
     unsigned looks;     /* since then, too: streams that were looked at for that */
@@ -315,7 +314,7 @@ void schedule_pump(struct schedule *s)
     struct parking *p;
     set_limits(s);
     SLIST_FOREACH (p, &s->window.parkings, next)
-        window_unstick(&s->window, p, UINT_MAX, false);
+        window_unstick(&s->window, p, UINT_MAX, NULL, NULL);
     pump(s);
 }
 
@@ -332,10 +331,32 @@ static bool is_at_most(const struct schedule *s, enum due_class c)
            s->courses[c].inflight >= window_part(c, most);
 }
 
+/* In memory, for one more message of an account that has so much. */
+static bool has_memory_for(const struct schedule *s, const struct parking *p, struct octets its)
+{
+    return bodies_have_room(s->queue->bodies, p->class, p->need == NEED_SMALL, its);
+}
+
+/* Of one that waits for it: where one that has none could have none, that is all. */
+static bool has_memory(const struct schedule *s, const struct parking *p)
+{
+    const struct line *l;
+    if (!has_memory_for(s, p, (struct octets){0, 0}))
+        return false;
+    TAILQ_FOREACH (l, &p->lines, turn) {
+        if (has_memory_for(s, p, l->owner->octets))
+            return true;
+    }
+    return false;
+}
+
 /* How many deliveries more those that wait in the parking may have: through the transport that it
- * is named after, and to its server. When that is suspended none has to wait. */
+ * is named after, and to its server; when that is suspended none has to wait. Of memory it is known
+ * for one message at a time. */
 static unsigned room_for(struct schedule *s, const struct parking *p, bool idle)
 {
+    if (p->need != NEED_TRANSPORT)
+        return has_memory(s, p) ? 1 : 0;
     struct server *server = sites_server(&s->sites, s->queue->settings, p->name);
     if (server != NULL && server->site.pause != NULL)
         return UINT_MAX;
@@ -376,11 +397,25 @@ static void begin_tick(struct schedule *s)
         (void)evtimer_add(s->tick, &tick);
 }
 
+/* Those of a parking, for window_unstick. */
+struct waiting {
+    const struct schedule *schedule;
+    const struct parking *parking;
+};
+
+static bool may_have_memory(const void *arg, const struct owner *o)
+{
+    const struct waiting *w = arg;
+    return has_memory_for(w->schedule, w->parking, o->octets);
+}
+
 static void unstick_first(struct schedule *s, struct parking *p, unsigned n, bool idle)
 {
+    const struct waiting waiting = {s, p};
     unsigned left = n < p->n ? n : (unsigned)p->n;
+    window_may *may = p->need != NEED_TRANSPORT ? may_have_memory : idle ? window_is_idle : NULL;
     s->courses[p->class].unstuck += left;
-    window_unstick(&s->window, p, n, idle);
+    window_unstick(&s->window, p, n, may, &waiting);
     if (p->class == DUE_AGAIN && left > 0)
         begin_tick(s);
 }
@@ -399,7 +434,7 @@ static void unstick_some(struct schedule *s)
     if (p == NULL)
         return;
     do {
-        unsigned n = may_leave(s, p, false);
+        unsigned n = p->n == 0 ? 0 : may_leave(s, p, false);
         bool idle = n == 0 && p->idle_n > 0;
         n = idle ? may_leave(s, p, true) : n;
         if (n > 0)
@@ -413,7 +448,7 @@ static bool is_any_free(struct schedule *s)
 {
     const struct parking *p;
     SLIST_FOREACH (p, &s->window.parkings, next) {
-        if (p->n > 0 && !s->courses[p->class].no_room && may_leave(s, p, p->idle_n > 0) > 0)
+        if (p->n > 0 && may_leave(s, p, p->idle_n > 0) > 0)
             return true;
     }
     return false;
@@ -471,7 +506,7 @@ static void count_look(struct schedule *s, bool began)
     begin_tick(s);
 }
 
-static enum delivery_start start(struct schedule *s, struct stream *stream)
+static void start(struct schedule *s, struct stream *stream)
 {
     struct destination *d = stream->destination;
     struct course *course = &s->courses[stream->class];
@@ -479,28 +514,26 @@ static enum delivery_start start(struct schedule *s, struct stream *stream)
     if (stream->more.any && stream->waiting < (unsigned)s->queue->settings->destination_recipients)
         refill(s, stream);
     if (stream->waiting == 0)
-        return DELIVERY_NOTHING;
+        return;
     /* Counted before it begins, since it may end before it returns. */
     d->site.inflight++;
     course->inflight++;
-    enum delivery_start started = delivery_start(s->queue, &s->sites, stream, on_delivered, s);
+    bool started = delivery_start(s->queue, &s->sites, stream, on_delivered, s) == DELIVERY_STARTED;
     if (stream->class == DUE_AGAIN)
-        count_look(s, started == DELIVERY_STARTED);
-    if (started != DELIVERY_STARTED) {
+        count_look(s, started);
+    if (started) {
+        s->last = stream->class;
+    } else {
         d->site.inflight--;
         course->inflight--;
-        return started;
     }
-    s->last = stream->class;
-    return started;
 }
 
 static bool may_go(struct schedule *s, enum due_class c)
 {
     struct course *course = &s->courses[c];
     course->unwritten = c == DUE_AGAIN && commit_aside(s->queue->commit) >= UNWRITTEN_MAX;
-    return left_to_begin(s, c) > 0 && !course->no_room &&
-           course->held_back <= s->window.halves[c].round_n;
+    return left_to_begin(s, c) > 0 && course->held_back <= s->window.halves[c].round_n;
 }
 
 /* Whether the deliveries that are left are for accounts that have none. */
@@ -530,15 +563,13 @@ static void start_some(struct schedule *s)
     int steps = 0;
     /* Where there is room for one only, the classes have it in turn. */
     s->next = (enum due_class)((s->last + 1) % DUE_CLASSES);
-    for (int c = 0; c < DUE_CLASSES; c++)
-        s->courses[c].no_room = false;
     while (!s->stopped && steps < STEPS_A_TURN && (stream = next_stream(s)) != NULL) {
         struct course *course = &s->courses[stream->class];
         if (has_its_deliveries(s, stream)) {
             course->held_back++;
         } else {
             course->held_back = 0;
-            course->no_room = start(s, stream) == DELIVERY_NO_ROOM;
+            start(s, stream);
         }
         window_update(&s->window, stream);
         steps++;

@@ -233,7 +233,7 @@ static void apply_result(struct settle *c, struct store_txn *t, struct ledger_me
         return;
     }
     const struct rcpt_row was = r;
-    r.attempts++;
+    r.attempts++; /* a suppressed one's, too: that is what this one came to */
     submit_set(&c->addresses[result - c->results], r.address);
     rcpt_row_add_result(&r, result);
     if (result->status == DELIVER_DONE) {
@@ -319,12 +319,13 @@ static void done(struct change *change, const char *why)
     if (why == NULL) {
         for (uint32_t i = 0; i < c->results_n; i++) {
             log_result(c, &c->results[i], c->addresses[i]);
-            queue_count_attempt(q, c->results[i].duration_ms);
+            if (deliver_was_tried(&c->results[i]))
+                queue_count_attempt(q, c->results[i].status, c->results[i].duration_ms);
         }
         service_count(q->service, COUNT_DELIVERED, c->delivered);
         service_count(q->service, COUNT_DEFERRED, c->deferred);
         service_count(q->service, COUNT_FAILED, c->failed);
-        service_count(q->service, COUNT_ATTEMPTS, c->results_n);
+        service_count(q->service, COUNT_ATTEMPTS, c->how == SETTLE_SUPPRESSED ? 0 : c->results_n);
         if (c->message_gone)
             bodies_forget(q->bodies, c->message);
         if (c->unlink_file != 0)

@@ -231,6 +231,17 @@ static void leave_line(struct window *w, struct item *i)
     mem_free(&l);
 }
 
+static void count_stuck(const struct item *i, unsigned more)
+{
+    struct stream *s = i->stream;
+    if (i->line->parking->need != NEED_TRANSPORT) {
+        s->lacking += more;
+        return;
+    }
+    s->parked += more;
+    side_of(s)->parked += more;
+}
+
 static void count_trying(struct window *w, struct owner *o, int more)
 {
     struct line *l;
@@ -255,9 +266,8 @@ static void leave(struct window *w, struct item *i)
         side_of(s)->waiting--;
         break;
     case ITEM_STUCK:
+        count_stuck(i, -1u);
         leave_line(w, i);
-        s->parked--;
-        side_of(s)->parked--;
         break;
     case ITEM_TRYING:
         s->trying--;
@@ -285,24 +295,27 @@ void window_set_trying(struct window *w, struct item *i)
     count_trying(w, i->stream->owner, 1);
 }
 
-static struct parking *find_parking(const struct window *w, const char *name, enum due_class class)
+static struct parking *find_parking(const struct window *w, enum need need, const char *name,
+                                    enum due_class class)
 {
     struct parking *p;
     SLIST_FOREACH (p, &w->parkings, next) {
-        if (p->class == class && strcmp(p->name, name) == 0)
+        if (p->class == class && p->need == need && strcmp(p->name, name) == 0)
             return p;
     }
     return NULL;
 }
 
-static struct parking *parking_of(struct window *w, const char *name, enum due_class class)
+static struct parking *parking_of(struct window *w, enum need need, const char *name,
+                                  enum due_class class)
 {
-    struct parking *p = find_parking(w, name, class);
+    struct parking *p = find_parking(w, need, name, class);
     if (p != NULL)
         return p;
     size_t n = strlen(name) + 1;
     p = mem_zero(sizeof *p + n);
     p->class = class;
+    p->need = need;
     memcpy(p->name, name, n);
     TAILQ_INIT(&p->lines);
     SLIST_INSERT_HEAD(&w->parkings, p, next);
@@ -361,7 +374,7 @@ static void give_right(struct stream *s, struct parking *p)
 
 bool window_is_behind(const struct window *w, const struct stream *s, const char *name)
 {
-    const struct parking *p = find_parking(w, name, s->class);
+    const struct parking *p = find_parking(w, NEED_TRANSPORT, name, s->class);
     return p != NULL && s->right != p && (p->n > 0 || p->rights > 0);
 }
 
@@ -372,12 +385,11 @@ static void turn_away(struct window *w, struct item *i, struct line *l)
     window_remove(w, i);
 }
 
-void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+static void park(struct window *w, struct item *i, uint64_t message, struct parking *p,
                  uint64_t most)
 {
     struct stream *s = i->stream;
     struct half *half = &w->halves[s->class];
-    struct parking *p = parking_of(w, name, s->class);
     struct line *l = line_of(s->owner, p);
     assert(i->state == ITEM_WAITING);
     if (s->right == p)
@@ -393,9 +405,21 @@ void window_park(struct window *w, struct item *i, uint64_t message, const char 
     TAILQ_INSERT_TAIL(&l->items, i, next);
     l->n++;
     p->n++;
-    s->parked++;
-    side_of(s)->parked++;
+    count_stuck(i, 1);
     half->parked++;
+}
+
+void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
+                 uint64_t most)
+{
+    park(w, i, message, parking_of(w, NEED_TRANSPORT, name, i->stream->class), most);
+}
+
+void window_park_for_memory(struct window *w, struct item *i, uint64_t message, bool small,
+                            uint64_t most)
+{
+    enum need need = small ? NEED_SMALL : NEED_MEMORY;
+    park(w, i, message, parking_of(w, need, "", i->stream->class), most);
 }
 
 /* Whether one delivery can take both, as neighbours: no other has recipients of a message again. */
@@ -404,20 +428,30 @@ static bool go_together(const struct item *a, const struct item *b)
     return a->stream == b->stream && a->message == b->message;
 }
 
-/* Moves the first run of the account whose turn it is to the end of the list, in no state. */
-static void take_run(struct window *w, struct parking *p, bool idle, struct items *out)
+static bool is_one_run(const struct parking *p, const struct item *a, const struct item *b)
+{
+    return p->need == NEED_TRANSPORT ? go_together(a, b) : a->message == b->message;
+}
+
+/* Moves the first run of the account whose turn it is to the end of the list, in no state. Returns
+ * false when none may. */
+static bool take_run(struct window *w, struct parking *p, window_may *may, const void *arg,
+                     struct items *out)
 {
     struct line *l = TAILQ_FIRST(&p->lines);
-    while (idle && l->owner->trying > 0)
+    while (l != NULL && may != NULL && !may(arg, l->owner))
         l = TAILQ_NEXT(l, turn);
+    if (l == NULL)
+        return false;
     struct item *i = TAILQ_FIRST(&l->items), *next;
     TAILQ_REMOVE(&p->lines, l, turn);
     TAILQ_INSERT_TAIL(&p->lines, l, turn);
-    for (const struct item *first = i; i != NULL && go_together(i, first); i = next) {
+    for (const struct item *first = i; i != NULL && is_one_run(p, i, first); i = next) {
         next = TAILQ_NEXT(i, next);
         leave(w, i); /* the last one frees the line */
         TAILQ_INSERT_TAIL(out, i, next);
     }
+    return true;
 }
 
 /* It had its turn once, and could not use it. */
@@ -435,20 +469,29 @@ static void have_next_turn(struct half *half, struct stream *s)
     TAILQ_INSERT_HEAD(&half->round, o, round);
 }
 
-void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle)
+bool window_is_idle(const void *arg, const struct owner *o)
+{
+    (void)arg;
+    return o->trying == 0;
+}
+
+void window_unstick(struct window *w, struct parking *p, unsigned runs, window_may *may,
+                    const void *arg)
 {
     struct items out;
     struct item *i, *before;
+    bool any = true;
     TAILQ_INIT(&out);
-    while (runs-- > 0 && (idle ? p->idle_n : p->n) > 0)
-        take_run(w, p, idle, &out);
+    while (any && runs-- > 0)
+        any = take_run(w, p, may, arg, &out);
     /* From the last to the first, each to the head of its list, which keeps their order. */
     while ((i = TAILQ_LAST(&out, items)) != NULL) {
         TAILQ_REMOVE(&out, i, next);
         enter(i->stream, i, true);
         if ((before = TAILQ_LAST(&out, items)) != NULL && go_together(before, i))
             continue;
-        give_right(i->stream, p);
+        if (p->need == NEED_TRANSPORT)
+            give_right(i->stream, p);
         window_update(w, i->stream); /* which frees none that has items */
         have_next_turn(&w->halves[p->class], i->stream);
     }
@@ -458,6 +501,7 @@ void window_update_owner(struct window *w, struct owner *o)
 {
     if (o->streams > 0 || o->more.any)
         return;
+    assert(o->octets.all == 0 && o->octets.small == 0);
     RB_REMOVE(owner_tree, &w->owners, o);
     mem_free(&o);
 }
@@ -513,7 +557,7 @@ void window_update(struct window *w, struct stream *s)
         TAILQ_REMOVE(&side->turns, s, turn);
     s->in_turns = wants;
     set_own_turn(&w->halves[s->class], s, wants && side->may);
-    if (s->waiting == 0 && s->parked == 0 && s->trying == 0 && !s->more.any)
+    if (s->waiting == 0 && s->parked == 0 && s->lacking == 0 && s->trying == 0 && !s->more.any)
         free_stream(w, s);
     window_update_destination(w, d);
 }

@@ -50,7 +50,8 @@ struct stream {
     enum due_class class;
     struct items items;
     unsigned waiting; /* in items */
-    unsigned parked;  /* in parkings */
+    unsigned parked;  /* in parkings for a transport */
+    unsigned lacking; /* in those for memory: they don't keep others of the stream out */
     unsigned trying;
     struct more more;      /* due ones that are not in the window */
     bool in_turns;         /* of its destination */
@@ -59,6 +60,11 @@ struct stream {
     unsigned rights;       /* for so many deliveries */
 };
 TAILQ_HEAD(streams, stream);
+
+/* Of messages that are being delivered (bodies.h): all, and the small ones among them. */
+struct octets {
+    uint64_t all, small;
+};
 
 /* An account's work of one class. */
 struct owner {
@@ -71,6 +77,7 @@ struct owner {
     uint64_t count, streams; /* items; streams */
     unsigned trying;         /* items */
     unsigned turned_away;    /* by window_park, since window_forget_turned_away */
+    struct octets octets;    /* bodies.c counts them; such an owner has streams, too */
     bool in_round;
     struct more more; /* due ones that were passed over, whatever their destinations */
 };
@@ -78,9 +85,9 @@ TAILQ_HEAD(owners, owner);
 
 /* A destination's work of one class. */
 struct side {
-    struct streams turns; /* those that have something for a delivery */
-    unsigned waiting, parked;
-    bool may; /* have another delivery */
+    struct streams turns;     /* those that have something for a delivery */
+    unsigned waiting, parked; /* of its streams */
+    bool may;                 /* have another delivery */
 };
 
 /* How much one place takes (sites.h). */
@@ -99,11 +106,19 @@ struct destination {
     struct site site; /* a destination with a pause is not forgotten */
 };
 
-/* Those of one class that wait for the same thing, such as a transport, whatever their
- * destinations: a line of each account, which take turns. */
+/* What an item waits for that could not use its turn. */
+enum need {
+    NEED_TRANSPORT, /* the one of this name, or the server that it leads to */
+    NEED_MEMORY,    /* for its message (bodies.h), of whatever size; no name */
+    NEED_SMALL,     /* the same, for a small one */
+};
+
+/* Those of one class that wait for the same thing, whatever their destinations: a line of each
+ * account, which take turns. */
 struct parking {
     SLIST_ENTRY(parking) next;
     enum due_class class;
+    enum need need;
     TAILQ_HEAD(, line) lines; /* such as have items; the first one has the next turn */
     uint64_t n;
     unsigned idle_n; /* lines of owners that have nothing being tried */
@@ -143,7 +158,6 @@ struct window {
     struct owner_tree owners;
     struct half halves[DUE_CLASSES];
     uint64_t count, trying;
-    uint64_t octets[DUE_CLASSES];   /* of the messages being tried; whoever begins counts them */
     unsigned limit, limit_max;      /* of a destination: to begin with, and at most */
     SLIST_HEAD(, parking) parkings; /* as many as there are things to wait for: few */
 };
@@ -178,12 +192,19 @@ void window_set_trying(struct window *w, struct item *i); /* a waiting one */
  * waits there any more, that counts as passed over. */
 void window_park(struct window *w, struct item *i, uint64_t message, const char *name,
                  uint64_t most);
+/* The same for memory. Those behind it in the stream are fetched and looked at all the same: other
+ * messages are smaller. */
+void window_park_for_memory(struct window *w, struct item *i, uint64_t message, bool small,
+                            uint64_t most);
 /* Some of those in the parking wait for their turn again, which is the next one, since they had one
- * that they could not use: so many runs of neighbours that have the same stream and message, which
- * is what a delivery can take, one of each account in turn. With each run the stream has the right
- * to a delivery, until it has begun one or waits in that parking again. idle: only of accounts that
- * have nothing being tried. */
-void window_unstick(struct window *w, struct parking *p, unsigned runs, bool idle);
+ * that they could not use: so many runs, one of each account in turn, or of each that may. A run
+ * are neighbours that have the same message, which takes its memory once; for a transport the same
+ * stream, too, which is what a delivery can take: with each such run the stream has the right to a
+ * delivery, until it has begun one or waits in that parking again. */
+typedef bool window_may(const void *arg, const struct owner *o);
+void window_unstick(struct window *w, struct parking *p, unsigned runs, window_may *may,
+                    const void *arg);                        /* may: NULL for all */
+bool window_is_idle(const void *arg, const struct owner *o); /* it has nothing being tried */
 /* Whether others are before the stream in what has this name: some wait for it, or were let go on
  * and have not begun, and it was not its turn. Without this the destination whose delivery has just
  * ended would always be there first. */

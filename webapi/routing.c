@@ -60,59 +60,83 @@ bool routing_is_foreign(const struct routing_scope *scope, struct span origin, s
     return true; /* "null" */
 }
 
-static enum routing in_calls(const char *http_method, const char *name,
-                             const struct method **method)
+/* ---- by path ---- */
+
+#define GET "GET"
+#define GET_HEAD "GET, HEAD"
+#define GET_POST "GET, POST"
+
+/* allow: as in struct routing_found. */
+static bool is_among(const char *http_method, const char *allow)
+{
+    struct span rest = span_text(allow), one;
+    while (ascii_token(&rest, ", ", &one)) {
+        if (span_is(one, http_method))
+            return true;
+    }
+    return false;
+}
+
+static enum routing only(const char *allow, enum routing routing, const char *http_method,
+                         struct routing_found *found)
+{
+    if (is_among(http_method, allow))
+        return routing;
+    found->allow = allow;
+    return ROUTING_NOT_ALLOWED;
+}
+
+static enum routing in_calls(const char *http_method, const char *name, struct routing_found *found)
 {
     if (name[0] == '\0')
         return ROUTING_INDEX;
     const struct method *m = methods_find(name);
     if (m == NULL)
         return ROUTING_NOT_FOUND;
-    bool get = strcmp(http_method, "GET") == 0;
-    if (!get && strcmp(http_method, "POST") != 0)
-        return ROUTING_NOT_ALLOWED;
-    *method = m;
-    return get ? ROUTING_PAGE : ROUTING_CALL;
+    bool get = strcmp(http_method, GET) == 0;
+    enum routing routing = only(GET_POST, get ? ROUTING_PAGE : ROUTING_CALL, http_method, found);
+    found->method = routing == ROUTING_NOT_ALLOWED ? NULL : m;
+    return routing;
 }
 
 /* below: what stands behind the base path. */
 static enum routing below_base(const char *http_method, const char *below,
-                               const struct method **method)
+                               struct routing_found *found)
 {
-    bool get = strcmp(http_method, "GET") == 0, reads = get || strcmp(http_method, "HEAD") == 0;
+    size_t n = strlen(ROUTING_CALLS);
     if (below[0] == '\0')
-        return get ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+        return only(GET, ROUTING_TO_CALLS, http_method, found);
     if (strcmp(below, ROUTING_OPENAPI) == 0)
-        return reads ? ROUTING_OPENAPI_DOCUMENT : ROUTING_NOT_ALLOWED;
+        return only(GET_HEAD, ROUTING_OPENAPI_DOCUMENT, http_method, found);
     if (strcmp(below, ROUTING_CALLS ROUTING_OPENAPI) == 0)
-        return reads ? ROUTING_TO_OPENAPI : ROUTING_NOT_ALLOWED;
-    if (strncmp(below, ROUTING_CALLS, strlen(ROUTING_CALLS)) != 0)
-        return ROUTING_NOT_FOUND;
-    return in_calls(http_method, below + strlen(ROUTING_CALLS), method);
+        return only(GET_HEAD, ROUTING_TO_OPENAPI, http_method, found);
+    if (strncmp(below, ROUTING_CALLS, n) == 0)
+        return in_calls(http_method, below + n, found);
+    return strlen(below) == n - 1 && strncmp(below, ROUTING_CALLS, n - 1) == 0 ? ROUTING_TO_SLASH
+                                                                               : ROUTING_NOT_FOUND;
 }
 
 static enum routing in_webapi(const char *base, const char *http_method, const char *path,
-                              const struct method **method)
+                              struct routing_found *found)
 {
     size_t n = strlen(base);
     if (strncmp(path, base, n) == 0)
-        return below_base(http_method, path + n, method);
+        return below_base(http_method, path + n, found);
     if (strcmp(path, "/") == 0)
-        return strcmp(http_method, "GET") == 0 ? ROUTING_TO_CALLS : ROUTING_NOT_ALLOWED;
+        return only(GET, ROUTING_TO_CALLS, http_method, found);
     return strlen(path) == n - 1 && strncmp(path, base, n - 1) == 0 ? ROUTING_TO_BASE
                                                                     : ROUTING_NOT_FOUND;
 }
 
 enum routing routing_find(const struct routing_scope *scope, const char *http_method,
-                          const char *path, struct span host, const struct method **method)
+                          const char *path, struct span host, struct routing_found *found)
 {
-    bool reads = strcmp(http_method, "GET") == 0 || strcmp(http_method, "HEAD") == 0;
-    *method = NULL;
+    *found = (struct routing_found){NULL, NULL};
     if (strcmp(path, "/healthz") == 0)
-        return reads ? ROUTING_HEALTH : ROUTING_NOT_ALLOWED;
+        return only(GET_HEAD, ROUTING_HEALTH, http_method, found);
     if (scope->metrics && strcmp(path, "/metrics") == 0)
-        return reads ? ROUTING_METRICS : ROUTING_NOT_ALLOWED;
+        return only(GET_HEAD, ROUTING_METRICS, http_method, found);
     if (!scope->webapi || !routing_serves(scope, host))
         return ROUTING_NOT_FOUND;
-    return in_webapi(scope->path, http_method, path, method);
+    return in_webapi(scope->path, http_method, path, found);
 }

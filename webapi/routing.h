@@ -14,9 +14,10 @@
 
 enum routing {
     ROUTING_NOT_FOUND,
-    ROUTING_NOT_ALLOWED, /* 405 */
+    ROUTING_NOT_ALLOWED, /* 405, with the Allow that RFC 9110 section 15.5.6 demands */
     ROUTING_TO_BASE,     /* 303 to the base path */
     ROUTING_TO_CALLS,    /* 303 to ROUTING_CALLS */
+    ROUTING_TO_SLASH,    /* 308 to ROUTING_CALLS, from where only its slash is missing */
     ROUTING_TO_OPENAPI,  /* 303 to ROUTING_OPENAPI, from beside the methods */
     ROUTING_OPENAPI_DOCUMENT,
     ROUTING_INDEX,
@@ -37,10 +38,15 @@ struct routing_scope {
     size_t hosts_n;
 };
 
-/* http_method: "GET"; path: decoded and cleaned; host: of the request, perhaps with a port. *method
- * is set for ROUTING_PAGE and ROUTING_CALL, else NULL. */
+struct routing_found {
+    const struct method *method; /* ROUTING_PAGE, ROUTING_CALL; else NULL */
+    const char *allow;           /* the methods of HTTP that are served there, "GET, HEAD";
+                                    ROUTING_NOT_ALLOWED,           else NULL */
+};
+
+/* http_method: "GET"; path: decoded and cleaned; host: of the request, perhaps with a port. */
 enum routing routing_find(const struct routing_scope *scope, const char *http_method,
-                          const char *path, struct span host, const struct method **method);
+                          const char *path, struct span host, struct routing_found *found);
 
 /* Whether the API answers under this name: any IP address, localhost, the hostname, or one of the
  * further names; the port does not matter. What a browser is led to by a name of somebody else's is

@@ -79,13 +79,20 @@ static void show_metrics(struct httprequest *request, const struct visit *v)
     httprequest_respond(request, 200, HTTPPROM_CONTENT_TYPE, &page, NULL);
 }
 
-/* Below the base path. */
-static void redirect(struct httprequest *request, const struct visit *v, const char *below)
+/* Below the base path. status: 303 or 308. */
+static void redirect(struct httprequest *request, const struct visit *v, unsigned status,
+                     const char *below)
 {
     char *to = mem_format("%s%s", v->scope->path, below);
     const struct httpreply_field location[] = {{"Location", to}, {NULL, NULL}};
-    httprequest_respond_text(request, 303, location, "see %s", to);
+    httprequest_respond_text(request, status, location, "see %s", to);
     mem_free(&to);
+}
+
+static void refuse_method(struct httprequest *request, const char *allow)
+{
+    const struct httpreply_field fields[] = {{"Allow", allow}, {NULL, NULL}};
+    httprequest_respond_text(request, 405, fields, "method not allowed");
 }
 
 /* ---- requests ---- */
@@ -109,36 +116,39 @@ static bool is_call(const struct httprequest *request, const struct method *m)
 
 static void serve(struct httprequest *request, struct visit *v)
 {
-    const struct method *method;
+    struct routing_found found;
     switch (routing_find(v->scope, httprequest_method(request), httprequest_path(request),
-                         httprequest_host(request), &method)) {
+                         httprequest_host(request), &found)) {
     case ROUTING_NOT_FOUND:
         httprequest_respond_text(request, 404, NULL, "not found");
         break;
     case ROUTING_NOT_ALLOWED:
-        httprequest_respond_text(request, 405, NULL, "method not allowed");
+        refuse_method(request, found.allow);
         break;
     case ROUTING_TO_BASE:
-        redirect(request, v, "");
+        redirect(request, v, 303, "");
         break;
     case ROUTING_TO_CALLS:
-        redirect(request, v, ROUTING_CALLS);
+        redirect(request, v, 303, ROUTING_CALLS);
+        break;
+    case ROUTING_TO_SLASH:
+        redirect(request, v, 308, ROUTING_CALLS);
         break;
     case ROUTING_TO_OPENAPI:
-        redirect(request, v, ROUTING_OPENAPI);
+        redirect(request, v, 303, ROUTING_OPENAPI);
         break;
     case ROUTING_OPENAPI_DOCUMENT:
         show_openapi(request, v);
         break;
     case ROUTING_INDEX:
     case ROUTING_PAGE:
-        if (is_call(request, method))
-            start_call(request, v, method);
+        if (is_call(request, found.method))
+            start_call(request, v, found.method);
         else
-            show_page(request, v, method);
+            show_page(request, v, found.method);
         break;
     case ROUTING_CALL:
-        start_call(request, v, method);
+        start_call(request, v, found.method);
         break;
     case ROUTING_HEALTH:
         show_health(request, v);

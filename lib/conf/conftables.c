@@ -203,7 +203,9 @@ static const struct conf_setting queue_settings[] = {
      .doc = "Due recipients held in memory, half of them never tried and half put off before; the "
             "others stay in the store until there is room."},
     {"body-memory", CONF_SIZE, 0, CONF_QMGR, "64M", .min = "1M", .max = "1024G",
-     .doc = "Octets of messages held in memory for deliveries in flight."},
+     .doc = "Octets of messages held in memory for deliveries in flight. An account has no more of "
+            "them than it leaves to others, and one message beyond that; messages of a 32nd of "
+            "this at most don't wait for larger ones."},
     {"large-body", CONF_SIZE, 0, CONF_QMGR, "1M", .min = "4K", .max = "64M",
      .doc = "Larger messages are kept in a file of their own instead of the database."},
     {"minimum-free", CONF_SIZE, 0, CONF_QMGR, "100M", .min = "0", .max = "1024G",

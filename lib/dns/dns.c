@@ -39,6 +39,7 @@ struct job {
     struct dnschain chain;
     struct dns_result *result;
     struct dnsquery *query; /* NULL while it waits for its turn */
+    int64_t began_ms;       /* monotonic: its turn came */
     int64_t hurry_ms;       /* monotonic: no alias is pursued after this */
     enum dns_turn turn;
     int64_t young_until_ms; /* monotonic; 0: no longer, or not yet */
@@ -62,6 +63,8 @@ struct dns {
     struct jobs young; /* in the order in which they began */
     struct event *grow_old;
     unsigned running_max;
+    dns_ended_fn on_ended;
+    void *on_ended_arg;
     struct lookups finished;
     struct event *deliver;
     struct dns_counters counters;
@@ -150,6 +153,7 @@ static void start(struct job *job)
     TAILQ_INSERT_TAIL(&d->young, job, link);
     line->young_count++;
     line->running_count++;
+    job->began_ms = now_ms;
     job->young_until_ms = now_ms + DNS_YOUNG_MS;
     job->hurry_ms = now_ms + (int64_t)d->servers.n * d->servers.tries * d->servers.timeout_ms;
     if (!evtimer_pending(d->grow_old, NULL) && evtimer_add(d->grow_old, &young) < 0)
@@ -230,6 +234,9 @@ static void finish_job(struct job *job)
     int64_t now_ms = clock_mono_ms();
     limit_lifetime(job->result, now_ms);
     d->counters.dropped += job->result->dropped;
+    if (d->on_ended != NULL)
+        d->on_ended(d->on_ended_arg, job->result->type, job->result->status,
+                    now_ms - job->began_ms);
     dnscache_put(d->cache, &job->chain.names[0], job->result->type, job->result, now_ms);
     while ((l = TAILQ_FIRST(&job->lookups)) != NULL) {
         TAILQ_REMOVE(&job->lookups, l, link);
@@ -396,6 +403,8 @@ struct dns *dns_open(struct event_base *base, const struct dns_settings *setting
     d->servers.timeout_ms = settings->timeout_ms == 0 ? 5000 : settings->timeout_ms;
     d->servers.tries = settings->tries == 0 ? 2 : settings->tries;
     unsigned entries = settings->cache_entries == 0 ? 10000 : settings->cache_entries;
+    d->on_ended = settings->on_ended;
+    d->on_ended_arg = settings->on_ended_arg;
     d->cache = dnscache_open(entries == DNS_NO_CACHE ? 0 : entries);
     unsigned room = fdlimit_room(DNS_UNDER_WAY_MAX, DESCRIPTORS_PART);
     d->running_max = room < DNS_QUERIES_MAX ? DNS_QUERIES_MAX : room;

@@ -34,6 +34,12 @@
  * again, among which are the domains whose name servers do not answer. */
 enum dns_turn { DNS_NEW, DNS_AGAIN, DNS_TURNS };
 
+/* A lookup for which servers were asked has ended, so, ms after its turn had come. The cache
+ * answers without this, and nobody waited for one that was cancelled. It may do nothing with the
+ * resolver.
+ */
+typedef void (*dns_ended_fn)(void *arg, enum dns_type type, enum dns_status status, int64_t ms);
+
 /* All-zero is a start; dnsconf.h fills in servers. Settings of 0 have the defaults given here. */
 struct dns_settings {
     size_t server_count;
@@ -43,6 +49,8 @@ struct dns_settings {
     unsigned timeout_ms;    /* for one try at one server: 5000 */
     unsigned tries;         /* rounds through the servers that have not answered: 2 */
     unsigned cache_entries; /* results kept at most: 10000; DNS_NO_CACHE for none */
+    dns_ended_fn on_ended;  /* NULL: nobody wants to know */
+    void *on_ended_arg;
 };
 
 #define DNS_NO_CACHE ((unsigned)-1)

@@ -33,7 +33,7 @@ struct control_counter {
                    of names: service.h */
     uint64_t value;
 };
-#define CONTROL_COUNTERS_MAX 1000
+#define CONTROL_COUNTERS_MAX 2000
 /* n = 0 when the process went away. */
 typedef void control_on_counters(void *arg, const struct control_counter *counters, uint32_t n);
 void control_counters(struct ipc *ch, control_on_counters *on_counters, void *arg);
@@ -62,6 +62,8 @@ void control_clear(struct control_message *c);
 void control_link_lost(struct ipc *ch, const char *name);
 void control_ready(struct ipc *ch, uint64_t request);
 void control_refuse(struct ipc *ch, uint64_t request, const char *why);
+/* n names and values, CONTROL_COUNTERS_MAX at most. One with labels that has counted nothing is
+ * left out; a histogram's bucket is not, nor the sum before a count that is not 0. */
 void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names,
                           const uint64_t *values, uint32_t n);
 

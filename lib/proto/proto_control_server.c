@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "file.h"
 #include "mem.h"
 #include "proto_control.h"
@@ -75,13 +77,34 @@ void control_refuse(struct ipc *ch, uint64_t request, const char *why)
     buf_free(&b);
 }
 
+static bool ends(const char *text, const char *behind, const char *end)
+{
+    size_t n = strlen(end);
+    return (size_t)(behind - text) >= n && memcmp(behind - n, end, n) == 0;
+}
+
+/* Of many by their labels, one that has counted nothing yet is not worth telling of. A histogram
+ * has all of its buckets from the start, and a sum is told with its count. */
+static bool is_silent(const char *const *names, const uint64_t *values, uint32_t n, uint32_t i)
+{
+    const char *name = names[i], *labels = strchr(name, ' ');
+    if (values[i] != 0 || labels == NULL || ends(name, labels, "_bucket"))
+        return false;
+    return !ends(name, labels, "_seconds_sum") || i + 1 == n || values[i + 1] == 0;
+}
+
 /* MSG_CONTROL_COUNTERS_ARE: count u32 of {name (text), value u64}. */
 void control_counters_are(struct ipc *ch, uint64_t request, const char *const *names,
                           const uint64_t *values, uint32_t n)
 {
     struct buf b = {0};
-    wire_put_u32(&b, n);
+    uint32_t told = 0;
+    for (uint32_t i = 0; i < n; i++)
+        told += is_silent(names, values, n, i) ? 0 : 1;
+    wire_put_u32(&b, told);
     for (uint32_t i = 0; i < n; i++) {
+        if (is_silent(names, values, n, i))
+            continue;
         wire_put_text(&b, names[i]);
         wire_put_u64(&b, values[i]);
     }

@@ -70,6 +70,11 @@ struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status
     return r;
 }
 
+bool deliver_was_tried(const struct deliver_result *r)
+{
+    return strcmp(r->stage, DELIVER_STAGE_SUPPRESSED) != 0;
+}
+
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from)
 {
     char **texts[RESULT_TEXTS];

@@ -54,6 +54,8 @@ enum deliver_status {
  * goes over is cut at PROTO_TEXT_MAX octets for reply, error and rcpt_reply, at PROTO_NAME_MAX for
  * the others.
  */
+#define DELIVER_STAGE_SUPPRESSED "suppressed"
+
 struct deliver_result {
     uint64_t id; /* the recipient's */
     enum deliver_status status;
@@ -79,7 +81,7 @@ struct deliver_result {
      * development (simulate.h). */
     bool complaint;
     char *stage; /* where it ended: "connect" "ehlo" "starttls" "auth" "mail" "rcpt" "data" "dot"
-                    "maildir" "dns" "policy" */
+                    "maildir" "dns" "policy"; qmgr's own: DELIVER_STAGE_SUPPRESSED */
     char *rcpt_reply; /* what the remote said when it took the recipient, where reply is what it
                          said later, as of the message; "" where it did not come so far */
     char *transport;  /* the way that was tried; the agent leaves it "", qmgr knows */
@@ -141,6 +143,10 @@ void deliver_job_free(struct deliver_job **job);
 void deliver_result_clear(struct deliver_result *r); /* frees the texts */
 /* A result with every text "". */
 struct deliver_result deliver_result_new(uint64_t id, enum deliver_status status);
+/* False of one that stands for a failure without an attempt: the address is on the suppression
+ * list.
+ */
+bool deliver_was_tried(const struct deliver_result *r);
 void deliver_result_copy(struct deliver_result *to, const struct deliver_result *from);
 
 /* A result's octets in rows, and with what was stored behind them on the wire; what get made is to

@@ -1,11 +1,52 @@
 #include "proto_events.h"
 
+#include <string.h>
+
 #include "mem.h"
 
 const char *const event_names[EVENT_TYPES] = {
     "accepted",   "delivered", "delayed",  "failed",       "canceled", "held",       "released",
     "suppressed", "relayed",   "expanded", "unrecognized", "received", "complained",
 };
+
+const char *event_hook_name(enum event_type type)
+{
+    switch (type) {
+    case EVENT_DELIVERED:
+    case EVENT_DELAYED:
+    case EVENT_FAILED:
+    case EVENT_CANCELED:
+    case EVENT_SUPPRESSED:
+    case EVENT_RELAYED:
+    case EVENT_EXPANDED:
+    case EVENT_UNRECOGNIZED:
+        return event_names[type];
+    default:
+        return NULL;
+    }
+}
+
+enum event_type event_of_hook(const char *name)
+{
+    for (unsigned i = 0; i < EVENT_TYPES; i++) {
+        const char *known = event_hook_name((enum event_type)i);
+        if (known != NULL && strcmp(known, name) == 0)
+            return (enum event_type)i;
+    }
+    return EVENT_TYPES;
+}
+
+void event_put_hook_names(struct buf *b)
+{
+    const char *between = "";
+    for (unsigned i = 0; i < EVENT_TYPES; i++) {
+        const char *name = event_hook_name((enum event_type)i);
+        if (name != NULL)
+            buf_putf(b, "%s%s", between, name);
+        if (name != NULL)
+            between = ", ";
+    }
+}
 
 #define WAY_TEXTS 6
 

@@ -32,6 +32,12 @@ enum event_type {
     EVENT_TYPES
 };
 extern const char *const event_names[EVENT_TYPES];
+/* The name by which webhooks tell of it, or NULL: of these there is no webhook. */
+const char *event_hook_name(enum event_type type);
+/* Of which event webhooks tell by that name; EVENT_TYPES: of none. */
+enum event_type event_of_hook(const char *name);
+/* Adds all these names, with a comma and a space between two. */
+void event_put_hook_names(struct buf *b);
 
 /* What happened to one recipient. Texts are owned, never NULL. */
 struct event_item {

@@ -374,3 +374,42 @@ SSL *tlsdane_connect(struct tlsdane *d, const struct tlspolicy *policy, const ch
     SSL_set_connect_state(ssl);
     return ssl;
 }
+
+/* ---- judging afterwards ---- */
+
+/* As OpenSSL itself begins to verify, with the records and names of another connection. */
+static bool verify_by_records(X509 *cert, STACK_OF(X509) * others, SSL *asks)
+{
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(asks));
+    if (ctx == NULL)
+        abort();
+    bool good = X509_STORE_CTX_init(ctx, store, cert, others) == 1;
+    if (good) {
+        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), SECURITY_LEVEL);
+        X509_STORE_CTX_set0_dane(ctx, SSL_get0_dane(asks));
+        good = X509_STORE_CTX_set_default(ctx, "ssl_server") == 1 &&
+               X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(ctx), SSL_get0_param(asks)) == 1 &&
+               X509_verify_cert(ctx) == 1;
+    }
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return good;
+}
+
+bool tlsdane_would_meet(struct tlsdane *d, SSL *ssl, const struct tlspolicy *policy)
+{
+    struct fail f;
+    X509 *cert = SSL_get0_peer_certificate(ssl);
+    STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl);
+    assert(SSL_is_init_finished(ssl));
+    if (!policy->dane && !policy->pkix)
+        return true;
+    if (cert == NULL ||
+        (policy->pkix && verify_by_roots(d->roots, cert, others, policy->pkix_name) != X509_V_OK))
+        return false;
+    SSL *asks = policy->dane ? tlsdane_connect(d, policy, NULL, &f) : NULL;
+    bool good = !policy->dane || (asks != NULL && verify_by_records(cert, others, asks));
+    SSL_free(asks);
+    return good;
+}

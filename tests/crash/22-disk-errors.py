@@ -1,4 +1,5 @@
-"""Each kind of write and sync of the store fails once, or until it is mended: nothing acknowledged is lost, service resumes.
+"""Each kind of write and sync of the store, or of a mailbox, fails once, or until it is mended: nothing acknowledged is lost,
+service resumes.
 
 strace puts the errors in place of the calls. Mail comes in by SMTP and HTTP. QM_LONG=1 lets many more calls fail.
 """
@@ -10,12 +11,14 @@ import signal
 import smtplib
 import subprocess
 
-from harness import api, case, client, disklog, sandbox, smtpsink, suite, wait
+from harness import api, case, client, disklog, mailbox, sandbox, smtpsink, suite, wait
 
 ERRORS = ("ENOSPC", "EIO", "EROFS")
 # All that qmgr does to its files once it has started, but for write, which is that of pipes and memory files too: see
 # unit.qmgr.body. fallocate has a test of its own, since it needs a store that grows.
 CALLS = ("pwrite64", "writev", "lseek", "fdatasync", "fsync", "openat", "unlinkat")
+# Of a delivery into a mailbox; write as above: see unit.delivery.maildir.
+MAILBOX_CALLS = ("openat", "fsync", "renameat")
 TURNS = range(1, 26 if case.LONG else 3)
 CONFIG = """
 hostname mx.us.test
@@ -24,6 +27,7 @@ listen public { address 192.0.2.1  smtp 25  http 80  webapi yes }
 domain us.test { }
 account ann { address ann@us.test  mailbox no }
 account app { address app@us.test }
+account bob { address bob@us.test }
 transport sink { smtp { host 192.0.2.2  tls none } }
 route { transport sink }
 queue { large-body %s  first-retry 1s  attempts 100  delay-notice-attempt 0 }
@@ -45,9 +49,9 @@ class DiskErrors(case.LanCase):
         self.suite.start()
         self.addCleanup(lambda: self.suite.process and self.suite.kill())
 
-    def qmgr(self):
-        return wait.until(lambda: next((pid for pid, line in self.suite.processes().items() if "--name=qmgr" in line), None),
-                          20, "qmgr")
+    def process(self, name):
+        return wait.until(lambda: next((pid for pid, line in self.suite.processes().items() if f"--name={name}" in line), None),
+                          20, name)
 
     def send(self, size=10):
         """Whether a message was taken; a refusal is for the time being."""
@@ -75,11 +79,11 @@ class DiskErrors(case.LanCase):
         if answer.status != 200:
             self.assertEqual((answer.status, answer.json["Code"]), (400, "server"), token)
 
-    def failing(self, call, error, when):
-        """strace that lets the calls fail, on every thread of qmgr."""
+    def failing(self, call, error, when, name="qmgr"):
+        """strace that lets the calls fail, on every thread of the process with this name."""
         log = self.us.work / "inject.log"
         while True:
-            pid = self.qmgr()
+            pid = self.process(name)
             process = subprocess.Popen(
                 ["strace", "-f", "-o", str(log), "-e", f"trace={call}", "-e", "signal=none",
                  "-e", f"inject={call}:error={error}:when={when}", "-p", str(pid)], stdin=subprocess.DEVNULL,
@@ -150,6 +154,32 @@ class DiskErrors(case.LanCase):
             self.taken_again(f"{error} of fallocate")
         self.lan.hosts["sink"].plug()
         self.check_end()
+
+    def test_a_mailbox_that_cannot_be_written_has_the_mail_later_and_once(self):
+        self.start("64K")
+        self.suite.allow_error("message cannot be delivered|mailbox cannot be opened")
+        inbox = mailbox.Maildir(self.suite.folder / "state/mail/bob")
+        tokens = []
+        for error, call in [(None, None), *itertools.product(ERRORS, MAILBOX_CALLS)]:
+            before = len(self.suite.find_log(m="deferred"))
+            if call:
+                process, log = self.failing(call, error, "1+", "delivery/local")
+            tokens.append(f"box-{len(tokens)}")
+            client.send(self.us.v4, 25, "b@example.net", ["bob@us.test"],
+                        client.message("bob@us.test", tokens[-1], size=100_000))
+            if call:
+                self.suite.wait_log(m="deferred", count=before + 1)
+                wait.until(lambda: inbox.staged() == [], what="an empty tmp")  # it may just be tried once more
+                self.assertEqual(len(inbox.files()), len(tokens) - 1, f"{error} of {call}")
+                process.send_signal(signal.SIGTERM)
+                process.wait(20)
+                self.assertIn("(INJECTED)", log.read_text(errors="replace"))
+            wait.until(self.is_empty, 20, f"what {error} of {call} put off")
+            self.assertEqual((len(inbox.files()), inbox.staged()), (len(tokens), []), f"{error} of {call}")
+        self.assertEqual(sorted(mail["Subject"] for mail in inbox.messages()), sorted(tokens))
+        bodies = {octets.partition(b"\n\n")[2].partition(b"\n")[2] for octets in inbox.raw()}  # its first line names the message
+        self.assertEqual(len(bodies), 1)
+        self.suite.stop()
 
 
 if __name__ == "__main__":

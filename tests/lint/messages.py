@@ -39,4 +39,4 @@ def alert_metrics(tree):
     sources = "\n".join(text for _, _, text in tree.code())
     found = {match.group(1): match.group() for match in _METRIC.finditer(tree.texts[ALERTS])}
     return [f"{ALERTS}: nobody counts {whole}" for name, whole in sorted(found.items())
-            if not re.search(rf'"{name}[" ]', sources)]
+            if not re.search(rf'[":]{name}[" ]', sources)]

@@ -141,6 +141,10 @@ class Messages(unittest.TestCase):
         self.assertEqual(faults("alert-metrics", texts), ["dist/alerts.yml: nobody counts quartermaster_delivery_lost_total"])
         texts["delivery/main.c"] = 'const char *b = "lost_total reason=x";\n'
         self.assertEqual(faults("alert-metrics", texts), [])
+        texts["dist/alerts.yml"] = "expr: quartermaster_dns_took_total\n"
+        self.assertEqual(faults("alert-metrics", texts), ["dist/alerts.yml: nobody counts quartermaster_dns_took_total"])
+        texts["lib/dns/x.c"] = 'const char *b = "dns:took_total type=%s";\n'
+        self.assertEqual(faults("alert-metrics", texts), [])
 
 
 def function(name, lines):

@@ -27,6 +27,7 @@ webhooks {{ allow-private yes  {webhooks} }}
 dns {{ cache 0  server 192.0.2.53:53 }}
 """
 APP = 'account app {{ address app@us.test  webhook outgoing {{ url "{url}" {more} }} {rest} }}'
+EVENTS = "delivered, delayed, failed, canceled, suppressed, relayed, expanded, unrecognized"
 MESSAGE = """From: "Bob" <bob@b.test>\r
 To: app@us.test, Ann <ann@us.test>\r
 Subject: a <question>\r
@@ -345,10 +346,12 @@ class Faults(case.LanCase):
         told = json.loads(done.stdout)
         self.assertEqual((done.returncode, told["success"], told["code"], told["error"], told["response"]),
                          (69, False, 500, 'http status "500", expected 2xx', "broken"))
-        for words, code, why in ((["nobody"], 65, "no such account"), (["--event", "opened", "app"], 65, "no such event"),
+        for words, code, why in ((["nobody"], 65, "no such account"), (["--event", "opened", "app"], 65, f"no such event; there are: {EVENTS}\n"),
+                                 (["--event", "accepted", "app"], 65, f"no such event; there are: {EVENTS}\n"),
                                  (["--event", "failed", "--incoming", "app"], 64, "usage"), ([], 64, "usage")):
             done = self.suite.qmctl("hook", "test", *words, check=False)
             self.assertEqual((done.returncode, why in done.stderr), (code, True), done.stderr)
+        self.assertIn(f"NAME, of an event: {EVENTS}\n", self.suite.qmctl("hook", "--help", check=False).stdout)
         # Nothing of it is kept, and nothing is repeated.
         self.step(3600)
         self.assertEqual((self.suite.qmctl("hook", "list"), self.suite.qmctl("hook", "retired", "list")), ([], []))

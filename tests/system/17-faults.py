@@ -1,4 +1,4 @@
-"""What the suite stands on gives way: disk, name service, an application. Nothing that was acknowledged is lost."""
+"""What the suite stands on gives way: disk, memory, name service, an application. Nothing that was acknowledged is lost."""
 
 import json
 import os
@@ -18,6 +18,11 @@ account ann { address ann@us.test }
 transport sink { smtp { host 192.0.2.2  tls none  connect-timeout 1s  idle-timeout 0 } }
 queue { attempts 100  large-body 1M  %s }
 %s
+"""
+LITTLE_MEMORY = """
+workers { smtpd 1 }
+smtp { memory 2M  message-size 1M }
+listen inside { address 192.0.2.1  http 8080  metrics yes }
 """
 SLOWER, REFUSED = "room gets short: new mail is slowed down", "disk is nearly full: new mail is refused"
 PLACES = 'state-dir "/var/lib/qm"\nrun-dir "${dir}/run"\n'
@@ -168,6 +173,62 @@ class Faults(case.LanCase):
         self.suite.start()
         self.assertIsNone(self.smtp("three", 20_000))
         self.deliver_all([*taken, "three"])
+        self.suite.stop()
+
+    # ---- memory for messages
+
+    def hold(self, octets):
+        """A message of at least so many octets that never ends, all of it in smtpd's memory; returns its connection."""
+        before = self.held()
+        smtp = client.connect(self.us.v4, 25)
+        self.addCleanup(smtp.close)
+        self.assertEqual([smtp.mail("b@example.net")[0], smtp.rcpt("ann@us.test")[0], smtp.docmd("DATA")[0]], [250, 250, 354])
+        smtp.send(client.message("ann@us.test", "holds", size=octets))
+        wait.until(lambda: self.held() >= before + octets, what=f"{octets} octets to be held beside {before}")
+        return smtp
+
+    def held(self):
+        """Octets of messages in smtpd's memory."""
+        text = api.Api(self.us.v4, 8080).get("/metrics").text
+        return sum(int(line.split()[-1]) for line in text.splitlines() if line.startswith("quartermaster_smtpd_message_octets"))
+
+    def mail_takes(self):
+        """Seconds until MAIL is answered, with 250."""
+        with client.connect(self.us.v4, 25) as smtp:
+            began = time.monotonic()
+            self.assertEqual(smtp.mail("b@example.net")[0], 250)
+            return time.monotonic() - began
+
+    def test_short_of_memory_mail_is_slowed_down_and_then_refused_until_there_is_some(self):
+        self.start("slow-down 2s", LITTLE_MEMORY)
+        short, enough = "memory gets short: new mail is slowed down", "memory enough again"
+        inbox = mailbox.Maildir(self.disk / "mail/ann")
+        holding = [self.hold(300_000) for _ in range(3)]
+        self.assertLess(self.mail_takes(), 0.5)
+        self.assertEqual(self.suite.find_log(m=short), [])
+        holding += [self.hold(300_000) for _ in range(2)]  # 1.5 of 2.1 million: two fifths of the delay
+        some = self.mail_takes()
+        self.assertGreater(some, 0.7)
+        self.suite.wait_log(m=short)
+        holding.append(self.hold(450_000))
+        most = self.mail_takes()
+        self.assertGreater(most, some + 0.5)
+        self.assertLess(most, 3)
+        client.send(self.us.v4, 25, "b@example.net", ["ann@us.test"], client.message("ann@us.test", "small"))
+        inbox.wait(1)
+        with client.connect(self.us.v4, 25) as smtp:
+            self.assertEqual(smtp.mail("b@example.net", ["size=200000"])[0], 452)
+            self.assertEqual(smtp.mail("b@example.net")[0], 250)  # who does not say how large it is is told at its end
+            self.assertEqual(smtp.rcpt("ann@us.test")[0], 250)
+            self.assertEqual(smtp.data(client.message("ann@us.test", "large", size=200_000))[0], 452)
+        for smtp in holding:
+            smtp.close()
+        wait.until(lambda: self.held() == 0, what="the memory of those who went")
+        self.assertLess(self.mail_takes(), 0.5)
+        client.send(self.us.v4, 25, "b@example.net", ["ann@us.test"], client.message("ann@us.test", "large", size=900_000))
+        inbox.wait(2)
+        self.assertEqual([len(self.suite.find_log(m=text)) for text in (short, enough)], [1, 1])
+        self.assertEqual({one["restarts"] for one in self.suite.qmctl("status")["processes"]}, {0})
         self.suite.stop()
 
     # ---- others

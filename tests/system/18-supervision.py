@@ -155,6 +155,23 @@ class Supervision(case.LanCase):
         self.mail_passes()
         self.suite.stop()
 
+    def test_an_orderly_end_is_nothing_to_warn_of_and_the_end_of_a_peer_is(self):
+        self.start()
+        warned = lambda: [line for line in self.suite.log() if line.get("l") in ("warn", "error")]  # noqa: E731
+        for _ in range(3):
+            self.mail_passes()
+            self.suite.stop()
+            self.assertEqual(warned(), [])
+            self.suite.start()
+        self.suite.allow_error("process ended")
+        vault = self.processes()["vault/0"]
+        os.kill(vault["pid"], signal.SIGKILL)
+        self.up_again("vault/0", vault)
+        self.suite.wait_log(p="hooks", m="peer is gone", link="secret")
+        before = warned()
+        self.suite.stop()
+        self.assertEqual(warned(), before)
+
     def test_reloads_under_load_cost_no_connection(self):
         self.start("smtp { transactions 100000 }")
         stopping, sent, failed = threading.Event(), [], []

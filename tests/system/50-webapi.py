@@ -83,6 +83,7 @@ class Pages(WebapiCase):
         for method, path, status, location in [
                 ("GET", "/webapi/", 303, "/webapi/v0/"), ("POST", "/webapi/", 405, None),
                 ("GET", "/webapi", 303, "/webapi/"), ("GET", "/", 303, "/webapi/v0/"),
+                ("GET", "/webapi/v0", 308, "/webapi/v0/"), ("POST", "/webapi/v0", 308, "/webapi/v0/"),
                 ("GET", "/webapi/v0/", 200, None), ("PUT", "/webapi/v0/", 200, None),
                 ("GET", "/webapi/other/", 404, None), ("GET", "/webapi/v0/Send", 200, None),
                 ("GET", "/webapi/./x/../v0/Send", 200, None), ("GET", "/webapi/v0/Bogus", 404, None),

@@ -159,6 +159,7 @@ class Headers(ContractCase):
         table = [("GET", "/webapi/v0/", 200, HTML), ("POST", "/webapi/v0/", 200, HTML), ("GET", "/webapi/v0/Send", 200, HTML),
                  ("GET", "/webapi/openapi.json", 200, JSON), ("HEAD", "/webapi/openapi.json", 200, JSON), ("POST", "/webapi/openapi.json", 405, TEXT),
                  ("GET", "/webapi/v0/openapi.json", 303, TEXT), ("GET", "/", 303, TEXT), ("GET", "/webapi", 303, TEXT), ("GET", "/webapi/", 303, TEXT),
+                 ("GET", "/webapi/v0", 308, TEXT), ("HEAD", "/webapi/v0/Send", 405, TEXT), ("POST", "/healthz", 405, TEXT),
                  ("GET", "/webapi/v1/", 404, TEXT), ("DELETE", "/webapi/v0/Send", 405, TEXT), ("OPTIONS", "/webapi/v0/Send", 405, TEXT),
                  ("POST", "/webapi/v0/Send", 401, TEXT), ("GET", "/healthz", 200, TEXT)]
         for method, path, status, kind in table:
@@ -167,7 +168,9 @@ class Headers(ContractCase):
                 self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, kind))
                 self.assertEqual({name: answer.headers[name] for name in COMMON}, COMMON)
                 self.assertEqual([name for name in answer.headers if name.lower().startswith("access-control")], [])
-                self.assertEqual(answer.headers["Location"] is not None, status == 303)
+                self.assertEqual(answer.headers["Location"] is not None, status in (303, 308))
+                allow = None if status != 405 else "GET, POST" if path.endswith("/Send") else "GET, HEAD"
+                self.assertEqual(answer.headers["Allow"], allow)
 
     def test_b_compressed_is_what_is_fine_and_long_enough_for_who_asks(self):
         many = {"To": [{"Address": f"a{i}@example.net"} for i in range(20)], "Text": "x"}

@@ -62,10 +62,15 @@ class Events(case.LanCase):
         self.assertRegex(delivered["RemoteAddress"], r"^192\.0\.2\.\d+:25$")
         self.assertRegex(delivered["TLS"], "^clear, .*; policy ")
         self.assertEqual([delivered[name] for name in ("TLSName", "TLSPeer", "TLSRecord")], ["", "", ""])
-        metrics = wait.until(lambda: (lambda text: text if "attempt_duration_seconds" in text else None)(
+        taken = 'quartermaster_qmgr_attempt_duration_seconds_count{process="qmgr",result="delivered"} 2\n'
+        metrics = wait.until(lambda: (lambda text: text if taken in text else None)(
             self.anybody.get("/metrics").text), what="how long attempts took")
-        self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_bucket\{process="qmgr",le="\+Inf"\} [1-9]')
-        self.assertRegex(metrics, r'quartermaster_qmgr_attempt_duration_seconds_count\{process="qmgr"\} [1-9]')
+        bucket = 'quartermaster_qmgr_attempt_duration_seconds_bucket{process="qmgr",result="%s",le="+Inf"} %u\n'
+        for result, n in (("delivered", 2), ("deferred", 0), ("failed", 0)):
+            self.assertIn(bucket % (result, n), metrics)
+        self.assertEqual(metrics.count("# TYPE quartermaster_qmgr_attempt_duration_seconds histogram\n"), 1)
+        self.assertRegex(metrics, r'quartermaster_delivery_attempt_duration_seconds_count'
+                         r'\{process="delivery/sink",attempt="1",tls="none",result="ok"\} 2\n')
         for event in page["Events"]:
             self.assertRegex(event.pop("Time"), r"^20\d\d-\d\d-\d\dT")
             for name in ("Cursor", "Reply", "SMTPEnhancedCode", "RemoteMTA", "RemoteAddress", "TLS", "TLSName", "TLSPeer",
@@ -76,6 +81,20 @@ class Events(case.LanCase):
         self.assertEqual(page["Events"], [{**same, "Event": "accepted", "SMTPCode": 0},
                                           {**same, "Event": "delivered", "SMTPCode": 250}])
         self.assertEqual(len(self.all(2, self.other)["Events"]), 2)
+
+    def test_attempts_are_counted_by_what_came_of_them(self):
+        lines = ['qmgr_attempt_duration_seconds_bucket{process="qmgr",result="failed",le="+Inf"} 1',
+                 'qmgr_attempt_duration_seconds_bucket{process="qmgr",result="deferred",le="+Inf"} 0',
+                 'qmgr_attempt_duration_seconds_count{process="qmgr",result="failed"} 1',
+                 'delivery_attempt_duration_seconds_count{process="delivery/sink",attempt="1",tls="none",result="permerror"} 1',
+                 'delivery_replies_total{process="delivery/sink",cmd="rcpt",code="550"} 1']
+        self.sink.script("RCPT", "550 5.1.1 nobody here")
+        self.send()
+
+        def missing():
+            text = self.anybody.get("/metrics").text
+            return [line for line in lines if f"quartermaster_{line}\n" not in text]
+        wait.until(lambda: not missing(), what=lambda: f"metrics: {missing()}")
 
     def test_pages_go_on_behind_a_cursor_also_after_a_crash(self):
         for _ in range(5):

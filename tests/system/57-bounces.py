@@ -115,6 +115,10 @@ class Bounces(case.LanCase):
             self.assertEqual((payload["FromID"], payload["Extra"]), (submission["FromID"], {"order": "7"}))
         return [(one["Event"], one["DSN"], one["Suppressing"], one["SMTPCode"], one["SMTPEnhancedCode"]) for one in mine()]
 
+    def check_attempts(self, numbers):
+        """What webhooks told of the number of each one's attempt, in their order."""
+        self.assertEqual([one.json()["Attempt"] for one in self.hooks.requests if one.path == "/app"], numbers)
+
     def names(self, submission, last):
         """Of its events in their order, once this one is there."""
         return [one["Event"] for one in self.events(submission, (last, False))]
@@ -134,9 +138,15 @@ class Bounces(case.LanCase):
         self.assertEqual(link.connections(25), 0)
         self.assertEqual(self.names(second, "suppressed"), ["accepted", "suppressed"])
         item, = [row for row in self.suite.qmctl("retired", "list") if row["to"] == "nobody@example.net"]
-        self.assertFalse(item["success"])
-        notices = mailbox.Maildir(self.suite.folder / "state/mail/app").wait(2)
-        self.assertIn("suppression list", notices[1].as_string())
+        self.assertEqual((item["success"], item["attempts"]), (False, 1))
+        shown = self.us.run([str(self.suite.qmctl_program), "-c", str(self.suite.config_path), "retired", "show", item["id"]]).stdout
+        self.assertRegex(shown, r"(?m)^Not tried  .*  failed\n  the address is on the suppression list of the account$")
+        self.assertNotIn("Attempt ", shown)
+        self.check_attempts([1, 1])
+        notices = [notice.as_string() for notice in mailbox.Maildir(self.suite.folder / "state/mail/app").wait(2)]
+        self.assertIn("suppression list", notices[1])
+        for line in ("Last tried: ", "Last-Attempt-Date: "):
+            self.assertEqual([line in notice for notice in notices], [True, False])
         # Off the list it is tried again; what is on another account's list does not matter.
         self.assertEqual(self.suite.qmctl("suppress", "remove", "app", "nobody-y@example.net", check=False).returncode, 0)
         self.assertEqual(self.told(self.send("nobody@example.net"), 1), [("failed", False, True, 550, "5.1.1")])

@@ -96,12 +96,11 @@ class TlsPolicies(case.LanCase):
                 self.assertIn(tls, got[domain][1])
         return got
 
-    def counted(self, line):
-        """Waits until the metrics have this line: a counter of delivery, its labels without the process's, its value."""
+    def counted(self, line, process="delivery/direct", scope="delivery"):
+        """Waits until the metrics have this line: a counter of the process, its labels without the process's, its value."""
         def there():
             text = api.Api("192.0.2.1", 80).get("/metrics").body.decode()
-            return f"quartermaster_delivery_{line}\n" in re.sub(r'{process="delivery/direct"}|process="delivery/direct",',
-                                                               "", text)
+            return f"quartermaster_{scope}_{line}\n" in re.sub(f'{{process="{process}"}}|process="{process}",', "", text)
         wait.until(there, 20, line)
 
     def compare_with_postfix(self, host, verdicts):
@@ -182,8 +181,15 @@ class TlsPolicies(case.LanCase):
         self.web.stop()
         self.submit(["enforce.test", "mismatch.test"])
         wait.until(lambda: len(self.suite.find_log(m="delivered", rcpt="a@enforce.test")) == 2, 20, "the second one")
-        for line in ("dane_required_total 5", "dane_unusable_total 1", "dane_lookup_errors_total 1"):
+        for line in ("dane_required_total 5", "dane_unusable_total 1", "dane_lookup_errors_total 1",
+                     'dane_verify_total{result="ok"} 3', 'dane_verify_total{result="failed"} 2',
+                     'attempt_duration_seconds_count{attempt="1",tls="dane",result="ok"} 2',
+                     'attempt_duration_seconds_count{attempt="1",tls="dane_unusable",result="ok"} 1',
+                     'attempt_duration_seconds_count{attempt="1",tls="refused",result="error"} 3',
+                     'sts_lookups_total{result="fetched"} 6', 'sts_lookups_total{result="cached"} 2'):
             self.counted(line)
+        for line in ('type="TLSA",result="ok"} 6', 'type="TLSA",result="temporary"} 1', 'type="MX",result="temporary"} 1'):
+            self.counted("lookup_duration_seconds_count{" + line, scope="dns")
         self.suite.stop()
 
     def test_an_alias_is_one_name_to_dane_and_another_to_the_policy(self):
@@ -244,6 +250,9 @@ class TlsPolicies(case.LanCase):
             self.counted(f'plaintext_fallback_total{{reason="{reason}"}} 1')
         for line in ("starttls_not_offered_total 1", 'connections_total{result="ok"} 14', "sessions_failed_total 11",
                      'command_duration_seconds_count{cmd="starttls",class="5"} 7',
+                     'replies_total{cmd="starttls",code="502"} 7',
+                     'attempt_duration_seconds_count{attempt="1",tls="encrypt",result="temperror"} 2',
+                     'attempt_duration_seconds_count{attempt="1",tls="encrypt",result="error"} 1',
                      'command_duration_seconds_count{cmd="mail",class="2"} 3',
                      'command_duration_seconds_count{cmd="data",class="3"} 3'):
             self.counted(line)
@@ -330,6 +339,9 @@ tls-policy {{ to off.test  level none }}
         said = {entry["domain"]: entry["why"] for entry in self.suite.find_log(m="policy not fetched")}
         self.assertEqual(set(said), {f"{name}.test" for name in zones if name != "kept"})
         self.assertEqual(said["gone.test"], "http-status-404")
+        for result, n in (("ok", 1), ("notfound", 1), ("untrusted", 2), ("error", 2)):
+            self.counted(f'policy_fetch_duration_seconds_count{{result="{result}"}} {n}', "hooks", "hooks")
+        self.counted('lookup_duration_seconds_count{type="A",result="ok"} 6', "hooks", "dns")
         self.suite.stop()
         # No record, no web server, and somebody in between who takes TLS away: what is known holds.
         zones["kept"].drop("_mta-sts")

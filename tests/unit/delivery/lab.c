@@ -222,7 +222,7 @@ static struct transport *transport_of(const char *fmt, va_list ap)
              lab.names.port);
     buf_vputf(&text, fmt, ap);
     struct conf *conf = lab_configuration(buf_text(&text));
-    const struct transport_machine machine = {.roots = lab.agent.roots};
+    const struct transport_machine machine = {.roots = lab.agent.roots, .dns_ended = counts_dns};
     struct transport *t = transport_new(conf, lab.agent.label, lab.base, &machine, &f);
     assert_string_equal(f.text, "");
     assert_non_null(t);
@@ -511,6 +511,7 @@ void order_send(struct order *o)
     job->envid = or_empty(o->envid);
     job->ret = or_empty(o->ret);
     add_recipients(job, o);
+    job->sts.retry_ms = o->sts_retry_ms;
     if (o->sts != NULL) {
         job->sts = (struct sts_known){.id = "1", .refresh_ms = INT64_MAX};
         job->sts.policy = mtasts_policy_parse(span_text(o->sts), &f);

@@ -88,8 +88,9 @@ struct order {
     uint8_t notify;
     uint32_t never; /* recipients with NOTIFY=NEVER instead: a bit for each of the first 32 */
     uint8_t wants;
-    const char *sts; /* what is known of the destination: the text of a policy, of id "1" */
-    uint64_t id;     /* of the message; 0: a new one */
+    const char *sts;      /* what is known of the destination: the text of a policy, of id "1" */
+    int64_t sts_retry_ms; /* fetching one failed: none before then */
+    uint64_t id;          /* of the message; 0: a new one */
     /* what came back */
     bool done, lost;
     struct deliver_result *results;

@@ -5,6 +5,7 @@
 
 #include "mem.h"
 #include "proto_submit.h"
+#include "tlsseen.h"
 
 /* Mail to a domain with one MX host, mx1.test, by what the domain has published of TLS, what the
  * message asks for and what the operator says. No message may go out in clear where that is
@@ -18,7 +19,7 @@
 #define OFF "version: STSv1\nmode: none\nmax_age: 86400\n"
 #define SELF_SIGNED "TLS: certificate verify failed: self-signed certificate"
 
-enum server { CLEAR, TRUSTED, UNTRUSTED, REFUSES, CUTS };
+enum server { CLEAR, TRUSTED, UNTRUSTED, REFUSES, CUTS, BUSY };
 enum records { NONE, GOOD, WRONG, UNUSABLE, FAILS };
 
 struct trial {
@@ -81,6 +82,8 @@ static void serve(const struct trial *t)
     lab.peer.tls_extensions = t->requiretls ? "SIZE\nREQUIRETLS" : "SIZE";
     if (t->server != TRUSTED && t->server != UNTRUSTED)
         peer_say(&lab.peer, SAY_STARTTLS, t->server == CUTS ? "!" : "502 5.5.1 no", NULL);
+    if (t->server == BUSY)
+        peer_say(&lab.peer, SAY_GREETING, "421 4.3.2 busy", NULL);
     if (lab.peer.tls != NULL)
         lab.peer.extensions = "SIZE";
 }
@@ -163,6 +166,9 @@ static void what_dane_says_holds(void **state)
     assert_int_equal(lab.counters[COUNT_DANE], 5);
     assert_int_equal(lab.counters[COUNT_DANE_UNUSABLE], 2);
     assert_int_equal(lab.counters[COUNT_DANE_FAILED], 1);
+    /* Where a record fits, and where none does; not where TLS came to nothing before that. */
+    assert_int_equal(lab.counters[COUNT_DANE_VERIFIED], 1);
+    assert_int_equal(lab.counters[COUNT_DANE_MISMATCH], 1);
     assert_int_equal(lab.counters[COUNT_DESTINATIONS], 10);
     assert_int_equal(lab.counters[COUNT_AUTHENTIC], 9);
 }
@@ -215,6 +221,13 @@ static void what_mta_sts_says_holds(void **state)
     };
     TRY(trials);
     assert_int_equal(lab.counters[COUNT_STS_MISMATCH], 1);
+    /* An authority that does not stand for the host is no mismatch of records. */
+    assert_int_equal(lab.counters[COUNT_DANE_VERIFIED], 1);
+    assert_int_equal(lab.counters[COUNT_DANE_MISMATCH], 1);
+    assert_int_equal(lab.counters[COUNT_TLS_SEEN + TLSSEEN_GOOD], 3);
+    assert_int_equal(lab.counters[COUNT_TLS_SEEN + TLSSEEN_FAILED], 5);
+    assert_int_equal(lab.counters[COUNT_TLS_SEEN + TLSSEEN_WITHOUT], 1);
+    assert_int_equal(lab.counters[COUNT_TLS_SEEN + TLSSEEN_DOUBTFUL], 2);
 }
 
 static void what_the_message_asks_for_goes_before_that(void **state)
@@ -252,10 +265,31 @@ static void what_the_message_asks_for_goes_before_that(void **state)
         {"not needed, sts, refused", .flags = SUBMIT_TLS_OPTIONAL, .sts = ELSEWHERE,
          .server = REFUSES, .outcome = DELIVERED,
          .tls = "clear, STARTTLS was refused; policy optional may"},
+        {"not needed, sts, refused where it is demanded", .flags = SUBMIT_TLS_OPTIONAL,
+         .sts = ENFORCE, .server = REFUSES, .outcome = DELIVERED,
+         .tls = "clear, STARTTLS was refused; policy optional may"},
+        {"not needed, dane, nobody greets", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = WRONG,
+         .server = BUSY,
+         .outcome = "deferred 421 4.3.2 greeting [421 4.3.2 busy] (the server does "
+                    "not greet)",
+         .tls = "policy optional may"},
     };
+    static const struct trial met[] = {
+        {"not needed, dane right", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = GOOD, .server = UNTRUSTED,
+         .outcome = DELIVERED, .tls = "unverified; policy optional may"},
+        {"not needed, unusable records", .flags = SUBMIT_TLS_OPTIONAL, .tlsa = UNUSABLE,
+         .server = UNTRUSTED, .outcome = DELIVERED, .tls = "unverified; policy optional may"},
+        {"not needed, sts right", .flags = SUBMIT_TLS_OPTIONAL, .sts = ENFORCE, .server = TRUSTED,
+         .outcome = DELIVERED, .tls = "policy optional may"},
+    };
+    TRY(met);
+    for (unsigned i = 0; i < TLSASK_IGNORABLE; i++)
+        assert_int_equal(lab.counters[COUNT_TLS_OPTIONAL + i], i == TLSASK_NOTHING ? 3 : 0);
+    lab.counters[COUNT_TLS_OPTIONAL + TLSASK_NOTHING] = 0;
     TRY(trials);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NO_POLICY], 3);
     assert_int_equal(lab.counters[COUNT_REQUIRETLS_NOT_OFFERED], 1);
+    /* Of each kind one; and nothing was ignored where the message did not get that far. */
     for (unsigned i = 0; i < TLSASK_IGNORABLE; i++)
         assert_int_equal(lab.counters[COUNT_TLS_OPTIONAL + i], 1);
     /* What does not count is not counted as if it did. */
@@ -385,6 +419,32 @@ static void servers_that_are_named_are_counted_one_by_one(void **state)
         "mx2.test: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n");
     mem_free(&tlsa_value);
     order_free(&o);
+}
+
+/* Another domain's mail may not learn from it that it talks to the same host; and what was judged
+ * of the host's certificate was judged for that domain. */
+static void a_tls_session_is_not_resumed_for_another_destination(void **state)
+{
+    static const struct {
+        const char *destination;
+        bool resumed;
+    } cases[] = {
+        {"example.net", false},
+        {"example.net", true},
+        {"other.example", false},
+        {"other.example", true},
+    };
+    const struct trial t = {.server = UNTRUSTED};
+    publish(&t);
+    names_add(&lab.names, "other.example", "MX", "10 mx1.test");
+    serve(&t);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = cases[i].destination};
+        order_run(&o);
+        assert_outcome(&o, 0, DELIVERED);
+        assert_int_equal(strstr(o.results[0].tls, " resumed ") != NULL, cases[i].resumed);
+        order_free(&o);
+    }
 }
 
 /* One host cannot have it, the other may: then the message waits. */
@@ -667,6 +727,7 @@ int main(void)
         TEST(a_fingerprint_is_of_the_key_or_the_certificate),
         TEST(a_named_server_can_have_records_too),
         TEST(servers_that_are_named_are_counted_one_by_one),
+        TEST(a_tls_session_is_not_resumed_for_another_destination),
         TEST(requiretls_is_final_only_if_it_is_so_of_every_host),
         TEST(a_host_that_may_not_be_tried_leaves_it_to_the_next),
         TEST(a_connection_serves_only_what_goes_under_the_same_policy),

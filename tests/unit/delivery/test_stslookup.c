@@ -44,6 +44,11 @@ static void expect(struct order *o, const char *policy, const char *learned)
     order_free(o);
 }
 
+static void assert_counted(enum counts_sts result, unsigned n)
+{
+    assert_int_equal(lab.counters[COUNT_STS_LOOKUPS + result], n);
+}
+
 static void a_policy_is_fetched_and_told_of(void **state)
 {
     struct order o = {0};
@@ -53,6 +58,7 @@ static void a_policy_is_fetched_and_told_of(void **state)
     order_run(&o);
     expect(&o, "sts", "fetched example.net 7\n");
     assert_int_equal(lab.fetches, 1);
+    assert_counted(COUNTS_STS_FETCHED, 1);
 }
 
 static void one_that_is_known_is_not_fetched_again(void **state)
@@ -63,6 +69,8 @@ static void one_that_is_known_is_not_fetched_again(void **state)
     order_run(&o);
     expect(&o, "sts", "used example.net 1\n");
     assert_int_equal(lab.fetches, 0);
+    assert_counted(COUNTS_STS_CACHED, 1);
+    assert_counted(COUNTS_STS_FETCHED, 0);
 }
 
 static void another_id_has_it_fetched_anew(void **state)
@@ -107,6 +115,21 @@ static void without_a_policy_mail_goes_on(void **state)
     struct order o = {0};
     order_run(&o);
     expect(&o, "none", "");
+    assert_counted(COUNTS_STS_NOT_FOUND, 3);
+    assert_counted(COUNTS_STS_ERROR, 1);
+    assert_counted(COUNTS_STS_LOOKUP, 1);
+}
+
+static void one_that_could_not_be_fetched_a_moment_ago_is_not_tried(void **state)
+{
+    struct order o = {.sts_retry_ms = INT64_MAX};
+    lab_link_hooks();
+    publish("v=STSv1; id=7;");
+    order_run(&o);
+    expect(&o, "none", "");
+    assert_int_equal(lab.fetches, 0);
+    assert_counted(COUNTS_STS_BACKOFF, 1);
+    assert_counted(COUNTS_STS_CACHED, 0);
 }
 
 static void who_needs_the_same_policy_waits_for_one_fetch(void **state)
@@ -215,6 +238,7 @@ int main(void)
         TEST(another_id_has_it_fetched_anew),
         TEST(what_was_known_outlives_a_fetch_that_fails_and_a_record_that_is_gone),
         TEST(without_a_policy_mail_goes_on),
+        TEST(one_that_could_not_be_fetched_a_moment_ago_is_not_tried),
         TEST(who_needs_the_same_policy_waits_for_one_fetch),
         TEST(hooks_that_is_not_there_yet_is_waited_for),
         TEST(but_not_for_ever),

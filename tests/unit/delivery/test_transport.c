@@ -24,8 +24,10 @@ static struct transport *read(const char *label, const char *text, struct fail *
     struct conf *conf = lab_configuration(text);
     static const struct dnsaddr interfaces[] = {{AF_INET, {192, 0, 2, 7}},
                                                 {AF_INET6, {0x20, 1, 0xd, 0xb8, [15] = 7}}};
-    const struct transport_machine machine = {span_text("nameserver 127.0.0.1\n"), lab.agent.roots,
-                                              interfaces, 2};
+    const struct transport_machine machine = {.resolv_conf = span_text("nameserver 127.0.0.1\n"),
+                                              .roots = lab.agent.roots,
+                                              .interfaces = interfaces,
+                                              .interfaces_n = 2};
     struct transport *t = transport_new(conf, label, lab.base, &machine, f);
     if (t == NULL)
         conf_free(&conf);

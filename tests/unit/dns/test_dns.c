@@ -161,6 +161,56 @@ static void test_equal_lookups_share_one_query(void **state)
     assert_int_equal(dns_counters(c.r->dns).merged, 19);
 }
 
+/* A lookup that ended, as it was told. */
+struct ended {
+    unsigned n;
+    enum dns_type type;
+    enum dns_status status;
+    int64_t ms;
+};
+
+static void on_ended(void *arg, enum dns_type type, enum dns_status status, int64_t ms)
+{
+    struct ended *e = arg;
+    *e = (struct ended){e->n + 1, type, status, ms};
+}
+
+/* Of what the cache answers, what is shared and what nobody asked a server for, nothing. */
+static void test_each_lookup_at_a_server_is_told_of_when_it_ends(void **state)
+{
+    struct responder *r = *state;
+    struct caller c = {.r = r};
+    struct ended ended = {0};
+    struct dns_settings settings = {.server_count = 1,
+                                    .timeout_ms = 150,
+                                    .tries = 1,
+                                    .on_ended = on_ended,
+                                    .on_ended_arg = &ended};
+    struct fail f;
+    socklen_t length = sizeof settings.servers[0];
+    dns_close(&r->dns);
+    assert_int_equal(getsockname(r->fd, (struct sockaddr *)&settings.servers[0], &length), 0);
+    r->dns = dns_open(r->base, &settings, &f);
+    for (unsigned i = 0; i < 2; i++)
+        (void)dns_lookup(r->dns, "a.example", DNS_A, DNS_NEW, on_result, &c);
+    responder_run(r, &c.called, 2);
+    (void)dns_lookup(r->dns, "a.example", DNS_A, DNS_NEW, on_result, &c);
+    (void)dns_lookup(r->dns, "bad..example", DNS_A, DNS_NEW, on_result, &c);
+    responder_run(r, &c.called, 4);
+    assert_int_equal(ended.n, 1);
+    assert_int_equal(ended.type, DNS_A);
+    assert_int_equal(ended.status, DNS_OK);
+    assert_in_range(ended.ms, 0, 100);
+    struct dns_lookup *l = dns_lookup(r->dns, "dead1.example", DNS_A, DNS_NEW, on_result, &c);
+    dns_cancel(&l);
+    (void)dns_lookup(r->dns, "dead2.example", DNS_MX, DNS_NEW, on_result, &c);
+    responder_run(r, &c.called, 5);
+    assert_int_equal(ended.n, 2);
+    assert_int_equal(ended.type, DNS_MX);
+    assert_int_equal(ended.status, DNS_TEMPORARY);
+    assert_in_range(ended.ms, 140, 5000);
+}
+
 static void test_a_held_result_outlives_the_resolver(void **state)
 {
     struct caller c = {.r = *state};
@@ -327,6 +377,7 @@ int main(void)
         WITH_RESPONDER(test_a_callback_may_cancel_what_is_about_to_be_called),
         WITH_RESPONDER(test_cached_answers_do_not_starve_the_loop),
         WITH_RESPONDER(test_equal_lookups_share_one_query),
+        WITH_RESPONDER(test_each_lookup_at_a_server_is_told_of_when_it_ends),
         WITH_RESPONDER(test_a_held_result_outlives_the_resolver),
         WITH_RESPONDER(test_closing_drops_everything_under_way),
         WITH_RESPONDER(test_dead_lookups_again_leave_room_for_new_ones),

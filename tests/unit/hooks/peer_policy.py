@@ -114,6 +114,16 @@ def main():
         def expect(got, domain, *words, why=""):
             assert tuple(got[domain][:len(words)]) == words and why in got[domain][-1], (domain, got[domain], words, why)
 
+        def counted(got, results, looked_up):
+            """How many fetches ended with each result, and how many lookups of names with an address."""
+            prefix = "+policy_fetch_duration_seconds_count,result="
+            found = {key[len(prefix):]: int(value[0]) for key, value in got.items() if key.startswith(prefix)}
+            assert found == results, found
+            lookups = "+dns:lookup_duration_seconds_count,type=A,result=ok"
+            assert int(got[lookups][0]) == looked_up, got[lookups]
+            return {result: int(got[prefix.replace("count", "sum") + result][0]) / 1e6 for result in results
+                    if prefix.replace("count", "sum") + result in got}
+
         port = good.server_address[1]
         got = fetch(port, "good.test", "charset.test", "html.test", "untyped.test", "absent.test", "moved.test", "broken.test",
                     "nopolicy.test")
@@ -125,6 +135,8 @@ def main():
         expect(got, "moved.test", "failed", "302", why="redirects are not followed")
         expect(got, "broken.test", "failed", "500", why="http-status-500")
         expect(got, "nopolicy.test", "invalid", "200", why="the version is not STSv1")
+        counted(got, {"ok": 2, "notfound": 1, "error": 4, "invalid": 1}, 8)
+        got = {domain: end for domain, end in got.items() if domain[0] != "+"}
         assert all(path == "/.well-known/mta-sts.txt" for path, *_ in seen), seen
         assert {host for _, host, *_ in seen} == {"mta-sts.%s.test" % d.split(".")[0] for d in got}, seen
         assert all("quartermaster" in agent and accept == "text/plain" for *_, agent, accept in seen), seen
@@ -133,9 +145,13 @@ def main():
         expect(got, "large.test", "invalid", why="more than 65536 octets")
         expect(got, "huge.test", "invalid", why="more than 65536 octets")
         expect(got, "slow.test", "failed", "0")
+        took = counted(got, {"ok": 1, "invalid": 2, "error": 1}, 4)
+        assert 1.4 < took["error"] < 10, took
         ended.set()
         # No certificate but a good one for the host.
-        expect(fetch(stranger.server_address[1], "good.test"), "good.test", "untrusted", "0")
+        got = fetch(stranger.server_address[1], "good.test")
+        expect(got, "good.test", "untrusted", "0")
+        counted(got, {"untrusted": 1}, 1)
         expect(fetch(expired.server_address[1], "late.test"), "late.test", "untrusted", "0")
         expect(fetch(port, "good.test", ca=os.path.join(folder, "other.crt")), "good.test", "untrusted", "0")
         # Nor an address that only this machine can reach, unless the operator says so.

@@ -1,13 +1,15 @@
 /* Fetches policies as the process hooks does and prints a line for each: the end, the status, the
- * mode, and why.
+ * mode, and why; then a line for each counter that is not 0, "+name,label=value 3".
  *
  *     unit-hooks-policy DNS-SERVER PORT TIMEOUT-MS private|public DOMAIN ...
  *
  * Trusted authorities are those of SSL_CERT_FILE. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "counts.h"
 #include "dnsconf.h"
 #include "log.h"
 #include "mem.h"
@@ -23,8 +25,32 @@ struct event_base *service_base(struct service *s)
     return base;
 }
 
+static uint64_t counters[1000];
+
 void service_count(struct service *s, unsigned counter, int64_t n)
 {
+    counters[counter] += (uint64_t)n;
+}
+
+void service_count_time(struct service *s, unsigned first, const int64_t *bounds_ms, unsigned n,
+                        int64_t ms)
+{
+    assert(n == 0);
+    service_count(s, first, ms * 1000);
+    service_count(s, first + 1, 1);
+}
+
+static void print_counters(void)
+{
+    const char *const *names = counts_names();
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (counters[i] == 0)
+            continue;
+        (void)putchar('+');
+        for (const char *c = names[i]; *c != '\0'; c++)
+            (void)putchar(*c == ' ' ? ',' : *c);
+        (void)printf(" %llu\n", (unsigned long long)counters[i]);
+    }
 }
 
 static void on_end(void *arg, const struct fetched_policy *p)
@@ -40,7 +66,7 @@ static void on_end(void *arg, const struct fetched_policy *p)
 int main(int argc, char **argv)
 {
     static const struct ipc_handler handler = {NULL, NULL};
-    struct dns_settings d = {.timeout_ms = 2000};
+    struct dns_settings d = {.timeout_ms = 2000, .on_ended = counts_dns};
     struct fail f;
     int fd[2];
     if (argc < 6)
@@ -64,6 +90,7 @@ int main(int argc, char **argv)
     for (int i = 5; i < argc; i++, left++)
         (void)fetch_policy_ask(ch, argv[i], on_end, argv[i]);
     (void)event_base_dispatch(base);
+    print_counters();
     ipc_free(&ch);
     policies_free(&policies);
     fetcher_free(&fetcher);

@@ -7,6 +7,7 @@
 
 #include "proto_control.h"
 #include "proto_help.h"
+#include "wire.h"
 
 static struct scratch scratch;
 
@@ -296,6 +297,32 @@ static void test_counters_stand_the_battery(void **state)
     buf_free(&b);
 }
 
+static void test_what_has_counted_nothing_under_its_labels_is_left_out(void **state)
+{
+    static const char *const names[] = {"a_total",
+                                        "b_total code=1",
+                                        "b_total code=2",
+                                        "c_seconds_bucket result=ok le=1",
+                                        "c_seconds_sum result=ok",
+                                        "c_seconds_count result=ok",
+                                        "c_seconds_bucket result=no le=1",
+                                        "c_seconds_sum result=no",
+                                        "c_seconds_count result=no"};
+    static const uint64_t values[] = {0, 0, 5, 0, 0, 3, 0, 0, 0};
+    static const int told[] = {0, 2, 3, 4, 5, 6};
+    struct buf expected = {0};
+    wire_put_u32(&expected, 6);
+    for (size_t i = 0; i < 6; i++) {
+        wire_put_text(&expected, names[told[i]]);
+        wire_put_u64(&expected, values[told[i]]);
+    }
+    control_counters_are(scratch.ch, 1, names, values, 9);
+    scratch_take(&scratch);
+    assert_int_equal(scratch.m.payload.n, expected.n);
+    assert_memory_equal(scratch.m.payload.p, buf_span(&expected).p, expected.n);
+    buf_free(&expected);
+}
+
 static void test_a_process_that_goes_away_has_refused_and_counts_nothing(void **state)
 {
     struct scratch s;
@@ -334,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_only_messages_of_master_are_read),
         cmocka_unit_test(test_answers_to_a_configuration_stand_the_battery),
         cmocka_unit_test(test_counters_stand_the_battery),
+        cmocka_unit_test(test_what_has_counted_nothing_under_its_labels_is_left_out),
         cmocka_unit_test(test_a_process_that_goes_away_has_refused_and_counts_nothing),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);

@@ -148,12 +148,35 @@ static int close_group(void **state)
     return 0;
 }
 
+static void test_webhooks_tell_of_some_and_their_names_lead_back(void **state)
+{
+    struct buf names = {0};
+    unsigned told = 0;
+    for (unsigned i = 0; i < EVENT_TYPES; i++) {
+        const char *name = event_hook_name((enum event_type)i);
+        assert_int_equal(event_of_hook(event_names[i]), name == NULL ? EVENT_TYPES : i);
+        if (name == NULL)
+            continue;
+        assert_string_equal(name, event_names[i]);
+        told++;
+    }
+    assert_int_equal(told, 8);
+    assert_int_equal(event_of_hook(""), EVENT_TYPES);
+    assert_int_equal(event_of_hook("opened"), EVENT_TYPES);
+    event_put_hook_names(&names);
+    assert_string_equal(buf_text(&names),
+                        "delivered, delayed, failed, canceled, suppressed, relayed, "
+                        "expanded, unrecognized");
+    buf_free(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_request_stands_the_battery),
         cmocka_unit_test(test_the_answer_stands_the_battery),
         cmocka_unit_test(test_every_type_has_a_name),
+        cmocka_unit_test(test_webhooks_tell_of_some_and_their_names_lead_back),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }

@@ -139,9 +139,37 @@ static void test_a_suppressed_one_is_told_and_kept_as_a_failure(void **state)
     assert_true(world_retired(id, &r));
     assert_false(r.item.row.success);
     assert_int_equal(r.item.row.attempts, 1);
+    assert_int_equal(r.item.attempts_n, 1);
     assert_string_equal(r.item.attempts[0].stage, "suppressed");
     assert_string_equal(r.item.row.last, "the address is on the suppression list of the account");
     retired_row_clear(&r);
+    expect_hook(0, "failed", true, "\"Attempt\":1,");
+    expect_hook(1, "suppressed", false, "\"Attempt\":1,");
+    end_script();
+}
+
+static void test_attempts_before_it_was_suppressed_are_counted(void **state)
+{
+    struct retired_row r;
+    struct rcpt_row waiting;
+    world_open(accounts + strlen("queue { attempts 1 }\n"));
+    world.hooks.on_call = endpoint_hears;
+    script(450, "4.2.1", "450 later");
+    uint64_t id = send_as("app", "c@d.example");
+    world_settle();
+    assert_true(world_recipient(id, &waiting));
+    assert_int_equal(waiting.attempts, 1);
+    rcpt_row_clear(&waiting);
+    script(550, "5.1.1", "550 no");
+    (void)outcome("app", "c@d.example");
+    world_step(3600000);
+    world_settle();
+    assert_true(world_retired(id, &r));
+    assert_int_equal(r.item.row.attempts, 2);
+    assert_int_equal(r.item.attempts_n, 2);
+    assert_string_equal(r.item.attempts[1].stage, "suppressed");
+    retired_row_clear(&r);
+    expect_hook(2, "suppressed", false, "\"Attempt\":2,");
     end_script();
 }
 
@@ -306,6 +334,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_an_unknown_user_is_listed_at_once_and_not_tried_again),
         BARE_TEST(test_where_failures_are_made_by_tags_they_are_listed_alone),
         BARE_TEST(test_a_suppressed_one_is_told_and_kept_as_a_failure),
+        BARE_TEST(test_attempts_before_it_was_suppressed_are_counted),
         BARE_TEST(test_those_beside_a_suppressed_one_are_tried),
         BARE_TEST(test_a_full_mailbox_is_listed_the_third_time_in_a_row),
         BARE_TEST(test_the_webhook_has_the_enhanced_code_that_was_sent),

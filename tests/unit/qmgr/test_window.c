@@ -294,7 +294,7 @@ static void test_stuck_items_keep_nobody_else_and_come_back_first(void **state)
     window_update(&w, s);
     assert_int_equal(round_n(), 0);
     (void)add("a", 4);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, NULL, NULL);
     assert_int_equal(s->parked, 0);
     assert_int_equal(s->waiting, 3);
     uint64_t expected[] = {1, 2, 4};
@@ -319,7 +319,7 @@ static void test_whoever_could_not_use_its_turn_has_the_next_one(void **state)
     window_update(&w, b);
     struct stream *c = add("c", 3)->stream;
     assert_int_equal(round_n(), 1);
-    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, false);
+    window_unstick(&w, SLIST_FIRST(&w.parkings), UINT_MAX, NULL, NULL);
     assert_int_equal(round_n(), 3);
     assert_ptr_equal(window_next(&w, DUE_FIRST, false), a);
     assert_ptr_equal(window_next(&w, DUE_FIRST, false), b);
@@ -364,7 +364,7 @@ static void check_owners(struct stream *found[300], unsigned found_n)
             for (unsigned f = 0; f < found_n; f++) {
                 const struct stream *s = found[f];
                 bool its = s->id.account == account && s->class == (enum due_class)k;
-                count += its ? s->waiting + s->parked + s->trying : 0;
+                count += its ? s->waiting + s->parked + s->lacking + s->trying : 0;
                 streams += its;
                 trying += its ? s->trying : 0;
                 turns += its && s->waiting > 0;
@@ -415,7 +415,9 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                 window_set_trying(&w, i);
             break;
         case 4:
-            if (i != NULL && i->state == ITEM_WAITING)
+            if (i != NULL && i->state == ITEM_WAITING && rand_below(3) == 0)
+                window_park_for_memory(&w, i, id / 4, rand_below(2) == 0, 80);
+            else if (i != NULL && i->state == ITEM_WAITING)
                 window_park(&w, i, id / 4, rand_below(2) == 0 ? "relay" : "direct", 80);
             break;
         default:
@@ -424,7 +426,8 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                                rand_below(2) == 0    ? p
                                : SLIST_NEXT(p, next) ? SLIST_NEXT(p, next)
                                                      : p,
-                               (unsigned)rand_below(30), rand_below(2) == 0);
+                               (unsigned)rand_below(30), rand_below(2) == 0 ? window_is_idle : NULL,
+                               NULL);
         }
         if (s != NULL)
             window_update(&w, s);
@@ -435,7 +438,7 @@ static void test_counts_hold_through_a_long_random_history(void **state)
         unsigned count = 0, trying = 0, streams = 0, found_n = streams_of(found);
         for (unsigned f = 0; f < found_n; f++) {
             s = found[f];
-            unsigned waiting = 0, parked = 0;
+            unsigned waiting = 0, parked = 0, lacking = 0;
             TAILQ_FOREACH (i, &s->items, next)
                 waiting++;
             SLIST_FOREACH (p, &w.parkings, next) {
@@ -443,13 +446,17 @@ static void test_counts_hold_through_a_long_random_history(void **state)
                 unsigned idle = 0;
                 TAILQ_FOREACH (l, &p->lines, turn) {
                     idle += l->owner->trying == 0;
-                    TAILQ_FOREACH (i, &l->items, next)
-                        parked += i->stream == s;
+                    TAILQ_FOREACH (i, &l->items, next) {
+                        unsigned *n = p->need == NEED_TRANSPORT ? &parked : &lacking;
+                        *n += i->stream == s;
+                    }
                 }
                 assert_int_equal(p->idle_n, idle);
             }
             assert_int_equal(waiting, s->waiting);
             assert_int_equal(parked, s->parked);
+            assert_int_equal(lacking, s->lacking);
+            parked += lacking;
             assert_int_equal(s->in_turns, waiting > 0);
             assert_true(waiting + parked + s->trying > 0);
             count += waiting + parked + s->trying;
@@ -503,14 +510,14 @@ static void test_runs_of_one_stream_and_message_leave_the_parking_together(void 
         window_park(&w, add(names[i], i + 1), i == 2 ? 8 : 7, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     assert_int_equal(p->n, 7);
-    window_unstick(&w, p, 0, false);
+    window_unstick(&w, p, 0, NULL, NULL);
     assert_int_equal(p->n, 7);
-    window_unstick(&w, p, 3, false);
+    window_unstick(&w, p, 3, NULL, NULL);
     assert_int_equal(waiting_of("a"), 3);
     assert_int_equal(waiting_of("b"), 2);
     assert_int_equal(p->n, 2);
     assert_int_equal(p->rights, 3);
-    window_unstick(&w, p, 7, false);
+    window_unstick(&w, p, 7, NULL, NULL);
     assert_int_equal(p->n, 0);
     assert_int_equal(waiting_of("a") + waiting_of("b") + waiting_of("c"), 7);
 }
@@ -521,7 +528,7 @@ static void test_a_stream_has_as_many_rights_as_runs(void **state)
         window_park(&w, add("a", i), i, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
     struct stream *a = window_find(&w, 1)->stream, *b = add("b", 4)->stream;
-    window_unstick(&w, p, 3, false);
+    window_unstick(&w, p, 3, NULL, NULL);
     for (int i = 3; i > 0; i--) {
         assert_false(window_is_behind(&w, a, "relay"));
         assert_true(window_is_behind(&w, b, "relay"));
@@ -530,9 +537,57 @@ static void test_a_stream_has_as_many_rights_as_runs(void **state)
     assert_false(window_is_behind(&w, b, "relay"));
     window_park(&w, window_find(&w, 4), 4, "relay", 100);
     assert_true(window_is_behind(&w, a, "relay"));
-    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, NULL, NULL);
     window_park(&w, window_find(&w, 4), 4, "relay", 100); /* which drops them */
     assert_int_equal(p->rights, 0);
+}
+
+static void test_those_that_wait_for_memory_keep_no_others_of_the_stream_out(void **state)
+{
+    struct stream *a = add("a", 1)->stream;
+    window_park_for_memory(&w, window_find(&w, 1), 1, false, 100);
+    window_update(&w, a);
+    assert_int_equal(round_n(), 0); /* nobody looks at it */
+    assert_int_equal(a->lacking, 1);
+    assert_int_equal(a->parked, 0);
+    window_note_more(a, 200, 2);
+    window_update(&w, a);
+    assert_int_equal(round_n(), 1);
+    a->more.any = false;
+    window_update(&w, a);
+    assert_int_equal(round_n(), 0);
+    assert_false(window_is_behind(&w, add("b", 3)->stream, ""));
+    drop(window_find(&w, 1));
+    assert_null(find("a"));
+}
+
+static bool is_third(const void *arg, const struct owner *o)
+{
+    return o->account == *(const uint64_t *)arg;
+}
+
+static void test_all_of_one_message_leave_the_wait_for_memory_together(void **state)
+{
+    static const char *const names[] = {"a", "b", "b", "c", "a", "c"};
+    const uint64_t third = 3;
+    for (uint64_t i = 0; i < 6; i++)
+        window_park_for_memory(&w, add(names[i], i + 1), i < 4 ? 7 : 8, false, 100);
+    window_park_for_memory(&w, add("d", 7), 9, true, 100);
+    window_park_for_memory(&w, add_for("e", 3, DUE_FIRST, 8), 10, false, 100);
+    window_park_for_memory(&w, add_for("e", 3, DUE_AGAIN, 9), 11, false, 100);
+    struct parking *p = SLIST_FIRST(&w.parkings);
+    while (p->class != DUE_FIRST || p->need != NEED_MEMORY)
+        p = SLIST_NEXT(p, next);
+    assert_int_equal(p->n, 7);
+    window_unstick(&w, p, UINT_MAX, is_third, &third);
+    assert_int_equal(p->n, 6);
+    assert_int_equal(waiting_of("e"), 1);
+    window_unstick(&w, p, 1, NULL, NULL);
+    assert_int_equal(p->n, 2);
+    assert_int_equal(p->rights, 0); /* to no transport */
+    static const uint64_t order[] = {1, 8, 2, 4};
+    drop(window_find(&w, 3));
+    expect_order(order, 4);
 }
 
 static void test_what_waits_for_one_thing_leaves_places_for_another(void **state)
@@ -565,16 +620,16 @@ static void test_accounts_take_turns_to_leave_a_parking(void **state)
     window_park(&w, add_for("e", 3, DUE_FIRST, 200), 1, "relay", 100);
     window_park(&w, add_for("e", 3, DUE_FIRST, 201), 1, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
-    window_unstick(&w, p, 3, false);
+    window_unstick(&w, p, 3, NULL, NULL);
     static const uint64_t first[] = {0, 100, 200};
     expect_order(first, 3);
     drop(window_find(&w, 201)); /* which had left along with its neighbour */
-    window_unstick(&w, p, 1, false);
-    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, NULL, NULL);
+    window_unstick(&w, p, 1, NULL, NULL);
     assert_int_equal(p->n, 1);
     drop(window_find(&w, 1));
     drop(window_find(&w, 2));
-    window_unstick(&w, p, UINT_MAX, false);
+    window_unstick(&w, p, UINT_MAX, NULL, NULL);
     assert_int_equal(p->n, 0);
     static const uint64_t last[] = {3};
     expect_order(last, 1);
@@ -588,14 +643,14 @@ static void test_some_leave_a_parking_since_their_account_has_nothing_being_trie
     for (uint64_t i = 2; i < 5; i++)
         window_park(&w, add_for("b", 1, DUE_FIRST, i), 1, "relay", 100);
     struct parking *p = SLIST_FIRST(&w.parkings);
-    window_unstick(&w, p, UINT_MAX, true);
+    window_unstick(&w, p, UINT_MAX, window_is_idle, NULL);
     assert_int_equal(p->n, 3);
     window_park(&w, add_for("b", 2, DUE_FIRST, 100), 1, "relay", 100);
-    window_unstick(&w, p, UINT_MAX, true);
+    window_unstick(&w, p, UINT_MAX, window_is_idle, NULL);
     assert_int_equal(p->n, 3);
     assert_int_equal(window_find(&w, 100)->state, ITEM_WAITING);
     drop(one);
-    window_unstick(&w, p, UINT_MAX, true);
+    window_unstick(&w, p, UINT_MAX, window_is_idle, NULL);
     assert_int_equal(p->n, 0);
 }
 
@@ -617,10 +672,10 @@ static void test_what_had_no_place_counts_as_passed_over_when_the_line_is_empty(
     drop(window_find(&w, 0));
     drop(window_find(&w, 1));
     assert_false(o->more.any);
-    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, NULL, NULL);
     assert_true(o->more.any && o->more.next_ms == 103 && o->more.id == 3);
     assert_ptr_equal(TAILQ_FIRST(&w.halves[DUE_FIRST].behind), o);
-    window_unstick(&w, p, 1, false);
+    window_unstick(&w, p, 1, NULL, NULL);
     drop(window_find(&w, 2));
     drop(window_find(&w, 100));
     assert_ptr_equal(window_owner(&w, 1, DUE_FIRST), o); /* as long as more of it is known */
@@ -670,6 +725,8 @@ int main(void)
         EACH(test_what_was_put_off_before_is_parked_apart),
         EACH(test_runs_of_one_stream_and_message_leave_the_parking_together),
         EACH(test_a_stream_has_as_many_rights_as_runs),
+        EACH(test_those_that_wait_for_memory_keep_no_others_of_the_stream_out),
+        EACH(test_all_of_one_message_leave_the_wait_for_memory_together),
         EACH(test_what_waits_for_one_thing_leaves_places_for_another),
         EACH(test_accounts_take_turns_to_leave_a_parking),
         EACH(test_some_leave_a_parking_since_their_account_has_nothing_being_tried),

@@ -296,6 +296,24 @@ void world_settle(void)
     }
 }
 
+static void on_turns_over(evutil_socket_t fd, short what, void *arg)
+{
+    *(bool *)arg = true;
+}
+
+unsigned world_turns(void)
+{
+    const struct timeval span = {0, 300000};
+    bool over = false;
+    unsigned turns = 0;
+    struct event *e = evtimer_new(world.queue.base, on_turns_over, &over);
+    (void)evtimer_add(e, &span);
+    for (; !over; turns++)
+        (void)event_base_loop(world.queue.base, EVLOOP_ONCE);
+    event_free(e);
+    return turns;
+}
+
 void world_step(int64_t ms)
 {
     clock_step(ms);

@@ -109,6 +109,8 @@ void world_reload(const char *more);
     }
 /* Until nothing is under way: no change, no work, and nothing that is due now and can be begun. */
 void world_settle(void);
+/* How many turns the loop has in 0.3 s: few when nothing is to be done. */
+unsigned world_turns(void);
 /* Steps the clock and lets what is due then begin. */
 void world_step(int64_t ms);
 

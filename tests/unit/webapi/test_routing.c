@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "method_send.h"
@@ -15,7 +16,11 @@ static const struct routing_scope numbers = {false, true, "/webapi/", "mail.exam
 static enum routing find(const struct routing_scope *scope, const char *http_method,
                          const char *path, const char *host, const struct method **method)
 {
-    return routing_find(scope, http_method, path, span_text(host), method);
+    struct routing_found found;
+    enum routing routing = routing_find(scope, http_method, path, span_text(host), &found);
+    assert_true((routing == ROUTING_NOT_ALLOWED) == (found.allow != NULL));
+    *method = found.method;
+    return routing;
 }
 
 static void test_paths_lead_where_clients_expect(void **state)
@@ -34,7 +39,12 @@ static void test_paths_lead_where_clients_expect(void **state)
         {"GET", "/webapi/v0/", ROUTING_INDEX},
         {"POST", "/webapi/v0/", ROUTING_INDEX},
         {"PUT", "/webapi/v0/", ROUTING_INDEX},
-        {"GET", "/webapi/v0", ROUTING_NOT_FOUND},
+        {"GET", "/webapi/v0", ROUTING_TO_SLASH},
+        {"POST", "/webapi/v0", ROUTING_TO_SLASH},
+        {"GET", "/webapi/v", ROUTING_NOT_FOUND},
+        {"GET", "/webapi/v1", ROUTING_NOT_FOUND},
+        {"GET", "/webapi/v00", ROUTING_NOT_FOUND},
+        {"GET", "/v0", ROUTING_NOT_FOUND},
         {"GET", "/webapi/v1/", ROUTING_NOT_FOUND},
         {"GET", "/webapi/other/", ROUTING_NOT_FOUND},
         {"GET", "/webapix", ROUTING_NOT_FOUND},
@@ -72,6 +82,33 @@ static void test_paths_lead_where_clients_expect(void **state)
     }
 }
 
+static void test_what_is_allowed_is_said_where_something_is_not(void **state)
+{
+    static const struct {
+        const char *path, *allow;
+    } cases[] = {
+        {"/", "GET"},
+        {"/webapi/", "GET"},
+        {"/webapi/openapi.json", "GET, HEAD"},
+        {"/webapi/v0/openapi.json", "GET, HEAD"},
+        {"/webapi/v0/Send", "GET, POST"},
+        {"/healthz", "GET, HEAD"},
+        {"/metrics", "GET, HEAD"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const char *const verbs[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
+        for (size_t k = 0; k < sizeof verbs / sizeof verbs[0]; k++) {
+            struct routing_found found;
+            enum routing got =
+                routing_find(&both, verbs[k], cases[i].path, span_text("localhost"), &found);
+            if (strstr(cases[i].allow, verbs[k]) != NULL)
+                assert_int_not_equal(got, ROUTING_NOT_ALLOWED);
+            else
+                assert_string_equal(found.allow, cases[i].allow);
+        }
+    }
+}
+
 static void test_the_base_path_can_be_another(void **state)
 {
     static const struct {
@@ -87,6 +124,7 @@ static void test_the_base_path_can_be_another(void **state)
         {"/api/mail/", "/webapi/", ROUTING_NOT_FOUND},
         {"/", "/v0/Send", ROUTING_CALL},
         {"/", "/v0/", ROUTING_INDEX},
+        {"/", "/v0", ROUTING_TO_SLASH},
         {"/", "/webapi/v0/Send", ROUTING_NOT_FOUND},
     };
     const struct method *m;
@@ -183,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths_lead_where_clients_expect),
+        cmocka_unit_test(test_what_is_allowed_is_said_where_something_is_not),
         cmocka_unit_test(test_the_base_path_can_be_another),
         cmocka_unit_test(test_a_listener_serves_what_it_is_told_to),
         cmocka_unit_test(test_the_api_answers_to_its_own_names_alone),
