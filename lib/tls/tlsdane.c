@@ -403,6 +403,8 @@ bool tlsdane_would_meet(struct tlsdane *d, SSL *ssl, const struct tlspolicy *pol
     X509 *cert = SSL_get0_peer_certificate(ssl);
     STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl);
     assert(SSL_is_init_finished(ssl));
+    if (policy->tls == TLSPOLICY_ALWAYS && SSL_version(ssl) < TLS1_2_VERSION)
+        return false;
     if (!policy->dane && !policy->pkix)
         return true;
     if (cert == NULL ||

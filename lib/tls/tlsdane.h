@@ -74,8 +74,8 @@ bool tlsdane_matched(const SSL *ssl, char *out, size_t size);
 bool tlsdane_would_verify(struct tlsdane *d, SSL *ssl, const char *name, enum tlsresult_type *type,
                           const char **reason);
 
-/* Judges the same certificates as if the connection had been made under that policy, one as for
- * tlsdane_connect. */
+/* Judges the same certificates, and the protocol, as if the connection had been made under that
+ * policy, one as for tlsdane_connect. */
 bool tlsdane_would_meet(struct tlsdane *d, SSL *ssl, const struct tlspolicy *policy);
 
 #endif
