@@ -445,6 +445,7 @@ static void a_tls_session_is_not_resumed_for_another_destination(void **state)
         assert_int_equal(strstr(o.results[0].tls, " resumed ") != NULL, cases[i].resumed);
         order_free(&o);
     }
+    mem_free(&tlsa_value);
 }
 
 /* One host cannot have it, the other may: then the message waits. */
