@@ -106,3 +106,25 @@ bool ownaddr_has(const struct ownaddr *o, const struct dnsaddr *address)
     }
     return false;
 }
+
+static bool is_abroad(const struct dnsaddr *a)
+{
+    enum dnsnet kind = dnsnet_of(a);
+    return kind == DNSNET_PUBLIC || kind == DNSNET_SPECIAL;
+}
+
+bool ownaddr_source(const struct ownaddr *o, const struct dnsaddr *host, struct dnsaddr *from)
+{
+    const struct dnsaddr *only = NULL;
+    size_t found = 0;
+    for (size_t i = 0; i < o->n; i++) {
+        if (o->list[i].family == host->family && dnsnet_of(&o->list[i]) != DNSNET_SELF) {
+            only = &o->list[i];
+            found++;
+        }
+    }
+    if (takes_all(o, host->family) || found != 1 || !is_abroad(only) || !is_abroad(host))
+        return false;
+    *from = *only;
+    return true;
+}

@@ -24,6 +24,13 @@ void ownaddr_read(struct ownaddr *o, const struct conf *conf, int port,
                   const struct conf_value *sources, size_t sources_n);
 void ownaddr_clear(struct ownaddr *o);
 
+/* Where mail to this host, which MX records led to, is sent from when nobody says otherwise: the
+ * one address of the family at which we listen, loopback not counted. Other servers look up that
+ * one's name, and their packets to it are answered from it whatever network they are in, so it
+ * serves as a source there. None where the host or the listener is of a private network, or where
+ * we listen at more than one. Returns whether there is one, in *from then. */
+bool ownaddr_source(const struct ownaddr *o, const struct dnsaddr *host, struct dnsaddr *from);
+
 /* An IPv4 address that is written as an IPv6 one (::ffff:192.0.2.1) is the same. */
 bool ownaddr_has(const struct ownaddr *o, const struct dnsaddr *a);
 

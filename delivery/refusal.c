@@ -40,6 +40,12 @@ static bool speaks_of_us(const char *reply)
     return false;
 }
 
+/* No recipient has been named yet. */
+static bool names_nobody(const char *stage)
+{
+    return strcmp(stage, "ehlo") == 0 || strcmp(stage, "mail") == 0;
+}
+
 bool refusal_is_policy(int code, const char *stage, const char *reply)
 {
     struct enhanced e = enhanced_in_reply(reply, 5);
@@ -48,5 +54,5 @@ bool refusal_is_policy(int code, const char *stage, const char *reply)
     if (e.class != 0 && e.subject != 0)
         return e.subject == 7;
     return code == 554 || code == 571 || enhanced_default(code).subject == 7 ||
-           (code == 550 && strcmp(stage, "mail") == 0) || speaks_of_us(reply);
+           (code == 550 && names_nobody(stage)) || speaks_of_us(reply);
 }

@@ -475,10 +475,20 @@ static void count_policy(const struct relay *r)
     }
 }
 
+/* A server that the operator named is a domain by itself, unless it is an address. */
+static void open_named(struct relay *r)
+{
+    tlsseen_close(&r->seen, &r->agent->learned);
+    if (r->ask.reports && r->transport->tls_results && r->found.policy->sni != NULL)
+        tlsseen_open(&r->seen, r->host_name, NULL, tlsresult_day(clock_wall_ms()));
+}
+
 /* It is about to be connected to, or passed over. */
 static void note_host(struct relay *r)
 {
     count_policy(r);
+    if (transport_is_named(r->transport))
+        open_named(r);
     tlsseen_host(&r->seen, r->host_name, r->found.tlsa, &r->agent->learned);
     tlsseen_policy(&r->seen, r->found.policy, r->host_name, r->found.tlsa);
 }
@@ -633,12 +643,11 @@ static void start_hosts(struct relay *r)
 static void end_without_hosts(struct relay *r)
 {
     const struct dnshosts_result *h = r->hosts;
-    const char *enhanced;
     bool later = h->status == DNSHOSTS_TEMPORARY;
     if (later && dnsede_is_authentication(h->ede))
         tlsseen_domain_forged(&r->seen, h->ede);
-    (void)dnshosts_reply(h->status, &enhanced);
-    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, enhanced, "dns", h->text);
+    finish_with(r, later ? DELIVER_DEFERRED : DELIVER_FAILED, 0, dnshosts_enhanced(h->status),
+                "dns", h->text);
 }
 
 /* MX hosts and policy are looked for side by side. */
@@ -648,7 +657,7 @@ static void on_both(struct relay *r)
         return;
     /* Where the sender or the operator has said that what others published does not count, it is
      * not counted how they do by it. */
-    if (r->ask.wants_sts && r->ask.counts && r->transport->tls_results)
+    if (r->ask.reports && r->transport->tls_results)
         tlsseen_open(&r->seen, r->domain, &r->sts, tlsresult_day(clock_wall_ms()));
     if (r->hosts->status == DNSHOSTS_OK)
         start_hosts(r);

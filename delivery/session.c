@@ -212,10 +212,18 @@ static void on_greeting(struct session *s, const struct reply *r)
     }
 }
 
+/* RFC 5321 section 4.2.2: it is the command that the server does not understand. Any other refusal
+ * is of us, and HELO would only ask for it again, or for mail to be taken from whom it does not
+ * want. */
+static bool is_not_understood(const struct reply *r)
+{
+    return r->code >= 500 && r->code <= 504;
+}
+
 static void on_hello(struct session *s, const struct reply *r)
 {
     if (r->code != 250) {
-        if (s->step == STEP_EHLO && reply_is_permanent(r->code) && !conn_is_secure(s->conn) &&
+        if (s->step == STEP_EHLO && is_not_understood(r) && !conn_is_secure(s->conn) &&
             !s->transport->lmtp)
             session_say_hello(s, STEP_HELO);
         else
@@ -405,18 +413,21 @@ static void on_timeout(struct conn *c, void *arg)
     on_closed(c, arg, transaction_lateness(s), true);
 }
 
-static const struct sockaddr_storage *source_for(const struct transport *t, int family,
-                                                 struct sockaddr_storage *out, socklen_t *len)
+/* Writes the address to connect from to out. Returns its length; 0: the system is to choose. */
+static socklen_t source_for(const struct session *s, int family, struct sockaddr_storage *out)
 {
+    const struct transport *t = s->transport;
+    struct dnsaddr own;
     for (size_t i = 0; i < t->sources_n; i++) {
         struct dnsaddr a = {.family = t->sources[i].family == 4 ? AF_INET : AF_INET6};
         if (a.family != family)
             continue;
         memcpy(a.octets, t->sources[i].ip, sizeof a.octets);
-        *len = dnsaddr_sockaddr(&a, 0, out);
-        return out;
+        return dnsaddr_sockaddr(&a, 0, out);
     }
-    return NULL;
+    if (!t->proxy.used && t->kind == TRANSPORT_DIRECT && ownaddr_source(&t->own, &s->to, &own))
+        return dnsaddr_sockaddr(&own, 0, out);
+    return 0;
 }
 
 static void describe(struct session *s)
@@ -473,14 +484,13 @@ static int start_connecting(const struct session *s)
 {
     struct sockaddr_storage to, from;
     socklen_t from_len = 0, to_len = first_hop(s, &to);
-    const struct sockaddr_storage *source = NULL;
     if (to_len == 0) {
         errno = ENAMETOOLONG;
         return -1;
     }
     if (to.ss_family != AF_UNIX)
-        source = source_for(s->transport, to.ss_family, &from, &from_len);
-    return conn_connect(&to, to_len, source, from_len);
+        from_len = source_for(s, to.ss_family, &from);
+    return conn_connect(&to, to_len, from_len == 0 ? NULL : &from, from_len);
 }
 
 struct session *session_open(const struct session_order *order,

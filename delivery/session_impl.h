@@ -47,6 +47,7 @@ struct transaction {
     bool mail_refused, heard; /* heard: the remote answered something */
     bool over;                /* no further transaction: the remote refused the message itself */
     bool full;         /* the remote takes no more recipients in this one, as far as it was asked */
+    bool refused;      /* a recipient was, for a reason of its own */
     uint32_t accepted; /* recipients */
     uint32_t told;     /* LMTP: of takers, whom the answers to the dot were for */
     bool discard;      /* nobody is to get it: only the dot is sent */

@@ -148,7 +148,7 @@ void takers_choose(struct session *s)
 
 void takers_learn(struct session *s)
 {
-    if (!s->t.full)
+    if (!s->t.full || s->t.accepted == 0)
         return;
     s->most_takers = s->t.accepted;
     hostlimits_note_recipients(s->agent->limits, s->host, s->most_takers, clock_mono_ms());

@@ -90,6 +90,7 @@ void tlsask_open(struct tlsask *a, const struct transport *t, const struct job *
         a->facts.level == TLSPOLICY_PUBLISHED || (weak && a->facts.wish == TLSPOLICY_REQUIRE);
     a->wants_sts = published && !a->named;
     a->counts = a->facts.wish != TLSPOLICY_OPTIONAL || a->facts.level != TLSPOLICY_PUBLISHED;
+    a->reports = published && a->counts;
     a->wants_tlsa = published || a->facts.level == TLSPOLICY_DANE_ONLY;
 }
 

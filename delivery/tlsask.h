@@ -20,6 +20,7 @@ struct tlsask {
     char next_hop[DNSNAME_TEXT];
     bool wants_sts, wants_tlsa; /* these are to be looked for */
     bool counts;                /* and what is found is not passed over in the end */
+    bool reports; /* TLS is as others published it: they may want to know how that goes */
     bool named;
 };
 

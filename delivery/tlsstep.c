@@ -54,7 +54,24 @@ struct texts {
     char reason[128];
 };
 
-static void put_local_address(const struct session *s, char text[ADDRESS_TEXT])
+/* What the server sees when a proxy stands between: what the operator says of it, where that is one
+ * address. */
+static void put_proxy_address(const struct session *s, char text[ADDRESS_TEXT])
+{
+    size_t found = 0;
+    for (size_t i = 0; i < s->transport->proxy.remote_ips_n; i++) {
+        const struct conf_value *ip = &s->transport->proxy.remote_ips[i];
+        int family = ip->family == 4 ? AF_INET : AF_INET6;
+        if (!s->by_name && family != s->to.family)
+            continue;
+        (void)inet_ntop(family, ip->ip, text, ADDRESS_TEXT);
+        found++;
+    }
+    if (found != 1)
+        text[0] = '\0';
+}
+
+static void put_own_address(const struct session *s, char text[ADDRESS_TEXT])
 {
     union {
         struct sockaddr_storage any;
@@ -63,6 +80,10 @@ static void put_local_address(const struct session *s, char text[ADDRESS_TEXT])
     } a = {.any.ss_family = AF_UNSPEC};
     socklen_t len = sizeof a;
     text[0] = '\0';
+    if (s->transport->proxy.used) {
+        put_proxy_address(s, text);
+        return;
+    }
     if (getsockname(conn_fd(s->conn), (struct sockaddr *)&a, &len) != 0)
         return;
     if (a.any.ss_family == AF_INET)
@@ -79,7 +100,7 @@ static void see(struct session *s, enum tlsseen_end end, enum tlsresult_type typ
     if (s->seen == NULL)
         return;
     service_count(s->agent->service, COUNT_TLS_SEEN + end, 1);
-    put_local_address(s, t.sending);
+    put_own_address(s, t.sending);
     if (!s->by_name)
         (void)inet_ntop(s->to.family, s->to.octets, t.receiving, sizeof t.receiving);
     struct tlsresult_detail d = {.type = type,

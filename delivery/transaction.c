@@ -254,7 +254,7 @@ static void start_one(struct session *s)
     t->chunking =
         s->ehlo.chunking && !hostlimits_no_chunking(s->agent->limits, s->host, clock_mono_ms());
     t->sent = t->answered = t->accepted = 0;
-    t->mail_refused = t->discard = t->full = false;
+    t->mail_refused = t->discard = t->full = t->refused = false;
     t->told = 0;
     t->octets = 0;
     t->until_ms = clock_mono_ms() + time_for(s, t->takers_n);
@@ -351,11 +351,18 @@ static bool says_too_many(const struct reply *r)
 }
 
 /* RFC 5321 section 4.5.3.1.10: too many at once; some say it by the enhanced code alone (RFC 3463,
- * X.5.3). Of the first one it cannot be true, and a mailbox may be full as well. */
+ * X.5.3). A mailbox may be full as well. */
+static bool may_be_too_many(const struct reply *r)
+{
+    return (r->code == 452 || r->code == 552 || says_too_many(r)) && r->enhanced.subject != 2;
+}
+
+/* Of the first one it cannot be true, nor where nobody before was told anything else: it may be so
+ * of everybody then, and asking for each anew does not help. A server may count those it refused.
+ */
 static bool is_one_too_many(const struct transaction *t, const struct reply *r)
 {
-    return (r->code == 452 || r->code == 552 || says_too_many(r)) && t->accepted > 0 &&
-           r->enhanced.subject != 2;
+    return may_be_too_many(r) && (t->accepted > 0 || t->refused);
 }
 
 /* Both are kept: this one, and what becomes of the message. */
@@ -385,6 +392,7 @@ static void on_rcpt(struct session *s, uint32_t n, const struct reply *r)
         if (t->sent == t->answered)
             t->takers_n = n + 1;
     } else {
+        t->refused = t->refused || !may_be_too_many(r);
         settle_by(s, k->index, r, "rcpt", r->code == 552 ? PUTS_OFF : REFUSES);
     }
 }

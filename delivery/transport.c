@@ -114,6 +114,12 @@ static void read_smtp(struct transport *t, const struct conf_block *b)
     read_named(t, b);
 }
 
+static void read_smarthost(struct transport *t, const struct conf_block *b)
+{
+    read_smtp(t, b);
+    t->tls_results = conf_bool(b, "tls-results");
+}
+
 static void read_submission(struct transport *t, const struct conf_block *b)
 {
     t->kind = TRANSPORT_SUBMISSION;
@@ -149,6 +155,7 @@ static void read_proxy(struct transport *t, const struct conf_block *b)
     t->proxy.used = true;
     t->proxy.remote_dns = conf_bool(b, "remote-dns");
     t->proxy.auth = conf_child(b, "auth") != NULL;
+    t->proxy.remote_ips = conf_list(b, "remote-ips", &t->proxy.remote_ips_n);
     t->proxy.address.family = v->family == 4 ? AF_INET : AF_INET6;
     memcpy(t->proxy.address.octets, v->ip, sizeof t->proxy.address.octets);
     t->proxy.port = v->port;
@@ -180,7 +187,7 @@ static void read_kind(struct transport *t, const struct conf_block *transport)
         const char *name;
         void (*read)(struct transport *t, const struct conf_block *b);
     } kinds[] = {
-        {"direct", read_direct},         {"smtp", read_smtp},
+        {"direct", read_direct},         {"smtp", read_smarthost},
         {"submission", read_submission}, {"submissions", read_submissions},
         {"socks", read_socks},           {"lmtp", read_lmtp},
         {"local", read_local},           {"fail", read_fail},

@@ -47,7 +47,9 @@ struct transport {
         bool used, remote_dns, auth;
         struct dnsaddr address;
         uint16_t port;
-        char text[80]; /* "192.0.2.1:1080" */
+        char text[80];                       /* "192.0.2.1:1080" */
+        const struct conf_value *remote_ips; /* mail comes from these, remote_ips_n of them */
+        size_t remote_ips_n;
     } proxy;
     int port;
     enum conf_tls tls;

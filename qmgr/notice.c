@@ -99,13 +99,31 @@ static bool has_expired(const struct notice *n, const struct deliver_result *las
     return n->action == DSN_FAILED && last->status == DELIVER_DEFERRED;
 }
 
-static char *reason_of(const struct notice *n, const struct rcpt_row *r,
+/* Between a server that the operator named and us there is trouble that only he can end: which one,
+ * he reads here. */
+static char *error_of(const struct settings *s, const struct deliver_result *last)
+{
+    const char *host;
+    int port;
+    if (last->error[0] == '\0' || !settings_server(s, last->transport, &host, &port))
+        return mem_text(last->error);
+    if (host[0] == '\0')
+        return mem_format("over transport %s: %s", last->transport, last->error);
+    return mem_format("over transport %s, %s:%d: %s", last->transport,
+                      last->remote_host[0] == '\0' ? host : last->remote_host, port, last->error);
+}
+
+static char *reason_of(const struct settings *s, const struct notice *n, const struct rcpt_row *r,
                        const struct deliver_result *last)
 {
+    char *error = error_of(s, last);
     if (!has_expired(n, last))
-        return mem_text(last->error);
-    return mem_format("time is up after %u attempt%s%s%s", r->attempts, r->attempts == 1 ? "" : "s",
-                      last->error[0] == '\0' ? "" : "; the last one: ", last->error);
+        return error;
+    char *reason =
+        mem_format("time is up after %u attempt%s%s%s", r->attempts, r->attempts == 1 ? "" : "s",
+                   error[0] == '\0' ? "" : "; the last one: ", error);
+    mem_free(&error);
+    return reason;
 }
 
 static struct span without_brackets(struct span s)
@@ -157,7 +175,7 @@ static struct dsn_recipient describe(const struct settings *s, const struct subm
                                                .transport = ""};
     const struct deliver_result *last = r->results_n == 0 ? &none : &r->results[r->results_n - 1];
     read_address(r->address, &p->address);
-    p->reason = reason_of(n, r, last);
+    p->reason = reason_of(s, n, r, last);
     struct dsn_recipient d = {.address = &p->address,
                               .original = span_text(r->orcpt),
                               .action = n->action,

@@ -30,9 +30,10 @@ static const struct method_field outgoing[] = {
     {"Subject", "string", "The message's."},
     {"Extra", "{string: string}", "What was given to Send."},
     {"SMTPCode", "integer",
-     "What the other server replied, such as 550. 0 without a reply, and with delivered and "
-     "canceled."},
-    {"SMTPEnhancedCode", "string", "Likewise, such as 5.1.1; empty when there was none."},
+     "What the other server replied, such as 550. 0 without a reply, as where we found that the "
+     "message cannot go, and with delivered and canceled."},
+    {"SMTPEnhancedCode", "string",
+     "Likewise, such as 5.1.1, or our own, such as 5.1.10 (null MX); empty when there was none."},
     {"Error", "string",
      "For people: what went wrong, with the first line of the other server's reply. Empty with "
      "delivered."},

@@ -61,8 +61,12 @@ static const struct method_field event_fields[] = {
     {"MessageID", "string", "The message's."},
     {"Subject", "string", "The message's."},
     {"Recipient", "string", "The address."},
-    {"SMTPCode", "integer", "What the other server replied; 0 without a reply."},
-    {"SMTPEnhancedCode", "string", "Likewise; empty when there was none."},
+    {"SMTPCode", "integer",
+     "What the other server replied; 0 where none did, as where we found that the message cannot "
+     "go: there SMTPEnhancedCode says why."},
+    {"SMTPEnhancedCode", "string",
+     "Likewise, or our own: 5.1.10 of a domain that takes no mail (null MX), 5.7.30 where no host "
+     "has what REQUIRETLS asks for. Empty when there was none."},
     {"Reply", "string", "The first line of that reply, or what happened instead."},
     {"RemoteMTA", "string", "The other server's name; empty where there was none."},
     {"RemoteAddress", "string", "Its address and port, likewise."},

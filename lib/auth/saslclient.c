@@ -271,6 +271,22 @@ static int step_scram(struct saslclient *x, struct span challenge, struct buf *o
 
 /* ---- CRAM-MD5 ---- */
 
+/* "<" something "@" host ">", with nothing in it that does not show: RFC 2195 section 2 has it so,
+ * and digits and a time in front, which servers do not keep to. Of other octets, chosen by whoever
+ * answers, MD5 could tell something of the password. */
+static bool is_message_id(struct span s)
+{
+    ssize_t at = span_find(s, '@');
+    if (s.n < 5 || s.p[0] != '<' || s.p[s.n - 1] != '>' || at < 2 || (size_t)at + 2 >= s.n)
+        return false;
+    for (size_t i = 1; i + 1 < s.n; i++) {
+        bool parts = s.p[i] == '<' || s.p[i] == '>' || (s.p[i] == '@' && i != (size_t)at);
+        if (s.p[i] <= ' ' || s.p[i] > '~' || parts)
+            return false;
+    }
+    return true;
+}
+
 /* response = user SP hex(HMAC-MD5(password, challenge)) */
 static int step_cram_md5(struct saslclient *x, struct span challenge, struct buf *out,
                          struct fail *f)
@@ -280,8 +296,8 @@ static int step_cram_md5(struct saslclient *x, struct span challenge, struct buf
     struct span password = buf_span(&x->secret);
     if (x->complete)
         return over(f);
-    if (challenge.n == 0)
-        return fail_set(f, "an empty challenge");
+    if (!is_message_id(challenge))
+        return fail_set(f, "the challenge is none of CRAM-MD5");
     if (HMAC(EVP_md5(), password.p, (int)password.n, challenge.p, challenge.n, digest, &n) ==
             NULL ||
         n != MD5_SIZE)

@@ -1,10 +1,12 @@
 #include "scramclient.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <uninorm.h>
 
 #include "ascii.h"
 #include "base64.h"
@@ -12,6 +14,7 @@
 #include "mem.h"
 #include "rand.h"
 #include "scram.h"
+#include "utf8.h"
 
 #define NONCE_OCTETS 18 /* 24 characters in base64 */
 #define NONCE_ADDED_MIN 8
@@ -44,6 +47,21 @@ void scramclient_name(struct buf *out, struct span name)
     }
 }
 
+/* RFC 8265 section 3.4: as the server stored it, however it was typed. What else may be mapped
+ * there, as the case, is the server's own choice. */
+static int put_user(struct buf *out, struct span user, struct fail *f)
+{
+    size_t n = 0;
+    if (!utf8_valid(user))
+        return fail_set(f, "a user name must be UTF-8");
+    unsigned char *composed = u8_normalize(UNINORM_NFC, user.p, user.n, NULL, &n);
+    if (composed == NULL && user.n > 0)
+        abort();
+    scramclient_name(out, span_of(composed, n));
+    free(composed);
+    return 0;
+}
+
 static void make_nonce(struct scramclient *s, const char *nonce)
 {
     unsigned char octets[NONCE_OCTETS];
@@ -74,7 +92,10 @@ struct scramclient *scramclient_new(const struct scramclient_options *options, s
         buf_put_span(&s->header, options->data);
     make_nonce(s, options->nonce);
     buf_puts(&s->first, "n=");
-    scramclient_name(&s->first, options->user);
+    if (put_user(&s->first, options->user, f) != 0) {
+        scramclient_free(&s);
+        return NULL;
+    }
     buf_puts(&s->first, ",r=");
     buf_put_span(&s->first, buf_span(&s->nonce));
     return s;

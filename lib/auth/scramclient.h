@@ -23,7 +23,7 @@ struct scramclient;
 
 struct scramclient_options {
     bool sha256;          /* else SHA-1 */
-    struct span user;     /* UTF-8 */
+    struct span user;     /* UTF-8; told in NFC (RFC 8265) */
     struct span password; /* as scram_normalise takes it */
     const char *binding;  /* the name of the channel binding of a -PLUS mechanism; else NULL */
     struct span data;     /* with binding: its octets */
@@ -33,7 +33,7 @@ struct scramclient_options {
 };
 
 /* Begins; copies what it needs. Returns it (scramclient_free), or NULL with a sentence: the
- * password cannot be one. */
+ * password, or the name, cannot be one. */
 struct scramclient *scramclient_new(const struct scramclient_options *options, struct fail *f);
 void scramclient_free(struct scramclient **s); /* wiped; *s may be NULL */
 

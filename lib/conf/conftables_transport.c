@@ -120,8 +120,12 @@
     {                                                                                              \
         "source-address", CONF_ADDRESS, CONF_LIST, OUT, D("source-address", NULL),                 \
             .doc = "Local addresses to connect from; the first of the family that fits is used. "  \
-                   "Without "                                                                      \
-                   "any, the system chooses."                                                      \
+                   "0.0.0.0 and :: leave the choice to the system. So does saying nothing, but "   \
+                   "for MX hosts outside of private networks: to them mail goes from the address " \
+                   "where mail from other servers is taken, if the listen blocks that serve smtp " \
+                   "on the port of MX hosts have just one of the family, loopback not counted, "   \
+                   "and that is no private one. Mail waits while the system does not have the "    \
+                   "address."                                                                      \
     }
 
 #define CONNECTIONS_SETTING(D)                                                                     \
@@ -315,6 +319,9 @@ static const struct conf_setting smtp_settings[] = {
     HOST_SETTINGS(CONF_REQUIRED, "25"),
     FALLBACK_SETTING,
     RELAY_TLS_SETTING,
+    {"tls-results", CONF_BOOL, 0, OUT, .from = "deliver/tls-results",
+     .doc = "Whether it is counted, where tls is opportunistic, how TLS with the host went, for "
+            "reports to its owner (TLSRPT, RFC 8460)."},
     SERVER_SETTINGS,
     SERVER_CONNECTIONS,
 };
@@ -434,7 +441,8 @@ static const struct conf_setting socks_settings[] = {
     {"remote-ips", CONF_ADDRESS, CONF_LIST, OUT,
      .doc =
          "Addresses that mail sent through the proxy comes from, as SPF records have to name them. "
-         "They change nothing of how it is sent."},
+         "They change nothing of how it is sent. What is counted of TLS for reports names the one "
+         "of the family, if there is just one."},
     {"remote-hostname", CONF_HOST, 0, OUT, .from = "deliver/ehlo-name",
      .doc = "Name said in EHLO: that of the proxy's address."},
     TIMEOUT_SETTINGS(DEFAULT_DELIVER),

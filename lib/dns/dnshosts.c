@@ -19,18 +19,13 @@ struct dnshosts_lookup {
     void *arg;
 };
 
-unsigned dnshosts_reply(enum dnshosts_status status, const char **enhanced)
+const char *dnshosts_enhanced(enum dnshosts_status status)
 {
-    static const struct {
-        unsigned code;
-        const char *enhanced;
-    } replies[] = {
-        [DNSHOSTS_OK] = {250, "2.0.0"},        [DNSHOSTS_NULL_MX] = {556, "5.1.10"},
-        [DNSHOSTS_NO_DOMAIN] = {550, "5.1.2"}, [DNSHOSTS_NO_HOST] = {550, "5.4.4"},
-        [DNSHOSTS_SELF] = {554, "5.4.6"},      [DNSHOSTS_TEMPORARY] = {451, "4.4.3"},
+    static const char *const codes[] = {
+        [DNSHOSTS_OK] = "2.0.0",      [DNSHOSTS_NULL_MX] = "5.1.10", [DNSHOSTS_NO_DOMAIN] = "5.1.2",
+        [DNSHOSTS_NO_HOST] = "5.4.4", [DNSHOSTS_SELF] = "5.4.6",     [DNSHOSTS_TEMPORARY] = "4.4.3",
     };
-    *enhanced = replies[status].enhanced;
-    return replies[status].code;
+    return codes[status];
 }
 
 static bool is_own(const struct dnshosts_lookup *l, const char *name)

@@ -69,8 +69,8 @@ void dnshosts_cancel(struct dnshosts_lookup **lookup);
 /* Frees *result and sets it to NULL; NULL is let pass. */
 void dnshosts_result_free(struct dnshosts_result **result);
 
-/* The SMTP reply for a domain that cannot be delivered to: its three-digit code and the enhanced
- * code (RFC 3463, RFC 7505 section 4.2). For DNSHOSTS_OK it is 250, "2.0.0". */
-unsigned dnshosts_reply(enum dnshosts_status status, const char **enhanced);
+/* The enhanced code for a domain that cannot be delivered to (RFC 3463, RFC 7505 section 4.2). For
+ * DNSHOSTS_OK it is "2.0.0". */
+const char *dnshosts_enhanced(enum dnshosts_status status);
 
 #endif

@@ -59,7 +59,8 @@ enum deliver_status {
 struct deliver_result {
     uint64_t id; /* the recipient's */
     enum deliver_status status;
-    uint16_t code;  /* SMTP code of the remote; 0 if no remote said anything */
+    uint16_t code;  /* SMTP code of the remote; 0 if no remote said anything, also of what we
+                       refuse ourselves */
     char *enhanced; /* "5.1.1", from the remote, or ours by the rules of RFC 3463; "" if none */
     char *reply; /* the remote's whole reply, lines with their codes, joined by "\n"; "" if none */
     char *error; /* our own sentence when it was not plain success; "" */

@@ -329,6 +329,9 @@ static int set_up(SSL *ssl, const struct tlspolicy *policy, struct fail *f)
 {
     if (policy->sni != NULL && SSL_set_tlsext_host_name(ssl, policy->sni) != 1)
         return tls_error(f, NULL, "cannot name the server");
+    /* Where mail would not go out in clear anyway, an old protocol saves nothing (RFC 8996). */
+    if (policy->tls == TLSPOLICY_ALWAYS && SSL_set_min_proto_version(ssl, TLS1_2_VERSION) != 1)
+        return tls_error(f, NULL, "cannot leave out old protocols");
     return policy->dane ? set_dane(ssl, policy, f) : 0;
 }
 
@@ -400,6 +403,8 @@ bool tlsdane_would_meet(struct tlsdane *d, SSL *ssl, const struct tlspolicy *pol
     X509 *cert = SSL_get0_peer_certificate(ssl);
     STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl);
     assert(SSL_is_init_finished(ssl));
+    if (policy->tls == TLSPOLICY_ALWAYS && SSL_version(ssl) < TLS1_2_VERSION)
+        return false;
     if (!policy->dane && !policy->pkix)
         return true;
     if (cert == NULL ||

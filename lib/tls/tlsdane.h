@@ -14,7 +14,8 @@
 
 /* The client side of TLS under a policy (tlspolicy.h): DANE (RFC 7671, RFC 7672), a certificate of
  * a trusted authority (RFC 8461 section 4.2), both, or neither. What is demanded is checked inside
- * the handshake: one that comes to its end has met it all. */
+ * the handshake: one that comes to its end has met it all. TLS 1.2 is the least where the message
+ * may not go out in clear; where it may, TLS 1.0 is better than nothing. */
 
 #define TLSDANE_RECORDS_MAX 64 /* usable records that are looked at; more are left out */
 
@@ -73,8 +74,8 @@ bool tlsdane_matched(const SSL *ssl, char *out, size_t size);
 bool tlsdane_would_verify(struct tlsdane *d, SSL *ssl, const char *name, enum tlsresult_type *type,
                           const char **reason);
 
-/* Judges the same certificates as if the connection had been made under that policy, one as for
- * tlsdane_connect. */
+/* Judges the same certificates, and the protocol, as if the connection had been made under that
+ * policy, one as for tlsdane_connect. */
 bool tlsdane_would_meet(struct tlsdane *d, SSL *ssl, const struct tlspolicy *policy);
 
 #endif

@@ -2,7 +2,7 @@
 
 import uuid
 
-from harness import api, capture, case, client, dnszone, exim, mailbox, postfix, suite
+from harness import api, capture, case, client, dnszone, exim, mailbox, postfix, smtpsink, suite
 
 CONFIG = """
 hostname us.test
@@ -12,6 +12,14 @@ account ann { address ann@us.test  mailbox yes }
 queue { first-retry 2s  retry-jitter 0  attempts 30  destination-pause 1s }
 deliver { connect-timeout 5s  idle-timeout 0  %s }
 %s
+"""
+SOURCES = """
+hostname us.test
+listen public { address 192.0.2.1  submission 587  require-tls-for-auth no }
+listen mx { address %s  smtp 25 }
+domain us.test { }
+account ann { address ann@us.test }
+deliver { idle-timeout 0  %s }
 """
 # Without a name for the address: 550 5.7.25, at each RCPT.
 STRICT = {"smtpd_peername_lookup": "yes", "unknown_client_reject_code": "550",
@@ -133,6 +141,36 @@ class Families(case.LanCase):
         self.assertEqual(self.sixes(link), [(c.host.v6, 25)])
         self.assertEqual(self.fours(link), [(b.host.v4, 25)])
         self.suite.stop()
+
+class Sources(case.LanCase):
+    """Where mail comes from, on a machine that has two addresses of each family."""
+
+    def sources(self, listening, deliver=""):
+        us, peer = self.lan.host("us", 1, more=["192.0.2.11/24", "2001:db8::11/64"]), self.lan.host("b", 2)
+        sinks = [smtpsink.SmtpSink(peer, 25, address) for address in (peer.v4, peer.v6)]
+        for sink in sinks:
+            self.addCleanup(sink.close)
+        mta = suite.Suite(SOURCES % (listening, deliver), host=us)
+        mta.add_file("state/credentials", api.credentials({"ann": "secret"}))
+        mta.start()
+        self.addCleanup(lambda: mta.process and mta.kill())
+        with client.connect("192.0.2.1", 587) as smtp:
+            client.plain(smtp, "ann@us.test", "secret")
+            smtp.sendmail("ann@us.test", [f"x@[{peer.v4}]", f"x@[IPv6:{peer.v6}]"],
+                          client.message("x", "one", sender="ann@us.test"))
+        mta.wait_log(m="delivered", count=2)
+        mta.stop()
+        return [sink.sessions[0].peer for sink in sinks]
+
+    def test_mail_leaves_from_where_mail_is_taken(self):
+        self.assertEqual(self.sources("192.0.2.11 2001:db8::1 127.0.0.1"), ["192.0.2.11", "2001:db8::1"])
+
+    def test_of_two_addresses_where_mail_is_taken_none_is_meant(self):
+        self.assertEqual(self.sources("192.0.2.1 192.0.2.11 2001:db8::1"), ["192.0.2.1", "2001:db8::1"])
+
+    def test_the_operator_has_the_last_word_on_it(self):
+        self.assertEqual(self.sources("192.0.2.11 2001:db8::1", "source-address 0.0.0.0 2001:db8::11"),
+                         ["192.0.2.1", "2001:db8::11"])
 
 
 if __name__ == "__main__":

@@ -302,6 +302,53 @@ static void test_cram_md5_is_that_of_its_rfc(void **state)
     saslclient_free(&x);
 }
 
+static void test_cram_md5_answers_no_other_challenge(void **state)
+{
+    static const struct {
+        struct span challenge;
+        bool answered;
+    } cases[] = {
+#define ROW(text, answered) {{(const unsigned char *)(text), sizeof(text) - 1}, answered}
+        ROW("<1896.697170952@postoffice.reston.mci.net>", true),
+        ROW("<1.2@h>", true),
+        ROW("<7f3A-19@mx.example>", true), /* no digits, and taken all the same */
+        ROW("<1.2@[192.0.2.1]>", true),
+        ROW("", false),
+        ROW("<>", false),
+        ROW("<@>", false),
+        ROW("<@mx.example>", false),
+        ROW("<1.2@>", false),
+        ROW("1.2@mx.example", false),
+        ROW("<1.2@mx.example", false),
+        ROW("1.2@mx.example>", false),
+        ROW("<1.2.mx.example>", false),
+        ROW("<1.2@mx@example>", false),
+        ROW("<1.2@mx.example>>", false),
+        ROW("<<1.2@mx.example>", false),
+        ROW("<1.2@mx.example> ", false),
+        ROW("<1.2 @mx.example>", false),
+        ROW("<1.2\0@mx.example>", false),
+        ROW("<1.2\x7f@mx.example>", false),
+        ROW("<1.2@mx.ex\xc3\xa4mple>", false),
+#undef ROW
+    };
+    static const char *const name = "CRAM-MD5";
+    const struct saslclient_server server = offering(&name, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = {0};
+        struct fail f = {{0}};
+        struct saslclient *x = saslclient_begin(&who, &server, NULL);
+        int rc = saslclient_step(x, cases[i].challenge, &out, &f);
+        if ((rc == 0) != cases[i].answered || saslclient_is_complete(x) != cases[i].answered ||
+            (out.n > 0) != cases[i].answered)
+            fail_msg("%zu: %s", i, f.text);
+        if (rc != 0)
+            assert_string_equal(f.text, "the challenge is none of CRAM-MD5");
+        buf_free(&out);
+        saslclient_free(&x);
+    }
+}
+
 static void test_a_token_that_is_refused_is_acknowledged_once(void **state)
 {
     static const struct {
@@ -336,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_another_channel_is_refused),
         cmocka_unit_test(test_messages_are_those_of_the_rfcs),
         cmocka_unit_test(test_cram_md5_is_that_of_its_rfc),
+        cmocka_unit_test(test_cram_md5_answers_no_other_challenge),
         cmocka_unit_test(test_a_token_that_is_refused_is_acknowledged_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

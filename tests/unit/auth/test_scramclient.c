@@ -101,6 +101,35 @@ static void test_names_and_bindings_are_written_as_the_grammar_has_them(void **s
     scramclient_free(&s);
 }
 
+static void test_a_name_is_told_in_one_form_however_it_was_typed(void **state)
+{
+    static const struct {
+        const char *user, *told; /* NULL: it cannot be one */
+    } cases[] = {
+        {"jos\xc3\xa9", "jos\xc3\xa9"},
+        {"jose\xcc\x81", "jos\xc3\xa9"},                          /* e, combining acute accent */
+        {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"}, /* jamo */
+        {"\xe2\x84\xab", "\xc3\x85"},                             /* the sign of the angstrom */
+        {"Tim", "Tim"},                                           /* its case stays */
+        {"\xef\xac\x81", "\xef\xac\x81"},                         /* fi: alike is not the same */
+        {"jos\xe9", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scramclient_options o = sha256;
+        struct fail f = {{0}};
+        o.user = span_text(cases[i].user);
+        if (cases[i].told == NULL) {
+            assert_null(scramclient_new(&o, &f));
+            assert_string_equal(f.text, "a user name must be UTF-8");
+            continue;
+        }
+        char *first = mem_format("n,,n=%s,r=" NONCE_256, cases[i].told);
+        struct scramclient *s = begin(&o, first);
+        scramclient_free(&s);
+        mem_free(&first);
+    }
+}
+
 static void test_nonces_differ(void **state)
 {
     struct scramclient_options o = sha256;
@@ -202,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_examples_of_the_rfcs_come_out),
         cmocka_unit_test(test_names_and_bindings_are_written_as_the_grammar_has_them),
+        cmocka_unit_test(test_a_name_is_told_in_one_form_however_it_was_typed),
         cmocka_unit_test(test_nonces_differ),
         cmocka_unit_test(test_first_messages_that_are_not_sound_are_refused),
         cmocka_unit_test(test_a_server_that_does_not_know_the_password_is_found_out),

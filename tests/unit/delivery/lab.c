@@ -320,9 +320,11 @@ static void note_result(const struct tlsresult *r)
                  r->is_host ? " at " : "", r->is_host ? r->policy_domain : "",
                  tlsresult_policy_name(e->policy), (unsigned long long)e->success,
                  (unsigned long long)e->failure);
-        for (size_t k = 0; k < e->details_n; k++)
+        for (size_t k = 0; k < e->details_n; k++) {
             buf_putf(&lab.learned, ", %s %s", tlsresult_type_name(e->details[k].type),
                      e->details[k].reason);
+            (void)snprintf(lab.sending, sizeof lab.sending, "%s", e->details[k].sending_ip);
+        }
         buf_puts(&lab.learned, "\n");
     }
 }

@@ -28,6 +28,7 @@ struct lab {
     unsigned fetches;   /* that it was asked for */
     struct buf learned; /* what qmgr was told: "fetched example.net 1\n", "example.net at
                            mx1.test: tlsa 1 good 0 failed, ...\n" */
+    char sending[64];   /* where a session came from, as the last detail of these says */
     struct names names;
     struct peer peer; /* on 127.0.0.1 */
     uint64_t counters[DELIVERY_COUNTERS];

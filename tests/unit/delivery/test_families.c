@@ -60,8 +60,8 @@ static void a_refusal_over_one_family_is_asked_about_over_the_other(void **state
     } cases[] = {
         {SAY_GREETING, "!554 5.7.1 no reverse name"},
         {SAY_GREETING, "!554 no"},
-        {SAY_EHLO, "!554 5.7.1 no"},
-        {SAY_EHLO, "550 no"}, /* to HELO as well */
+        {SAY_EHLO, "554 5.7.1 no"}, /* though it would take HELO */
+        {SAY_EHLO, "550 no"},
         {SAY_MAIL, "550 5.7.25 no reverse name"},
         {SAY_MAIL, "550 no"},
         {SAY_RCPT, "550 5.7.25 no reverse name"},
@@ -77,8 +77,6 @@ static void a_refusal_over_one_family_is_asked_about_over_the_other(void **state
         lab_reload_direct("idle-timeout 0"); /* forgets what it has learned */
         reset_families();
         peer_say(&sixth, cases[i].step, cases[i].reply, NULL);
-        if (cases[i].step == SAY_EHLO)
-            peer_say(&sixth, SAY_HELO, cases[i].reply, NULL);
         expect(DELIVERED, "mx1.test", lab.peer.address);
         assert_int_equal(sixth.opened, 1);
         assert_int_equal(lab.peer.messages, 1);
@@ -91,6 +89,8 @@ static void whichever_family_refused_is_the_last_for_the_next_messages(void **st
         enum say step;
         const char *reply;
     } cases[] = {{SAY_GREETING, "!554 5.7.1 no reverse name"},
+                 {SAY_EHLO, "554 5.7.1 no reverse name"},
+                 {SAY_EHLO, "550 no"},
                  {SAY_RCPT, "550 5.7.25 no reverse name"}};
     two_families();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -101,7 +101,7 @@ static void whichever_family_refused_is_the_last_for_the_next_messages(void **st
             expect(DELIVERED, "mx1.test", lab.peer.address);
         assert_int_equal(sixth.opened, 1);
         /* It changed its mind. */
-        peer_say(&sixth, cases[i].step, cases[i].step == SAY_RCPT ? "250 ok" : "220 hi", NULL);
+        peer_say(&sixth, cases[i].step, NULL);
         peer_say(&lab.peer, SAY_RCPT, "550 5.7.25 not from there", "250 ok", NULL);
         expect(DELIVERED, "mx1.test", sixth.address);
         expect(DELIVERED, "mx1.test", sixth.address);

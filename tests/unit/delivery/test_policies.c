@@ -364,11 +364,15 @@ static void a_named_server_can_have_records_too(void **state)
     static const struct {
         const char *tls;
         enum records tlsa;
-        const char *outcome, *text;
+        const char *outcome, *text, *learned;
     } cases[] = {
-        {"opportunistic", GOOD, DELIVERED, " verified; policy dane"},
-        {"opportunistic", WRONG, NO_MATCH, "policy dane"},
-        {"opportunistic", NONE, DELIVERED, "unverified; policy may"},
+        {"opportunistic", GOOD, DELIVERED, " verified; policy dane",
+         "mx1.test at mx1.test: tlsa 1 good 0 failed\n"},
+        {"opportunistic", WRONG, NO_MATCH, "policy dane",
+         "mx1.test at mx1.test: tlsa 0 good 1 failed, validation-failure dane-no-match\n"},
+        {"opportunistic", NONE, DELIVERED, "unverified; policy may",
+         "mx1.test: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"},
+        {"opportunistic  tls-results no", GOOD, DELIVERED, " verified; policy dane"},
         {"dane-only", GOOD, DELIVERED, " verified; policy dane"},
         {"dane-only", NONE,
          "deferred 0 4.7.5 policy (the host has no usable TLSA records, and dane-only asks for "
@@ -387,10 +391,34 @@ static void a_named_server_can_have_records_too(void **state)
         order_run(&o);
         assert_outcome(&o, 0, cases[i].outcome);
         assert_non_null(strstr(o.results[0].tls, cases[i].text));
-        assert_string_equal(buf_text(&lab.learned), "");
+        assert_string_equal(buf_text(&lab.learned),
+                            cases[i].learned == NULL ? "" : cases[i].learned);
         mem_free(&tlsa_value);
         order_free(&o);
     }
+}
+
+/* Each is counted for itself; an address is no domain that could be told. */
+static void servers_that_are_named_are_counted_one_by_one(void **state)
+{
+    struct order o = {.destination = "elsewhere.example"};
+    const struct trial t = {.server = UNTRUSTED};
+    lab.agent.label = "relay";
+    lab_reload("transport relay { smtp { host mx1.test  fallback-host 127.0.0.1 mx2.test\n"
+               "port %d  tls opportunistic  idle-timeout 0 } }\n",
+               lab.peer.port);
+    publish(&t);
+    names_add(&lab.names, "mx2.test", "A", "127.0.0.1");
+    serve(&t);
+    peer_say(&lab.peer, SAY_MAIL, "!421 4.3.2 busy", "!421 4.3.2 busy", "250 ok", NULL);
+    order_run(&o);
+    assert_outcome(&o, 0, DELIVERED);
+    assert_string_equal(
+        buf_text(&lab.learned),
+        "mx1.test: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n"
+        "mx2.test: no-policy-found 1 good 0 failed, certificate-not-trusted self-signed\n");
+    mem_free(&tlsa_value);
+    order_free(&o);
 }
 
 /* Another domain's mail may not learn from it that it talks to the same host; and what was judged
@@ -417,6 +445,7 @@ static void a_tls_session_is_not_resumed_for_another_destination(void **state)
         assert_int_equal(strstr(o.results[0].tls, " resumed ") != NULL, cases[i].resumed);
         order_free(&o);
     }
+    mem_free(&tlsa_value);
 }
 
 /* One host cannot have it, the other may: then the message waits. */
@@ -698,6 +727,7 @@ int main(void)
         TEST(what_the_operator_says_goes_before_what_was_published),
         TEST(a_fingerprint_is_of_the_key_or_the_certificate),
         TEST(a_named_server_can_have_records_too),
+        TEST(servers_that_are_named_are_counted_one_by_one),
         TEST(a_tls_session_is_not_resumed_for_another_destination),
         TEST(requiretls_is_final_only_if_it_is_so_of_every_host),
         TEST(a_host_that_may_not_be_tried_leaves_it_to_the_next),

@@ -29,16 +29,23 @@ static void a_host_that_does_not_take_part_leaves_it_to_the_next(void **state)
         enum say step;
         const char *reply;
     } cases[] = {
-        {SAY_GREETING, "!421 4.3.2 busy"}, {SAY_GREETING, "!554 5.7.1 no"}, {SAY_GREETING, "!"},
-        {SAY_GREETING, "rubbish"},         {SAY_EHLO, "!421 4.3.2 busy"},   {SAY_EHLO, "!"},
-        {SAY_EHLO, "!554 5.7.1 no"},       {SAY_EHLO, "550 5.7.1 no"}, /* to HELO as well */
-        {SAY_EHLO, "502 no such command"}, {SAY_MAIL, "!421 4.3.2 busy"},   {SAY_MAIL, "!"},
+        {SAY_GREETING, "!421 4.3.2 busy"},
+        {SAY_GREETING, "!554 5.7.1 no"},
+        {SAY_GREETING, "!"},
+        {SAY_GREETING, "rubbish"},
+        {SAY_EHLO, "!421 4.3.2 busy"},
+        {SAY_EHLO, "!"},
+        {SAY_EHLO, "!554 5.7.1 no"},
+        {SAY_EHLO, "550 5.7.1 no"},
+        {SAY_EHLO, "502 no such command"},
+        {SAY_MAIL, "!421 4.3.2 busy"},
+        {SAY_MAIL, "!"},
     };
     two_hosts();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         peer_reset(&lab.peer);
         peer_say(&lab.peer, cases[i].step, cases[i].reply, NULL);
-        if (cases[i].step == SAY_EHLO)
+        if (strncmp(cases[i].reply, "502", 3) == 0)
             peer_say(&lab.peer, SAY_HELO, cases[i].reply, NULL);
         expect(DELIVERED, "mx2.test", second.address);
         assert_int_equal(lab.peer.opened, 1);
@@ -378,6 +385,27 @@ static void a_source_address_that_is_not_ours_is_a_deferral(void **state)
     order_free(&o);
 }
 
+/* Whatever is at the other end: no packet leaves. */
+static void where_mail_is_taken_is_a_source_like_those_that_are_said(void **state)
+{
+    static const struct {
+        const char *settings, *outcome;
+    } cases[] = {
+        {"", "deferred 0 4.4.1 connect (Cannot assign requested address)"},
+        {"deliver { source-address ::1 }\n",
+         "deferred 0 4.4.1 connect (Cannot assign requested address)"},
+        /* Then it is this one that goes before. */
+        {"deliver { source-address 127.0.0.77 }\n", "deferred 0 4.4.1 connect (Invalid argument)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct order o = {.destination = "[198.51.100.9]"};
+        lab_reload("listen us { address 192.0.2.1  smtp 25 }\n%s", cases[i].settings);
+        order_run(&o);
+        assert_outcome(&o, 0, cases[i].outcome);
+        order_free(&o);
+    }
+}
+
 static void use_smarthost(const char *host)
 {
     lab.agent.label = "relay";
@@ -452,6 +480,7 @@ int main(void)
         TEST(an_attempt_is_over_when_it_has_taken_too_long),
         TEST(the_source_address_is_of_the_family),
         TEST(a_source_address_that_is_not_ours_is_a_deferral),
+        TEST(where_mail_is_taken_is_a_source_like_those_that_are_said),
         TEST(a_smarthost_takes_every_destination),
         TEST(a_smarthost_that_turns_us_away_has_mail_wait),
         TEST(a_transport_can_fail_on_purpose),

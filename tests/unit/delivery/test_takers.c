@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "hostlimits.h"
 #include "mem.h"
 #include "proto_submit.h"
@@ -52,6 +53,30 @@ static void who_is_one_too_many_is_sent_anew_at_once(void **state)
          .script = {{SAY_RCPT, {"250 ok", "452 4.2.2 full", "250 ok"}}}, .recipients = 3,
          .outcomes = {DELIVERED, "deferred 452 4.2.2 rcpt [452 4.2.2 full]", DELIVERED},
          .commands = R0 R1 R2 "1 DATA\n1 QUIT\n"},
+        {"behind one that is refused",
+         .script = {{SAY_RCPT,
+                     {"550 5.1.1 who", "452 4.5.3 too many", "452 4.5.3 too many", "250 ok"}}},
+         .recipients = 3,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 who]", DELIVERED, DELIVERED},
+         .commands =
+             R0 R1 R2 "1 DATA\n1 MAIL FROM:<from@us.test> SIZE=22\n" R1 R2 "1 DATA\n1 QUIT\n"},
+        {"the same in lock-step", PLAIN,
+         .script = {{SAY_RCPT, {"550 5.1.1 who", "452 4.5.3 too many", "250 ok"}}}, .recipients = 3,
+         .outcomes = {"failed 550 5.1.1 rcpt [550 5.1.1 who]", DELIVERED, DELIVERED},
+         .commands = P0 R1 "1 RSET\n1 MAIL FROM:<from@us.test>\n" R1 R2 "1 DATA\n1 QUIT\n"},
+        {"for as long as somebody is refused",
+         .script = {{SAY_RCPT, {"450 4.7.1 who", "452 4.3.1 no room"}}}, .recipients = 3,
+         .outcomes = {"deferred 450 4.7.1 rcpt [450 4.7.1 who]",
+                      "deferred 452 4.3.1 rcpt [452 4.3.1 no room]",
+                      "deferred 452 4.3.1 rcpt [452 4.3.1 no room]"},
+         .commands =
+             R0 R1 R2 "1 DATA\n1 MAIL FROM:<from@us.test> SIZE=22\n" R1 R2 "1 DATA\n1 QUIT\n"},
+        {"said of all it is no limit", .script = {{SAY_RCPT, {"452 4.5.3 too many"}}},
+         .recipients = 3, .outcomes = {"deferred 452 4.5.3 rcpt [452 4.5.3 too many]"},
+         .commands = R0 R1 R2 "1 DATA\n1 QUIT\n"},
+        {"a full mailbox is a reason of its own",
+         .script = {{SAY_RCPT, {"452 4.2.2 full", "452 4.5.3 too many", "250 ok"}}},
+         .recipients = 2, .outcomes = {"deferred 452 4.2.2 rcpt [452 4.2.2 full]", DELIVERED}},
         {"those left do not share the fate of the first",
          .script = {{SAY_RCPT, {"250 ok", "452 4.5.3 too many", "250 ok"}},
                     {SAY_DOT, {"554 5.6.0 no", "250 2.0.0 queued"}}},
@@ -257,6 +282,18 @@ static void a_limit_that_shows_is_met_by_the_fewest_transactions_and_remembered(
     assert_int_equal(refused(), 70);
 }
 
+static void a_limit_that_is_known_is_kept_where_nobody_is_taken(void **state)
+{
+    struct order o = {.destination = "[127.0.0.1]", .n = 4};
+    hostlimits_note_recipients(lab.agent.limits, "[127.0.0.1]", 2, clock_mono_ms());
+    peer_say(&lab.peer, SAY_RCPT, "550 5.1.1 who", "452 4.5.3 too many", "250 ok", NULL);
+    order_run(&o);
+    for (uint32_t i = 1; i < 4; i++)
+        assert_outcome(&o, i, DELIVERED);
+    assert_int_equal(lab.peer.messages, 3); /* one of them for nobody, and empty */
+    order_free(&o);
+}
+
 /* OpenSMTPD says 451. */
 static void too_many_may_be_said_by_the_enhanced_code_alone(void **state)
 {
@@ -381,6 +418,7 @@ int main(void)
         TEST(many_recipients_cross_in_one_go),
         TEST(a_limit_of_seven_is_met_by_the_fewest_transactions),
         TEST(a_limit_that_shows_is_met_by_the_fewest_transactions_and_remembered),
+        TEST(a_limit_that_is_known_is_kept_where_nobody_is_taken),
         TEST(too_many_may_be_said_by_the_enhanced_code_alone),
         TEST(who_refuses_the_message_for_one_too_many_gets_it_within_the_limit),
         TEST(where_nothing_is_announced_the_operators_limit_holds),

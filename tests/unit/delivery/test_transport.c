@@ -71,10 +71,16 @@ static void direct_and_local_are_always_there(void **state)
     transport_drop(&t);
 }
 
+static void put_address(struct dnsaddr *a, const char *text)
+{
+    *a = (struct dnsaddr){.family = strchr(text, ':') == NULL ? AF_INET : AF_INET6};
+    assert_int_equal(inet_pton(a->family, text, a->octets), 1);
+}
+
 static bool is_own(const struct transport *t, const char *address)
 {
-    struct dnsaddr a = {.family = strchr(address, ':') == NULL ? AF_INET : AF_INET6};
-    assert_int_equal(inet_pton(a.family, address, a.octets), 1);
+    struct dnsaddr a;
+    put_address(&a, address);
     return ownaddr_has(&t->own, &a);
 }
 
@@ -115,6 +121,55 @@ static void own_addresses_are_those_where_mail_would_come_back(void **state)
             if (is_own(t, cases[i].foreign[k]))
                 fail_msg("%zu: %s is not its own", i, cases[i].foreign[k]);
         }
+        transport_drop(&t);
+        mem_free(&text);
+    }
+}
+
+static void the_one_address_where_mail_is_taken_is_the_source_of_mail(void **state)
+{
+    static const struct {
+        const char *text, *host, *source; /* NULL: the system's choice */
+    } cases[] = {
+        {"", "198.51.100.1", NULL},
+        {"listen a { address 192.0.2.1 2001:db8::1  smtp 25 }", "198.51.100.1", "192.0.2.1"},
+        {"listen a { address 192.0.2.1 2001:db8::1  smtp 25 }", "2001:db8:1::1", "2001:db8::1"},
+        {"listen a { address 192.0.2.1  smtp 25 }", "2001:db8:1::1", NULL},
+        {"listen a { address 127.0.0.1 192.0.2.1 ::1  smtp 25 }", "198.51.100.1", "192.0.2.1"},
+        {"listen a { address 127.0.0.1 ::1  smtp 25 }", "198.51.100.1", NULL},
+        {"listen a { address 127.0.0.1 ::1  smtp 25 }", "2001:db8:1::1", NULL},
+        /* Which of them, nobody can say. */
+        {"listen a { address 192.0.2.1 192.0.2.2 2001:db8::1  smtp 25 }", "198.51.100.1", NULL},
+        {"listen a { address 192.0.2.1 192.0.2.2 2001:db8::1  smtp 25 }", "2001:db8:1::1",
+         "2001:db8::1"},
+        {"listen a { address 192.0.2.1  smtp 25 }\nlisten b { address 192.0.2.2  smtp 25 }",
+         "198.51.100.1", NULL},
+        {"listen a { address 192.0.2.1 10.0.0.1  smtp 25 }", "198.51.100.1", NULL},
+        {"listen a { address 0.0.0.0 2001:db8::1  smtp 25 }", "198.51.100.1", NULL},
+        {"listen a { address ::  smtp 25 }", "2001:db8:1::1", NULL},
+        /* Where servers do not come. */
+        {"listen a { address 192.0.2.1  submission 25  require-tls-for-auth no }", "198.51.100.1",
+         NULL},
+        {"listen a { address 192.0.2.1  smtp 2525 }", "198.51.100.1", NULL},
+        {"listen a { address 192.0.2.1  smtp 25 }\n"
+         "listen b { address 192.0.2.2  submission 587  require-tls-for-auth no }",
+         "198.51.100.1", "192.0.2.1"},
+        /* A network that has nothing to do with it. */
+        {"listen a { address 10.0.0.1  smtp 25 }", "198.51.100.1", NULL},
+        {"listen a { address fd00::1  smtp 25 }", "2001:db8:1::1", NULL},
+        {"listen a { address 192.0.2.1  smtp 25 }", "10.0.0.2", NULL},
+        {"listen a { address 192.0.2.1  smtp 25 }", "127.0.0.1", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = mem_format("hostname us.test\n%s\n", cases[i].text);
+        char source[INET6_ADDRSTRLEN] = "the system's";
+        struct transport *t = read_good("direct", text);
+        struct dnsaddr host, from;
+        put_address(&host, cases[i].host);
+        if (ownaddr_source(&t->own, &host, &from))
+            (void)inet_ntop(from.family, from.octets, source, sizeof source);
+        if (strcmp(source, cases[i].source == NULL ? "the system's" : cases[i].source) != 0)
+            fail_msg("%zu: %s", i, source);
         transport_drop(&t);
         mem_free(&text);
     }
@@ -245,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(direct_and_local_are_always_there),
         TEST(own_addresses_are_those_where_mail_would_come_back),
+        TEST(the_one_address_where_mail_is_taken_is_the_source_of_mail),
         TEST(a_block_of_that_name_comes_before),
         TEST(a_name_that_is_not_there_is_not_taken_for_another),
         TEST(each_kind_is_read_as_what_it_is),

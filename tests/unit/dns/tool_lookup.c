@@ -185,14 +185,12 @@ static void on_hosts(struct dnshosts_result *r, void *arg)
 {
     struct running *run = arg;
     struct buf out = {0};
-    const char *enhanced;
-    unsigned code = dnshosts_reply(r->status, &enhanced);
     begin_line(&out, run, hosts_statuses[r->status], r->authentic, r->ede, r->text);
     buf_putf(&out,
              ",\"implicit\":%s,\"domain\":\"%s\",\"target\":\"%s\",\"dropped\":%zu,"
-             "\"pruned\":%zu,\"reply\":\"%u %s\",\"hosts\":[",
-             r->implicit ? "true" : "false", r->domain, r->target, r->dropped, r->pruned, code,
-             enhanced);
+             "\"pruned\":%zu,\"enhanced\":\"%s\",\"hosts\":[",
+             r->implicit ? "true" : "false", r->domain, r->target, r->dropped, r->pruned,
+             dnshosts_enhanced(r->status));
     for (size_t i = 0; i < r->n; i++) {
         check_name(r->list[i].name);
         buf_putf(&out, "%s[%u,\"%s\"]", i == 0 ? "" : ",", r->list[i].preference, r->list[i].name);

@@ -433,6 +433,59 @@ static void test_a_notice_says_which_host_the_mail_came_from(void **state)
     }
 }
 
+/* A long line goes on in the next one. */
+static void expect_words(struct buf *body, const char *words)
+{
+    struct buf flat = {0};
+    for (const char *at = buf_text(body); *at != '\0'; at++) {
+        bool blank = *at == ' ' || *at == '\r' || *at == '\n';
+        if (!blank || flat.n == 0 || buf_text(&flat)[flat.n - 1] != ' ')
+            buf_putc(&flat, blank ? ' ' : *at);
+    }
+    world_expect_text(&flat, words);
+    buf_free(&flat);
+}
+
+static void test_trouble_with_a_named_server_says_which_it_is(void **state)
+{
+    static const struct {
+        enum deliver_status status;
+        const char *host, *error, *told;
+    } cases[] = {
+        {DELIVER_FAILED, "", "it does not like us",
+         " over transport relay, smtp.relay.example:587: it does not like us "},
+        {DELIVER_FAILED, "backup.example", "it does not like us",
+         " over transport relay, backup.example:587: it does not like us "},
+        {DELIVER_DEFERRED, "smtp.relay.example", "the server refuses our login",
+         " time is up after 1 attempt; the last one: over transport relay, smtp.relay.example:587: "
+         "the server refuses our login "},
+        {DELIVER_DEFERRED, "smtp.relay.example", "", " time is up after 1 attempt "},
+    };
+    world_open("queue { attempts 1  lifetime 90d }\nroute { transport relay }\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct deliver_result *script = &world.relay.script;
+        struct buf body = {0};
+        *script = deliver_result_new(0, cases[i].status);
+        submit_set(&script->enhanced, cases[i].status == DELIVER_FAILED ? "5.7.0" : "4.7.0");
+        submit_set(&script->remote_host, cases[i].host);
+        submit_set(&script->error, cases[i].error);
+        world.relay.on_job = agent_keeps;
+        (void)world_send("c@d.example");
+        WORLD_UNTIL(world.relay.jobs_n == 1);
+        struct job job = world.relay.jobs[--world.relay.jobs_n];
+        agent_answers(&world.relay, &job);
+        world_settle();
+        assert_true(world_notice(&body) != 0);
+        expect_words(&body, cases[i].told);
+        WORLD_UNTIL(world.relay.jobs_n == 1);
+        agent_answer(&world.relay, 0, "d");
+        deliver_result_clear(script);
+        buf_free(&body);
+        world_settle();
+    }
+    world_expect_empty();
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +500,7 @@ int main(int argc, char **argv)
         BARE_TEST(test_a_double_bounce_goes_to_postmaster_and_no_further),
         WORLD_TEST(test_a_notice_names_the_host_and_its_address),
         WORLD_TEST(test_a_notice_says_which_host_the_mail_came_from),
+        BARE_TEST(test_trouble_with_a_named_server_says_which_it_is),
     };
     return WORLD_MAIN(argc, argv, tests);
 }

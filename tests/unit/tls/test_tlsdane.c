@@ -156,6 +156,10 @@ static SSL_CTX *serve(const struct made *server, const struct made *const *other
     for (; others != NULL && *others != NULL; others++)
         assert_int_equal(SSL_CTX_add1_chain_cert(ctx, (*others)->cert), 1);
     SSL_CTX_set_max_proto_version(ctx, version);
+    if (version != 0 && version < TLS1_2_VERSION) {
+        SSL_CTX_set_min_proto_version(ctx, version);
+        SSL_CTX_set_security_level(ctx, 0);
+    }
     return ctx;
 }
 
@@ -184,9 +188,7 @@ static struct end shake(const struct tlspolicy *policy, const struct made *serve
     SSL_CTX *ctx = serve(server, others, version);
     struct pair pair;
     assert_non_null(d);
-    /* A handshake that does not depend on certificates alone is left out. */
-    bool old = version != 0 && version < TLS1_2_VERSION;
-    bool would = !old && would_meet(d, ctx, policy);
+    bool would = would_meet(d, ctx, policy);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_sni);
     SSL_CTX_set_tlsext_servername_arg(ctx, end.sni);
     SSL *ssl = tlsdane_connect(d, policy, NULL, &f), *accept = SSL_new(ctx);
@@ -195,7 +197,7 @@ static struct end shake(const struct tlspolicy *policy, const struct made *serve
     SSL_set_accept_state(accept);
     pair_open(&pair, accept, ssl);
     end.done = pair_shake(&pair, &f) == 0 && SSL_is_init_finished(ssl);
-    assert_true(old || would == end.done);
+    assert_int_equal(would, end.done);
     end.faulty = tlsdane_fault(ssl, &end.type, &end.reason);
     if (end.done) {
         struct tls_info info;
@@ -408,13 +410,39 @@ static void test_a_fingerprint_pins_certificate_or_key_also_of_an_address(void *
     }
 }
 
+/* TLSA records that cannot be used ask for TLS all the same (RFC 7672 section 2.2). */
+static const struct tlspolicy *unusable_policy(const char *name)
+{
+    struct tlspolicy_facts facts = {.next_hop = "example",
+                                    .host = name,
+                                    .is_mx = true,
+                                    .route_secure = true,
+                                    .tlsa = TLSPOLICY_TLSA_FOUND,
+                                    .tlsa_base = name};
+    return tlspolicy_new(&facts);
+}
+
 static void test_old_protocols_are_for_those_that_demand_nothing(void **state)
 {
-    assert_false(
-        shake(plain_policy(TLSPOLICY_VERIFY, "mx.example"), &host, chain, TLS1_1_VERSION).done);
-    struct end e =
-        shake(plain_policy(TLSPOLICY_VERIFY, "mx.example"), &host, chain, TLS1_1_VERSION);
-    assert_false(e.faulty); /* not the certificate's fault */
+    static const struct {
+        enum tlspolicy_level level;
+        bool unusable, takes_old;
+    } cases[] = {
+        {TLSPOLICY_PUBLISHED, false, true}, {TLSPOLICY_MAY, false, true},
+        {TLSPOLICY_PUBLISHED, true, false}, {TLSPOLICY_ENCRYPT, false, false},
+        {TLSPOLICY_VERIFY, false, false},
+    };
+    static const int versions[] = {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t v = 0; v < 3; v++) {
+            struct end e = shake(cases[i].unusable ? unusable_policy("mx.example")
+                                                   : plain_policy(cases[i].level, "mx.example"),
+                                 &host, chain, versions[v]);
+            if (e.done != (cases[i].takes_old || versions[v] == TLS1_2_VERSION))
+                fail_msg("case %zu with %#x", i, (unsigned)versions[v]);
+            assert_false(e.faulty); /* not the certificate's fault */
+        }
+    }
 }
 
 static void test_records_that_cannot_be_used_are_told_apart(void **state)
@@ -637,6 +665,10 @@ static void show(struct tlsdane *d, const struct tlspolicy *policy, int version,
     assert_int_equal(SSL_CTX_use_PrivateKey(ctx, host.key), 1);
     assert_int_equal(SSL_CTX_add1_chain_cert(ctx, middle.cert), 1);
     SSL_CTX_set_max_proto_version(ctx, version);
+    if (version != 0 && version < TLS1_2_VERSION) {
+        SSL_CTX_set_min_proto_version(ctx, version);
+        SSL_CTX_set_security_level(ctx, 0);
+    }
     if (asks)
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
     SSL *ssl = tlsdane_connect(d, policy, NULL, &f), *accept = SSL_new(ctx);
