@@ -111,10 +111,10 @@ static int claim_lock(const char *path, struct fail *f)
     char *name = mem_format("%s/" LOCK, path);
     struct stat st;
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = fd < 0 ? -1 : fstat(fd, &st);
-    if (rc == 0) {
-        errno = posix_fallocate(fd, 0, st.st_size > PAGE ? st.st_size : PAGE);
-        rc = errno == 0 ? 0 : -1;
-    }
+    if (rc == 0)
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size > PAGE ? st.st_size : PAGE);
+    if (rc != 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) /* a file system that cannot do so */
+        rc = 0;
     if (rc != 0)
         (void)fail_errno(f, "cannot make room for the lock of the store in %s", path);
     file_close(&fd);

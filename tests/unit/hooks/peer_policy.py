@@ -162,7 +162,7 @@ def main():
         expect(got, "broken.test", "failed", "500")
         ended.clear()
         expect(fetch(port, *("slow.test",) * 8, "good.test"), "good.test", "good", "200")
-        expect(fetch(port, *("slow.test",) * 24, "good.test", timeout=500), "good.test", "failed", "0", why="no turn came")
+        expect(fetch(port, *("slow.test",) * 40, "good.test", timeout=500), "good.test", "failed", "0", why="no turn came")
         ended.set()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"", dns.getsockname())
