@@ -393,6 +393,16 @@ static bool write_output(struct conn *c)
 
 /* ---- TLS ---- */
 
+/* In TLS 1.3 the client has the last word. Without TCP_NODELAY the next thing it has to say waits
+ * until that is acknowledged, and the kernel takes its time for that when we have no answer: 40 ms.
+ */
+static void acknowledge(struct conn *c)
+{
+    const int one = 1;
+    if (SSL_is_server(c->ssl) == 1 && SSL_version(c->ssl) == TLS1_3_VERSION)
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+}
+
 static void handshake(struct conn *c)
 {
     char why[200] = "closed by the peer during the TLS handshake";
@@ -402,6 +412,7 @@ static void handshake(struct conn *c)
     c->read_wants_write = false;
     if (rc == 1) {
         c->tls = TLS_UP;
+        acknowledge(c);
         update(c);
         if (c->handler->on_secure != NULL && !CALL(c, on_secure))
             return;

@@ -6,7 +6,9 @@ import pathlib
 import re
 import signal
 import socket
+import statistics
 import sys
+import time
 
 from harness import api, case, certs, client, holdsink, mailbox, sandbox, suite, wait
 
@@ -188,22 +190,25 @@ class Crowds(case.LanCase):
         self.assertRegex(read_reply(sock), rb"(?m)^250.STARTTLS\r$")
         sock.sendall(b"STARTTLS\r\n")
         self.assertEqual(read_line(sock)[:4], b"220 ")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # nor does EHLO wait for the handshake to be acknowledged
         sock = self.tls.wrap_socket(sock)
         self.addCleanup(sock.close)
+        began = time.monotonic()
         sock.sendall(b"EHLO idle.test\r\n")
         read_reply(sock)
+        self.waits.append(time.monotonic() - began)
         return sock
 
     def test_those_who_only_stand_there_under_tls_cost_little_more(self):
         self.start(IN_TLS % (1, IDLE_TLS))
-        self.tls = client.any_certificate()
+        self.tls, self.waits = client.any_certificate(), []
         smtpd = self.process("smtpd/0")
         socks = [self.begin_tls(sock) for sock in self.crowd(20)[0]]
         before = pss_kib(smtpd)
         socks += [self.begin_tls(sock) for sock in self.crowd(IDLE_TLS - 20)[0]]
         self.assertEqual(len(socks), IDLE_TLS)
         self.check_memory(smtpd, before, IDLE_TLS - 20, 32)
+        # Nobody waits until its part of the handshake is acknowledged for want of anything to say to it.
+        self.assertLess(statistics.median(self.waits), 0.03)
         self.check_served([socks[0], socks[-1]])
         self.suite.stop()
 
