@@ -45,7 +45,8 @@ static const struct method_field request_fields[] = {
     {"HTML", "string", "The message as HTML."},
     {"MessageID", "string", "With angle brackets. Without it one is made."},
     {"References", "[string]",
-     "Message ids of the conversation, oldest first. The last is what this message answers."},
+     "Message ids of the conversation, oldest first. The last is what this message answers. "
+     "What is none, such as an empty text or one with a space, is left out."},
     {"Date", "time", "For the message's header, as in RFC 3339. Without it, now."},
     {"Extra", "{string: string}",
      "Kept with the message and given back in webhooks; recipients do not see it."},

@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 
+#include "ascii.h"
 #include "mem.h"
 #include "utf8.h"
 #include "wire.h"
@@ -52,7 +53,10 @@ static void digest(struct call *c, struct httpform *form)
     unsigned n = 0;
     assert(md != NULL);
     int ok = EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
-    add_text(md, c->login);
+    char *login = mem_text(c->login); /* whose spelling is no matter of the request */
+    ascii_lower_text(login);
+    add_text(md, login);
+    mem_free(&login);
     add_text(md, c->method->name);
     for (size_t i = 0; i < httpform_count(form); i++) {
         const struct httpform_part *p = httpform_part(form, i);

@@ -169,37 +169,63 @@ static void put_health(struct buf *out, const struct page_site *site)
     buf_puts(out, "</p>\n");
 }
 
-/* For those who come with programs. What is stricter is what would be somebody's mistake. */
+/* What is stricter is what would be somebody's mistake. */
+static const char *const differences[] = {
+    "A request with a key given twice, or with something behind its JSON object, is "
+    "refused with <code>protocol</code>.",
+    "<code>Headers</code> of Send is refused with <code>user</code> for fields that the "
+    "message has already and may have only once: From, Date, Message-ID, MIME-Version, "
+    "Bcc, those that describe its content, and others that the request gives in fields of "
+    "its own; and for names that are not 1 to 90 visible ASCII characters.",
+    "Send refuses, too: a <code>MessageID</code> that is not one (spaces, brackets "
+    "within, characters beyond ASCII), a <code>ContentType</code> without a slash, a "
+    "<code>ContentID</code> that is not visible ASCII, keys and values of "
+    "<code>Extra</code> beyond 8192 octets, more than 1000 <code>Headers</code>, pairs of "
+    "<code>Extra</code> or files of a kind, and the control character DEL.",
+    "From addresses are those of the account; there are no aliases.",
+    "Between an address and what catches all of them there is one separator for a domain.",
+    "Extra data in the header of a message that is submitted: names beyond ASCII are no "
+    "names of header fields and are refused, as anywhere in a header.",
+    "Failed logins are counted by network for HTTP alone. A submission has <code>auth- "
+    "failures</code> for each connection.",
+    "A POST that a browser sends for a page of another site, as its <code>Origin</code> "
+    "says, is refused with 403.",
+    "Answers from 512 octets to 4 MiB are compressed where a client takes gzip; what "
+    "MessageRawGet and MessagePartGet give is not.",
+    "The limits of an account, of messages and new recipients in a day and of requests, "
+    "are none unless they are configured. They count what comes by this interface, too; "
+    "what programs of this machine hand to sendmail is no account's.",
+    "There is no filter of junk, so MessageMove sets no flags by the folder.",
+    "TLS is the business of a proxy in front.",
+    "A webhook may be answered with any 2xx, unless <code>webhooks success "
+    "200-only</code> is configured; redirects are not followed, 410 ends it, Retry-After "
+    "is heeded, private addresses are not called, and no call gives way to a later one "
+    "unless the account wants it. What went wrong with a call is told by its code, "
+    "without the words beside that; what went wrong with a delivery by the reply, without "
+    "words of ours in front.",
+    "Of mail that came by SMTP a webhook has the Subject decoded, and no Message-ID where "
+    "the header has none in brackets.",
+    "An envelope sender with the separator and nothing behind it gets an id of ours.",
+    "Beside it there are MessageList, events, Idempotency-Key, signed webhooks, the "
+    "fields of webhooks from <code>Recipient</code> on, and pages of SuppressionList.",
+    "Metrics of this interface and of webhooks have the names that they have there, with "
+    "<code>quartermaster_</code> in front; those of SMTP and the queue begin with the "
+    "name of the process that counts, and logins that failed here are "
+    "<code>webapi_auth_failed_total</code>.",
+    "Where mail is only acted out (localserve), a recipient whose local part ends in 600, "
+    "which is no reply code, gets 451; the login is <code>qm@localhost</code>, and "
+    "metrics are at the port of this interface. An address is put on the suppression list "
+    "as it is, tag and all, since tags are what tells the failures apart.",
+};
+
+/* For those who come with programs. */
 static void put_differences(struct buf *out)
 {
-    buf_puts(
-        out,
-        "<h2>Differences</h2>\n<p>Clients of mox's webapi v0 and receivers of its webhooks work "
-        "here unmodified. What is not as there:</p>\n<ul>\n"
-        "<li>A request with a key given twice, or with something behind its JSON object, is "
-        "refused with <code>protocol</code>.</li>\n"
-        "<li><code>Headers</code> of Send is refused with <code>user</code> for fields that the "
-        "message has already and may have only once: From, Date, Message-ID, MIME-Version, Bcc, "
-        "those "
-        "that describe its content, and others that the request gives in fields of its own.</li>\n"
-        "<li>A POST that a browser sends for a page of another site, as its <code>Origin</code> "
-        "says, is refused with 403.</li>\n"
-        "<li>Answers from 512 octets to 4 MiB are compressed where a client takes gzip; what "
-        "MessageRawGet and MessagePartGet give is not.</li>\n"
-        "<li>The limits of an account, of messages and new recipients in a day and of requests, "
-        "are "
-        "none unless they are configured. They count what comes by this interface, too; what "
-        "programs of this machine hand to sendmail is no account's.</li>\n"
-        "<li>There is no filter of junk, so MessageMove sets no flags by the folder.</li>\n"
-        "<li>TLS is the business of a proxy in front.</li>\n"
-        "<li>A webhook may be answered with any 2xx, unless <code>webhooks success 200-only</code> "
-        "is configured; redirects are not followed, 410 ends it, Retry-After is heeded, private "
-        "addresses are not called, and no call gives way to a later one unless the account "
-        "wants it.</li>\n"
-        "<li>Beside it there are MessageList, events, Idempotency-Key, signed webhooks, the fields "
-        "of webhooks from <code>Recipient</code> on, and pages of SuppressionList.</li>\n"
-        "<li>Where mail is only acted out (localserve), a recipient whose local part ends in 600, "
-        "which is no reply code, gets 451.</li>\n</ul>\n");
+    buf_puts(out, "<h2>Differences</h2>\n<p>Clients of mox's webapi v0 and receivers of its "
+                  "webhooks work here unmodified. What is not as there:</p>\n<ul>\n");
+    for (size_t i = 0; i < sizeof differences / sizeof differences[0]; i++)
+        buf_putf(out, "<li>%s</li>\n", differences[i]);
+    buf_puts(out, "</ul>\n");
 }
 
 void page_index(struct buf *out, const struct page_site *site)

@@ -350,7 +350,8 @@ static const struct conf_setting webhooks_settings[] = {
     {"concurrency", CONF_INT, 0, CALLERS, "200", .min = "1", .max = "1000",
      .doc =
          "Calls in flight in all. URLs that took long the last time, or did not answer, have half "
-         "of them together, so that there is always a place for others."},
+         "of them together, so that they keep no place from others; those that nobody has "
+         "called yet are not known for that, and hold a place for timeout at most."},
     {"per-url", CONF_INT, 0, CALLERS, "1", .min = "1", .max = "1000",
      .doc = "Calls in flight to one URL of one account. With 1 they arrive one after the other."},
     {"response-size", CONF_INT, 0, CONF_HOOKS, "512", .min = "0", .max = "65536",

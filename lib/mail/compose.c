@@ -73,13 +73,8 @@ static int check_message_id(struct work *w)
 static int check_references(struct work *w)
 {
     for (size_t i = 0; i < w->in->n_references; i++) {
-        struct span id = w->in->references[i];
-        if (check_value(w, id, "reference") < 0)
+        if (check_value(w, w->in->references[i], "reference") < 0)
             return -1;
-        if (id.n == 0 || id.n > MSGID_MAX || span_find(id, ' ') >= 0)
-            return refuse(w, COMPOSE_BAD_VALUE, "reference is empty, too long or holds a space");
-        if (!w->out->needs_smtputf8 && !utf8_is_ascii(id))
-            return refuse(w, COMPOSE_BAD_VALUE, "reference is not ASCII");
     }
     return 0;
 }
@@ -209,21 +204,32 @@ static bool has_field(const struct compose *in, const char *name)
     return false;
 }
 
+static bool is_reference(const struct work *w, struct span id)
+{
+    return id.n > 0 && id.n <= MSGID_MAX && span_find(id, ' ') < 0 &&
+           (w->out->needs_smtputf8 || utf8_is_ascii(id));
+}
+
+/* Whoever answers gives what the message had that he answers, be it strange or nothing. */
 static void put_references(struct work *w)
 {
     const struct compose *in = w->in;
     struct buf *message = &w->out->frame;
+    struct span last = {0};
     for (size_t i = 0; i < in->n_references; i++) {
-        buf_puts(message, i == 0 ? "References: " : "\r\n\t");
-        buf_put_span(message, in->references[i]);
+        if (!is_reference(w, in->references[i]))
+            continue;
+        buf_puts(message, last.n == 0 ? "References: " : "\r\n\t");
+        last = in->references[i];
+        buf_put_span(message, last);
     }
-    if (in->n_references == 0)
+    if (last.n == 0)
         return;
     buf_puts(message, "\r\n");
     if (has_field(in, "In-Reply-To"))
         return;
     buf_puts(message, "In-Reply-To: ");
-    buf_put_span(message, in->references[in->n_references - 1]);
+    buf_put_span(message, last);
     buf_puts(message, "\r\n");
 }
 

@@ -44,7 +44,8 @@ struct compose {
     bool smtputf8; /* a recipient who is not in the header needs SMTPUTF8 */
     struct span subject;
     struct span message_id;        /* with <>; empty: generated */
-    const struct span *references; /* message ids, oldest first; the last is what is replied to */
+    const struct span *references; /* message ids, oldest first; the last is what is replied to.
+                                      Those that are none that can be written are left out */
     size_t n_references;
     const struct compose_field *fields; /* further fields, in this order */
     size_t n_fields;

@@ -387,6 +387,8 @@ class Send(WebapiCase):
         first = self.mjl.call("Send", request)
         self.assertEqual(first.status, 200, first.text)
         self.assertEqual(self.mjl.call("Send", request).json, first.json)
+        shouted = api.Api(self.mjl.address, 80, "MJL@mox.example", COMPOSED, self.mjl.headers)
+        self.assertEqual(shouted.call("Send", request).json, first.json)
         self.suite.wait_log(m="delivered")  # or it would be sent again
         self.suite.kill()
         self.suite.start()

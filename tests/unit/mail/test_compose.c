@@ -105,7 +105,8 @@ static void test_fields_stand_in_their_order(void **state)
         "From",    "Reply-To",   "To",         "Cc",           "Subject",
         "Date",    "Message-Id", "References", "In-Reply-To",  "MIME-Version",
         "X-First", "x-second",   "User-Agent", "Content-Type", "Content-Transfer-Encoding"};
-    const struct span references[] = {span_text("<a@x>"), span_text("<b@x>")};
+    const struct span references[] = {span_text(""), span_text("<a@x>"), span_text("<weird id@x>"),
+                                      span_text("<b@x>"), span_text("<gr\xc3\xbcn@x>")};
     const struct compose_field fields[] = {{span_text("X-First"), span_text("1")},
                                            {span_text("x-second"), span_text("")}};
     struct compose in = plain();
@@ -114,7 +115,7 @@ static void test_fields_stand_in_their_order(void **state)
     in.reply_to = MAILBOXES({span_text("R"), &bob});
     in.cc = MAILBOXES({span_text("\xc3\x89ve"), &alice}, {span_text(""), &bob});
     in.references = references;
-    in.n_references = 2;
+    in.n_references = 5;
     in.fields = fields;
     in.n_fields = 2;
     in.user_agent = span_text("");
