@@ -12,7 +12,6 @@
 #include "mem.h"
 
 #define DESCRIPTORS_A_SESSION 2 /* the connection and a message */
-#define QMGR_PARTS 3            /* messages on their way out, kept for their first attempt, new */
 
 static const char *const kinds[] = {
     [PORT_SMTP] = "smtp",
@@ -36,13 +35,11 @@ bool port_is_trusted(const struct port *p)
     return p->kind != PORT_SMTP;
 }
 
-/* Qmgr, which has the same limit of descriptors, gets messages from each of us, and from as many
- * that serve HTTP: all of them together have one of the three parts that it makes. */
 static unsigned read_outstanding(const struct conf *conf)
 {
     const struct conf_block *workers = conf_child(conf_root(conf), "workers");
     int all = conf_int(workers, "smtpd") + conf_int(workers, "webapi");
-    return fdlimit_room(HANDOVER_MAX, QMGR_PARTS * (unsigned)all);
+    return fdlimit_messages(HANDOVER_MAX, (unsigned)all);
 }
 
 static void read_limits(struct settings *s, const struct conf_block *smtp)

@@ -9,8 +9,6 @@
 #include "serve.h"
 
 #define LISTENER_PURPOSE "listen "
-/* Qmgr's descriptors: for messages on their way out, kept for their first attempt, and new. */
-#define QMGR_PARTS 3
 #define DESCRIPTORS_A_REQUEST 4 /* the connection, uploads, a message, its copy for qmgr */
 #define LIMIT_NETWORKS 4096
 #define NO_LIMIT 100000000 /* more than a window of time has room for */
@@ -158,12 +156,10 @@ static void limit_requests(struct webapi *w, const struct conf_block *settings)
         w->requests = httplimit_new(w->request_windows, LIMIT_NETWORKS);
 }
 
-/* Qmgr, which has the same limit, gets as many from each of us, and of those that take mail by
- * SMTP. */
 static void limit_messages(struct webapi *w, const struct conf_block *workers)
 {
     int all = conf_int(workers, "smtpd") + conf_int(workers, "webapi");
-    peers_limit(w->peers, fdlimit_room(PEERS_MESSAGES_MAX, QMGR_PARTS * (unsigned)all));
+    peers_limit(w->peers, fdlimit_messages(PEERS_MESSAGES_MAX, (unsigned)all));
 }
 
 void front_open(struct front *front)

@@ -8,6 +8,7 @@
 /* For listeners, channels and the like: so many, and no more than this part of a small limit. */
 #define OTHERS 200
 #define OTHERS_PART 4
+#define QMGR_PARTS 3 /* see fdlimit_messages */
 
 void fdlimit_raise(void)
 {
@@ -34,6 +35,11 @@ unsigned fdlimit_room(unsigned wanted, unsigned each)
     unsigned others = limit / OTHERS_PART < OTHERS ? limit / OTHERS_PART : OTHERS;
     unsigned room = (limit - others) / each;
     return wanted <= room ? wanted : room < 1 ? 1 : room;
+}
+
+unsigned fdlimit_messages(unsigned most, unsigned processes)
+{
+    return fdlimit_room(most, QMGR_PARTS * processes);
 }
 
 unsigned fdlimit_fit(const char *what, unsigned wanted, unsigned each)
