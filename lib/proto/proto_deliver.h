@@ -50,12 +50,12 @@ enum deliver_status {
     DELIVER_STATUSES
 };
 
+#define DELIVER_STAGE_SUPPRESSED "suppressed"
+
 /* What one attempt gave for one recipient; kept in the history. Texts are owned, never NULL; what
  * goes over is cut at PROTO_TEXT_MAX octets for reply, error and rcpt_reply, at PROTO_NAME_MAX for
  * the others.
  */
-#define DELIVER_STAGE_SUPPRESSED "suppressed"
-
 struct deliver_result {
     uint64_t id; /* the recipient's */
     enum deliver_status status;

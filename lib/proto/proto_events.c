@@ -41,10 +41,10 @@ void event_put_hook_names(struct buf *b)
     const char *between = "";
     for (unsigned i = 0; i < EVENT_TYPES; i++) {
         const char *name = event_hook_name((enum event_type)i);
-        if (name != NULL)
-            buf_putf(b, "%s%s", between, name);
-        if (name != NULL)
-            between = ", ";
+        if (name == NULL)
+            continue;
+        buf_putf(b, "%s%s", between, name);
+        between = ", ";
     }
 }
 
