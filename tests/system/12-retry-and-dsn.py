@@ -87,7 +87,7 @@ class RetryAndDsn(case.LanCase):
             self.step(5.1)
         self.check_failure()
         self.assertEqual(len(self.sink.sessions), 8)
-        self.assertEqual(self.suite.qmctl("queue", "list"), [])
+        wait.until(lambda: self.suite.qmctl("queue", "list") == [], what="the end of it")  # of the notice, which is mail, too
         self.check_history()
         self.suite.stop()
 

@@ -60,11 +60,10 @@ class Fairness(case.LanCase):
     def test_a_busy_destination_delays_no_other_and_nobody_s_first_there(self):
         self.start()
         self.send("ann", [f"u{n}@busy.test" for n in range(MANY)])
-        most = self.suite.qmctl("status")["queue"]
         for n in range(5):
-            self.assertLessEqual(self.overtaken(f"b{n}@other.test", self.other), 20, most)
+            self.assertLessEqual(self.overtaken(f"b{n}@other.test", self.other), 20)
         for n in range(5):
-            self.assertLessEqual(self.overtaken(f"b{n}@busy.test", self.busy), 40, most)
+            self.assertLessEqual(self.overtaken(f"b{n}@busy.test", self.busy), 40)
         self.assertGreater(self.left(), 50)
 
     def test_an_account_s_many_destinations_delay_another_s_by_a_turn(self):
